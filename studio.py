@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""wallpaint's only entry: the studio in a browser, --train, --compare and --evaluate.
+
+Heavy imports happen in the command that needs them, so that --help and a mistyped flag answer at once.
+Exit codes: 0 done, 1 failed, 2 bad input (one line on stderr), 130 stopped.
+"""
+
+import argparse
+import dataclasses
+import difflib
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+STOPPED = 130
+COMMANDS = {  # command -> the options it takes, beside --train's own --FIELD VALUE
+    "studio": {"host", "port", "auth", "share", "workspace"},
+    "train": {"resume", "workspace"},
+    "compare": {"photo", "mask", "swatch", "arms", "out"},
+    "evaluate": {"rooms", "arms", "limit", "out"},
+}
+NEEDS = {"compare": ("photo", "mask", "swatch", "out"), "evaluate": ("rooms", "out")}
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose complaint is one line: `error: what, where, what to do`."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the complaint without argparse's usage block and leave with 2."""
+        print(f"error: {message}, on the command line, see python studio.py --help", file=sys.stderr)
+        sys.exit(2)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser; the fields of TrainConfig come from the dataclass itself."""
+    from wallpaint.config import config_fields
+
+    parser = Parser(prog="studio.py", description=__doc__.split("\n")[0], allow_abbrev=False)
+    command = parser.add_mutually_exclusive_group()
+    command.add_argument("--train", nargs="?", const="", metavar="CONFIG.yaml", help="train")
+    command.add_argument("--compare", action="store_true", help="repaint one photo with several arms")
+    command.add_argument("--evaluate", action="store_true", help="measure arms on rooms with truths")
+    group = parser.add_argument_group("the studio")
+    group.add_argument("--host", help="address to listen on (127.0.0.1)")
+    group.add_argument("--port", type=int, help="port to listen on (7860)")
+    group.add_argument("--auth", metavar="USER:PASSWORD", help="ask for this name and password")
+    group.add_argument("--share", action="store_true", default=None, help="a public link through gradio.live")
+    group.add_argument("--workspace", metavar="DIR", help="holds datasets, runs and results (./workspace)")
+    group = parser.add_argument_group("--compare and --evaluate")
+    group.add_argument("--photo", metavar="FILE", help="the room")
+    group.add_argument("--mask", metavar="FILE", help="its walls, white = repaint, of the photo's size")
+    group.add_argument("--swatch", metavar="HEX", help="the paint, such as '#7A9E7E'")
+    group.add_argument("--rooms", metavar="DIR", help="a folder of rooms with truths")
+    group.add_argument("--arms", help="NAME or NAME=PATH, by commas; names: old, new, color, base, recolor")
+    group.add_argument("--limit", type=int, metavar="N", help="at most N repaints, of every kind of room")
+    group.add_argument("--out", metavar="DIR", help="where the report, tables and pictures go")
+    group = parser.add_argument_group("--train (any field may also stand in the YAML)")
+    group.add_argument("--resume", action="store_true", default=None, help="go on from the last checkpoint")
+    for field in config_fields():
+        text = str(field.metadata.get("help", "")).replace("%", "%%")
+        group.add_argument(f"--{field.name}", metavar="VALUE", help=text)
+    return parser
+
+
+def read_arguments(arguments: list[str]) -> tuple[str, argparse.Namespace, dict[str, str]]:
+    """Give the command, the options and the overrides of TrainConfig; leave with 2 on what does not fit."""
+    from wallpaint.config import config_fields
+
+    parser = build_parser()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        flags = [flag for action in parser._actions for flag in action.option_strings]
+        near = difflib.get_close_matches(unknown[0].split("=")[0], flags, n=1)
+        parser.error(f"unknown argument {unknown[0]!r}" + (f" (did you mean {near[0]}?)" if near else ""))
+    command = "train" if options.train is not None else "compare" if options.compare else "studio"
+    command = "evaluate" if options.evaluate else command
+    given = {name for name, value in vars(options).items() if value is not None} - COMMANDS.keys()
+    fields = {field.name for field in config_fields()}
+    strange = given - COMMANDS[command] - (fields if command == "train" else set())
+    if strange:
+        where = "the studio" if command == "studio" else f"--{command}"
+        parser.error(f"--{min(strange)} does not belong to {where}")
+    missing = [f"--{name}" for name in NEEDS.get(command, ()) if getattr(options, name) is None]
+    if missing:
+        parser.error(f"--{command} needs {' and '.join(missing)}")
+    return command, options, {name: getattr(options, name) for name in given & fields}
+
+
+def existing(path: str, flag: str, folder: bool = False) -> Path:
+    """Return `path` if it is there, or complain and name the flag it came with."""
+    found = Path(path)
+    if not (found.is_dir() if folder else found.is_file()):
+        kind = "folder" if folder else "file"
+        raise ValueError(f"no such {kind} {path!r}, given to {flag}, check the path")
+    return found
+
+
+def split_arms(text: str | None) -> list[str] | None:
+    """Split 'old,new=runs/x' at its commas; None when no --arms was given."""
+    return [arm.strip() for arm in text.split(",") if arm.strip()] if text else None
+
+
+def run_train(options: argparse.Namespace, overrides: dict[str, str]) -> int:
+    """Train: settle the run folder, then hand over to wallpaint.train."""
+    from wallpaint import runs
+    from wallpaint.config import load_config
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the trainer has its own, which saves first
+    path = existing(options.train, "--train") if options.train else None
+    config = load_config(path, overrides)
+    if config.output_dir is None or not str(config.output_dir):
+        if options.resume:
+            raise ValueError("--resume needs to know its run, no output_dir is given, add --output_dir RUN")
+        folder = runs.new_run_folder(options.workspace or "workspace", config.method)
+        config = dataclasses.replace(config, output_dir=str(folder))
+    elif options.resume:
+        existing(str(config.output_dir), "--resume (output_dir)", folder=True)
+    folder = Path(config.output_dir)
+    runs.write_state(folder, state="starting", pid=os.getpid(), max_train_steps=config.max_train_steps)
+    print(f"run folder: {folder}", flush=True)
+    code, error = 1, ""
+    try:
+        from wallpaint import train
+
+        train.train(config, resume=bool(options.resume))
+        code = STOPPED if runs.read_run(folder).state == "stopped" else 0
+    except KeyboardInterrupt:
+        code = STOPPED
+    except ValueError as problem:
+        code, error = 2, str(problem)
+        raise
+    except Exception as problem:
+        error = f"{type(problem).__name__}: {problem}"
+        raise
+    finally:
+        state = {0: "done", STOPPED: "stopped"}.get(code, "failed")
+        runs.write_state(folder, state=state, exit_code=code, error=error)
+    return code
+
+
+def run_compare(options: argparse.Namespace) -> int:
+    """Compare: one photo, one swatch, several arms."""
+    photo, mask = existing(options.photo, "--photo"), existing(options.mask, "--mask")
+    from wallpaint.color import parse_color
+
+    swatch = parse_color(options.swatch)
+    from wallpaint.compare import compare
+
+    compare(photo, mask, swatch, split_arms(options.arms), Path(options.out))
+    print(f"report: {Path(options.out) / 'report.html'}")
+    return 0
+
+
+def run_evaluate(options: argparse.Namespace) -> int:
+    """Evaluate: the same over a folder of rooms whose true repaint is known."""
+    rooms = existing(options.rooms, "--rooms", folder=True)
+    if options.limit is not None and options.limit < 1:
+        raise ValueError(f"limit {options.limit} is too small, given to --limit, use 1 or more")
+    from wallpaint.evaluate import evaluate
+
+    evaluate(rooms, split_arms(options.arms), options.limit, Path(options.out))
+    print(f"report: {Path(options.out) / 'report.html'}")
+    return 0
+
+
+def run_studio(options: argparse.Namespace) -> int:
+    """Serve the studio until it is interrupted."""
+    host, port = options.host or "127.0.0.1", 7860 if options.port is None else options.port
+    if not 1 <= port <= 65535:
+        raise ValueError(f"port {port} does not exist, given to --port, use 1 to 65535")
+    if options.auth is not None and not all(options.auth.partition(":")[::2]):
+        raise ValueError("a name and a password are needed, given to --auth, write it as USER:PASSWORD")
+    from wallpaint.ui.app import serve
+
+    serve(host, port, options.auth, bool(options.share), Path(options.workspace or "workspace"))
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    command, options, overrides = read_arguments(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if command == "train":
+            return run_train(options, overrides)
+        return {"compare": run_compare, "evaluate": run_evaluate, "studio": run_studio}[command](options)
+    except ValueError as problem:
+        print("error: " + " ".join(str(problem).split()), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return STOPPED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,267 @@
+"""A training run is a process and a folder: start it, stop it, read it. Imports neither torch nor gradio.
+
+Everything the studio shows of a run comes from the folder, so a page may be reloaded, the studio restarted
+and a second tab opened while a run goes on. `run.json` holds the state; the trainer writes it with
+`write_state`, the studio reads it with `read_run`, which also notices a trainer that died without a word.
+"""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+STUDIO = Path(__file__).resolve().parent.parent / "studio.py"
+ALIVE = ("starting", "running")  # then done, failed or stopped; crashed is what we find, not what a trainer says
+START_SECONDS = 60  # a run that has no pid after this long never got one
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What `run.json` says of a run, with a vanished process already told from a working one."""
+
+    folder: Path
+    state: str
+    step: int = 0
+    max_train_steps: int = 0
+    pid: int | None = None
+    exit_code: int | None = None
+    error: str = ""
+    eta_seconds: float | None = None
+    fields: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The run's name, which is its folder's."""
+        return self.folder.name
+
+    @property
+    def alive(self) -> bool:
+        """Whether a process is at work on it."""
+        return self.state in ALIVE
+
+
+def process_started(pid: int) -> float | None:
+    """When process `pid` started (seconds since 1970), None if there is none or it is a zombie."""
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+    except psutil.Error:
+        return None
+
+
+def is_running(pid: int | None, pid_started: float | None) -> bool:
+    """Whether `pid` is still the process that started at `pid_started`; pids are reused."""
+    started = process_started(pid) if pid else None
+    return started is not None and pid_started is not None and abs(started - pid_started) < 1.0
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the run folder while run.json is merged: the studio and the trainer both write it."""
+    try:
+        import fcntl
+    except ImportError:  # no such lock on Windows; writes there are atomic all the same
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def write_state(folder: str | Path, **fields: Any) -> dict[str, Any]:
+    """Merge `fields` into the folder's run.json, whole or not at all, and return what it now says.
+
+    A `pid` brings its start time along; the first `state="running"` of a process is stamped with the time and
+    step it began at, from which `read_run` works out the time left.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        old = _read_json(folder / "run.json")
+        now = time.time()
+        new = {**old, **fields, "updated": now}
+        if fields.get("pid") is not None and "pid_started" not in fields:
+            new["pid_started"] = process_started(fields["pid"])
+        if fields.get("state") == "running" and (old.get("state") != "running" or "pid" in fields):
+            new["running_since"], new["running_from"] = now, new.get("step") or 0
+        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".run-", suffix=".json")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(new, file, indent=2, default=str)
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, folder / "run.json")
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+    return new
+
+
+def _eta(fields: dict[str, Any]) -> float | None:
+    """Seconds left, from the pace since the process took up its work; None before the first logged step."""
+    done = (fields.get("step") or 0) - (fields.get("running_from") or 0)
+    left = (fields.get("max_train_steps") or 0) - (fields.get("step") or 0)
+    since, updated = fields.get("running_since"), fields.get("updated")
+    if fields.get("state") != "running" or done <= 0 or left < 0 or not since or not updated:
+        return None
+    return (updated - since) / done * left
+
+
+def read_run(folder: str | Path) -> RunState:
+    """Read a run folder; a run that says it is at work but whose process is gone is `crashed`."""
+    folder = Path(folder)
+    fields = _read_json(folder / "run.json")
+    state = str(fields.get("state") or "unknown")
+    if state in ALIVE:
+        pid = fields.get("pid")
+        young = pid is None and time.time() - float(fields.get("updated") or 0) < START_SECONDS
+        if not young and not is_running(pid, fields.get("pid_started")):
+            state = "crashed"
+            again = _read_json(folder / "run.json")  # it may have ended, in good order, between the two looks
+            if again.get("state") not in (*ALIVE, None):
+                fields, state = again, str(again["state"])
+    return RunState(
+        folder=folder,
+        state=state,
+        step=int(fields.get("step") or 0),
+        max_train_steps=int(fields.get("max_train_steps") or 0),
+        pid=fields.get("pid"),
+        exit_code=fields.get("exit_code"),
+        error=str(fields.get("error") or ""),
+        eta_seconds=_eta(fields) if state == "running" else None,
+        fields=fields,
+    )
+
+
+def list_runs(workspace: str | Path) -> list[RunState]:
+    """All runs of a workspace, newest first."""
+    folders = [path.parent for path in Path(workspace, "runs").glob("*/run.json")]
+    times = {path: _read_json(path / "run.json").get("created") or path.stat().st_mtime for path in folders}
+    newest_first = sorted(folders, key=lambda path: (times[path], path.name), reverse=True)
+    return [read_run(path) for path in newest_first]
+
+
+def new_run_folder(workspace: str | Path, name: str) -> Path:
+    """Make `<workspace>/runs/<name>-<n>` with the first free n and return it (absolute)."""
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.") or "run"
+    parent = Path(workspace).resolve() / "runs"
+    parent.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while True:
+        folder = parent / f"{name}-{number}"
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            write_state(folder, state="starting", created=time.time(), step=0)
+            return folder
+
+
+def start_run(config_path: str | Path, workspace: str | Path, name: str = "run") -> Path:
+    """Start `studio.py --train config_path` as a process of its own in a new run folder; return the folder.
+
+    It outlives the studio: a session of its own, its output appended to `train.log`.
+    """
+    if not Path(config_path).is_file():
+        raise ValueError(f"no such config, {config_path}, give the path of a YAML file")
+    folder = new_run_folder(workspace, name)
+    _launch(folder, [str(Path(config_path).resolve()), "--output_dir", str(folder)])
+    return folder
+
+
+def resume_run(folder: str | Path) -> Path:
+    """Go on with a stopped, failed or crashed run from its last checkpoint, in the same folder."""
+    folder = Path(folder).resolve()
+    if read_run(folder).alive:
+        raise ValueError(f"the run is at work already, {folder.name}, stop it first")
+    if not (folder / "config.yaml").is_file():
+        raise ValueError(f"no config.yaml to go on with, {folder}, start a new run")
+    write_state(folder, state="starting", pid=None, pid_started=None, exit_code=None, error="")
+    _launch(folder, [str(folder / "config.yaml"), "--output_dir", str(folder), "--resume"])
+    return folder
+
+
+def _launch(folder: Path, arguments: list[str]) -> None:
+    command = [sys.executable, str(STUDIO), "--train", *arguments]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with open(folder / "train.log", "ab") as log:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+            start_new_session=True, env=environment,
+        )  # fmt: skip
+    write_state(folder, pid=process.pid)
+    threading.Thread(target=_reap, args=(process, folder), daemon=True).start()
+
+
+def _reap(process: subprocess.Popen, folder: Path) -> None:
+    """Take in the exit code of a trainer that ended without writing one itself (killed, out of memory)."""
+    code = process.wait()
+    if not folder.is_dir():
+        return
+    fields = _read_json(folder / "run.json")
+    if fields.get("state") in ALIVE:
+        write_state(folder, state={1: "failed", 2: "failed", 130: "stopped"}.get(code, "crashed"), exit_code=code)
+    elif fields.get("exit_code") is None:
+        write_state(folder, exit_code=code)
+
+
+def stop_run(folder: str | Path) -> bool:
+    """Ask the trainer to stop (SIGTERM to that one pid; it saves a checkpoint first); False if none runs."""
+    run = read_run(folder)
+    if not run.alive or not is_running(run.pid, run.fields.get("pid_started")):
+        return False
+    os.kill(run.pid, signal.SIGTERM)
+    write_state(folder, stop_requested=time.time())
+    return True
+
+
+def tail_log(folder: str | Path, lines: int = 20, max_bytes: int = 64_000) -> str:
+    """Read the last lines of train.log; of a progress bar only what it shows last."""
+    try:
+        with open(Path(folder) / "train.log", "rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - max_bytes))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+    shown = [line.rstrip("\r").rsplit("\r", 1)[-1].rstrip() for line in text.split("\n")]
+    return "\n".join([line for line in shown if line][-lines:])
+
+
+def read_metrics(folder: str | Path) -> list[dict[str, Any]]:
+    """Read metrics.jsonl, an object a logged step; a line still being written is left for the next look."""
+    try:
+        text = (Path(folder) / "metrics.jsonl").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    rows = []
+    for line in text.splitlines():
+        with contextlib.suppress(ValueError):
+            row = json.loads(line)
+            if isinstance(row, dict) and "step" in row:
+                rows.append(row)
+    return rows
