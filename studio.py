@@ -107,7 +107,7 @@ def run_train(options: argparse.Namespace, overrides: dict[str, str]) -> int:
     from wallpaint import runs
     from wallpaint.config import load_config
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the trainer has its own, which saves first
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the trainer sets its own
     path = existing(options.train, "--train") if options.train else None
     config = load_config(path, overrides)
     if config.output_dir is None or not str(config.output_dir):

@@ -23,7 +23,7 @@ from typing import Any
 import psutil
 
 STUDIO = Path(__file__).resolve().parent.parent / "studio.py"
-ALIVE = ("starting", "running")  # then done, failed or stopped; crashed is what we find, not what a trainer says
+ALIVE = ("starting", "running")  # then done, failed or stopped; crashed is what we find, nobody reports it
 START_SECONDS = 60  # a run that has no pid after this long never got one
 
 
@@ -224,7 +224,8 @@ def _reap(process: subprocess.Popen, folder: Path) -> None:
         return
     fields = _read_json(folder / "run.json")
     if fields.get("state") in ALIVE:
-        write_state(folder, state={1: "failed", 2: "failed", 130: "stopped"}.get(code, "crashed"), exit_code=code)
+        state = {1: "failed", 2: "failed", 130: "stopped"}.get(code, "crashed")
+        write_state(folder, state=state, exit_code=code)
     elif fields.get("exit_code") is None:
         write_state(folder, exit_code=code)
 
