@@ -169,7 +169,7 @@ def test_a_broken_run_folder_is_read_as_unknown(tmp_path):
 
 def test_half_a_metrics_line_is_left_for_later(tmp_path):
     assert runs.read_metrics(tmp_path) == []
-    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": 0.5}\n{"step": 2, "loss": 0.2}\n{"step": 3, "lo')
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": 0.5}\n{"step": 2, "loss": 0.2}\n{"step": 3')
     assert runs.read_metrics(tmp_path) == [{"step": 1, "loss": 0.5}, {"step": 2, "loss": 0.2}]
 
 
