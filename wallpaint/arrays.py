@@ -1,0 +1,103 @@
+"""Picture arithmetic in numpy: resize, blur inside a mask, fill what a mask leaves open, erode, grow."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+BICUBIC, BILINEAR, BOX = Image.Resampling.BICUBIC, Image.Resampling.BILINEAR, Image.Resampling.BOX
+
+
+def resize(array: np.ndarray, size: tuple[int, int], how: Image.Resampling = BICUBIC) -> np.ndarray:
+    """Resize a float (H, W) or (H, W, C) to `size` (width, height); float32 out, not rounded, not clipped."""
+    planes = array[..., None] if array.ndim == 2 else array
+    planes = [
+        Image.fromarray(planes[..., c].astype(np.float32)).resize(size, how) for c in range(planes.shape[-1])
+    ]
+    out = np.stack([np.asarray(plane) for plane in planes], axis=-1)
+    return out[..., 0] if array.ndim == 2 else out
+
+
+def blur(array: np.ndarray, sigma: float) -> np.ndarray:
+    """Blur a float (H, W) or (H, W, C) with nearly a Gaussian (three box filters); zeros beyond the border.
+
+    The time does not depend on sigma, which is in pixels.
+    """
+    radius = max(0, round((np.sqrt(4 * sigma**2 + 1) - 1) / 2))  # 3 boxes of 2r+1: variance r(r+1)
+    out = array.astype(np.float32)
+    for axis in (0, 1) if radius else ():
+        for _ in range(3):
+            out = _box(out, radius, axis)
+    return out
+
+
+def blur_inside(array: np.ndarray, mask: np.ndarray, sigma: float) -> np.ndarray:
+    """Blur (H, W) or (H, W, C) with the pixels of a mask (H, W) alone; what no such pixel reaches is 0."""
+    weight = mask.astype(np.float32)
+    shape = (slice(None), slice(None)) + (None,) * (array.ndim - 2)
+    total = blur(weight, sigma)
+    return blur(array * weight[shape], sigma) * (total > 1e-4)[shape] / np.maximum(total, 1e-4)[shape]
+
+
+def fill_outside(array: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Carry the values where `weight` is 1 outwards over the rest, from near to far.
+
+    Args:
+        array: (H, W, C) float.
+        weight: (H, W), 1 where a value counts, 0 where it has to be made up. All 0: nothing changes.
+    """
+    out, known = array.astype(np.float32), weight.astype(np.float32)
+    height, width = known.shape
+    filled = (known > 0)[..., None]
+    factor = 2
+    while not filled.all() and filled.any() and factor < 4 * max(height, width):
+        small = (max(1, width // factor), max(1, height // factor))
+        total = resize(resize(known, small, BOX), (width, height), BILINEAR)[..., None]
+        mean = resize(resize(array * known[..., None], small, BOX), (width, height), BILINEAR)
+        reached = (total > 1e-3) & ~filled
+        out = np.where(reached, mean / np.maximum(total, 1e-3), out)
+        filled = filled | reached
+        factor *= 2
+    return out
+
+
+def erode(mask: np.ndarray, pixels: float) -> np.ndarray:
+    """Keep the pixels of a boolean (H, W) farther than `pixels` from every pixel outside the mask.
+
+    The border of the picture is no edge: the wall goes on behind it. Each row's distance to its nearest
+    gap is taken once, then a disc is a stack of chords.
+    """
+    radius = int(pixels)
+    if radius < 1:
+        return mask.copy()
+    gap = np.minimum(_distance_left(mask), _distance_left(mask[:, ::-1])[:, ::-1])
+    out = mask.copy()
+    height = len(mask)
+    for dy in range(-radius, radius + 1):
+        chord = int(np.sqrt(pixels**2 - dy**2))
+        lo, hi = max(0, dy), min(height, height + dy)
+        out[lo - dy : hi - dy] &= gap[lo:hi] > chord
+    return out
+
+
+def grow(mask: np.ndarray, pixels: float) -> np.ndarray:
+    """Add to a boolean (H, W) every pixel within `pixels` of it."""
+    return ~erode(~mask, pixels)
+
+
+def _box(array: np.ndarray, radius: int, axis: int) -> np.ndarray:
+    """Mean over 2 * radius + 1 neighbours along an axis, zeros beyond the border."""
+    size = array.shape[axis]
+    sums = np.cumsum(np.moveaxis(array, axis, 0), axis=0, dtype=np.float64)
+    sums = np.concatenate([np.zeros_like(sums[:1]), sums])
+    index = np.arange(size)
+    out = sums[np.minimum(index + radius + 1, size)] - sums[np.maximum(index - radius, 0)]
+    return np.moveaxis(out / (2 * radius + 1), 0, axis).astype(np.float32)
+
+
+def _distance_left(mask: np.ndarray) -> np.ndarray:
+    """Steps from each pixel of a boolean (H, W) to the nearest False on its left, itself included; int32."""
+    height, width = mask.shape
+    column = np.arange(1, width + 1, dtype=np.int32)
+    last_gap = np.maximum.accumulate(np.where(mask, np.int32(-width * 2), column), axis=1)
+    return column - last_gap
