@@ -73,7 +73,8 @@ def erode(mask: np.ndarray, pixels: float) -> np.ndarray:
     gap = np.minimum(_distance_left(mask), _distance_left(mask[:, ::-1])[:, ::-1])
     out = mask.copy()
     height = len(mask)
-    for dy in range(-radius, radius + 1):
+    reach = min(radius, height - 1)
+    for dy in range(-reach, reach + 1):
         chord = int(np.sqrt(pixels**2 - dy**2))
         lo, hi = max(0, dy), min(height, height + dy)
         out[lo - dy : hi - dy] &= gap[lo:hi] > chord
@@ -83,6 +84,40 @@ def erode(mask: np.ndarray, pixels: float) -> np.ndarray:
 def grow(mask: np.ndarray, pixels: float) -> np.ndarray:
     """Add to a boolean (H, W) every pixel within `pixels` of it."""
     return ~erode(~mask, pixels)
+
+
+def components(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Number the 4-connected parts of a boolean (H, W).
+
+    Returns:
+        labels: (H, W) int32, 0 outside, parts numbered from 1.
+        sizes: (parts + 1,) pixels of each; sizes[0] counts the outside.
+    """
+    height, width = mask.shape
+    padded = np.zeros((height, width + 2), dtype=np.int8)
+    padded[:, 1:-1] = mask
+    steps = np.diff(padded.ravel())  # a run never crosses rows, because every row starts and ends with a 0
+    starts, ends = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
+    parent = list(range(len(starts)))
+    above = np.searchsorted(
+        ends, starts - (width + 2), side="right"
+    )  # first run that reaches over from above
+    beyond = np.searchsorted(starts, ends - (width + 2), side="left")
+
+    def root(run: int) -> int:
+        while parent[run] != run:
+            parent[run] = parent[parent[run]]
+            run = parent[run]
+        return run
+
+    for run, (first, last) in enumerate(zip(above.tolist(), beyond.tolist(), strict=True)):
+        for other in range(first, last):
+            parent[root(other)] = root(run)
+    roots = np.array([root(run) for run in range(len(starts))], dtype=np.int64)
+    _, number = np.unique(roots, return_inverse=True)
+    labels = np.zeros((height, width), dtype=np.int32)
+    labels[mask] = np.repeat(number + 1, ends - starts)
+    return labels, np.bincount(labels.ravel(), minlength=1)
 
 
 def _box(array: np.ndarray, radius: int, axis: int) -> np.ndarray:
@@ -99,5 +134,5 @@ def _distance_left(mask: np.ndarray) -> np.ndarray:
     """Steps from each pixel of a boolean (H, W) to the nearest False on its left, itself included; int32."""
     height, width = mask.shape
     column = np.arange(1, width + 1, dtype=np.int32)
-    last_gap = np.maximum.accumulate(np.where(mask, np.int32(-width * 2), column), axis=1)
+    last_gap = np.maximum.accumulate(np.where(mask, np.int32(-(2**30)), column), axis=1)
     return column - last_gap

@@ -1,13 +1,16 @@
 """A dataset folder: read it, check every row of it, add a sample to it.
 
 The folder is a Hugging Face `imagefolder`: `train/metadata.jsonl` and `validation/metadata.jsonl`, a JSON
-object a row, the pictures beside it. Test rooms hold one such split right in the folder, with `truths` and `kind`.
+object a row, the pictures beside it. Test rooms hold one such split right in the folder, with `truths`
+and `kind`.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import threading
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +24,7 @@ from wallpaint.images import atomic_path, read_size
 SPLITS = ("train", "validation")
 KINDS = ("plain", "dark", "patterned", "accent")
 REQUIRED = ("file_name", "mask_file_name", "reference_color_rgb", "text", "room_id")
+_WRITING = threading.Lock()  # two browser tabs may save into one dataset at the same moment
 PROMPT = "an interior photo of a room with {hex} painted walls"
 
 
@@ -100,37 +104,44 @@ def add_sample(
         room_id: photos of one room share it; letters and digits of it make the file names.
 
     Raises:
-        ValueError: an unknown split, a bad colour, a mask empty or of another size, a room of the other split.
+        ValueError: an unknown split, a bad colour, a mask empty or of another size, a room of the other one.
     """
-    _check_new(Path(folder), split, photo, mask, room_id)
     swatch = Swatch(tuple(color))
     where = Path(folder) / split
-    name = _free_name(where, room_id)
-    metadata = where / "metadata.jsonl"
-    row = {
-        "file_name": f"{name}.png",
-        "mask_file_name": f"{name}_mask.png",
-        "reference_color_rgb": list(swatch.rgb),
-        "text": " ".join(str(text).split()) or PROMPT.format(hex=swatch.hex),
-        "room_id": str(room_id).strip(),
-    }
-    written = [where / row["file_name"], where / row["mask_file_name"]]
-    try:
-        clean = Image.fromarray(np.asarray(photo.convert("RGB")))  # a fresh picture: no EXIF, no profile
-        for path, image in zip(
-            written, (clean, mask.convert("L").point(lambda v: 255 * (v >= 128))), strict=True
-        ):
-            with atomic_path(path) as temporary:
-                image.save(temporary)
-        before = metadata.read_text("utf-8") if metadata.exists() else ""
-        before += "\n" if before and not before.endswith("\n") else ""
-        with atomic_path(metadata) as temporary:
-            temporary.write_text(before + json.dumps(row, ensure_ascii=False) + "\n", "utf-8")
-    except BaseException:
-        for path in written:
-            path.unlink(missing_ok=True)
-        raise
-    return _read_row(row, where, str(metadata))
+    with _WRITING:
+        _check_new(Path(folder), split, photo, mask, room_id)
+        name = _free_name(where, room_id)
+        row = {
+            "file_name": f"{name}.png",
+            "mask_file_name": f"{name}_mask.png",
+            "reference_color_rgb": list(swatch.rgb),
+            "text": " ".join(str(text).split()) or PROMPT.format(hex=swatch.hex),
+            "room_id": str(room_id).strip(),
+        }
+        pictures = {
+            where / row["file_name"]: Image.fromarray(
+                np.asarray(photo.convert("RGB"))
+            ),  # no EXIF, no profile
+            where / row["mask_file_name"]: mask.convert("L").point([0] * 128 + [255] * 128),
+        }
+        try:
+            for path, picture in pictures.items():
+                with atomic_path(path) as temporary:
+                    picture.save(temporary)
+            _append_row(where / "metadata.jsonl", row)
+        except BaseException:
+            for path in pictures:
+                path.unlink(missing_ok=True)
+            raise
+    return _read_row(row, where, name)
+
+
+def _append_row(metadata: Path, row: dict) -> None:
+    """Add a row by writing the whole file anew beside it and renaming."""
+    before = metadata.read_text("utf-8") if metadata.exists() else ""
+    before += "\n" if before and not before.endswith("\n") else ""
+    with atomic_path(metadata) as temporary:
+        temporary.write_text(before + json.dumps(row, ensure_ascii=False) + "\n", "utf-8")
 
 
 def _rows(metadata: Path) -> Iterator[tuple[str, dict]]:
@@ -240,7 +251,8 @@ def _check_new(folder: Path, split: str, photo: Image.Image, mask: Image.Image, 
 
 def _free_name(where: Path, room_id: str) -> str:
     """Choose a file name that is not taken: the room's letters and digits and a number."""
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", str(room_id)).strip("-")[:40] or "room"
+    plain = unicodedata.normalize("NFKD", str(room_id).replace("đ", "d").replace("Đ", "D"))
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", plain.encode("ascii", "ignore").decode()).strip("-")[:40] or "room"
     where.mkdir(parents=True, exist_ok=True)
     number = 1
     while any((where / f"{stem}-{number:03d}{end}.png").exists() for end in ("", "_mask")):

@@ -1,0 +1,211 @@
+"""Wall masks: segment-anything asked by clicks and boxes, and the clean-up of what it answers.
+
+Masks are PIL 'L' of the photo's size, 0 and 255 = repaint. Torch is imported where a model is
+loaded or asked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from wallpaint.arrays import components, erode, grow
+
+if TYPE_CHECKING:
+    import torch
+    from segment_anything.modeling import Sam
+
+# What `sam.json` lists, for Meta's own checkpoints; the ViT is told by the width of its patches' embedding.
+META = {
+    "image_size": 1024,
+    "patch_size": 16,
+    "mlp_ratio": 4,
+    "window_size": 14,
+    "prompt_embed_dim": 256,
+    "mask_in_chans": 16,
+    "num_multimask_outputs": 3,
+    "decoder_depth": 2,
+    "decoder_num_heads": 8,
+    "decoder_mlp_dim": 2048,
+    "iou_head_depth": 3,
+    "iou_head_hidden_dim": 256,
+    "pixel_mean": [123.675, 116.28, 103.53],
+    "pixel_std": [58.395, 57.12, 57.375],
+}
+META_VITS = {
+    768: {"embed_dim": 768, "depth": 12, "num_heads": 12, "global_attn_indexes": [2, 5, 8, 11]},  # vit_b
+    1024: {"embed_dim": 1024, "depth": 24, "num_heads": 16, "global_attn_indexes": [5, 11, 17, 23]},  # vit_l
+    1280: {"embed_dim": 1280, "depth": 32, "num_heads": 16, "global_attn_indexes": [7, 15, 23, 31]},  # vit_h
+}
+SPECK, HOLE = 0.001, 0.0003  # of the picture: smaller islands are dropped, smaller holes filled
+
+
+class Masker:
+    """Segment-anything with one photo looked at: `set_image` once, `predict` as often as the user clicks."""
+
+    def __init__(self, sam: Sam) -> None:
+        """Wrap a model that `build_sam` made; its weights are frozen."""
+        from segment_anything import SamPredictor
+
+        self.predictor = SamPredictor(sam.eval().requires_grad_(False))
+        self.photo: Image.Image | None = None
+
+    @classmethod
+    def load(cls, path: str | Path, device: str | torch.device = "cpu") -> Masker:
+        """Load a family folder or its `sam.json` (weights in `sam.safetensors` beside it), or Meta's .pth.
+
+        Raises:
+            ValueError: a file is missing, or is no such model.
+        """
+        path = Path(path)
+        meta = path.suffix in (".pth", ".pt", ".safetensors")
+        if not meta:
+            path = path if path.suffix == ".json" else path / "sam.json"
+        if not path.is_file():
+            raise ValueError(
+                f"segment-anything weights {path} do not exist: give a folder with sam.json or a .pth"
+            )
+        try:
+            return cls((_load_meta(path) if meta else _load_folder(path)).to(device))
+        except (KeyError, RuntimeError, TypeError, ValueError, OSError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ValueError(
+                f"segment-anything weights {path} cannot be loaded ({reason}): fetch them again"
+            ) from None
+
+    def set_image(self, photo: Image.Image) -> None:
+        """Look at a photo; everything slow happens here."""
+        self.photo = photo.convert("RGB")
+        self.predictor.set_image(np.asarray(self.photo))
+
+    def predict(
+        self,
+        points: Sequence[tuple[float, float]],
+        labels: Sequence[int],
+        box: Sequence[float] | None = None,
+    ) -> list[tuple[Image.Image, float]]:
+        """Propose three masks for clicks and a box in pixels of the photo.
+
+        Args:
+            points: (x, y) of each click.
+            labels: 1 = this is wall, 0 = this is not.
+            box: (x0, y0, x1, y1) around the wall.
+
+        Returns:
+            (mask, guessed IoU), best first. With more than one prompt the answer for unambiguous prompts
+            leads, as segment-anything advises.
+
+        Raises:
+            ValueError: no prompt, a click outside the photo, as many labels as points it has not.
+        """
+        points, labels, box = self._check(points, labels, box)
+        ask = partial(self.predictor.predict, points, labels, box)
+        found, scores, _ = ask(multimask_output=True)
+        answers = [(found[i], float(scores[i])) for i in np.argsort(-scores)]
+        if len(labels if labels is not None else ()) + (box is not None) > 1:
+            single, score, _ = ask(multimask_output=False)
+            answers = [(single[0], float(score[0])), *answers[:-1]]
+        return [(clean_mask(_image(wall)), score) for wall, score in answers]
+
+    def _check(self, points, labels, box) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+        """Turn prompts into arrays; refuse what cannot be asked."""
+        if self.photo is None:
+            raise ValueError("no photo has been looked at: call set_image first")
+        points, labels = (
+            np.asarray(points, dtype=np.float32).reshape(-1, 2),
+            np.asarray(labels, dtype=np.int64),
+        )
+        if len(points) != len(labels) or not np.isin(labels, (0, 1)).all():
+            raise ValueError(
+                f"{len(points)} clicks have {len(labels)} labels: give each click 1 (wall) or 0 (not)"
+            )
+        if not len(points) and box is None:
+            raise ValueError("nothing to go by: click the wall or draw a box around it")
+        if box is not None:
+            x0, y0, x1, y1 = (float(value) for value in box)
+            box = np.array([min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)], dtype=np.float32)
+        if not ((points >= 0) & (points <= self.photo.size)).all():
+            raise ValueError(f"a click lies outside the photo ({self.photo.width}x{self.photo.height})")
+        return (points, labels, box) if len(points) else (None, None, box)
+
+
+def clean_mask(mask: Image.Image, speck: float = SPECK, hole: float = HOLE) -> Image.Image:
+    """Drop islands smaller than `speck` of the picture, but the largest, and fill holes below `hole`."""
+    wall = np.asarray(mask) >= 128
+    labels, sizes = components(~wall)
+    small = sizes < hole * wall.size
+    wall = wall | (small[labels] & (labels > 0))
+    labels, sizes = components(wall)
+    if len(sizes) > 1:
+        keep = sizes >= speck * wall.size
+        keep[1 + np.argmax(sizes[1:])] = True
+        wall = keep[labels] & (labels > 0)
+    return _image(wall)
+
+
+def grow_mask(mask: Image.Image, pixels: float) -> Image.Image:
+    """Add every pixel within `pixels` of the mask; a negative number erodes."""
+    wall = np.asarray(mask) >= 128
+    return _image(grow(wall, pixels) if pixels >= 0 else erode(wall, -pixels))
+
+
+def erode_mask(mask: Image.Image, pixels: float) -> Image.Image:
+    """Take away every pixel within `pixels` of the mask's edge (the picture's border is no edge)."""
+    return grow_mask(mask, -pixels)
+
+
+def build_sam(config: dict) -> Sam:
+    """Build segment-anything at the sizes of a `sam.json` (META and one of META_VITS); weights random."""
+    import torch
+    from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+
+    size, width = config["image_size"], config["prompt_embed_dim"]
+    cells = size // config["patch_size"]
+    encoder = ImageEncoderViT(
+        **{key: config[key] for key in ("embed_dim", "depth", "num_heads", "mlp_ratio", "patch_size")},
+        **{key: config[key] for key in ("window_size", "global_attn_indexes")},
+        img_size=size,
+        out_chans=width,
+        qkv_bias=True,
+        use_rel_pos=True,
+        norm_layer=partial(torch.nn.LayerNorm, eps=1e-6),
+    )
+    prompts = PromptEncoder(width, (cells, cells), (size, size), config["mask_in_chans"])
+    heads, depth = config["decoder_num_heads"], config["decoder_depth"]
+    decoder = MaskDecoder(
+        transformer_dim=width,
+        transformer=TwoWayTransformer(depth, width, heads, config["decoder_mlp_dim"]),
+        **{key: config[key] for key in ("num_multimask_outputs", "iou_head_depth", "iou_head_hidden_dim")},
+    )
+    return Sam(encoder, prompts, decoder, config["pixel_mean"], config["pixel_std"]).eval()
+
+
+def _load_folder(path: Path) -> Sam:
+    """Build from `sam.json` and load `sam.safetensors` beside it."""
+    from safetensors.torch import load_file
+
+    sam = build_sam(json.loads(path.read_text("utf-8")))
+    sam.load_state_dict(load_file(path.with_name("sam.safetensors")))
+    return sam
+
+
+def _load_meta(path: Path) -> Sam:
+    """Load Meta's vit_b, vit_l or vit_h; a pickle may hold tensors alone."""
+    import torch
+    from safetensors.torch import load_file
+
+    weights = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    sam = build_sam(META | META_VITS[weights["image_encoder.patch_embed.proj.weight"].shape[0]])
+    sam.load_state_dict(weights)
+    return sam
+
+
+def _image(wall: np.ndarray) -> Image.Image:
+    """Boolean (H, W) to PIL 'L' of 0 and 255."""
+    return Image.fromarray(np.where(wall, 255, 0).astype(np.uint8))

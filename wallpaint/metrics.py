@@ -1,0 +1,92 @@
+"""How good a repainted wall is. Numpy; photos are PIL RGB, masks PIL 'L', 255 = repaint, all of one size.
+
+sRGB D65/2 degrees, float32 CIELAB, CIEDE2000, at the photo's own size. The wall is the mask eroded by 1 % of
+the long side, so that no rim counts. What has no wall to measure gives nan.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from wallpaint.arrays import erode
+from wallpaint.color import Swatch, delta_e, linear_to_lab, luminance, rgb_to_lab, srgb_to_linear
+
+RIM = 0.01  # of the long side
+DARK = 0.01  # luminance below which a pixel's colour means nothing
+
+
+def wall_region(mask: Image.Image) -> np.ndarray:
+    """The wall that counts: boolean (H, W), the mask eroded by 1 % of the long side."""
+    return erode(np.asarray(mask.convert("L")) >= 128, RIM * max(mask.size))
+
+
+def delta_e_truth(out: Image.Image, truth: Image.Image, mask: Image.Image) -> dict[str, float]:
+    """CIEDE2000 to the true repaint over the wall: {'mean', 'median', 'p90'}; 0 is perfect."""
+    wall = wall_region(mask)
+    difference = delta_e(rgb_to_lab(_pixels(out)[wall]), rgb_to_lab(_pixels(truth)[wall]))
+    return {
+        "mean": _figure(np.mean, difference),
+        "median": _figure(np.median, difference),
+        "p90": _figure(np.percentile, difference, 90),
+    }
+
+
+def delta_e_paint(out: Image.Image, swatch: Swatch, mask: Image.Image) -> dict[str, float]:
+    """CIEDE2000 to the paint in the pixel's own light: {'median', 'p90', 'under_5', 'left_out'}.
+
+    The paint in a pixel's light is lin(swatch) * Y_out / Y_swatch, so a wall at half light is no error and
+    lightness does not count: hue and chroma do. Pixels of Y_out < 0.01 are left out; `left_out` is their
+    share of the wall, `under_5` the share of the rest below 5.
+    """
+    linear = srgb_to_linear(_pixels(out)[wall_region(mask)])
+    light = luminance(linear)
+    seen = light >= DARK
+    paint = swatch.linear if any(swatch.rgb) else np.ones(3, np.float32)  # black in any light is a neutral
+    expected = paint * (light[seen] / luminance(paint))[:, None]
+    difference = delta_e(linear_to_lab(linear[seen]), linear_to_lab(expected))
+    return {
+        "median": _figure(np.median, difference),
+        "p90": _figure(np.percentile, difference, 90),
+        "under_5": _figure(np.mean, difference < 5),
+        "left_out": _figure(np.mean, ~seen),
+    }
+
+
+def shading_correlation(out: Image.Image, reference: Image.Image, mask: Image.Image) -> float:
+    """Pearson correlation of the gradients of L* in two pictures over the wall, -1 to 1.
+
+    The reference is the true repaint, or the photo where there is none. Gradients are differences of
+    neighbouring wall pixels, across and down together. A wall painted flat has
+    no gradient at all: 0.
+    """
+    wall = wall_region(mask)
+    first, second = (_gradients(rgb_to_lab(_pixels(image))[..., 0], wall) for image in (out, reference))
+    if len(first) < 2:
+        return float("nan")
+    first, second = first - first.mean(), second - second.mean()
+    spread = np.sqrt((first**2).sum() * (second**2).sum())
+    return float((first * second).sum() / spread) if spread > 1e-6 else 0.0
+
+
+def outside_changed_pixels(out: Image.Image, photo: Image.Image, mask: Image.Image) -> int:
+    """Pixels outside the mask (not eroded) whose bytes differ from the photo's."""
+    changed = (np.asarray(out.convert("RGB")) != np.asarray(photo.convert("RGB"))).any(axis=-1)
+    return int((changed & (np.asarray(mask.convert("L")) < 128)).sum())
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    """PIL RGB to (H, W, 3) float32, 0 to 1."""
+    return np.asarray(image.convert("RGB"), dtype=np.float32) / 255
+
+
+def _gradients(lightness: np.ndarray, wall: np.ndarray) -> np.ndarray:
+    """Differences between neighbours that are both wall, across and then down: (N,) float64."""
+    across = np.diff(lightness, axis=1)[wall[:, 1:] & wall[:, :-1]]
+    down = np.diff(lightness, axis=0)[wall[1:] & wall[:-1]]
+    return np.concatenate([across, down]).astype(np.float64)
+
+
+def _figure(function, values: np.ndarray, *args) -> float:
+    """Apply a statistic; nan where there is nothing to apply it to."""
+    return float(function(values, *args)) if len(values) else float("nan")

@@ -1,0 +1,74 @@
+"""The classical repaint, no diffusion: the baseline that every arm has to answer to.
+
+In linear light a matt wall is its paint times its light, so the new wall is the old one times new paint over old
+paint, channel by channel. What the old paint was has to be guessed from the photo.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from wallpaint.arrays import erode
+from wallpaint.color import Swatch, linear_to_srgb, luminance, srgb_to_linear
+from wallpaint.images import composite
+
+CLIPPED, DARK = 0.95, 0.005  # linear light above and below which a wall pixel says nothing about its paint
+LEAST = 0.01  # no paint reflects less; keeps noise in a black wall from blowing up
+
+
+def estimate_paint(photo: Image.Image, mask: Image.Image) -> Swatch:
+    """Guess the paint on the wall now: the median chromaticity of its pixels, at the level of its well-lit part.
+
+    Raises:
+        ValueError: the mask is empty or not of the photo's size.
+    """
+    linear = srgb_to_linear(np.asarray(photo.convert("RGB"), dtype=np.float32) / 255)
+    return _to_swatch(_guess(linear, _wall(photo, mask)))
+
+
+def recolor(
+    photo: Image.Image, mask: Image.Image, swatch: Swatch, old_paint: Swatch | None = None
+) -> Image.Image:
+    """Repaint the wall by the ratio of the paints in linear light; nothing outside the mask changes.
+
+    Args:
+        photo: RGB.
+        mask: 'L' of the photo's size, 255 = repaint.
+        swatch: the new paint.
+        old_paint: the paint on the wall now; guessed where None.
+
+    Raises:
+        ValueError: the mask is empty or not of the photo's size.
+    """
+    linear = srgb_to_linear(np.asarray(photo.convert("RGB"), dtype=np.float32) / 255)
+    wall = _wall(photo, mask)
+    old = _guess(linear, wall) if old_paint is None else old_paint.linear
+    painted = linear_to_srgb(linear * (swatch.linear / np.maximum(old, LEAST)))
+    return composite(photo, Image.fromarray((painted * 255).round().astype(np.uint8)), mask)
+
+
+def _wall(photo: Image.Image, mask: Image.Image) -> np.ndarray:
+    """Boolean (H, W): the mask without its rim, or all of it where nothing else is left."""
+    if mask.size != photo.size:
+        raise ValueError(f"the mask is {mask.size} and the photo {photo.size}: make them the same size")
+    wall = np.asarray(mask.convert("L")) >= 128
+    if not wall.any():
+        raise ValueError("the mask is empty: mark the wall first")
+    core = erode(wall, 0.01 * max(mask.size))
+    return core if core.any() else wall
+
+
+def _guess(linear: np.ndarray, wall: np.ndarray) -> np.ndarray:
+    """Linear RGB (3,) of the old paint from linear light (H, W, 3)."""
+    pixels = linear[wall]
+    useful = (pixels.max(axis=1) < CLIPPED) & (pixels.max(axis=1) > DARK)
+    pixels = pixels[useful] if useful.mean() > 0.1 else pixels
+    light = np.maximum(luminance(pixels), 1e-4)
+    tint = np.median(pixels / light[:, None], axis=0)
+    return np.clip(tint * np.percentile(light, 75), LEAST, 1)
+
+
+def _to_swatch(linear: np.ndarray) -> Swatch:
+    """Linear RGB (3,) to the nearest swatch."""
+    return Swatch(tuple(int(v) for v in (linear_to_srgb(linear) * 255).round()))
