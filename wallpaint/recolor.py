@@ -1,7 +1,8 @@
 """The classical repaint, no diffusion: the baseline that every arm has to answer to.
 
-In linear light a matt wall is its paint times its light, so the new wall is the old one times new paint over old
-paint, channel by channel. What the old paint was has to be guessed from the photo.
+In linear light a matt wall is its paint times its light, so the new wall is the old one times new paint over
+old paint, channel by channel. What the old paint was has to be guessed from the photo. A channel that the old
+paint hardly reflects says little of the light, so there the others speak for it.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from wallpaint.color import Swatch, linear_to_srgb, luminance, srgb_to_linear
 from wallpaint.images import composite
 
 CLIPPED, DARK = 0.95, 0.005  # linear light above and below which a wall pixel says nothing about its paint
+TINT = 3.0  # no light on a wall is more than this times redder, greener or bluer than its mean
 LEAST = 0.01  # no paint reflects less; keeps noise in a black wall from blowing up
 
 
 def estimate_paint(photo: Image.Image, mask: Image.Image) -> Swatch:
-    """Guess the paint on the wall now: the median chromaticity of its pixels, at the level of its well-lit part.
+    """Guess the paint on the wall now: the median chromaticity of its pixels, at the level of a lit part.
 
     Raises:
         ValueError: the mask is empty or not of the photo's size.
@@ -44,7 +46,7 @@ def recolor(
     linear = srgb_to_linear(np.asarray(photo.convert("RGB"), dtype=np.float32) / 255)
     wall = _wall(photo, mask)
     old = _guess(linear, wall) if old_paint is None else old_paint.linear
-    painted = linear_to_srgb(linear * (swatch.linear / np.maximum(old, LEAST)))
+    painted = linear_to_srgb(_light(linear, np.maximum(old, LEAST)) * swatch.linear)
     return composite(photo, Image.fromarray((painted * 255).round().astype(np.uint8)), mask)
 
 
@@ -67,6 +69,18 @@ def _guess(linear: np.ndarray, wall: np.ndarray) -> np.ndarray:
     light = np.maximum(luminance(pixels), 1e-4)
     tint = np.median(pixels / light[:, None], axis=0)
     return np.clip(tint * np.percentile(light, 75), LEAST, 1)
+
+
+def _light(linear: np.ndarray, paint: np.ndarray) -> np.ndarray:
+    """Light that falls on a wall of a paint (3,): (H, W, 3) from linear light (H, W, 3).
+
+    For a white wall this is the plain ratio. A teal wall's red is noise and gloss; divided by next to nothing
+    it would turn into red light. So the level comes from all channels by least squares, and a channel's own
+    departure from it counts the less the less the paint reflects there.
+    """
+    level = np.maximum(linear @ paint / (paint @ paint), 1e-5)[..., None]
+    tint = np.clip(linear / paint / level, 1 / TINT, TINT)
+    return level * tint ** (paint / paint.max())
 
 
 def _to_swatch(linear: np.ndarray) -> Swatch:
