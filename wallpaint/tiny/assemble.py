@@ -1,0 +1,50 @@
+"""Puts what the stages left in the work folder together as a family folder, and measures it."""
+
+import json
+import shutil
+from pathlib import Path
+
+from transformers import CLIPTokenizer
+
+from wallpaint.tiny import sizes
+from wallpaint.tiny.base import load_adapted
+from wallpaint.tiny.build import Family, load_family, save_family
+from wallpaint.tiny.clip import load_clip
+from wallpaint.tiny.data import Pool
+from wallpaint.tiny.dino import load_dino
+from wallpaint.tiny.latents import load_vae
+from wallpaint.tiny.sam import load_sam, sam_figures
+from wallpaint.tiny.vae import round_trip_figures
+
+
+def export(work: Path, out: Path) -> None:
+    """Writes the family; a stage that has not run yet leaves its model at its random start."""
+    tokenizer = CLIPTokenizer.from_pretrained(work / "tokenizer")
+    text, vision = load_clip(tokenizer, work)
+    unet, vae = load_adapted(work), load_vae(work)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    save_family(Family(vae, unet, text, tokenizer, vision, load_sam(work), load_dino(work)), out)
+    if (work / "training.jsonl").exists():
+        shutil.copy(work / "training.jsonl", out / "training.jsonl")
+
+
+def write_figures(pool: Pool, work: Path, out: Path) -> None:
+    """`figures.json`: what the shipped files do on rooms that no stage has seen."""
+    family = load_family(out)
+    rooms = Pool(pool.folder, held_out=True, limit=40).refresh()
+    figures = {
+        "vae": round_trip_figures(family.vae, rooms),
+        "sam": sam_figures(family.sam, rooms),
+        "parameters": {name: count(getattr(family, name)) for name in ("vae", "unet", "text_encoder", "image_encoder")},
+        "training_views": len(pool.refresh().views),
+        "held_out_views": len(rooms.views),
+        "resolution": sizes.RESOLUTION,
+    }
+    figures["parameters"] |= {"sam": count(family.sam), "dinov2": count(family.dino)}
+    (out / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
+    print(json.dumps(figures))
+
+
+def count(model) -> int:
+    """Number of parameters."""
+    return sum(p.numel() for p in model.parameters())

@@ -1,0 +1,184 @@
+"""Stage `base`: the inpainting UNet on cached latents. Stage `adapter`: IP-Adapter-Plus, all else frozen."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from diffusers import DDIMScheduler, UNet2DConditionModel
+from torch.nn import functional as F
+from transformers import CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
+
+from wallpaint.tiny import sizes
+from wallpaint.tiny.build import build_resampler
+from wallpaint.tiny.clip import cached_name, load_clip, load_tokenizer, to_clip, tokenize
+from wallpaint.tiny.data import Pool, View, chance, draw
+from wallpaint.tiny.h94 import adapter_parameters, attach_adapter
+from wallpaint.tiny.latents import WALL_MASKS, Latents, load_vae
+from wallpaint.tiny.loop import Fit, fit, load_result
+
+BATCH = 16
+BOX_SHARE = 0.15  # how often the hole is a random box instead of the wall
+OUTSIDE_WEIGHT = 0.5  # the composite keeps the photo there: less to learn
+
+
+@dataclass
+class Texts:
+    """Frozen text encoder with a memory: captions repeat."""
+
+    encoder: CLIPTextModel
+    tokenizer: CLIPTokenizer
+    known: dict[str, torch.Tensor] = field(default_factory=dict)
+
+    def encode(self, texts: list[str]) -> torch.Tensor:
+        """(B, 48, TEXT_WIDTH)."""
+        missing = sorted({text for text in texts if text not in self.known})
+        if missing:
+            with torch.no_grad():
+                states = self.encoder(tokenize(self.tokenizer, missing)).last_hidden_state
+            self.known.update(zip(missing, states, strict=True))
+        return torch.stack([self.known[text] for text in texts])
+
+
+@dataclass(frozen=True)
+class Example:
+    """What one training example is made of."""
+
+    view: int
+    picture: int  # the target
+    mask: int  # which masked variant the UNet is shown
+
+
+def draw_example(latents: Latents, generator: torch.Generator) -> Example:
+    """A view and a target; the wall variants show any *other* paint's light around the hole, as in real use."""
+    view = draw(generator, len(latents.views))
+    encoded = latents.views[view]
+    if chance(generator) < BOX_SHARE:
+        return Example(view, encoded.source, WALL_MASKS)
+    return Example(view, draw(generator, len(encoded.pictures)), draw(generator, WALL_MASKS))
+
+
+def prompt_for(view: View, picture: int, generator: torch.Generator, named: float, empty: float) -> str:
+    """Caption with the colour's name (share `named`), nothing (share `empty`), or the caption alone."""
+    x = chance(generator)
+    if x < empty:
+        return ""
+    return cached_name(view.caption, view.colors[picture]) if x < empty + named else view.caption
+
+
+def denoising_loss(
+    unet: UNet2DConditionModel,
+    scheduler: DDIMScheduler,
+    latents: Latents,
+    examples: list[Example],
+    generator: torch.Generator,
+    prompts: torch.Tensor,
+    images: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Squared error of v, the region to repaint weighted 1, the rest OUTSIDE_WEIGHT."""
+    rows = [(latents.views[e.view], e) for e in examples]
+    x = torch.stack([v.pictures[e.picture] for v, e in rows])
+    masked = torch.stack([v.masked[e.mask] for v, e in rows])
+    mask = torch.stack([v.masks[e.mask] for v, e in rows])
+    noise = torch.randn(x.shape, generator=generator)
+    t = torch.randint(scheduler.config.num_train_timesteps, (len(x),), generator=generator)
+    noisy, target = scheduler.add_noise(x, noise, t), scheduler.get_velocity(x, noise, t)
+    packed = torch.cat([noisy, mask, masked], 1).contiguous(memory_format=torch.channels_last)
+    extra = None if images is None else {"image_embeds": [images]}
+    prediction = unet(packed, t, prompts, added_cond_kwargs=extra).sample
+    weight = OUTSIDE_WEIGHT + (1 - OUTSIDE_WEIGHT) * mask
+    return (weight * (prediction - target).square()).mean() / weight.mean()
+
+
+def load_latents(pool: Pool, work: Path) -> Latents:
+    """The latents of a pool; the held-out rooms have their own file."""
+    name = "latents-held-out.pt" if pool.held_out else "latents.pt"
+    return Latents(pool, load_vae(work, pool), Path(work) / name).refresh()
+
+
+def train_base(pool: Pool, work: Path, minutes: float, refresh_steps: int = 400) -> None:
+    """The UNet from scratch."""
+    torch.manual_seed(2)
+    latents, tokenizer = load_latents(pool, work), load_tokenizer(pool, work)
+    texts = Texts(load_clip(tokenizer, work)[0], tokenizer)
+    unet = UNet2DConditionModel(**sizes.UNET).to(memory_format=torch.channels_last).train()
+    scheduler, count = DDIMScheduler(**sizes.SCHEDULER), 0
+
+    def step(generator: torch.Generator) -> dict[str, torch.Tensor]:
+        nonlocal count
+        count += 1
+        if count % refresh_steps == 0:
+            pool.refresh()
+            latents.refresh(limit=150)
+        examples = [draw_example(latents, generator) for _ in range(BATCH)]
+        words = [prompt_for(pool.views[e.view], e.picture, generator, 0.5, 0.1) for e in examples]
+        return {"v": denoising_loss(unet, scheduler, latents, examples, generator, texts.encode(words))}
+
+    fit("base", [unet], step, Fit(minutes, 1e-3, warmup_steps=100), work)
+
+
+def load_base(work: Path) -> UNet2DConditionModel:
+    """The trained UNet, frozen, with a fresh adapter attached."""
+    unet = UNet2DConditionModel(**sizes.UNET)
+    load_result(work, "base", [unet])
+    unet.requires_grad_(False)
+    torch.manual_seed(3)
+    attach_adapter(unet, build_resampler())
+    return unet.to(memory_format=torch.channels_last)
+
+
+def train_adapter(pool: Pool, work: Path, minutes: float) -> None:
+    """Only the Resampler, to_k_ip and to_v_ip; references are pictures and crops of them, never swatches."""
+    latents, tokenizer = load_latents(pool, work), load_tokenizer(pool, work)
+    text, vision = load_clip(tokenizer, work)
+    texts, scheduler, unet = Texts(text, tokenizer), DDIMScheduler(**sizes.SCHEDULER), load_base(work)
+    unet.requires_grad_(False)
+    for parameter in adapter_parameters(unet):
+        parameter.requires_grad_(True)
+    null = encode_references(vision, None, 1)
+
+    def step(generator: torch.Generator) -> dict[str, torch.Tensor]:
+        examples = [draw_example(latents, generator) for _ in range(BATCH)]
+        words = [prompt_for(pool.views[e.view], e.picture, generator, 0.1, 0.1) for e in examples]
+        images = encode_references(vision, [reference(pool, e, generator) for e in examples], BATCH)
+        drop = torch.rand(BATCH, generator=generator)
+        images[drop < 0.1] = null  # image 5 %, image and text 5 %
+        words = ["" if 0.05 <= d < 0.15 else w for d, w in zip(drop.tolist(), words, strict=True)]
+        return {"v": denoising_loss(unet, scheduler, latents, examples, generator, texts.encode(words), images)}
+
+    fit("adapter", [unet], step, Fit(minutes, 1e-3, warmup_steps=100), work)
+
+
+def encode_references(vision: CLIPVisionModelWithProjection, pictures: list | None, count: int) -> torch.Tensor:
+    """(count, 1, 37, VISION_WIDTH) hidden states before the last layer; None = the null image, all zero pixels."""
+    size = sizes.VISION["image_size"]
+    with torch.no_grad():
+        x = torch.zeros(count, 3, size, size) if pictures is None else torch.cat([to_clip(p) for p in pictures])
+        return vision(x, output_hidden_states=True).hidden_states[-2][:, None]
+
+
+def reference(pool: Pool, example: Example, generator: torch.Generator) -> torch.Tensor:
+    """uint8 (1, 3, h, w): the target picture, or the same paint seen from elsewhere in the room; whole or a crop."""
+    view, index = pool.views[example.view], example.picture
+    paint = view.colors[index]
+    others = [pool.views[i] for i in pool.rooms[view.room]]
+    same = [(v, i) for v in others for i, c in enumerate(v.colors) if c == paint and c is not None]
+    if same and chance(generator) < 0.5:
+        view, index = same[draw(generator, len(same))]
+    picture, wall = view.pictures[index], view.mask
+    if chance(generator) < 0.3:
+        return picture[None]
+    for _ in range(4):  # a few tries for a crop that shows some wall
+        height, width = (int(sizes.RESOLUTION * (0.2 + 0.8 * chance(generator)) ** 0.75) for _ in range(2))
+        top, left = draw(generator, sizes.RESOLUTION - height + 1), draw(generator, sizes.RESOLUTION - width + 1)
+        area = (slice(None), slice(top, top + height), slice(left, left + width))
+        if wall[area].float().mean() > 0.2:
+            break
+    crop = picture[area]
+    return crop[None].flip(-1) if chance(generator) < 0.5 else crop[None]
+
+
+def load_adapted(work: Path) -> UNet2DConditionModel:
+    """Base and adapter together."""
+    unet = load_base(work)
+    load_result(work, "adapter", [unet])
+    return unet

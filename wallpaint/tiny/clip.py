@@ -1,0 +1,99 @@
+"""Stage `clip`: text and image encoder by InfoNCE on pictures and captions that name the wall's colour.
+
+Half of the negatives are the same view in another paint, so that both sides have to see the colour.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from transformers import CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
+
+from wallpaint.tiny import sizes
+from wallpaint.tiny.build import build_image_encoder, build_text_encoder
+from wallpaint.tiny.data import Pool, chance, draw
+from wallpaint.tiny.loop import Fit, fit, load_result
+from wallpaint.tiny.tokenizer import train_tokenizer
+from wallpaint.tiny.words import PAINTS, with_color
+
+VIEWS, PAINTS_EACH = 12, 4
+MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(1, 3, 1, 1)
+STD = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(1, 3, 1, 1)
+EXTRA = ("a photo of a room, a photo of an empty room with painted walls, the wall is painted, interior, living room",)
+
+
+def load_tokenizer(pool: Pool, work: Path) -> CLIPTokenizer:
+    """Trained once on the captions, then read from `work`."""
+    folder = Path(work) / "tokenizer"
+    if not (folder / "tokenizer.json").exists():
+        captions = [view.caption for view in pool.views] + list(EXTRA) * 50
+        captions += [f"{name} walls, {name} paint" for name in PAINTS for _ in range(50)]
+        train_tokenizer(captions, 900, sizes.TEXT["max_position_embeddings"]).save_pretrained(folder)
+    return CLIPTokenizer.from_pretrained(folder)
+
+
+def train_clip(pool: Pool, work: Path, minutes: float) -> None:
+    """Both encoders and a text projection that only this stage needs."""
+    torch.manual_seed(1)
+    tokenizer = load_tokenizer(pool, work)
+    text, vision = build_text_encoder(tokenizer), build_image_encoder()
+    head = nn.Linear(sizes.TEXT_WIDTH, sizes.TEXT["projection_dim"], bias=False)
+    held_out = Pool(pool.folder, held_out=True, limit=24).refresh()
+
+    def step(generator: torch.Generator) -> dict[str, torch.Tensor]:
+        pictures, texts = clip_batch(pool, generator)
+        return {"infonce": clip_loss(text, vision, head, tokenizer, pictures, texts)}
+
+    def evaluate() -> dict[str, float]:
+        pictures, texts = clip_batch(held_out, torch.Generator().manual_seed(0))
+        return {"held_out": clip_loss(text, vision, head, tokenizer, pictures, texts).item()}
+
+    fit("clip", [text, vision, head], step, Fit(minutes, 1e-3), work, evaluate)
+
+
+def load_clip(tokenizer: CLIPTokenizer, work: Path) -> tuple[CLIPTextModel, CLIPVisionModelWithProjection]:
+    """The trained encoders, frozen."""
+    text, vision = build_text_encoder(tokenizer), build_image_encoder()
+    head = nn.Linear(sizes.TEXT_WIDTH, sizes.TEXT["projection_dim"], bias=False)
+    load_result(work, "clip", [text, vision, head])
+    return text.eval().requires_grad_(False), vision.eval().requires_grad_(False)
+
+
+def clip_batch(pool: Pool, generator: torch.Generator) -> tuple[torch.Tensor, list[str]]:
+    """VIEWS views x PAINTS_EACH of their pictures: uint8 pictures and their captions."""
+    pictures, texts = [], []
+    for _ in range(VIEWS):
+        view = pool.views[draw(generator, len(pool.views))]
+        for index in torch.randperm(len(view.pictures), generator=generator)[:PAINTS_EACH].tolist():
+            flip = chance(generator) < 0.5
+            pictures.append(view.pictures[index].flip(-1) if flip else view.pictures[index])
+            texts.append(cached_name(view.caption, view.colors[index]))
+    return torch.stack(pictures), texts
+
+
+cached_name = lru_cache(maxsize=None)(with_color)
+
+
+def clip_loss(text, vision, head, tokenizer, pictures: torch.Tensor, texts: list[str]) -> torch.Tensor:
+    """Symmetric InfoNCE at temperature 0.07; equal captions in a batch count as one (soft targets)."""
+    images = F.normalize(vision(to_clip(pictures)).image_embeds, dim=-1)
+    words = F.normalize(head(text(tokenize(tokenizer, texts)).pooler_output), dim=-1)
+    logits = images @ words.T / 0.07
+    same = torch.tensor([[a == b for b in texts] for a in texts]).float()
+    target = same / same.sum(1, keepdim=True)
+    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+
+
+def tokenize(tokenizer: CLIPTokenizer, texts: list[str]) -> torch.Tensor:
+    """(B, 48) ids, padded as the stock pipeline pads."""
+    length = sizes.TEXT["max_position_embeddings"]
+    return tokenizer(texts, padding="max_length", max_length=length, truncation=True, return_tensors="pt").input_ids
+
+
+def to_clip(pictures: torch.Tensor) -> torch.Tensor:
+    """uint8 (B, 3, H, W) -> (B, 3, 96, 96) in CLIP's normalisation."""
+    size = sizes.VISION["image_size"]
+    x = F.interpolate(pictures.float() / 255, size=(size, size), mode="bicubic", antialias=True).clamp(0, 1)
+    return (x - MEAN) / STD

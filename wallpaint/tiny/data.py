@@ -1,0 +1,88 @@
+"""The pool of rendered rooms as tensors in memory; grows while the renderer is still at work."""
+
+import json
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from wallpaint.tiny.sizes import RESOLUTION
+
+HELD_OUT_SHARE = 20  # one room in twenty is never trained on
+
+
+@dataclass
+class View:
+    """One camera in one room: the photo first, then its true repaints."""
+
+    pictures: torch.Tensor  # (P, 3, R, R) uint8 sRGB
+    mask: torch.Tensor  # (1, R, R) bool, True = wall
+    colors: list[tuple[int, int, int] | None]  # paint of each picture; None where the photo's wall is no plain paint
+    caption: str
+    room: str
+
+
+@dataclass
+class Pool:
+    """Rows of `metadata.jsonl` in `folder`; `refresh` takes in what has been added."""
+
+    folder: Path
+    held_out: bool = False
+    limit: int | None = None
+    views: list[View] = field(default_factory=list)
+    rooms: dict[str, list[int]] = field(default_factory=dict)
+    seen: int = 0
+
+    def refresh(self) -> "Pool":
+        """Reads the rows that were not there before."""
+        rows = (Path(self.folder) / "metadata.jsonl").read_text().split("\n")[:-1]  # a last half line waits
+        for line in rows[self.seen :]:
+            row = json.loads(line)
+            wanted = is_held_out(row["room_id"]) == self.held_out
+            if wanted and (self.limit is None or len(self.views) < self.limit):
+                self.rooms.setdefault(row["room_id"], []).append(len(self.views))
+                self.views.append(read_view(Path(self.folder), row))
+        self.seen = len(rows)
+        return self
+
+
+def is_held_out(room: str) -> bool:
+    """The same rooms on every machine."""
+    return zlib.crc32(room.encode()) % HELD_OUT_SHARE == 0
+
+
+def read_view(folder: Path, row: dict) -> View:
+    """One row with all its pictures."""
+    truths = row["truths"]
+    pictures = [read_picture(folder / row["file_name"])]
+    pictures += [read_picture(folder / truth["file_name"]) for truth in truths]
+    mask = torch.from_numpy(np.asarray(Image.open(folder / row["mask_file_name"]).convert("L")) > 127)[None]
+    own = tuple(row["reference_color_rgb"]) if row.get("kind", "plain") in ("plain", "dark") else None
+    colors = [own, *(tuple(truth["color"]) for truth in truths)]
+    return View(torch.stack(pictures), mask, colors, row["text"], row["room_id"])
+
+
+def read_picture(path: Path) -> torch.Tensor:
+    """(3, R, R) uint8."""
+    picture = Image.open(path).convert("RGB")
+    if picture.size != (RESOLUTION, RESOLUTION):
+        picture = picture.resize((RESOLUTION, RESOLUTION), Image.Resampling.BOX)
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1)
+
+
+def to_signed(pictures: torch.Tensor) -> torch.Tensor:
+    """uint8 -> float in [-1, 1], channels last (twice as fast on a CPU)."""
+    return (pictures.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+
+
+def draw(generator: torch.Generator, count: int) -> int:
+    """A random integer in [0, count)."""
+    return int(torch.randint(count, (1,), generator=generator))
+
+
+def chance(generator: torch.Generator) -> float:
+    """A random float in [0, 1)."""
+    return float(torch.rand(1, generator=generator))

@@ -1,0 +1,142 @@
+"""The one training loop of the recipe: AdamW, warm-up and cosine by the clock, EMA, resumable, a JSONL log."""
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How one stage learns. The schedule follows the clock, so that a slow machine still ends on time."""
+
+    minutes: float
+    learning_rate: float
+    weight_decay: float = 0.01
+    warmup_steps: int = 50
+    ema: float = 0.998
+    max_grad_norm: float = 1.0
+    save_minutes: float = 2.0
+    seed: int = 0
+
+
+def fit(
+    name: str,
+    modules: Iterable[nn.Module],
+    step: Callable[[torch.Generator], dict[str, torch.Tensor]],
+    plan: Fit,
+    work: Path,
+    evaluate: Callable[[], dict[str, float]] | None = None,
+) -> None:
+    """Trains whatever in `modules` requires grad; `step` gives the losses, which are summed.
+
+    Leaves the averaged weights in the modules. `evaluate` runs at each save on the averaged weights.
+    """
+    weights = trainable(modules)
+    average = {key: value.detach().clone() for key, value in weights.items()}
+    optimizer = torch.optim.AdamW(weights.values(), lr=plan.learning_rate, weight_decay=plan.weight_decay)
+    count, spent = _resume(checkpoint_path(work, name), weights, average, optimizer)
+    generator = torch.Generator().manual_seed(plan.seed + count)
+    started = saved = time.monotonic()
+    budget, sums = plan.minutes * 60, {}
+    while (elapsed := spent + time.monotonic() - started) < budget:
+        warm = min(1.0, (count + 1) / plan.warmup_steps)
+        rate = plan.learning_rate * warm * (0.02 + 0.49 * (1 + math.cos(math.pi * elapsed / budget)))
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        losses = step(generator)
+        loss = sum(losses.values())
+        if not torch.isfinite(loss):
+            raise FloatingPointError(f"{name}: the loss is not finite at step {count}")
+        loss.backward()
+        nn.utils.clip_grad_norm_(weights.values(), plan.max_grad_norm)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        count += 1
+        decay = min(plan.ema, (1 + count) / (10 + count))
+        torch._foreach_lerp_(list(average.values()), [w.detach() for w in weights.values()], 1 - decay)
+        for key, value in losses.items():
+            sums.setdefault(key, []).append(float(value.detach()))
+        if time.monotonic() - saved > plan.save_minutes * 60:
+            _report(name, count, elapsed, rate, sums, work, swapped(weights, average, evaluate))
+            _save(checkpoint_path(work, name), weights, average, optimizer, count, elapsed)
+            saved, sums = time.monotonic(), {}
+    with torch.no_grad():
+        _save(checkpoint_path(work, name), weights, average, optimizer, count, max(spent, elapsed))
+        for key, value in weights.items():
+            value.copy_(average[key])
+    _report(name, count, elapsed, 0.0, sums, work, evaluate() if evaluate else {})
+
+
+def trainable(modules: Iterable[nn.Module]) -> dict[str, nn.Parameter]:
+    """Name -> parameter of all that requires grad; names begin with the module's place."""
+    named = ((f"{i}.{key}", value) for i, m in enumerate(modules) for key, value in m.named_parameters())
+    return {key: value for key, value in named if value.requires_grad}
+
+
+def checkpoint_path(work: Path, name: str) -> Path:
+    """Where a stage keeps its state."""
+    return Path(work) / f"{name}.pt"
+
+
+def load_result(work: Path, name: str, modules: Iterable[nn.Module]) -> bool:
+    """Puts a stage's averaged weights into freshly built modules; False where it has not begun."""
+    path = checkpoint_path(work, name)
+    if not path.exists():
+        return False
+    average = torch.load(path, weights_only=True)["average"]
+    weights = {f"{i}.{key}": value for i, m in enumerate(modules) for key, value in m.named_parameters()}
+    with torch.no_grad():
+        for key, value in average.items():
+            weights[key].copy_(value)
+    return True
+
+
+def swapped(weights: dict, average: dict, evaluate: Callable[[], dict] | None) -> dict[str, float]:
+    """Runs `evaluate` on the averaged weights and puts the raw ones back."""
+    if evaluate is None:
+        return {}
+    raw = {key: value.detach().clone() for key, value in weights.items()}
+    with torch.no_grad():
+        for key, value in weights.items():
+            value.copy_(average[key])
+        figures = evaluate()
+        for key, value in weights.items():
+            value.copy_(raw[key])
+    return figures
+
+
+def _resume(path: Path, weights: dict, average: dict, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
+    if not path.exists():
+        return 0, 0.0
+    state = torch.load(path, weights_only=True)
+    with torch.no_grad():
+        for key, value in weights.items():
+            value.copy_(state["weights"][key])
+            average[key].copy_(state["average"][key])
+    optimizer.load_state_dict(state["optimizer"])
+    return state["count"], state["seconds"]
+
+
+def _save(path: Path, weights: dict, average: dict, optimizer, count: int, seconds: float) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".tmp")
+    state = {"weights": {k: v.detach() for k, v in weights.items()}, "average": average}
+    torch.save(state | {"optimizer": optimizer.state_dict(), "count": count, "seconds": seconds}, fresh)
+    os.replace(fresh, path)
+
+
+def _report(name: str, count: int, seconds: float, rate: float, sums: dict, work: Path, figures: dict) -> None:
+    means = {key: sum(values) / len(values) for key, values in sums.items() if values}
+    row = {"stage": name, "step": count, "minutes": seconds / 60, "lr": rate, **means, **figures}
+    line = json.dumps({k: v if isinstance(v, str | int) else float(f"{v:.4g}") for k, v in row.items()})
+    print(line, flush=True)
+    Path(work).mkdir(parents=True, exist_ok=True)
+    with (Path(work) / "training.jsonl").open("a") as log:
+        log.write(line + "\n")

@@ -1,0 +1,104 @@
+"""Stage `vae`: learn the detail that the colour-carrying start leaves out. Stage `decoder`: sharpen, encoder frozen."""
+
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL
+from torch.nn import functional as F
+
+from wallpaint.tiny.carry import build_vae
+from wallpaint.tiny.data import Pool, chance, draw, to_signed
+from wallpaint.tiny.loop import Fit, fit, load_result
+
+CROP = 64
+BATCH = 8
+COLOUR_WEIGHTS = torch.tensor([1.0, 4.0, 4.0]).view(1, 3, 1, 1)  # lightness is learnt by itself, colour is not
+
+
+def train_vae(pool: Pool, work: Path, minutes: float) -> AutoencoderKL:
+    """Encoder and decoder together, on crops."""
+    torch.manual_seed(0)
+    vae = build_vae().to(memory_format=torch.channels_last).train()
+    count = 0
+
+    def step(generator: torch.Generator) -> dict[str, torch.Tensor]:
+        nonlocal count
+        count += 1
+        if count % 200 == 0:
+            pool.refresh()
+        return vae_losses(vae, random_crops(pool, generator), generator)
+
+    held_out = Pool(pool.folder, held_out=True, limit=8)
+    fit("vae", [vae], step, Fit(minutes, 1e-3, warmup_steps=200), work, lambda: round_trip_figures(vae, held_out))
+    return vae.eval()
+
+
+def train_decoder(pool: Pool, work: Path, minutes: float) -> AutoencoderKL:
+    """The decoder alone, so that latents cached for the UNet stay valid."""
+    vae = build_vae().to(memory_format=torch.channels_last).train()
+    load_result(work, "vae", [vae])
+    vae.encoder.requires_grad_(False)
+    vae.quant_conv.requires_grad_(False)
+    held_out = Pool(pool.folder, held_out=True, limit=8)
+
+    def step(generator: torch.Generator) -> dict[str, torch.Tensor]:
+        return vae_losses(vae, random_crops(pool, generator), generator)
+
+    fit("decoder", [vae], step, Fit(minutes, 1e-3), work, lambda: round_trip_figures(vae, held_out))
+    return vae.eval()
+
+
+def random_crops(pool: Pool, generator: torch.Generator, batch: int = BATCH, crop: int = CROP) -> torch.Tensor:
+    """(batch, 3, crop, crop) in [-1, 1]: any repaint of any view, on the 8-pixel grid or off it, flipped or not."""
+    crops = []
+    for _ in range(batch):
+        pictures = pool.views[draw(generator, len(pool.views))].pictures
+        picture = pictures[draw(generator, len(pictures))]
+        top, left = (draw(generator, picture.shape[-1] - crop + 1) for _ in range(2))
+        picture = picture[:, top : top + crop, left : left + crop]
+        crops.append(picture.flip(-1) if chance(generator) < 0.5 else picture)
+    return to_signed(torch.stack(crops))
+
+
+def vae_losses(vae: AutoencoderKL, x: torch.Tensor, generator: torch.Generator) -> dict[str, torch.Tensor]:
+    """Weighted terms for x (B, 3, H, W) in [-1, 1]."""
+    posterior = vae.encode(x).latent_dist
+    z = posterior.mean
+    z = z + posterior.std * torch.randn(z.shape, generator=generator)
+    error = vae.decode(z).sample - x
+    return {
+        "l1": error.abs().mean(),
+        "mse": error.square().mean(),
+        "colour": 0.5 * colour_error(error),
+        "edges": 0.5 * (error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()),
+        "kl": 1e-6 * posterior.kl().mean(),
+    }
+
+
+def colour_error(error: torch.Tensor) -> torch.Tensor:
+    """Mean absolute error of 8 x 8 block means in opponent channels, lightness : colour = 1 : 4."""
+    red, green, blue = error.unbind(1)
+    opponent = torch.stack([(red + green + blue) / 3, red - green, (red + green) / 2 - blue], 1)
+    return (F.avg_pool2d(opponent, 8).abs() * COLOUR_WEIGHTS).mean()
+
+
+def round_trip(vae: AutoencoderKL, pictures: torch.Tensor) -> torch.Tensor:
+    """uint8 (B, 3, R, R) -> the same after encode and decode."""
+    with torch.no_grad():
+        out = vae.decode(vae.encode(to_signed(pictures)).latent_dist.mean).sample
+    return ((out.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+
+
+def round_trip_figures(vae: AutoencoderKL, pool: Pool, per_view: int = 3) -> dict[str, float]:
+    """PSNR (dB) over the pictures and mean CIEDE2000 over the walls of held-out rooms."""
+    from wallpaint.tiny.figures import delta_e
+
+    views = pool.refresh().views
+    if not views:
+        return {}
+    pictures = torch.cat([view.pictures[:per_view] for view in views])
+    masks = torch.cat([view.mask.repeat(len(view.pictures[:per_view]), 1, 1) for view in views])
+    out = torch.cat([round_trip(vae, part) for part in pictures.split(8)])
+    mse = (out.float() - pictures.float()).square().mean((1, 2, 3))
+    psnr = (10 * torch.log10(255**2 / mse)).mean()
+    return {"psnr": float(psnr), "wall_delta_e": float(delta_e(out, pictures)[masks].mean())}
