@@ -101,7 +101,8 @@ def test_a_run_is_a_process_that_stop_ends_with_a_word(trainer):
     assert (stopped.state, stopped.step) == ("stopped", 7)
     wait_for(lambda: runs.read_run(folder).exit_code == 130)
     assert not runs.stop_run(folder)
-    assert f"--train {folder.parents[2] / 'my.yaml'} --output_dir {folder}" in runs.tail_log(folder)
+    assert f"--train {folder / 'config.yaml'} --output_dir {folder}" in runs.tail_log(folder)
+    assert (folder / "config.yaml").read_text() == "method: lora\n"
 
 
 @pytest.mark.parametrize(("code", "state"), [(1, "failed"), (2, "failed"), (130, "stopped"), (9, "crashed")])

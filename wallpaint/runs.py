@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -182,14 +183,16 @@ def new_run_folder(workspace: str | Path, name: str) -> Path:
 
 
 def start_run(config_path: str | Path, workspace: str | Path, name: str = "run") -> Path:
-    """Start `studio.py --train config_path` as a process of its own in a new run folder; return the folder.
+    """Start `studio.py --train` as a process of its own in a new run folder; return the folder.
 
-    It outlives the studio: a session of its own, its output appended to `train.log`.
+    It trains a copy of `config_path` kept in the folder, and outlives the studio: a session of its own, its
+    output appended to `train.log`.
     """
     if not Path(config_path).is_file():
         raise ValueError(f"no such config, {config_path}, give the path of a YAML file")
     folder = new_run_folder(workspace, name)
-    _launch(folder, [str(Path(config_path).resolve()), "--output_dir", str(folder)])
+    shutil.copyfile(config_path, folder / "config.yaml")
+    _launch(folder, [str(folder / "config.yaml"), "--output_dir", str(folder)])
     return folder
 
 

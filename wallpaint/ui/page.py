@@ -1,0 +1,97 @@
+"""What the tabs share: the page's words in two languages, and how a handler reports an error."""
+
+import functools
+import html
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from wallpaint.color import Swatch, parse_color
+from wallpaint.ui.text import T, t
+
+log = logging.getLogger(__name__)
+GPU = {"concurrency_id": "gpu", "concurrency_limit": 1}  # whatever runs a model waits its turn
+PRIVATE = {"api_visibility": "private"}
+NAME = re.compile(r"[\w][\w-]{0,63}")
+
+
+@dataclass
+class Page:
+    """The page under construction: where its files are and which components show words."""
+
+    workspace: Path
+    public: bool = False  # on a Space: nothing that trains or writes
+    words: list[tuple[Any, dict[str, Any]]] = field(default_factory=list)
+
+    def add(self, kind: type, **props: Any) -> Any:
+        """Make a component; its T(key) props, labels of choices included, follow the reader's language."""
+        texts = {name: value for name, value in props.items() if _has_words(value)}
+        component = kind(**{name: _say(value, "en") for name, value in props.items()})
+        if texts:
+            self.words.append((component, texts))
+        return component
+
+    def translate(self, language: str) -> list[Any]:
+        """Give an update per component of `words`, in order."""
+        return [
+            gr.update(**{name: _say(value, language) for name, value in texts.items()})
+            for _, texts in self.words
+        ]
+
+
+def _has_words(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(_has_words(item) for item in value)
+    return isinstance(value, T)
+
+
+def _say(value: Any, language: str) -> Any:
+    if isinstance(value, T):
+        return t(value, language)
+    if isinstance(value, (list, tuple)) and _has_words(value):
+        return type(value)(_say(item, language) for item in value)
+    return value
+
+
+def guarded(handler: Callable) -> Callable:
+    """Wrap a handler: a ValueError becomes a message on the page, anything else is logged and named there."""
+
+    @functools.wraps(handler)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return handler(*args, **kwargs)
+        except gr.Error:
+            raise
+        except ValueError as problem:
+            message = str(problem)
+        except Exception as problem:
+            log.exception("handler %s failed", handler.__name__)
+            message = t("trouble", "en", kind=type(problem).__name__)
+        raise gr.Error(html.escape(message), print_exception=False)
+
+    return wrapped
+
+
+def check_name(name: str, where: str, language: str = "en") -> str:
+    """Return `name` if it can name a folder or file of ours, else raise ValueError."""
+    name = (name or "").strip()
+    if not NAME.fullmatch(name):
+        raise ValueError(t("bad_name", language, name=name, where=where))
+    return name
+
+
+def read_paint(value: str) -> Swatch:
+    """Read what a ColorPicker or a hex box holds; a picker may also say 'rgb(…)' or 'rgba(…)'."""
+    match = re.fullmatch(r"rgba?\(([^)]*)\)", str(value).strip())
+    if not match:
+        return parse_color(value)
+    try:
+        channels = [round(float(number)) for number in match[1].split(",")[:3]]
+        return Swatch(tuple(channels))
+    except ValueError:
+        return parse_color(value)  # which says what is wrong with it
