@@ -37,7 +37,13 @@ def build_parser() -> argparse.ArgumentParser:
     """Build the parser; the fields of TrainConfig come from the dataclass itself."""
     from wallpaint.config import config_fields
 
-    parser = Parser(prog="studio.py", description=__doc__.split("\n")[0], allow_abbrev=False)
+    parser = Parser(
+        prog="studio.py",
+        usage="studio.py [--host H] [--port P] [...] | --train [CONFIG.yaml] [--FIELD VALUE ...] "
+        "| --compare ... | --evaluate ...",
+        description=__doc__.split("\n")[0],
+        allow_abbrev=False,
+    )
     command = parser.add_mutually_exclusive_group()
     command.add_argument("--train", nargs="?", const="", metavar="CONFIG.yaml", help="train")
     command.add_argument("--compare", action="store_true", help="repaint one photo with several arms")
@@ -72,7 +78,7 @@ def read_arguments(arguments: list[str]) -> tuple[str, argparse.Namespace, dict[
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
         flags = [flag for action in parser._actions for flag in action.option_strings]
-        near = difflib.get_close_matches(unknown[0].split("=")[0], flags, n=1)
+        near = difflib.get_close_matches(unknown[0].split("=")[0], flags, n=1, cutoff=0.75)
         parser.error(f"unknown argument {unknown[0]!r}" + (f" (did you mean {near[0]}?)" if near else ""))
     command = "train" if options.train is not None else "compare" if options.compare else "studio"
     command = "evaluate" if options.evaluate else command

@@ -1,0 +1,114 @@
+"""Who may import whom, read from the files."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+LEAVES = {"config", "methods", "runs", "arrays"}
+# Beside the leaves and, for pictures, these two: numpy and PIL alone.
+BASE = {"color", "images"}
+MAY_IMPORT = {
+    "studio": {"ui", "train", "compare", "evaluate", "runs", "config", "color"},
+    "ui": {"runs", "dataset", "masks", "color", "compare", "config", "images", "recolor"},
+    "evaluate": {"compare", "dataset", "paint", "recolor", "metrics", "models", "cache", *BASE},
+    "compare": {"paint", "recolor", "metrics", "models", "dataset", *BASE},
+    "train": {"cache", "denoiser", "losses", "weights", "paint", "models", "dataset", "metrics", *BASE},
+    "paint": {"cache", "denoiser", "weights", "models", *BASE},
+    "losses": {"cache", "denoiser", "models", *BASE},
+    "weights": {"models", "denoiser", *BASE},
+    "denoiser": {"conditions", "models"},
+    "cache": {"models", "dataset", "masks", *BASE},
+    "conditions": {"models"},
+    "models": set(),
+    "dataset": BASE,
+    "metrics": {"color"},
+    "recolor": BASE,
+    "masks": set(),
+    "images": {"color"},
+    "color": set(),
+}
+HEAVY = {"torch", "torchvision", "diffusers", "transformers", "peft", "accelerate", "kornia", "gradio"}
+
+
+def sources() -> list[Path]:
+    return [ROOT / "studio.py", *sorted((ROOT / "wallpaint").rglob("*.py"))]
+
+
+def layer(path: Path) -> str:
+    """studio, ui, rooms, tiny, or the module's own name."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return parts[0] if len(parts) == 1 else parts[1]
+
+
+def imports(path: Path, top_level_only: bool = False) -> set[str]:
+    """Names of imported modules, dotted; `if TYPE_CHECKING:` does not count."""
+    found, stack = set(), list(ast.parse(path.read_text("utf-8")).body)
+    while stack:
+        node = stack.pop()
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            package = path.relative_to(ROOT).parts[: -node.level] if node.level else ()
+            module = ".".join([*package, *([node.module] if node.module else [])])
+            found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            stack += node.orelse
+        elif not (top_level_only and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))):
+            stack += ast.iter_child_nodes(node)
+    return found
+
+
+def own(path: Path) -> set[str]:
+    """Layers of wallpaint that a file imports, its own left out."""
+    names = {name.split(".")[1] for name in imports(path) if name.startswith("wallpaint.")}
+    return {name for name in names if name != layer(path)}
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_run_downwards(path):
+    who = layer(path)
+    if who in ("rooms", "tiny", "__init__"):
+        return
+    allowed = (MAY_IMPORT[who] | LEAVES) if who not in LEAVES else set()
+    assert own(path) <= allowed, f"{who} may not import {sorted(own(path) - allowed)}"
+
+
+def test_the_rules_themselves_have_no_circle():
+    settled: set[str] = set(LEAVES)
+    waiting = dict(MAY_IMPORT)
+    while ready := [who for who, whom in waiting.items() if whom <= settled]:
+        settled |= set(ready)
+        for who in ready:
+            del waiting[who]
+    assert not waiting
+
+
+def test_only_the_ui_knows_gradio_and_it_never_trains():
+    for path in sources():
+        outside = {name.split(".")[0] for name in imports(path)}
+        assert layer(path) == "ui" or "gradio" not in outside, path
+        assert layer(path) != "ui" or not own(path) & {"train", "evaluate", "paint", "models"}, path
+
+
+def test_rooms_and_tiny_stand_apart():
+    for path in sources():
+        if layer(path) not in ("rooms", "tiny"):
+            assert not own(path) & {"rooms", "tiny"}, path
+
+
+@pytest.mark.parametrize("name", [*sorted(LEAVES | BASE), "dataset", "masks", "recolor", "metrics"])
+def test_light_modules_import_nothing_heavy_by_themselves(name):
+    path = ROOT / "wallpaint" / f"{name}.py"
+    assert not {module.split(".")[0] for module in imports(path, top_level_only=True)} & HEAVY
+
+
+def test_studio_imports_only_the_standard_library_until_a_command_is_known():
+    outside = {module.split(".")[0] for module in imports(ROOT / "studio.py", top_level_only=True)}
+    assert not outside & (HEAVY | {"wallpaint", "numpy", "PIL", "yaml"})
+
+
+def test_page_modules_import_torch_nowhere():
+    for path in (ROOT / "wallpaint" / "ui").glob("*.py"):
+        assert not {name.split(".")[0] for name in imports(path)} & (HEAVY - {"gradio"}), path
