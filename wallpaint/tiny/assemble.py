@@ -35,7 +35,9 @@ def write_figures(pool: Pool, work: Path, out: Path) -> None:
     figures = {
         "vae": round_trip_figures(family.vae, rooms),
         "sam": sam_figures(family.sam, rooms),
-        "parameters": {name: count(getattr(family, name)) for name in ("vae", "unet", "text_encoder", "image_encoder")},
+        "parameters": {
+            name: count(getattr(family, name)) for name in ("vae", "unet", "text_encoder", "image_encoder")
+        },
         "training_views": len(pool.refresh().views),
         "held_out_views": len(rooms.views),
         "resolution": sizes.RESOLUTION,

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
-from torch.nn import functional as F
 from transformers import CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
 
 from wallpaint.tiny import sizes
@@ -143,16 +142,24 @@ def train_adapter(pool: Pool, work: Path, minutes: float) -> None:
         drop = torch.rand(BATCH, generator=generator)
         images[drop < 0.1] = null  # image 5 %, image and text 5 %
         words = ["" if 0.05 <= d < 0.15 else w for d, w in zip(drop.tolist(), words, strict=True)]
-        return {"v": denoising_loss(unet, scheduler, latents, examples, generator, texts.encode(words), images)}
+        return {
+            "v": denoising_loss(unet, scheduler, latents, examples, generator, texts.encode(words), images)
+        }
 
     fit("adapter", [unet], step, Fit(minutes, 1e-3, warmup_steps=100), work)
 
 
-def encode_references(vision: CLIPVisionModelWithProjection, pictures: list | None, count: int) -> torch.Tensor:
+def encode_references(
+    vision: CLIPVisionModelWithProjection, pictures: list | None, count: int
+) -> torch.Tensor:
     """(count, 1, 37, VISION_WIDTH) hidden states before the last layer; None = the null image, all zero pixels."""
     size = sizes.VISION["image_size"]
     with torch.no_grad():
-        x = torch.zeros(count, 3, size, size) if pictures is None else torch.cat([to_clip(p) for p in pictures])
+        x = (
+            torch.zeros(count, 3, size, size)
+            if pictures is None
+            else torch.cat([to_clip(p) for p in pictures])
+        )
         return vision(x, output_hidden_states=True).hidden_states[-2][:, None]
 
 
@@ -169,7 +176,10 @@ def reference(pool: Pool, example: Example, generator: torch.Generator) -> torch
         return picture[None]
     for _ in range(4):  # a few tries for a crop that shows some wall
         height, width = (int(sizes.RESOLUTION * (0.2 + 0.8 * chance(generator)) ** 0.75) for _ in range(2))
-        top, left = draw(generator, sizes.RESOLUTION - height + 1), draw(generator, sizes.RESOLUTION - width + 1)
+        top, left = (
+            draw(generator, sizes.RESOLUTION - height + 1),
+            draw(generator, sizes.RESOLUTION - width + 1),
+        )
         area = (slice(None), slice(top, top + height), slice(left, left + width))
         if wall[area].float().mean() > 0.2:
             break

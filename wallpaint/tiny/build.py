@@ -32,7 +32,11 @@ from wallpaint.tiny import sizes
 from wallpaint.tiny.h94 import adapter_weights, attach_adapter
 from wallpaint.tiny.tokenizer import train_tokenizer
 
-CAPTIONS = ("a bedroom with a bed and a window, sage green walls", "an empty room with white walls", "a photo of a room")
+CAPTIONS = (
+    "a bedroom with a bed and a window, sage green walls",
+    "an empty room with white walls",
+    "a photo of a room",
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,9 @@ class Family:
 def build_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
     """A text encoder with `tokenizer`'s vocabulary and special tokens."""
     tokens = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
-    config = CLIPTextConfig(vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id, **tokens, **sizes.TEXT)
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id, **tokens, **sizes.TEXT
+    )
     return CLIPTextModel(config)
 
 
@@ -142,7 +148,9 @@ def _write(family: Family, folder: Path) -> None:
     save_file(_contiguous(adapter_weights(family.unet)), weights / sizes.ADAPTER_NAME)
     size = {"height": sizes.VISION["image_size"], "width": sizes.VISION["image_size"]}
     _save_half(family.image_encoder, weights / "image_encoder")
-    CLIPImageProcessor(size={"shortest_edge": size["width"]}, crop_size=size).save_pretrained(weights / "image_encoder")
+    CLIPImageProcessor(size={"shortest_edge": size["width"]}, crop_size=size).save_pretrained(
+        weights / "image_encoder"
+    )
 
     _save_half(family.dino, folder / "dinov2")
     edge = sizes.DINO["image_size"]
@@ -161,7 +169,14 @@ def _write(family: Family, folder: Path) -> None:
     scheduler = DDIMScheduler(**sizes.SCHEDULER)
     scheduler.save_pretrained(folder / "scheduler")
     pipe = StableDiffusionInpaintPipeline(
-        family.vae, family.text_encoder, family.tokenizer, unet, scheduler, None, None, requires_safety_checker=False
+        family.vae,
+        family.text_encoder,
+        family.tokenizer,
+        unet,
+        scheduler,
+        None,
+        None,
+        requires_safety_checker=False,
     )
     pipe.save_config(folder)  # model_index.json
 

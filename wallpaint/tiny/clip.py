@@ -21,7 +21,9 @@ from wallpaint.tiny.words import PAINTS, with_color
 VIEWS, PAINTS_EACH = 12, 4
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(1, 3, 1, 1)
 STD = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(1, 3, 1, 1)
-EXTRA = ("a photo of a room, a photo of an empty room with painted walls, the wall is painted, interior, living room",)
+EXTRA = (
+    "a photo of a room, a photo of an empty room with painted walls, the wall is painted, interior, living room",
+)
 
 
 def load_tokenizer(pool: Pool, work: Path) -> CLIPTokenizer:
@@ -89,7 +91,9 @@ def clip_loss(text, vision, head, tokenizer, pictures: torch.Tensor, texts: list
 def tokenize(tokenizer: CLIPTokenizer, texts: list[str]) -> torch.Tensor:
     """(B, 48) ids, padded as the stock pipeline pads."""
     length = sizes.TEXT["max_position_embeddings"]
-    return tokenizer(texts, padding="max_length", max_length=length, truncation=True, return_tensors="pt").input_ids
+    return tokenizer(
+        texts, padding="max_length", max_length=length, truncation=True, return_tensors="pt"
+    ).input_ids
 
 
 def to_clip(pictures: torch.Tensor) -> torch.Tensor:

@@ -20,7 +20,9 @@ class View:
 
     pictures: torch.Tensor  # (P, 3, R, R) uint8 sRGB
     mask: torch.Tensor  # (1, R, R) bool, True = wall
-    colors: list[tuple[int, int, int] | None]  # paint of each picture; None where the photo's wall is no plain paint
+    colors: list[
+        tuple[int, int, int] | None
+    ]  # paint of each picture; None where the photo's wall is no plain paint
     caption: str
     room: str
 

@@ -42,7 +42,9 @@ class Latents:
             self.views = [Encoded(*row) for row in rows]
         first, last = len(self.views), min(len(self.pool.views), len(self.views) + limit)
         for index in range(first, last):
-            self.views.append(encode_view(self.vae, self.pool.views[index], torch.Generator().manual_seed(index)))
+            self.views.append(
+                encode_view(self.vae, self.pool.views[index], torch.Generator().manual_seed(index))
+            )
         if last > first:
             rows = [(v.pictures, v.masked, v.masks, v.source) for v in self.views]
             torch.save(rows, self.path.with_suffix(".tmp"))
@@ -59,7 +61,9 @@ def encode_view(vae: AutoencoderKL, view: View, generator: torch.Generator) -> E
     mask = torch.stack(masks)
     blanked = pictures[sources] * (mask < 0.5)
     with torch.no_grad():
-        z = vae.encode(torch.cat([pictures, blanked]).contiguous(memory_format=torch.channels_last)).latent_dist.mean
+        z = vae.encode(
+            torch.cat([pictures, blanked]).contiguous(memory_format=torch.channels_last)
+        ).latent_dist.mean
     coarse = F.max_pool2d(mask, mask.shape[-1] // z.shape[-1])
     return Encoded(z[: len(pictures)].clone(), z[len(pictures) :].clone(), coarse, sources[-1])
 

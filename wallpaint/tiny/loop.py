@@ -132,7 +132,9 @@ def _save(path: Path, weights: dict, average: dict, optimizer, count: int, secon
     os.replace(fresh, path)
 
 
-def _report(name: str, count: int, seconds: float, rate: float, sums: dict, work: Path, figures: dict) -> None:
+def _report(
+    name: str, count: int, seconds: float, rate: float, sums: dict, work: Path, figures: dict
+) -> None:
     means = {key: sum(values) / len(values) for key, values in sums.items() if values}
     row = {"stage": name, "step": count, "minutes": seconds / 60, "lr": rate, **means, **figures}
     line = json.dumps({k: v if isinstance(v, str | int) else float(f"{v:.4g}") for k, v in row.items()})

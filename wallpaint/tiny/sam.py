@@ -147,6 +147,8 @@ def sam_figures(sam: Sam, pool: Pool, per_view: int = 2) -> dict[str, float]:
                 for count, values in scores.items():
                     prompt = Prompt(clicks(wall, count, generator), torch.ones(count), None, wall)
                     logits, guesses = predict(sam, features, prompt)
-                    best = F.interpolate(logits[None, guesses.argmax()][None], size=wall.shape, mode="bilinear")[0]
+                    best = F.interpolate(
+                        logits[None, guesses.argmax()][None], size=wall.shape, mode="bilinear"
+                    )[0]
                     values.append(float(intersection_over_union(best > 0, wall[None])))
     return {f"wall_iou_{count}_clicks": sum(v) / max(1, len(v)) for count, v in scores.items()}

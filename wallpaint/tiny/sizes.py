@@ -53,7 +53,13 @@ VISION = {
     "projection_dim": 64,
     "hidden_act": "quick_gelu",
 }
-RESAMPLER = {"embed_dims": VISION_WIDTH, "output_dims": TEXT_WIDTH, "hidden_dims": 128, "heads": 2, "num_queries": 8}
+RESAMPLER = {
+    "embed_dims": VISION_WIDTH,
+    "output_dims": TEXT_WIDTH,
+    "hidden_dims": 128,
+    "heads": 2,
+    "num_queries": 8,
+}
 DINO = {
     "hidden_size": 96,
     "num_hidden_layers": 4,

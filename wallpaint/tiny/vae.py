@@ -12,7 +12,9 @@ from wallpaint.tiny.loop import Fit, fit, load_result
 
 CROP = 64
 BATCH = 8
-COLOUR_WEIGHTS = torch.tensor([1.0, 4.0, 4.0]).view(1, 3, 1, 1)  # lightness is learnt by itself, colour is not
+COLOUR_WEIGHTS = torch.tensor([1.0, 4.0, 4.0]).view(
+    1, 3, 1, 1
+)  # lightness is learnt by itself, colour is not
 
 
 def train_vae(pool: Pool, work: Path, minutes: float) -> AutoencoderKL:
@@ -29,7 +31,14 @@ def train_vae(pool: Pool, work: Path, minutes: float) -> AutoencoderKL:
         return vae_losses(vae, random_crops(pool, generator), generator)
 
     held_out = Pool(pool.folder, held_out=True, limit=8)
-    fit("vae", [vae], step, Fit(minutes, 1e-3, warmup_steps=200), work, lambda: round_trip_figures(vae, held_out))
+    fit(
+        "vae",
+        [vae],
+        step,
+        Fit(minutes, 1e-3, warmup_steps=200),
+        work,
+        lambda: round_trip_figures(vae, held_out),
+    )
     return vae.eval()
 
 
@@ -48,7 +57,9 @@ def train_decoder(pool: Pool, work: Path, minutes: float) -> AutoencoderKL:
     return vae.eval()
 
 
-def random_crops(pool: Pool, generator: torch.Generator, batch: int = BATCH, crop: int = CROP) -> torch.Tensor:
+def random_crops(
+    pool: Pool, generator: torch.Generator, batch: int = BATCH, crop: int = CROP
+) -> torch.Tensor:
     """(batch, 3, crop, crop) in [-1, 1]: any repaint of any view, on the 8-pixel grid or off it, flipped or not."""
     crops = []
     for _ in range(batch):
