@@ -5,16 +5,24 @@ Heavy imports happen in the command that needs them, so that --help and a mistyp
 Exit codes: 0 done, 1 failed, 2 bad input (one line on stderr), 130 stopped.
 """
 
+from __future__ import annotations
+
 import argparse
 import dataclasses
 import difflib
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from wallpaint.config import TrainConfig
 
 STOPPED = 130
+ENDED = {0: "done", STOPPED: "stopped"}  # any other exit code: failed
+LEARNED = ("metrics.jsonl", "checkpoints", "weights")  # a run folder with one of these is worth keeping
 COMMANDS = {  # command -> the options it takes, beside --train's own --FIELD VALUE
     "studio": {"host", "port", "auth", "share", "workspace"},
     "train": {"resume", "workspace"},
@@ -108,21 +116,28 @@ def split_arms(text: str | None) -> list[str] | None:
     return [arm.strip() for arm in text.split(",") if arm.strip()] if text else None
 
 
+def settle_run_folder(options: argparse.Namespace, config: TrainConfig) -> tuple[TrainConfig, bool]:
+    """Give the config with its run folder, the next free one where it names none; and whether it is new."""
+    from wallpaint import runs
+
+    if options.resume and not config.output_dir:
+        raise ValueError("--resume needs to know its run, no output_dir is given, add --output_dir RUN")
+    if options.resume:
+        existing(config.output_dir, "--output_dir", folder=True)
+    if config.output_dir:
+        return config, not Path(config.output_dir).exists()
+    folder = runs.new_run_folder(options.workspace or "workspace", config.method)
+    return dataclasses.replace(config, output_dir=str(folder)), True
+
+
 def run_train(options: argparse.Namespace, overrides: dict[str, str]) -> int:
-    """Train: settle the run folder, then hand over to wallpaint.train."""
+    """Train: settle the run folder, hand over to wallpaint.train, and keep how it ended in run.json."""
     from wallpaint import runs
     from wallpaint.config import load_config
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the trainer sets its own
     path = existing(options.train, "--train") if options.train else None
-    config = load_config(path, overrides)
-    if config.output_dir is None or not str(config.output_dir):
-        if options.resume:
-            raise ValueError("--resume needs to know its run, no output_dir is given, add --output_dir RUN")
-        folder = runs.new_run_folder(options.workspace or "workspace", config.method)
-        config = dataclasses.replace(config, output_dir=str(folder))
-    elif options.resume:
-        existing(str(config.output_dir), "--resume (output_dir)", folder=True)
+    config, fresh = settle_run_folder(options, load_config(path, overrides))
     folder = Path(config.output_dir)
     runs.write_state(folder, state="starting", pid=os.getpid(), max_train_steps=config.max_train_steps)
     print(f"run folder: {folder}", flush=True)
@@ -141,8 +156,9 @@ def run_train(options: argparse.Namespace, overrides: dict[str, str]) -> int:
         error = f"{type(problem).__name__}: {problem}"
         raise
     finally:
-        state = {0: "done", STOPPED: "stopped"}.get(code, "failed")
-        runs.write_state(folder, state=state, exit_code=code, error=error)
+        runs.write_state(folder, state=ENDED.get(code, "failed"), exit_code=code, error=error)
+        if code == 2 and fresh and not any((folder / name).exists() for name in LEARNED):
+            shutil.rmtree(folder)  # bad input leaves nothing half-written
     return code
 
 

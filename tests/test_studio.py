@@ -1,0 +1,221 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+import studio
+import wallpaint
+from wallpaint import runs
+
+ROOT = Path(studio.__file__).resolve().parent
+
+
+def run(*arguments, cwd=None):
+    command = [sys.executable, str(ROOT / "studio.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=60)
+
+
+@pytest.fixture(autouse=True)
+def own_place(tmp_path, monkeypatch):
+    """Work in an empty folder and leave the process's signals as they were."""
+    monkeypatch.chdir(tmp_path)
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Put a function in the trainer's place; give the list of (config, resume) it is called with."""
+    calls = []
+
+    def install(name, function):
+        module = types.ModuleType(f"wallpaint.{name}")
+        setattr(module, name, function)
+        monkeypatch.setitem(sys.modules, f"wallpaint.{name}", module)
+        monkeypatch.setattr(wallpaint, name, module, raising=False)
+
+    def use(outcome=None, name="train"):
+        def stub(*args, **kwargs):
+            calls.append((args, kwargs))
+            if isinstance(outcome, BaseException):
+                raise outcome
+            return outcome(*args, **kwargs) if callable(outcome) else outcome
+
+        install(name, stub)
+        return calls
+
+    return use
+
+
+def complaint(capsys):
+    captured = capsys.readouterr()
+    lines = captured.err.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("error: "), captured.err
+    return lines[0]
+
+
+def test_help_imports_neither_torch_nor_gradio():
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); import studio\n"
+        "try: studio.main(['--help'])\n"
+        "except SystemExit as end: print('exit', end.code)\n"
+        "print('heavy', sorted({'torch', 'gradio', 'diffusers', 'numpy', 'PIL'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert "exit 0" in done.stdout and "heavy []" in done.stdout, done.stderr
+    for flag in ("--train", "--compare", "--evaluate", "--workspace", "--lora_rank", "--color_loss_mode"):
+        assert flag in done.stdout
+
+
+BAD = {
+    ("--nonsense",): "unknown argument '--nonsense'",
+    ("--train", "--lora_rnk", "8"): "did you mean --lora_rank?",
+    ("--masks", "photos"): "unknown argument",
+    ("--compare",): "--compare needs --photo and --mask and --swatch and --out",
+    ("--evaluate", "--out", "o"): "--evaluate needs --rooms",
+    ("--train", "--photo", "p.png"): "--photo does not belong to --train",
+    ("--lora_rank", "8"): "--lora_rank does not belong to the studio",
+    ("--train", "--compare"): "not allowed with",
+    ("--port", "http"): "invalid int value",
+}
+
+
+@pytest.mark.parametrize(("arguments", "told"), BAD.items(), ids=lambda value: " ".join(value)[:30])
+def test_a_command_line_that_does_not_fit_is_one_line_and_2(arguments, told, capsys):
+    with pytest.raises(SystemExit) as end:
+        studio.main(list(arguments))
+    assert end.value.code == 2
+    assert told in complaint(capsys)
+
+
+INPUT = {
+    ("--train", "missing.yaml"): "'missing.yaml', given to --train",
+    ("--train", "--lora_rank", "many"): "lora_rank",
+    ("--train", "--method", "lorra"): "method",
+    ("--train", "--resume"): "--output_dir",
+    ("--train", "--resume", "--output_dir", "gone"): "no such folder 'gone'",
+    ("--compare", "--photo", "p", "--mask", "m", "--swatch", "#fff", "--out", "o"): "'p', given to --photo",
+    ("--compare", "--photo", "here", "--mask", "here", "--swatch", "blue", "--out", "o"): "hex colour",
+    ("--evaluate", "--rooms", "none", "--out", "o"): "no such folder 'none', given to --rooms",
+    ("--evaluate", "--rooms", ".", "--limit", "0", "--out", "o"): "--limit",
+    ("--port", "0"): "--port",
+    ("--auth", "nobody"): "USER:PASSWORD",
+}
+
+
+@pytest.mark.parametrize(("arguments", "told"), INPUT.items(), ids=lambda value: " ".join(value)[:40])
+def test_bad_input_is_one_line_and_2_and_leaves_nothing(arguments, told, capsys, tmp_path):
+    (tmp_path / "here").write_text("")
+    assert studio.main(list(arguments)) == 2
+    assert told in complaint(capsys)
+    assert [path.name for path in tmp_path.iterdir()] == ["here"]
+
+
+def test_bad_input_prints_no_traceback_as_a_process(tmp_path):
+    done = run("--train", "missing.yaml", cwd=tmp_path)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr == "error: no such file 'missing.yaml', given to --train, check the path\n"
+
+
+def test_train_takes_a_yaml_and_any_field_over_it(trained, tmp_path, capsys):
+    calls = trained()
+    (tmp_path / "my.yaml").write_text("training:\n  method: lora\n  lora_rank: 4\n  seed: 3\n")
+    assert studio.main(["--train", "my.yaml", "--lora_rank", "8", "--learning_rate", "2e-5"]) == 0
+    ((config,), keywords) = calls[0]
+    assert (config.method, config.lora_rank, config.learning_rate, config.seed) == ("lora", 8, 2e-5, 3)
+    assert keywords == {"resume": False}
+    folder = tmp_path / "workspace" / "runs" / "lora-1"
+    assert Path(config.output_dir) == folder
+    assert f"run folder: {folder}" in capsys.readouterr().out
+    said = json.loads((folder / "run.json").read_text())
+    assert (said["state"], said["exit_code"], said["pid"]) == ("done", 0, os.getpid())
+
+
+def test_train_needs_no_yaml_and_minds_the_workspace(trained, tmp_path):
+    calls = trained()
+    assert studio.main(["--train", "--method", "lora_ip", "--workspace", "w"]) == 0
+    assert Path(calls[0][0][0].output_dir) == tmp_path / "w" / "runs" / "lora_ip-1"
+
+
+def test_train_keeps_to_the_output_dir_it_is_given(trained, tmp_path):
+    calls = trained()
+    assert studio.main(["--train", "--method", "lora", "--output_dir", "r"]) == 0
+    assert studio.main(["--train", "--method", "lora", "--output_dir", "r", "--resume"]) == 0
+    assert [keywords["resume"] for _, keywords in calls] == [False, True]
+    assert runs.read_run(tmp_path / "r").state == "done"
+    assert not (tmp_path / "workspace").exists()
+
+
+def test_a_stopped_training_is_130(trained, tmp_path):
+    trained(lambda config, resume: runs.write_state(config.output_dir, state="stopped"))
+    assert studio.main(["--train", "--output_dir", "a"]) == 130
+    trained(KeyboardInterrupt())
+    assert studio.main(["--train", "--output_dir", "b"]) == 130
+    states = [runs.read_run(tmp_path / name) for name in "ab"]
+    assert [(run.state, run.exit_code) for run in states] == [("stopped", 130)] * 2
+
+
+def test_a_sigterm_before_the_trainer_listens_stops_it_in_good_order(trained, tmp_path):
+    trained(lambda config, resume: os.kill(os.getpid(), signal.SIGTERM))
+    assert studio.main(["--train", "--output_dir", "a"]) == 130
+    assert runs.read_run(tmp_path / "a").state == "stopped"
+
+
+def test_a_failed_training_says_why_in_its_folder(trained, tmp_path):
+    trained(RuntimeError("out of memory"))
+    with pytest.raises(RuntimeError):  # the traceback goes to train.log, Python exits with 1
+        studio.main(["--train", "--output_dir", "a"])
+    state = runs.read_run(tmp_path / "a")
+    assert (state.state, state.exit_code, state.error) == ("failed", 1, "RuntimeError: out of memory")
+
+
+def test_bad_input_found_by_the_trainer_leaves_no_new_folder(trained, tmp_path, capsys):
+    trained(ValueError("no photos, my-rooms, mark a wall first"))
+    assert studio.main(["--train", "--output_dir", "new"]) == 2
+    assert complaint(capsys) == "error: no photos, my-rooms, mark a wall first"
+    assert not (tmp_path / "new").exists()
+    runs.write_state(tmp_path / "old", state="starting")  # as the studio makes it: there its error is shown
+    assert studio.main(["--train", "--output_dir", "old"]) == 2
+    assert runs.read_run(tmp_path / "old").error == "no photos, my-rooms, mark a wall first"
+
+
+def test_bad_input_never_removes_what_was_learned(trained, tmp_path):
+    def half(config, resume):
+        (Path(config.output_dir) / "checkpoints").mkdir()
+        raise ValueError("the disk is full")
+
+    trained(half)
+    assert studio.main(["--train", "--output_dir", "new"]) == 2
+    assert (tmp_path / "new" / "checkpoints").is_dir()
+
+
+def test_compare_and_evaluate_hand_over_what_they_are_given(trained, tmp_path):
+    calls = trained(name="compare")
+    for name in ("p.png", "m.png"):
+        (tmp_path / name).write_text("")
+    given = ["--photo", "p.png", "--mask", "m.png", "--swatch", "#7a9e7e", "--out", "o"]
+    assert studio.main(["--compare", *given, "--arms", "new, mine=runs/x"]) == 0
+    photo, mask, swatch, arms, out = calls.pop()[0]
+    assert (photo, mask, out) == (Path("p.png"), Path("m.png"), Path("o"))
+    assert (swatch.rgb, arms) == ((122, 158, 126), ["new", "mine=runs/x"])
+    calls = trained(name="evaluate")
+    assert studio.main(["--evaluate", "--rooms", ".", "--limit", "3", "--out", "o"]) == 0
+    assert calls.pop()[0] == (Path("."), None, 3, Path("o"))
+
+
+def test_a_taken_port_is_bad_input(capsys, tmp_path):
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert studio.main(["--port", str(port), "--workspace", "w"]) == 2
+    assert f"127.0.0.1:{port}" in complaint(capsys)
+    assert not (tmp_path / "w").exists()
