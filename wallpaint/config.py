@@ -1,0 +1,257 @@
+"""TrainConfig: everything a training run can be told, declared once.
+
+The YAML files, the command line, the form of the studio and the `config.yaml` of a run all read these fields:
+type, default, range, choices and help. Names are those of diffusers' training scripts wherever one exists.
+Imports nothing heavy, so that `studio.py --help` answers at once.
+"""
+
+import difflib
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FAMILY_NAMES = ("room-tiny", "sd15")
+METHOD_NAMES = ("lora", "lora_ip", "lora_ip_color", "joint", "ip_adapter")
+SCHEDULES = ("constant", "constant_with_warmup", "linear", "cosine", "polynomial")
+# What each method means for the study's switches: use_ip_adapter_training, freeze_ip_adapter, needs colour loss.
+SWITCHES = {
+    "lora": (False, True, False),
+    "lora_ip": (True, True, False),
+    "lora_ip_color": (True, True, True),
+    "joint": (True, False, False),
+    "ip_adapter": (True, False, False),
+}
+
+
+def setting(default: Any, help: str, low=None, high=None, choices=None, group: str = "training") -> Any:
+    """A field of TrainConfig: its default, a sentence for people, and what it may be (inclusive range or choices)."""
+    limits = None if low is None else (low, high)
+    return field(default=default, metadata={"help": help, "range": limits, "choices": choices, "group": group})
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A checked set of settings; building one that contradicts itself raises a ValueError."""
+
+    # What is trained, on what, and where it goes
+    family: str = setting("", "model family; empty: room-tiny, or sd15 if an h94 adapter is named",
+                          choices=FAMILY_NAMES, group="model")
+    base_model: str = setting("", "folder or hub id in place of the family's own base model", group="model")
+    method: str = setting("", "training method; empty: chosen by the switches below",
+                          choices=METHOD_NAMES, group="model")
+    init_from: str = setting("", "run folder or .safetensors file to go on learning from", group="model")
+    dataset: str = setting("assets/rooms/sample", "dataset folder with train/ and perhaps validation/", group="data")
+    output_dir: str = setting("", "run folder; empty: the next free workspace/runs/<method>-<n>", group="data")
+    cache_dir: str = setting("workspace/cache", "folder for what the frozen encoders computed", group="data")
+    resolution: int = setting(0, "pictures are trained at about this many pixels squared; 0: the family's own",
+                              0, 2048, group="data")
+    random_flip: bool = setting(False, "also train on mirrored pictures", group="data")
+    # The optimiser
+    train_batch_size: int = setting(8, "samples a batch", 1, 512)
+    gradient_accumulation_steps: int = setting(1, "batches added up before the weights move", 1, 256)
+    max_train_steps: int = setting(3000, "how many times the weights move", 1, 10_000_000)
+    learning_rate: float = setting(1e-4, "step size of AdamW", 1e-8, 1.0)
+    lr_scheduler: str = setting("constant", "how the learning rate runs", choices=SCHEDULES)
+    lr_warmup_steps: int = setting(0, "steps until the learning rate is whole", 0, 1_000_000)
+    adam_weight_decay: float = setting(0.01, "weight decay of AdamW", 0.0, 1.0)
+    max_grad_norm: float = setting(1.0, "gradients are clipped to this length", 1e-6, 1e6)
+    mixed_precision: str = setting("auto", "arithmetic; auto: bf16 or fp16 on a GPU, float32 on a CPU",
+                                   choices=("auto", "no", "fp16", "bf16"))
+    device: str = setting("auto", "where to train; auto: the GPU if there is one",
+                          choices=("auto", "cpu", "cuda", "mps"))
+    gradient_checkpointing: bool = setting(False, "compute activations twice to save memory")
+    use_ema: bool = setting(False, "save a running average of the weights in place of the last ones")
+    seed: int = setting(0, "the same seed gives the same run on the same machine", 0, 2**31 - 1)
+    dataloader_num_workers: int = setting(2, "threads that read pictures while the cache is filled", 1, 64)
+    # Losses and dropout
+    snr_gamma: float = setting(0.0, "min-SNR weighting of the diffusion loss (5 is usual); 0: off", 0.0, 100.0,
+                               group="losses")
+    noise_offset: float = setting(0.0, "strength of noise shared by a whole channel", 0.0, 1.0, group="losses")
+    mask_loss_weight: float = setting(1.0, "weight of the diffusion loss outside the wall; inside it is 1",
+                                      0.0, 1.0, group="losses")
+    image_drop_prob: float = setting(0.05, "share of samples trained without the reference", 0.0, 1.0, group="losses")
+    text_drop_prob: float = setting(0.05, "share of samples trained without the text", 0.0, 1.0, group="losses")
+    both_drop_prob: float = setting(0.05, "share of samples trained without both", 0.0, 1.0, group="losses")
+    use_color_loss: bool | None = setting(None, "add the colour-consistency loss; empty: as the method says",
+                                          group="losses")
+    color_loss_weight: float = setting(0.1, "weight of the colour loss", 0.0, 1000.0, group="losses")
+    color_loss_start_step: int = setting(1000, "first step with the colour loss", 0, 10_000_000, group="losses")
+    color_loss_mode: str = setting("shaded", "shaded: hue and chroma in the wall's own light; flat: the plain swatch",
+                                   choices=("shaded", "flat"), group="losses")
+    color_loss_crop: int = setting(32, "side of the piece of wall that is decoded, in latents; 0: the whole picture",
+                                   0, 256, group="losses")
+    # LoRA and the adapter
+    lora_rank: int = setting(16, "rank of the LoRA", 1, 512, group="lora")
+    lora_alpha: int = setting(32, "the LoRA is scaled by alpha / rank", 1, 1024, group="lora")
+    lora_dropout: float = setting(0.0, "dropout on the LoRA's input", 0.0, 0.9, group="lora")
+    use_ip_adapter_training: bool | None = setting(None, "the image adapter is active while training; "
+                                                   "empty: as the method says", group="adapter")
+    ip_adapter_model: str = setting("", "folder or hub id of the adapter; empty: the family's own", group="adapter")
+    ip_adapter_weight_name: str = setting("", "the adapter's file; empty: the family's own", group="adapter")
+    ip_adapter_scale: float = setting(1.0, "strength of the adapter", 0.0, 2.0, group="adapter")
+    freeze_ip_adapter: bool | None = setting(None, "the adapter does not learn; empty: as the method says",
+                                             group="adapter")
+    # Watching and keeping
+    logging_steps: int = setting(10, "a line of metrics.jsonl every so many steps", 1, 1_000_000, group="output")
+    validation_steps: int = setting(250, "paint the validation rooms every so many steps; 0: never",
+                                    0, 10_000_000, group="output")
+    num_validation_images: int = setting(4, "how many validation rooms to paint", 1, 64, group="output")
+    num_inference_steps: int = setting(0, "sampling steps when painting; 0: the family's own", 0, 1000, group="output")
+    guidance_scale: float = setting(0.0, "guidance when painting; 0: the family's own", 0.0, 50.0, group="output")
+    checkpointing_steps: int = setting(500, "a checkpoint every so many steps; 0: only when stopped",
+                                       0, 10_000_000, group="output")
+    checkpoints_total_limit: int = setting(2, "how many checkpoints to keep", 1, 1000, group="output")
+    report_to: str = setting("none", "also log to this tracker", choices=("none", "tensorboard", "wandb"),
+                             group="output")  # fmt: skip
+
+    def __post_init__(self) -> None:
+        """Settle what was left empty, then check every value and how they go together."""
+        settle = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731  (frozen)
+        _check_types_and_ranges(self)
+        if not self.family:
+            settle("family", "sd15" if self.ip_adapter_model.startswith("h94/") else "room-tiny")
+        if not self.method:
+            settle("method", _method_from_switches(self))
+        adapter, frozen, color = SWITCHES[self.method]
+        for name, value in (("use_ip_adapter_training", adapter), ("freeze_ip_adapter", frozen)):
+            if getattr(self, name) is None:
+                settle(name, value)
+        if self.use_color_loss is None:
+            settle("use_color_loss", color)
+        _check_contradictions(self)
+
+
+def config_fields() -> tuple[Field, ...]:
+    """The fields of TrainConfig with their metadata (help, range, choices, group), for flags and forms."""
+    return fields(TrainConfig)
+
+
+def load_config(path: str | Path | None = None, overrides: dict[str, Any] | None = None) -> TrainConfig:
+    """Read a YAML file (flat, or nested under `training:`), lay `overrides` over it, and check the whole.
+
+    Args:
+        path: the file; None for the defaults.
+        overrides: field name -> value; texts, as they come from the command line, are turned to the field's type.
+
+    Raises:
+        ValueError: no such file, not YAML, an unknown key (the nearest real name is offered), a value of the
+            wrong type or out of range, or settings that contradict each other.
+    """
+    given = _read_yaml(Path(path)) if path is not None else {}
+    given |= overrides or {}
+    known = {f.name: f for f in config_fields()}
+    for key in given:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else "see python studio.py --help for the names"
+            raise ValueError(f"unknown setting {key!r} in {path or 'the overrides'}: {hint}")
+    return TrainConfig(**{key: _convert(known[key], value) for key, value in given.items() if value is not None})
+
+
+def to_yaml(config: TrainConfig) -> str:
+    """The whole config as YAML; `load_config` reads it back to an equal one."""
+    return yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ValueError(f"config {path} does not exist: give the path of a YAML file such as configs/new_lora.yaml")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"config {path} is not YAML ({' '.join(str(error).split())}): mend that line") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"config {path} holds no settings: write lines such as `method: lora_ip`")
+    inner = content.pop("training", None) or {}
+    if not isinstance(inner, dict):
+        raise ValueError(f"`training:` in config {path} holds no settings: indent them below it")
+    twice = content.keys() & inner.keys()
+    if twice:
+        raise ValueError(f"{min(twice)} stands twice in config {path}, outside and under `training:`: keep one")
+    return content | inner
+
+
+def _kind(f: Field) -> type:
+    """The field's plain type: bool | None counts as bool."""
+    return bool if f.type == (bool | None) else f.type
+
+
+def _convert(f: Field, value: Any) -> Any:
+    """Turn `value` (a YAML value or a text of the command line) to the field's type, or say why not."""
+    kind = _kind(f)
+    if kind is bool and isinstance(value, str):
+        words = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False,
+                 "off": False}  # fmt: skip
+        if value.lower() in ("", "none"):
+            return f.default
+        value = words.get(value.lower(), value)
+    try:
+        if kind in (int, float) and not isinstance(value, bool):
+            number = float(value)  # YAML reads 1e-4 as a text
+            value = int(number) if kind is int and number == int(number) else number
+        elif kind is str and f.metadata["choices"] and isinstance(value, bool):
+            value = "no" if value is False else "yes"  # mixed_precision: no is a boolean to YAML
+        elif kind is str and not isinstance(value, (dict, list)):
+            value = str(value)
+    except (TypeError, ValueError, OverflowError):
+        pass  # TrainConfig says what is wrong with it
+    return value
+
+
+def _check_types_and_ranges(config: TrainConfig) -> None:
+    for f in config_fields():
+        value, kind = getattr(config, f.name), _kind(f)
+        if value is None and f.default is None:
+            continue
+        number = kind is float and isinstance(value, int) and not isinstance(value, bool)
+        if not number and type(value) is not kind:
+            wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[kind]
+            raise ValueError(f"{f.name} is {value!r} in the training settings: it has to be {wanted}")
+        choices, limits = f.metadata["choices"], f.metadata["range"]
+        if choices and value not in choices and value != f.default:
+            near = difflib.get_close_matches(str(value), choices, n=1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise ValueError(f"{f.name} is {value!r} in the training settings: choose {', '.join(choices)}{hint}")
+        if limits and not limits[0] <= value <= limits[1]:  # also refuses NaN
+            raise ValueError(f"{f.name} is {value} in the training settings: it goes from {limits[0]} to {limits[1]}")
+
+
+def _method_from_switches(config: TrainConfig) -> str:
+    """The study's switches, where no method is named."""
+    if config.use_ip_adapter_training is False:
+        return "lora"
+    return "joint" if config.freeze_ip_adapter is False else "lora_ip"
+
+
+def _check_contradictions(config: TrainConfig) -> None:
+    method = config.method
+    adapter, frozen, color = SWITCHES[method]
+
+    def refuse(problem: str, remedy: str) -> None:
+        raise ValueError(f"{problem} in the training settings: {remedy}")
+
+    if config.use_ip_adapter_training != adapter:
+        other = "lora_ip" if method == "lora" else "lora"
+        refuse(f"use_ip_adapter_training is {config.use_ip_adapter_training} but method is {method}",
+               f"leave it out, or choose method {other}")  # fmt: skip
+    if config.freeze_ip_adapter != frozen and adapter:
+        other = "joint" if frozen else "lora_ip"
+        refuse(f"freeze_ip_adapter is {config.freeze_ip_adapter} but method is {method}",
+               f"leave it out, or choose method {other}")  # fmt: skip
+    if color and not config.use_color_loss:
+        refuse("use_color_loss is False but method is lora_ip_color", "leave it out, or choose method lora_ip")
+    if config.use_color_loss and config.color_loss_start_step >= config.max_train_steps:
+        refuse(f"color_loss_start_step {config.color_loss_start_step} is not below max_train_steps "
+               f"{config.max_train_steps}, so the colour loss would never act", "lower it")  # fmt: skip
+    if config.image_drop_prob + config.text_drop_prob + config.both_drop_prob > 1:
+        refuse("image_drop_prob, text_drop_prob and both_drop_prob add up to more than 1", "lower one of them")
+    if config.resolution and (config.resolution < 64 or config.resolution % 8):
+        refuse(f"resolution is {config.resolution}", "use 0 or a multiple of 8 from 64 on")
+    if config.lr_warmup_steps >= config.max_train_steps:
+        refuse(f"lr_warmup_steps {config.lr_warmup_steps} is not below max_train_steps {config.max_train_steps}",
+               "lower it")  # fmt: skip
+
+
+assert all(f.default is not MISSING for f in fields(TrainConfig)), "every setting has a default"

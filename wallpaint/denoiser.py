@@ -1,0 +1,124 @@
+"""Denoiser: the UNet with its conditions; `build_denoiser` freezes all but what a method learns."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers import DDIMScheduler
+from peft import LoraConfig
+from torch import nn
+
+from wallpaint.conditions import CONDITIONS, ImagePrompt, NoImagePrompt
+from wallpaint.methods import Method
+from wallpaint.models import Models, set_ip_adapter_scale
+
+# The UNet's own attention by full pattern: plain suffixes would also wrap the adapter's Resampler.
+LORA_TARGETS = r".*\.attn[12]\.(to_q|to_k|to_v|to_out\.0)"
+
+
+@dataclass(frozen=True)
+class Noised:
+    """Noisy latents on their way: `latents` (B, 4, h, w) float32 at `timesteps` (B,) int64.
+
+    `noise` and `target` (what the UNet should say) are known in training only.
+    """
+
+    latents: torch.Tensor
+    timesteps: torch.Tensor
+    noise: torch.Tensor | None = None
+    target: torch.Tensor | None = None
+
+
+def add_noise(
+    latents: torch.Tensor, scheduler: DDIMScheduler, generator: torch.Generator, noise_offset: float = 0.0
+) -> Noised:
+    """Draw noise and timesteps (on the CPU, so that seeds agree across machines) and mix them in.
+
+    The target follows the scheduler's `prediction_type`: the noise (epsilon) or the velocity (v_prediction).
+    """
+    noise = torch.randn(latents.shape, generator=generator)
+    if noise_offset:
+        noise += noise_offset * torch.randn(*latents.shape[:2], 1, 1, generator=generator)
+    steps = scheduler.config.num_train_timesteps
+    timesteps = torch.randint(0, steps, (len(latents),), generator=generator).to(latents.device)
+    noise = noise.to(latents.device)
+    noisy = scheduler.add_noise(latents, noise, timesteps)
+    targets = {"epsilon": lambda: noise, "v_prediction": lambda: scheduler.get_velocity(latents, noise, timesteps)}
+    return Noised(noisy, timesteps, noise, targets[scheduler.config.prediction_type]())
+
+
+class Denoiser(nn.Module):
+    """The inpainting UNet and its conditions: `noise_pred = denoiser(noised, batch)`."""
+
+    def __init__(self, unet: nn.Module, conditions: list[nn.Module]):
+        super().__init__()
+        self.unet = unet
+        self.conditions = nn.ModuleList(conditions)
+
+    def forward(self, noised: Noised, batch: Any) -> torch.Tensor:
+        """What the UNet says of the noise: (B, 4, h, w) float32.
+
+        Args:
+            noised: latents (B, 4, h, w) and timesteps (B,).
+            batch: `mask` (B, 1, h, w), `masked_image_latents` (B, 4, h, w), and what the conditions read.
+        """
+        told: dict[str, Any] = {}
+        for condition in self.conditions:
+            told |= condition(batch, noised)
+        told = _cast(told, self.unet.dtype)
+        latents = torch.cat([noised.latents, batch.mask, batch.masked_image_latents], dim=1)
+        return self.unet(latents.to(self.unet.dtype), noised.timesteps, **told).sample.float()
+
+
+def build_denoiser(
+    models: Models, method: Method, lora_rank: int = 16, lora_alpha: int = 32, lora_dropout: float = 0.0,
+    ip_adapter_scale: float = 1.0, gradient_checkpointing: bool = False,
+) -> Denoiser:  # fmt: skip
+    """Freeze everything, attach what the method learns, and open exactly that.
+
+    The LoRA starts from torch's global generator: seed it first. A method without `image_prompt` trains with the
+    adapter silent (scale 0), which is bit for bit the UNet without it.
+    """
+    unet, hears_image = models.unet, "image_prompt" in method.conditions
+    for module in (unet, models.image_proj, models.vae, models.text_encoder, models.image_encoder):
+        module.requires_grad_(False)
+    set_ip_adapter_scale(unet, ip_adapter_scale if hears_image else 0.0)
+    learns_adapter = "ip_adapter" in method.learns
+    conditions: list[nn.Module] = [] if hears_image else [NoImagePrompt()]
+    for name in method.conditions:
+        projection = (models.image_proj,) if name == "image_prompt" and learns_adapter else ()
+        conditions.append(CONDITIONS[name](*projection))
+    denoiser = Denoiser(unet, conditions)
+    if "lora" in method.learns:  # this freezes all that is no LoRA, so the adapter is opened after it
+        shape = {"r": lora_rank, "lora_alpha": lora_alpha, "lora_dropout": lora_dropout}
+        unet.add_adapter(LoraConfig(target_modules=LORA_TARGETS, **shape))
+    for group in method.learns:
+        for parameter in parameter_groups(denoiser)[group].values():
+            parameter.data = parameter.data.float()  # what learns is float32; autocast does the rest
+            parameter.requires_grad_(True)
+    if gradient_checkpointing:
+        unet.enable_gradient_checkpointing()
+    return denoiser
+
+
+def painting_denoiser(models: Models) -> Denoiser:
+    """The denoiser as it paints, whatever was learnt: text and adapter both heard, tokens given."""
+    return Denoiser(models.unet, [CONDITIONS["text"](), ImagePrompt()])
+
+
+def parameter_groups(denoiser: Denoiser) -> dict[str, dict[str, nn.Parameter]]:
+    """The groups a method may learn, by name: {'lora': {...}, 'ip_adapter': {...}, 'frozen': {...}}."""
+    groups: dict[str, dict[str, nn.Parameter]] = {"lora": {}, "ip_adapter": {}, "frozen": {}}
+    for name, parameter in denoiser.named_parameters():
+        adapter = "_ip." in name or ".image_proj." in name
+        groups["lora" if ".lora_" in name else "ip_adapter" if adapter else "frozen"][name] = parameter
+    return groups
+
+
+def _cast(value: Any, dtype: torch.dtype) -> Any:
+    """Every float tensor in a nest of dicts and lists to `dtype`."""
+    if isinstance(value, dict):
+        return {key: _cast(item, dtype) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_cast(item, dtype) for item in value]
+    return value.to(dtype)
