@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from wallpaint.config import TrainConfig
 
+FIRST = os.environ.get("RANK", "0") == "0"  # of the processes that accelerate or torchrun launched
 STOPPED = 130
 ENDED = {0: "done", STOPPED: "stopped"}  # any other exit code: failed
 LEARNED = ("metrics.jsonl", "checkpoints", "weights")  # a run folder with one of these is worth keeping
@@ -126,7 +127,9 @@ def settle_run_folder(options: argparse.Namespace, config: TrainConfig) -> tuple
         existing(config.output_dir, "--output_dir", folder=True)
     if config.output_dir:
         return config, not Path(config.output_dir).exists()
-    folder = runs.new_run_folder(options.workspace or "workspace", config.method)
+    workspace = Path(options.workspace or "workspace")
+    # Of many processes only the first writes; the others need a name, not a folder.
+    folder = runs.new_run_folder(workspace, config.method) if FIRST else workspace / "runs" / "not-the-first"
     return dataclasses.replace(config, output_dir=str(folder)), True
 
 
@@ -139,14 +142,15 @@ def run_train(options: argparse.Namespace, overrides: dict[str, str]) -> int:
     path = existing(options.train, "--train") if options.train else None
     config, fresh = settle_run_folder(options, load_config(path, overrides))
     folder = Path(config.output_dir)
-    runs.write_state(folder, state="starting", pid=os.getpid(), max_train_steps=config.max_train_steps)
-    print(f"run folder: {folder}", flush=True)
+    if FIRST:
+        runs.write_state(folder, state="starting", pid=os.getpid(), max_train_steps=config.max_train_steps)
+        print(f"run folder: {folder}", flush=True)
     code, error = 1, ""
     try:
         from wallpaint import train
 
         train.train(config, resume=bool(options.resume))
-        code = STOPPED if runs.read_run(folder).state == "stopped" else 0
+        code = STOPPED if FIRST and runs.read_run(folder).state == "stopped" else 0
     except KeyboardInterrupt:
         code = STOPPED
     except ValueError as problem:
@@ -156,8 +160,9 @@ def run_train(options: argparse.Namespace, overrides: dict[str, str]) -> int:
         error = f"{type(problem).__name__}: {problem}"
         raise
     finally:
-        runs.write_state(folder, state=ENDED.get(code, "failed"), exit_code=code, error=error)
-        if code == 2 and fresh and not any((folder / name).exists() for name in LEARNED):
+        if FIRST:
+            runs.write_state(folder, state=ENDED.get(code, "failed"), exit_code=code, error=error)
+        if FIRST and code == 2 and fresh and not any((folder / name).exists() for name in LEARNED):
             shutil.rmtree(folder)  # bad input leaves nothing half-written
     return code
 

@@ -195,6 +195,13 @@ def test_bad_input_never_removes_what_was_learned(trained, tmp_path):
     assert (tmp_path / "new" / "checkpoints").is_dir()
 
 
+def test_of_many_processes_only_the_first_makes_a_run_folder(trained, tmp_path, monkeypatch):
+    calls = trained()
+    monkeypatch.setattr(studio, "FIRST", False)
+    assert studio.main(["--train", "--method", "lora"]) == 0
+    assert calls[0][0][0].output_dir and list(tmp_path.iterdir()) == []
+
+
 def test_compare_and_evaluate_hand_over_what_they_are_given(trained, tmp_path):
     calls = trained(name="compare")
     for name in ("p.png", "m.png"):
