@@ -25,7 +25,7 @@ SPLITS = ("train", "validation")
 KINDS = ("plain", "dark", "patterned", "accent")
 REQUIRED = ("file_name", "mask_file_name", "reference_color_rgb", "text", "room_id")
 _WRITING = threading.Lock()  # two browser tabs may save into one dataset at the same moment
-PROMPT = "an interior photo of a room with {hex} painted walls"
+PROMPT = "a room with painted walls"  # names no colour: that is what the swatch is for
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def add_sample(
         photo: RGB, stored as PNG without EXIF.
         mask: 'L' of the photo's size, 255 = repaint.
         color: the wall's paint, 0 to 255.
-        text: the prompt; empty gives a plain one that names the colour.
+        text: the prompt; empty gives PROMPT.
         room_id: photos of one room share it; letters and digits of it make the file names.
 
     Raises:
@@ -115,7 +115,7 @@ def add_sample(
             "file_name": f"{name}.png",
             "mask_file_name": f"{name}_mask.png",
             "reference_color_rgb": list(swatch.rgb),
-            "text": " ".join(str(text).split()) or PROMPT.format(hex=swatch.hex),
+            "text": " ".join(str(text).split()) or PROMPT,
             "room_id": str(room_id).strip(),
         }
         pictures = {

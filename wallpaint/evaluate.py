@@ -1,0 +1,257 @@
+"""The arms over a folder of rooms whose true repaint is known: the figures that count.
+
+A repaint is one room in one colour. Every arm paints every repaint from the same noise, with the row's own text.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from wallpaint import metrics, report
+from wallpaint.color import Swatch
+from wallpaint.compare import EXPLAINED, Arms, measure, open_arms
+from wallpaint.dataset import Sample, Truth, read_samples
+from wallpaint.images import composite, load_mask, load_photo
+from wallpaint.report import Figures, all_or_nothing, best_row, clean, flat, write_csv
+
+if TYPE_CHECKING:
+    from wallpaint.models import Models
+
+ARMS = ["base", "old", "new", "color", "recolor"]
+MEASURED = ("delta_e_truth", "delta_e_paint", "shading_correlation")  # their means over repaints are reported
+HEADERS = ("arm", "ΔE to truth", "median", "p90", "ΔE to paint", "shading", "changed outside", "s/image")
+SHOWN = 12  # repaints that the report shows as pictures
+SIDE = 256  # pixels, of those pictures
+Repaint = tuple[Sample, Truth]
+
+
+def evaluate(
+    rooms: str | Path,
+    arms: Sequence[str] | None,
+    limit: int | None,
+    out_dir: str | Path,
+    seed: int = 0,
+    family: str | None = None,
+    models: Models | None = None,
+    say: Callable[[str], None] = print,
+) -> Figures:
+    """Paint every repaint with every arm; write results.csv, summary.json, table.md and report.html.
+
+    Args:
+        rooms: a folder with metadata.jsonl, whose rows have `truths`.
+        arms: NAME or NAME=PATH; None takes ARMS.
+        limit: at most so many repaints (room x colour), see `choose_repaints`; None takes all.
+        out_dir: gets the files at the end, all or none of them.
+        seed: of the noise, the same for every arm and repaint.
+        family: see `compare.open_arms`.
+        models: a loaded family, in place of loading one.
+        say: gets a line a repaint, and the table.
+
+    Returns:
+        the summary, as in summary.json. Figures of an arm are means over its repaints of each repaint's own mean,
+        median, 90th percentile and so on; `outside_changed_pixels` is their sum.
+
+    Raises:
+        ValueError: rooms that cannot be read or have no truths, or arms that cannot be opened.
+    """
+    chosen = choose_repaints(read_samples(rooms, None), limit)
+    if not chosen:
+        raise ValueError(f"no row of {rooms} has 'truths': give rooms whose true repaint is known")
+    with all_or_nothing(out_dir) as folder:
+        opened = open_arms(ARMS if arms is None else arms, family, models)
+        rows: list[Figures] = []
+        floors: list[float] = []
+        strips: list[str] = []
+        start = time.perf_counter()
+        for count, (sample, truth) in enumerate(chosen, start=1):
+            room_rows, floor, pictures = _repaint(opened, sample, truth, seed)
+            rows += room_rows
+            floors += floor
+            if len(chosen) <= SHOWN or count * SHOWN // len(chosen) > (count - 1) * SHOWN // len(chosen):
+                strips.append(_strip(sample, truth, pictures))
+            left = (time.perf_counter() - start) / count * (len(chosen) - count)
+            seen = "  ".join(
+                f"{row['arm']} {report.number(row['delta_e_truth']['mean'])}" for row in room_rows
+            )
+            say(
+                f"{count}/{len(chosen)}  {sample.room_id} {room_rows[0]['color']}  ΔE {seen}  {left:.0f} s left"
+            )
+        summary = summarise(rows, floors, len({sample.room_id for sample, _ in chosen}))
+        write_csv(folder / "results.csv", [flat(clean(row)) for row in rows])
+        (folder / "summary.json").write_text(
+            json.dumps(summary, indent=2, ensure_ascii=False) + "\n", "utf-8"
+        )
+        headers, cells = _table(summary["arms"])
+        table = report.markdown(headers, cells)
+        (folder / "table.md").write_text(table, "utf-8")
+        (folder / "report.html").write_text(_page(summary, len(chosen), strips), "utf-8")
+    say(table)
+    return summary
+
+
+def choose_repaints(samples: Iterable[Sample], limit: int | None) -> list[Repaint]:
+    """Choose at most `limit` repaints: kinds in turn, within a kind rooms in turn, each room's colours in turn.
+
+    The choice is the same every time, and a larger limit adds to a smaller one.
+    """
+    kinds: dict[str | None, list[Sample]] = {}
+    for sample in samples:
+        kinds.setdefault(sample.kind, []).append(sample)
+    queues = []
+    for _, rooms in sorted(kinds.items(), key=lambda item: str(item[0])):
+        rounds = range(max(len(room.truths) for room in rooms))
+        # Room i starts at its colour i, so that a short run does not see the first colour of a list only.
+        queue = [
+            (room, room.truths[(turn + i) % len(room.truths)])
+            for turn in rounds
+            for i, room in enumerate(rooms)
+            if turn < len(room.truths)
+        ]
+        queues.append(queue)
+    longest = max((len(queue) for queue in queues), default=0)
+    chosen = [queue[i] for i in range(longest) for queue in queues if i < len(queue)]
+    return chosen if limit is None else chosen[: max(0, limit)]
+
+
+def summarise(rows: Sequence[Figures], floors: Sequence[float], rooms: int) -> Figures:
+    """Turn a row a repaint and arm into summary.json's content."""
+    arms: Figures = {}
+    for name in dict.fromkeys(row["arm"] for row in rows):
+        own = [row for row in rows if row["arm"] == name]
+        kinds = sorted({row["kind"] for row in own} - {""})
+        arms[name] = {
+            **_means(own),
+            "by_kind": {kind: _means([row for row in own if row["kind"] == kind]) for kind in kinds},
+            "seconds_per_image": fmean(row["seconds"] for row in own),
+        }
+    floor = {"vae_round_trip_delta_e": fmean(floors) if floors else None}
+    repaints = len(rows) // max(1, len(arms))
+    return clean({"arms": arms, "floor": floor, "rooms": rooms, "repaints": repaints})
+
+
+def vae_round_trip(models: Models, truth: Image.Image, mask: Image.Image) -> Image.Image:
+    """Encode and decode the truth at the size that the arms work at: the best that any of them can say."""
+    from wallpaint.cache import decode_latents, encode_pictures, prepare_picture
+    from wallpaint.images import model_size, to_image
+
+    family = models.family
+    size = model_size(truth.size, family.resolution, family.multiple)
+    picture = prepare_picture(truth, mask, size, family.mask_growth, models.latent_factor)
+    mean, _ = encode_pictures(models, picture["image"])
+    return composite(truth, to_image(decode_latents(models, mean).detach()), mask)
+
+
+def _repaint(
+    opened: Arms, sample: Sample, truth: Truth, seed: int
+) -> tuple[list[Figures], list[float], list]:
+    """Paint one room in one colour: a row an arm, the VAE's floor (where there is one), titled pictures."""
+    photo, true = load_photo(sample.image), load_photo(truth.image)
+    mask = load_mask(sample.mask, photo.size)
+    swatch = Swatch(truth.color)
+    painted = opened.paint(photo, mask, swatch, sample.text, seed)
+    rows = []
+    for name, (picture, seconds) in painted.items():
+        row = {"room_id": sample.room_id, "kind": sample.kind or "", "photo": sample.image.name}
+        row |= {"color": swatch.hex, "arm": name, "seconds": round(seconds, 3)}
+        rows.append(row | measure(picture, photo, mask, swatch, true))
+    floor = []
+    if opened.painter is not None:
+        again = vae_round_trip(opened.painter.models, true, mask)
+        floor = [metrics.delta_e_truth(again, true, mask)["mean"]]
+    pictures = [
+        ("photo", photo),
+        ("truth", true),
+        *((name, picture) for name, (picture, _) in painted.items()),
+    ]
+    return rows, floor, [(name, _thumbnail(picture)) for name, picture in pictures]
+
+
+def _means(rows: Sequence[Figures]) -> Figures:
+    """Average each figure over the rows that have it (a wall too thin to measure has none)."""
+    flats = [clean(flat({key: row[key] for key in MEASURED})) for row in rows]
+    means: Figures = {}
+    for key in MEASURED:
+        for name in flats[0]:
+            if name.startswith(key):
+                known = [row[name] for row in flats if row[name] is not None]
+                value = fmean(known) if known else None
+                part = name.removeprefix(key).lstrip("_")
+                if part:
+                    means.setdefault(key, {})[part] = value
+                else:
+                    means[key] = value
+    means["outside_changed_pixels"] = sum(row["outside_changed_pixels"] for row in rows)
+    return means | {"repaints": len(rows)}
+
+
+def _table(arms: Figures) -> tuple[list[str], list[list[str]]]:
+    """Give the headers and cells of the summary: the figures over all repaints, then ΔE to truth by kind."""
+    kinds = sorted({kind for figures in arms.values() for kind in figures["by_kind"]})
+    number = report.number
+    cells = [
+        [
+            name,
+            number(figures["delta_e_truth"]["mean"]),
+            number(figures["delta_e_truth"]["median"]),
+            number(figures["delta_e_truth"]["p90"]),
+            number(figures["delta_e_paint"]["median"]),
+            number(figures["shading_correlation"], 2),
+            str(figures["outside_changed_pixels"]),
+            number(figures["seconds_per_image"], 2),
+            *(
+                number(figures["by_kind"].get(kind, {}).get("delta_e_truth", {}).get("mean"))
+                for kind in kinds
+            ),
+        ]
+        for name, figures in arms.items()
+    ]
+    return [*HEADERS, *kinds], cells
+
+
+def _page(summary: Figures, repaints: int, strips: Sequence[str]) -> str:
+    """Write report.html: the table, what it means, and some repaints."""
+    arms = summary["arms"]
+    headers, cells = _table(arms)
+    kinds = headers[len(HEADERS) :]
+    columns = {1: [a["delta_e_truth"]["mean"] for a in arms.values()]}
+    columns |= {
+        len(HEADERS) + i: [
+            a["by_kind"].get(kind, {}).get("delta_e_truth", {}).get("mean") for a in arms.values()
+        ]
+        for i, kind in enumerate(kinds)
+    }
+    best = {column: best_row(values) for column, values in columns.items()}
+    best[5] = best_row([a["shading_correlation"] for a in arms.values()], max)
+    floor = summary["floor"]["vae_round_trip_delta_e"]
+    parts = [
+        report.paragraph(f"{repaints} repaints of {summary['rooms']} rooms, every arm from the same noise."),
+        report.table(headers, cells, {k: v for k, v in best.items() if v is not None}),
+        report.paragraph(
+            "Columns named after a kind of room hold its mean ΔE to truth. " + EXPLAINED, quiet=True
+        ),
+    ]
+    if floor is not None:
+        text = f"The truth itself, through the VAE and back, is off by ΔE {floor:.1f}: no diffusing arm can beat that."
+        parts.append(report.paragraph(text))
+    return report.page("Rooms with a known repaint", [*parts, "<h2>Some of them</h2>", *strips])
+
+
+def _strip(sample: Sample, truth: Truth, pictures: Sequence[tuple[str, Image.Image]]) -> str:
+    """Give one repaint as a row of pictures."""
+    figures = "".join(report.figure(picture, name, side=SIDE) for name, picture in pictures)
+    title = report.escape(f"{sample.room_id}, {sample.kind or 'room'}")
+    return f'<p>{report.chip(Swatch(truth.color).hex)} &nbsp; {title}</p><div class="strip">{figures}</div>'
+
+
+def _thumbnail(picture: Image.Image) -> Image.Image:
+    """Give a copy of at most SIDE pixels."""
+    small = picture.copy()
+    small.thumbnail((SIDE, SIDE))
+    return small
