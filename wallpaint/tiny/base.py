@@ -48,7 +48,7 @@ class Example:
 
 
 def draw_example(latents: Latents, generator: torch.Generator) -> Example:
-    """A view and a target; the wall variants show any *other* paint's light around the hole, as in real use."""
+    """A view and a target; the wall variants show another paint's light round the hole, as in use."""
     view = draw(generator, len(latents.views))
     encoded = latents.views[view]
     if chance(generator) < BOX_SHARE:
@@ -152,7 +152,7 @@ def train_adapter(pool: Pool, work: Path, minutes: float) -> None:
 def encode_references(
     vision: CLIPVisionModelWithProjection, pictures: list | None, count: int
 ) -> torch.Tensor:
-    """(count, 1, 37, VISION_WIDTH) hidden states before the last layer; None = the null image, all zero pixels."""
+    """(count, 1, 37, VISION_WIDTH) states before the last layer; None = the null image, all zero pixels."""
     size = sizes.VISION["image_size"]
     with torch.no_grad():
         x = (
@@ -164,7 +164,7 @@ def encode_references(
 
 
 def reference(pool: Pool, example: Example, generator: torch.Generator) -> torch.Tensor:
-    """uint8 (1, 3, h, w): the target picture, or the same paint seen from elsewhere in the room; whole or a crop."""
+    """uint8 (1, 3, h, w): the target, or its paint seen from elsewhere in the room; whole or a crop."""
     view, index = pool.views[example.view], example.picture
     paint = view.colors[index]
     others = [pool.views[i] for i in pool.rooms[view.room]]

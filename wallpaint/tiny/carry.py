@@ -1,11 +1,11 @@
 """A VAE that starts as an exact, colour-carrying resize, so that training need only learn detail.
 
 Small VAEs learn lightness first and colour last, because GroupNorm subtracts the mean, which *is* the colour.
-Here five channels of every layer are wired by hand: red, green, blue, and two constants, +C and -C. They pass
-through all residual blocks unchanged (their branches start at zero), are averaged 2x2 on the way down and repeated
-on the way up. In the last GroupNorm the constants make up nearly all of the variance, so that colour passes almost
-linearly, and its lost mean can be read off the sum of the two constants. A bias of +SHIFT puts SiLU where it is
-a straight line. All other weights keep their usual random start.
+Here five channels of every layer are wired by hand: red, green, blue, and two constants, +C and -C. They
+pass through all residual blocks unchanged (their branches start at zero), are averaged 2x2 on the way down and
+repeated on the way up. In the last GroupNorm the constants make up nearly all of the variance, so that colour
+passes almost linearly, and its lost mean can be read off the sum of the two constants. A bias of +SHIFT puts
+SiLU where it is a straight line. All other weights keep their usual random start.
 """
 
 import torch
@@ -17,10 +17,10 @@ from wallpaint.tiny import sizes
 CARRIED = 5  # red, green, blue, +C, -C
 CONSTANT = 8.0
 SHIFT = 5.0  # SiLU(x + 5) = x + 5 to 3 %
-LOG_VARIANCE = -9.0
+LOG_VARIANCE = -8.0
 
-# Latent = OPPONENT @ rgb for rgb in [-1, 1]: lightness, red against green, yellow against blue, about unit scale.
-OPPONENT = torch.tensor([[0.7, 0.7, 0.7], [5.0, -5.0, 0.0], [2.0, 2.0, -4.0]])
+# Latent = OPPONENT @ rgb, rgb in [-1, 1]: lightness, red against green, yellow against blue; about unit scale.
+OPPONENT = torch.tensor([[0.7, 0.7, 0.7], [3.0, -3.0, 0.0], [1.5, 1.5, -3.0]])
 
 
 def build_vae() -> AutoencoderKL:
@@ -61,7 +61,9 @@ def _wire_encoder_ends(encoder: nn.Module) -> None:
     _start_carrying(encoder.conv_in, torch.eye(3))
     colour, offset = _read_carried(encoder.conv_norm_out)
     out = encoder.conv_out
-    out.weight.mul_(0.3)
+    out.weight.mul_(
+        3
+    )  # the fourth latent has no colour to say: loud enough from the start to be used for detail
     half = sizes.LATENT_CHANNELS
     out.weight[:3] = 0
     out.weight[half:] = 0
@@ -91,8 +93,8 @@ def _start_carrying(conv: nn.Conv2d, matrix: torch.Tensor) -> None:
 def _read_carried(norm: nn.GroupNorm) -> tuple[torch.Tensor, torch.Tensor]:
     """Sets the norm's affine part; returns (3, 5) and (3,): rgb = colour @ silu(norm(x))[:5] + offset.
 
-    With group size n the standard deviation is about C * sqrt(2 / n), and each channel loses the group's mean m:
-    the constants then read C - m and -C - m, so half their sum gives m back.
+    With group size n the standard deviation is about C * sqrt(2 / n), and each channel loses the group's mean
+    m: the constants then read C - m and -C - m, so half their sum gives m back.
     """
     size = norm.num_channels // norm.num_groups
     sigma = CONSTANT * (2 / size) ** 0.5

@@ -21,8 +21,9 @@ from wallpaint.tiny.words import PAINTS, with_color
 VIEWS, PAINTS_EACH = 12, 4
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(1, 3, 1, 1)
 STD = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(1, 3, 1, 1)
-EXTRA = (
-    "a photo of a room, a photo of an empty room with painted walls, the wall is painted, interior, living room",
+EXTRA = (  # words that people write and the renderer does not
+    "a photo of a room, an interior, an empty room, the wall is painted in a plain colour",
+    "a photo of a living room with freshly painted walls, in the colour of the reference image",
 )
 
 

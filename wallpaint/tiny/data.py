@@ -25,6 +25,7 @@ class View:
     ]  # paint of each picture; None where the photo's wall is no plain paint
     caption: str
     room: str
+    name: str  # the photo's file name: what a view is known by
 
 
 @dataclass
@@ -36,18 +37,19 @@ class Pool:
     limit: int | None = None
     views: list[View] = field(default_factory=list)
     rooms: dict[str, list[int]] = field(default_factory=dict)
-    seen: int = 0
+    seen: set[str] = field(default_factory=set)
 
     def refresh(self) -> "Pool":
         """Reads the rows that were not there before."""
-        rows = (Path(self.folder) / "metadata.jsonl").read_text().split("\n")[:-1]  # a last half line waits
-        for line in rows[self.seen :]:
+        for line in (Path(self.folder) / "metadata.jsonl").read_text().splitlines():
             row = json.loads(line)
+            if row["file_name"] in self.seen:  # rows need not come in order
+                continue
+            self.seen.add(row["file_name"])
             wanted = is_held_out(row["room_id"]) == self.held_out
             if wanted and (self.limit is None or len(self.views) < self.limit):
                 self.rooms.setdefault(row["room_id"], []).append(len(self.views))
                 self.views.append(read_view(Path(self.folder), row))
-        self.seen = len(rows)
         return self
 
 
@@ -64,7 +66,7 @@ def read_view(folder: Path, row: dict) -> View:
     mask = torch.from_numpy(np.asarray(Image.open(folder / row["mask_file_name"]).convert("L")) > 127)[None]
     own = tuple(row["reference_color_rgb"]) if row.get("kind", "plain") in ("plain", "dark") else None
     colors = [own, *(tuple(truth["color"]) for truth in truths)]
-    return View(torch.stack(pictures), mask, colors, row["text"], row["room_id"])
+    return View(torch.stack(pictures), mask, colors, row["text"], row["room_id"], row["file_name"])
 
 
 def read_picture(path: Path) -> torch.Tensor:

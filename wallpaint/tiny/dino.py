@@ -1,4 +1,4 @@
-"""Stage `dino`: a small DINOv2 encoder that tells rooms and paints apart, by InfoNCE between two views of one."""
+"""Stage `dino`: a small DINOv2 encoder that tells rooms apart, by InfoNCE between two views of one."""
 
 from pathlib import Path
 

@@ -46,7 +46,7 @@ def attach_adapter(unet: UNet2DConditionModel, resampler: IPAdapterPlusImageProj
 
 
 def adapter_weights(unet: UNet2DConditionModel) -> dict[str, torch.Tensor]:
-    """The attached adapter as one flat h94 file: `image_proj.*` and `ip_adapter.{1,3,...}.to_{k,v}_ip.weight`."""
+    """The adapter as one flat h94 file: `image_proj.*`, `ip_adapter.{1,3,...}.to_{k,v}_ip.weight`."""
     resampler = unet.encoder_hid_proj.image_projection_layers[0]
     flat = {f"image_proj.{key}": value for key, value in resampler_weights(resampler).items()}
     for index, name in enumerate(cross_attentions(unet)):

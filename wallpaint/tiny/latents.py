@@ -1,6 +1,7 @@
 """Latents of the whole pool, encoded once by the frozen VAE and kept on disk for the UNet's stages."""
 
 import json
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,20 +35,24 @@ class Latents:
     vae: AutoencoderKL
     path: Path
     views: list[Encoded] = field(default_factory=list)
+    known: dict[str, tuple] = field(default_factory=dict)  # by the view's name, as kept on disk
 
     def refresh(self, limit: int = 10**9) -> "Latents":
         """Encodes up to `limit` views that are not there yet, and saves."""
-        if not self.views and self.path.exists():
-            rows = torch.load(self.path, weights_only=True)
-            self.views = [Encoded(*row) for row in rows]
-        first, last = len(self.views), min(len(self.pool.views), len(self.views) + limit)
-        for index in range(first, last):
-            self.views.append(
-                encode_view(self.vae, self.pool.views[index], torch.Generator().manual_seed(index))
-            )
-        if last > first:
-            rows = [(v.pictures, v.masked, v.masks, v.source) for v in self.views]
-            torch.save(rows, self.path.with_suffix(".tmp"))
+        if not self.known and self.path.exists():
+            self.known = torch.load(self.path, weights_only=True)
+        fresh = 0
+        for view in self.pool.views[len(self.views) :]:
+            if view.name not in self.known:
+                if fresh == limit:
+                    break
+                seed = zlib.crc32(view.name.encode())
+                encoded = encode_view(self.vae, view, torch.Generator().manual_seed(seed))
+                self.known[view.name] = (encoded.pictures, encoded.masked, encoded.masks, encoded.source)
+                fresh += 1
+            self.views.append(Encoded(*self.known[view.name]))
+        if fresh:
+            torch.save(self.known, self.path.with_suffix(".tmp"))
             self.path.with_suffix(".tmp").replace(self.path)
         return self
 
@@ -83,7 +88,7 @@ def random_mask(wall: torch.Tensor, generator: torch.Generator, box: bool) -> to
 
 
 def whiten(vae: AutoencoderKL, mean: torch.Tensor, std: torch.Tensor) -> AutoencoderKL:
-    """Folds (z - mean) / std into quant_conv and its inverse into post_quant_conv: exact, and scaling_factor is 1."""
+    """Folds (z - mean) / std into quant_conv, its inverse into post_quant_conv: scaling_factor then is 1."""
     half = len(mean)
     with torch.no_grad():
         into, back = vae.quant_conv, vae.post_quant_conv

@@ -1,4 +1,4 @@
-"""The one training loop of the recipe: AdamW, warm-up and cosine by the clock, EMA, resumable, a JSONL log."""
+"""The one training loop of the recipe: AdamW, a cosine by the clock, EMA, resumable, a JSONL log."""
 
 import json
 import math

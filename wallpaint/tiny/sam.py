@@ -1,4 +1,4 @@
-"""Stage `sam`: a small segment-anything that finds walls from clicks and boxes, trained through its submodules."""
+"""Stage `sam`: a small segment-anything for walls, from clicks and boxes, trained through its submodules."""
 
 from dataclasses import dataclass
 from pathlib import Path

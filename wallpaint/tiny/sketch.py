@@ -1,8 +1,8 @@
-"""Room-like sketches from a few lines of numpy: a pool to warm up on (and to test with) before rendered rooms exist.
+"""Room-like sketches from a few lines of numpy: a pool to warm up on, and to test with.
 
-`python -m wallpaint.tiny.sketch DIR --count 160` writes the format of a rendered pool. A box in perspective, a
-striped floor, flat shapes as furniture, light with fall-off, corners and stripes of sun; the wall may be chequered.
-No global light: colour does not bleed from wall to floor here. 25 ms a picture.
+`python -m wallpaint.tiny.sketch DIR --count 160` writes the format of a rendered pool. A box in perspective,
+a striped floor, flat shapes as furniture, light with fall-off, corners and stripes of sun; the wall may be
+chequered. No global light: colour does not bleed from wall to floor here. 25 ms a picture.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 
 from wallpaint.tiny.sizes import RESOLUTION
 
-CAPTION = "a photo of a room"
+CAPTION = "a photo of a room with painted walls"
 Y, X = np.mgrid[0:RESOLUTION, 0:RESOLUTION] / RESOLUTION
 
 
