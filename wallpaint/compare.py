@@ -32,9 +32,9 @@ FAMILY_FIELDS = ("base_model", "resolution", "ip_adapter_model", "ip_adapter_wei
 HEADERS = ("arm", "ΔE to paint", "p90", "under 5", "ΔE to truth", "shading", "changed outside", "seconds")
 EXPLAINED = (
     "ΔE is CIEDE2000 over the wall (the mask without its rim): to the paint in each pixel's own light "
-    "(median, 90th percentile, share below 5), and to the true repaint (mean) where one is known. Shading is the "
-    "correlation of lightness gradients with the photo's, or the truth's; a wall painted flat scores about 0 "
-    "there however well it hits the colour."
+    "(median, 90th percentile, share below 5), and to the true repaint (mean) where one is known. Shading is "
+    "the correlation of lightness gradients with the photo's, or the truth's; a wall painted flat scores "
+    "about 0 there however well it hits the colour."
 )
 Figures = dict[str, Any]
 

@@ -1,6 +1,7 @@
 """The arms over a folder of rooms whose true repaint is known: the figures that count.
 
-A repaint is one room in one colour. Every arm paints every repaint from the same noise, with the row's own text.
+A repaint is one room in one colour. Every arm paints every repaint from the same noise, with the row's own
+text.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -55,7 +56,7 @@ def evaluate(
         say: gets a line a repaint, and the table.
 
     Returns:
-        the summary, as in summary.json. Figures of an arm are means over its repaints of each repaint's own mean,
+        the summary, as in summary.json. Figures of an arm are means over its repaints of each one's own mean,
         median, 90th percentile and so on; `outside_changed_pixels` is their sum.
 
     Raises:
@@ -66,38 +67,21 @@ def evaluate(
         raise ValueError(f"no row of {rooms} has 'truths': give rooms whose true repaint is known")
     with all_or_nothing(out_dir) as folder:
         opened = open_arms(ARMS if arms is None else arms, family, models)
-        rows: list[Figures] = []
-        floors: list[float] = []
-        strips: list[str] = []
-        start = time.perf_counter()
-        for count, (sample, truth) in enumerate(chosen, start=1):
-            room_rows, floor, pictures = _repaint(opened, sample, truth, seed)
-            rows += room_rows
-            floors += floor
-            if len(chosen) <= SHOWN or count * SHOWN // len(chosen) > (count - 1) * SHOWN // len(chosen):
-                strips.append(_strip(sample, truth, pictures))
-            left = (time.perf_counter() - start) / count * (len(chosen) - count)
-            seen = "  ".join(
-                f"{row['arm']} {report.number(row['delta_e_truth']['mean'])}" for row in room_rows
-            )
-            say(
-                f"{count}/{len(chosen)}  {sample.room_id} {room_rows[0]['color']}  ΔE {seen}  {left:.0f} s left"
-            )
+        rows, floors, strips = _paint_all(opened, chosen, seed, say)
         summary = summarise(rows, floors, len({sample.room_id for sample, _ in chosen}))
         write_csv(folder / "results.csv", [flat(clean(row)) for row in rows])
         (folder / "summary.json").write_text(
             json.dumps(summary, indent=2, ensure_ascii=False) + "\n", "utf-8"
         )
-        headers, cells = _table(summary["arms"])
-        table = report.markdown(headers, cells)
+        table = report.markdown(*_table(summary["arms"]))
         (folder / "table.md").write_text(table, "utf-8")
-        (folder / "report.html").write_text(_page(summary, len(chosen), strips), "utf-8")
+        (folder / "report.html").write_text(_page(summary, strips), "utf-8")
     say(table)
     return summary
 
 
 def choose_repaints(samples: Iterable[Sample], limit: int | None) -> list[Repaint]:
-    """Choose at most `limit` repaints: kinds in turn, within a kind rooms in turn, each room's colours in turn.
+    """Choose at most `limit` repaints: kinds in turn, within a kind rooms in turn, then colours.
 
     The choice is the same every time, and a larger limit adds to a smaller one.
     """
@@ -105,11 +89,11 @@ def choose_repaints(samples: Iterable[Sample], limit: int | None) -> list[Repain
     for sample in samples:
         kinds.setdefault(sample.kind, []).append(sample)
     queues = []
-    for _, rooms in sorted(kinds.items(), key=lambda item: str(item[0])):
+    for k, (_, rooms) in enumerate(sorted(kinds.items(), key=lambda item: str(item[0]))):
         rounds = range(max(len(room.truths) for room in rooms))
-        # Room i starts at its colour i, so that a short run does not see the first colour of a list only.
+        # Room i of kind k starts at its colour i + k, so that a short run does not see the first colour of a list only.
         queue = [
-            (room, room.truths[(turn + i) % len(room.truths)])
+            (room, room.truths[(turn + i + k) % len(room.truths)])
             for turn in rounds
             for i, room in enumerate(rooms)
             if turn < len(room.truths)
@@ -148,6 +132,28 @@ def vae_round_trip(models: Models, truth: Image.Image, mask: Image.Image) -> Ima
     return composite(truth, to_image(decode_latents(models, mean).detach()), mask)
 
 
+def _paint_all(
+    opened: Arms, chosen: Sequence[Repaint], seed: int, say: Callable[[str], None]
+) -> tuple[list[Figures], list[float], list[str]]:
+    """Paint every repaint: rows, floors, and HTML of some SHOWN of them; says a line after each."""
+    rows: list[Figures] = []
+    floors: list[float] = []
+    strips: list[str] = []
+    step = max(1, len(chosen) // SHOWN)
+    start = time.perf_counter()
+    for count, (sample, truth) in enumerate(chosen, start=1):
+        room_rows, floor, pictures = _repaint(opened, sample, truth, seed)
+        rows += room_rows
+        floors += floor
+        if count % step == 0 and len(strips) < SHOWN:
+            strips.append(_strip(sample, truth, pictures))
+        left = (time.perf_counter() - start) / count * (len(chosen) - count)
+        seen = "  ".join(f"{row['arm']} {report.number(row['delta_e_truth']['mean'])}" for row in room_rows)
+        color = Swatch(truth.color).hex
+        say(f"{count}/{len(chosen)}  {sample.room_id} {color}  ΔE {seen}  {left:.0f} s left")
+    return rows, floors, strips
+
+
 def _repaint(
     opened: Arms, sample: Sample, truth: Truth, seed: int
 ) -> tuple[list[Figures], list[float], list]:
@@ -174,21 +180,18 @@ def _repaint(
 
 
 def _means(rows: Sequence[Figures]) -> Figures:
-    """Average each figure over the rows that have it (a wall too thin to measure has none)."""
-    flats = [clean(flat({key: row[key] for key in MEASURED})) for row in rows]
-    means: Figures = {}
-    for key in MEASURED:
-        for name in flats[0]:
-            if name.startswith(key):
-                known = [row[name] for row in flats if row[name] is not None]
-                value = fmean(known) if known else None
-                part = name.removeprefix(key).lstrip("_")
-                if part:
-                    means.setdefault(key, {})[part] = value
-                else:
-                    means[key] = value
-    means["outside_changed_pixels"] = sum(row["outside_changed_pixels"] for row in rows)
-    return means | {"repaints": len(rows)}
+    """Average MEASURED over rows, and add up what changed outside the masks."""
+    means = {key: _mean([row[key] for row in rows]) for key in MEASURED}
+    changed = sum(row["outside_changed_pixels"] for row in rows)
+    return {**means, "outside_changed_pixels": changed, "repaints": len(rows)}
+
+
+def _mean(values: Sequence[Any]) -> Any:
+    """Average numbers, or dicts of them key by key; nan (a wall too thin to measure) does not count."""
+    if isinstance(values[0], dict):
+        return {key: _mean([value[key] for value in values]) for key in values[0]}
+    known = [value for value in values if value == value]
+    return fmean(known) if known else None
 
 
 def _table(arms: Figures) -> tuple[list[str], list[list[str]]]:
@@ -215,7 +218,7 @@ def _table(arms: Figures) -> tuple[list[str], list[list[str]]]:
     return [*HEADERS, *kinds], cells
 
 
-def _page(summary: Figures, repaints: int, strips: Sequence[str]) -> str:
+def _page(summary: Figures, strips: Sequence[str]) -> str:
     """Write report.html: the table, what it means, and some repaints."""
     arms = summary["arms"]
     headers, cells = _table(arms)
@@ -231,15 +234,18 @@ def _page(summary: Figures, repaints: int, strips: Sequence[str]) -> str:
     best[5] = best_row([a["shading_correlation"] for a in arms.values()], max)
     floor = summary["floor"]["vae_round_trip_delta_e"]
     parts = [
-        report.paragraph(f"{repaints} repaints of {summary['rooms']} rooms, every arm from the same noise."),
+        report.paragraph(
+            f"{summary['repaints']} repaints of {summary['rooms']} rooms, every arm from the same noise."
+        ),
         report.table(headers, cells, {k: v for k, v in best.items() if v is not None}),
         report.paragraph(
             "Columns named after a kind of room hold its mean ΔE to truth. " + EXPLAINED, quiet=True
         ),
     ]
     if floor is not None:
-        text = f"The truth itself, through the VAE and back, is off by ΔE {floor:.1f}: no diffusing arm can beat that."
-        parts.append(report.paragraph(text))
+        parts.append(
+            report.paragraph(f"The VAE alone, given the truth, is off by ΔE {floor:.1f}: the arms' floor.")
+        )
     return report.page("Rooms with a known repaint", [*parts, "<h2>Some of them</h2>", *strips])
 
 
