@@ -1,0 +1,72 @@
+"""Photograph a room: choose cameras, render the series, write pictures, masks and rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from .palette import sample_paints, to_linear
+from .photo import meter, picture
+from .scene import build_room, sample_camera
+
+COVERAGE = (0.14, 0.70)  # of the picture is wall
+
+
+def choose_cameras(room, tracer, count: int, rng):
+    """Cameras from which the wall is well seen, by a look at 32 px."""
+    found = []
+    for _ in range(60 * count):
+        camera = sample_camera(room, rng)
+        if camera is None:
+            continue
+        look = tracer.render(camera, 32, 2, int(rng.integers(1 << 30)))
+        if COVERAGE[0] < (look.wall > 0.5).mean() < COVERAGE[1]:
+            found.append(camera)
+        if len(found) == count:
+            break
+    return found
+
+
+def shoot_room(out: Path, seed: int, kind: str, args, save) -> list[dict]:
+    """All views of a room; returns their rows. A room that cannot be seen well gives none."""
+    room = build_room(seed, kind)
+    rng = np.random.default_rng([seed, 11])
+    tracer = room.tracer()
+    patterned = room.tracer(photo=True) if room.pattern else None
+    rows: list[dict] = []
+    for view, camera in enumerate(choose_cameras(room, tracer, args.views, rng)):
+        paints = sample_paints(rng, args.truths)
+        dim = rng.uniform(0.5, 0.85) if kind == "dark" and rng.random() < 0.5 else 1.0
+        render_seed = int(rng.integers(1 << 24))
+        layers = tracer.render(camera, args.size, args.samples, render_seed)
+        exposure = meter(layers, rng, dim)
+        if exposure is None:
+            continue
+        if patterned is None:
+            photo = picture(layers, to_linear(room.paint), exposure)
+        else:
+            own = patterned.render(camera, args.size, args.samples, render_seed)
+            photo = picture(own, np.ones(3), exposure, wall_albedo=np.zeros(3))
+        pictures = [(paint, picture(layers, to_linear(paint), exposure)) for paint in paints]
+        mask = np.where(layers.wall >= 0.5, 255, 0).astype(np.uint8)
+        rows += write_view(out, room, f"{seed:06d}-{view}", photo, mask, pictures, args, save)
+    return rows
+
+
+def write_view(out: Path, room, stem: str, photo, mask, pictures, args, save) -> list[dict]:
+    """Write one view's files in the layout asked for."""
+    def row(name: str, paint) -> dict:
+        return {"file_name": name, "mask_file_name": f"{stem}-mask.png",
+                "reference_color_rgb": [int(c) for c in paint], "text": room.text(), "room_id": f"room-{room.seed:06d}"}
+
+    save(out / f"{stem}-mask.png", mask)
+    names = [f"{stem}-paint{i}.{args.format}" for i in range(len(pictures))]
+    for name, (_, image) in zip(names, pictures, strict=True):
+        save(out / name, image)
+    if args.layout == "dataset":
+        return [row(name, paint) for name, (paint, _) in zip(names, pictures, strict=True)]
+    save(out / f"{stem}.{args.format}", photo)
+    truths = [{"color": [int(c) for c in paint], "file_name": name}
+              for name, (paint, _) in zip(names, pictures, strict=True)]
+    return [{**row(f"{stem}.{args.format}", room.paint), "kind": room.kind, "truths": truths}]
