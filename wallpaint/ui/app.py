@@ -67,10 +67,13 @@ def build_page(workspace: Path, public: bool) -> gr.Blocks:
             return [chosen, *page.translate(chosen)]
 
         demo.load(choose_language, None, [language, *(part for part, _ in page.words)], **PRIVATE)
-        for tab, parts in ((train_tab, train), (compare_tab, compare)):
-            if parts:
-                for listen in (demo.load, tab.select):  # what is on disk may have changed
-                    listen(parts["reload"], None, parts["reload_outputs"], show_progress="hidden", **PRIVATE)
+        # What is on disk may have changed since the page was built.
+        quiet = {**PRIVATE, "show_progress": "hidden"}
+        for tab, parts in ((None, dataset), (train_tab, train), (compare_tab, compare)):
+            if "reload" in parts:
+                demo.load(parts["reload"], None, parts["reload_outputs"], **quiet)
+            if "reload" in parts and tab is not None:
+                tab.select(parts["reload"], parts["reload_outputs"], parts["reload_outputs"], **quiet)
     return demo.queue(max_size=20, api_open=False)
 
 

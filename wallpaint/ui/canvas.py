@@ -5,6 +5,7 @@ A picture is a small dict that a session keeps: `folder` (photo.png at full size
 own mask or None). Models are kept out of it: one Masker serves the whole process, one caller at a time.
 """
 
+import os
 import secrets
 import shutil
 import threading
@@ -19,7 +20,8 @@ from wallpaint.dataset import Sample, read_samples
 from wallpaint.images import load_mask, load_photo
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
-SAM = ASSETS / "models" / "room-tiny"
+# A folder with sam.json and its weights, or one of Meta's .pth checkpoints.
+SAM = Path(os.environ.get("WALLPAINT_SAM") or ASSETS / "models" / "room-tiny")
 VIEW = 1024  # longest side of what the page shows and the clicks are counted in
 TINT = (255, 64, 129)
 KEPT_SECONDS = 24 * 3600

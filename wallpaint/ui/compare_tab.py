@@ -246,5 +246,5 @@ def wire_compare_tab(page: Page, parts: dict[str, Any], language: gr.State, pict
         **GPU,
         **PRIVATE,
     )
-    parts["reload"] = lambda: gr.update(choices=list_arms(workspace))
+    parts["reload"] = lambda chosen=None: gr.update(choices=list_arms(workspace))
     parts["reload_outputs"] = [parts["arms"]]

@@ -204,7 +204,6 @@ def build_save(page: Page) -> dict[str, Any]:
         parts["message"] = gr.Markdown()
         parts["samples"] = page.add(
             gr.Gallery,
-            value=lambda: [] if page.public else list_samples(DATASET, page.workspace),  # at each load
             label=T("saved_list"),
             columns=6,
             height=220,
@@ -268,6 +267,7 @@ def wire_dataset_tab(page: Page, parts: dict[str, Any], picture: gr.State, langu
     def list_samples_here(name: str) -> list:
         return list_samples(name, workspace)
 
+    parts["reload"], parts["reload_outputs"] = lambda: list_samples(DATASET, workspace), [parts["samples"]]
     row = [picture, *(parts[name] for name in ("name", "split", "room", "wall", "text")), language]
     parts["save"].click(save_sample_here, row, [parts["message"], parts["samples"]], **PRIVATE)
     for listen in (parts["name"].submit, parts["name"].blur):

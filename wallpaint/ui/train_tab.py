@@ -53,6 +53,13 @@ def choose_run(name: str | None, workspace: Path) -> Any:
     return gr.update(choices=names, value=name if name in names else next(iter(names), None))
 
 
+def choose_dataset(folder: str | None, workspace: Path) -> Any:
+    """Give the datasets as they are on disk, `folder` chosen, else the first."""
+    choices = list_datasets(workspace)
+    folders = [folder for _, folder in choices]
+    return gr.update(choices=choices, value=folder if folder in folders else next(iter(folders), None))
+
+
 def start_training(
     dataset: str | None, language: str, workspace: Path, names: list[str], values: list
 ) -> tuple:
@@ -249,5 +256,8 @@ def wire_train_tab(page: Page, parts: dict, inputs: dict, language: gr.State, ti
     parts["resume"].click(resume_here, [parts["run"], language], parts["message"], **PRIVATE)
     for listen in (timer.tick, parts["run"].change):
         listen(watch_here, [parts["run"], seen, language], watched, trigger_mode="once", **quiet)
-    parts["reload"] = lambda: (choose_run(None, workspace), gr.update(choices=list_datasets(workspace)))
+    parts["reload"] = lambda run=None, dataset=None: (
+        choose_run(run, workspace),
+        choose_dataset(dataset, workspace),
+    )
     parts["reload_outputs"] = [parts["run"], parts["dataset"]]
