@@ -41,7 +41,7 @@ def one_thread():
 def pool(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sketches")
     write_sketches(folder, 6, truths=2)
-    return Pool(folder).refresh()
+    return Pool([folder]).refresh()
 
 
 @pytest.fixture(scope="module")
@@ -251,7 +251,7 @@ def test_masked_variants_hide_the_wall(pool, family):
 
 
 def test_held_out_rooms_are_never_trained_on(pool):
-    held = Pool(pool.folder, held_out=True).refresh()
+    held = Pool(pool.folders, held_out=True).refresh()
     assert not set(held.rooms) & set(pool.rooms)
     assert all(is_held_out(room) for room in held.rooms)
     assert len(pool.refresh().views) == len(pool.rooms)  # nothing new: nothing read twice

@@ -37,7 +37,7 @@ def main() -> None:
     """Reads the command line and runs the stages."""
     parser = argparse.ArgumentParser(prog="python -m wallpaint.tiny", description=__doc__)
     parser.add_argument(
-        "--pool", type=Path, required=True, help="rendered rooms: metadata.jsonl and its pictures"
+        "--pool", type=Path, nargs="+", required=True, help="folders of rooms; the first counts most"
     )
     parser.add_argument("--out", type=Path, required=True, help="the family folder to write")
     parser.add_argument(

@@ -31,14 +31,14 @@ def export(work: Path, out: Path) -> None:
 def write_figures(pool: Pool, work: Path, out: Path) -> None:
     """`figures.json`: what the shipped files do on rooms that no stage has seen."""
     family = load_family(out)
-    rooms = Pool(pool.folder, held_out=True, limit=40).refresh()
+    rooms = pool.only_held_out(40)
     figures = {
         "vae": round_trip_figures(family.vae, rooms),
         "sam": sam_figures(family.sam, rooms),
         "parameters": {
             name: count(getattr(family, name)) for name in ("vae", "unet", "text_encoder", "image_encoder")
         },
-        "training_views": len(pool.refresh().views),
+        "training_views": len(pool.refresh().groups[0]),
         "held_out_views": len(rooms.views),
         "resolution": sizes.RESOLUTION,
     }

@@ -49,7 +49,7 @@ class Example:
 
 def draw_example(latents: Latents, generator: torch.Generator) -> Example:
     """A view and a target; the wall variants show another paint's light round the hole, as in use."""
-    view = draw(generator, len(latents.views))
+    view = latents.pool.pick(generator)
     encoded = latents.views[view]
     if chance(generator) < BOX_SHARE:
         return Example(view, encoded.source, WALL_MASKS)
@@ -107,7 +107,7 @@ def train_base(pool: Pool, work: Path, minutes: float, refresh_steps: int = 400)
         count += 1
         if count % refresh_steps == 0:
             pool.refresh()
-            latents.refresh(limit=150)
+            latents.refresh()
         examples = [draw_example(latents, generator) for _ in range(BATCH)]
         words = [prompt_for(pool.views[e.view], e.picture, generator, 0.5, 0.1) for e in examples]
         return {"v": denoising_loss(unet, scheduler, latents, examples, generator, texts.encode(words))}

@@ -1,11 +1,11 @@
 """A VAE that starts as an exact, colour-carrying resize, so that training need only learn detail.
 
 Small VAEs learn lightness first and colour last, because GroupNorm subtracts the mean, which *is* the colour.
-Here five channels of every layer are wired by hand: red, green, blue, and two constants, +C and -C. They
-pass through all residual blocks unchanged (their branches start at zero), are averaged 2x2 on the way down and
-repeated on the way up. In the last GroupNorm the constants make up nearly all of the variance, so that colour
-passes almost linearly, and its lost mean can be read off the sum of the two constants. A bias of +SHIFT puts
-SiLU where it is a straight line. All other weights keep their usual random start.
+Here five channels of each layer are wired by hand: red, green, blue, and two constants, +C and -C. They
+pass through all residual blocks unchanged (their branches start at zero), are averaged 2x2 on the way down
+and repeated on the way up. In the last GroupNorm the constants make up nearly all of the variance, so that
+colour passes almost linearly, and its lost mean can be read off the sum of the two constants. A bias of
++SHIFT puts SiLU where it is a straight line. All other weights keep their usual random start.
 """
 
 import torch
@@ -19,7 +19,7 @@ CONSTANT = 8.0
 SHIFT = 5.0  # SiLU(x + 5) = x + 5 to 3 %
 LOG_VARIANCE = -8.0
 
-# Latent = OPPONENT @ rgb, rgb in [-1, 1]: lightness, red against green, yellow against blue; about unit scale.
+# Latent = OPPONENT @ rgb, rgb in [-1, 1]: lightness, red against green, yellow against blue.
 OPPONENT = torch.tensor([[0.7, 0.7, 0.7], [3.0, -3.0, 0.0], [1.5, 1.5, -3.0]])
 
 

@@ -13,7 +13,7 @@ from transformers import CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjec
 
 from wallpaint.tiny import sizes
 from wallpaint.tiny.build import build_image_encoder, build_text_encoder
-from wallpaint.tiny.data import Pool, chance, draw
+from wallpaint.tiny.data import Pool, chance
 from wallpaint.tiny.loop import Fit, fit, load_result
 from wallpaint.tiny.tokenizer import train_tokenizer
 from wallpaint.tiny.words import PAINTS, with_color
@@ -43,7 +43,7 @@ def train_clip(pool: Pool, work: Path, minutes: float) -> None:
     tokenizer = load_tokenizer(pool, work)
     text, vision = build_text_encoder(tokenizer), build_image_encoder()
     head = nn.Linear(sizes.TEXT_WIDTH, sizes.TEXT["projection_dim"], bias=False)
-    held_out = Pool(pool.folder, held_out=True, limit=24).refresh()
+    held_out = pool.only_held_out(24)
 
     def step(generator: torch.Generator) -> dict[str, torch.Tensor]:
         pictures, texts = clip_batch(pool, generator)
@@ -68,7 +68,7 @@ def clip_batch(pool: Pool, generator: torch.Generator) -> tuple[torch.Tensor, li
     """VIEWS views x PAINTS_EACH of their pictures: uint8 pictures and their captions."""
     pictures, texts = [], []
     for _ in range(VIEWS):
-        view = pool.views[draw(generator, len(pool.views))]
+        view = pool.views[pool.pick(generator)]
         for index in torch.randperm(len(view.pictures), generator=generator)[:PAINTS_EACH].tolist():
             flip = chance(generator) < 0.5
             pictures.append(view.pictures[index].flip(-1) if flip else view.pictures[index])

@@ -11,6 +11,7 @@ from PIL import Image
 
 from wallpaint.tiny.sizes import RESOLUTION
 
+FIRST_SHARE = 0.75
 HELD_OUT_SHARE = 20  # one room in twenty is never trained on
 
 
@@ -30,27 +31,50 @@ class View:
 
 @dataclass
 class Pool:
-    """Rows of `metadata.jsonl` in `folder`; `refresh` takes in what has been added."""
+    """Rows of `metadata.jsonl` in some folders; `refresh` takes in what has been added.
 
-    folder: Path
+    The first folder counts most: FIRST_SHARE of the draws come from it, however few views it holds as yet.
+    """
+
+    folders: list[Path]
     held_out: bool = False
     limit: int | None = None
     views: list[View] = field(default_factory=list)
     rooms: dict[str, list[int]] = field(default_factory=dict)
+    groups: list[list[int]] = field(default_factory=list)  # indices of the views of each folder
     seen: set[str] = field(default_factory=set)
 
     def refresh(self) -> "Pool":
-        """Reads the rows that were not there before."""
-        for line in (Path(self.folder) / "metadata.jsonl").read_text().splitlines():
-            row = json.loads(line)
-            if row["file_name"] in self.seen:  # rows need not come in order
+        """Reads the rows that were not there before; they need not come in order."""
+        self.groups = self.groups or [[] for _ in self.folders]
+        for folder, group in zip(self.folders, self.groups, strict=True):
+            if not (folder / "metadata.jsonl").exists():
                 continue
-            self.seen.add(row["file_name"])
-            wanted = is_held_out(row["room_id"]) == self.held_out
-            if wanted and (self.limit is None or len(self.views) < self.limit):
-                self.rooms.setdefault(row["room_id"], []).append(len(self.views))
-                self.views.append(read_view(Path(self.folder), row))
+            for line in (folder / "metadata.jsonl").read_text().splitlines():
+                row = json.loads(line)
+                if row["file_name"] not in self.seen:
+                    self.seen.add(row["file_name"])
+                    self._take(folder, row, group)
         return self
+
+    def _take(self, folder: Path, row: dict, group: list[int]) -> None:
+        full = self.limit is not None and len(self.views) >= self.limit
+        if full or is_held_out(row["room_id"]) != self.held_out:
+            return
+        for places in (group, self.rooms.setdefault(row["room_id"], [])):
+            places.append(len(self.views))
+        self.views.append(read_view(folder, row))
+
+    def pick(self, generator: torch.Generator) -> int:
+        """The index of a random view."""
+        filled = [group for group in self.groups if group]
+        first = len(filled) == 1 or chance(generator) < FIRST_SHARE
+        group = filled[0] if first else filled[1 + draw(generator, len(filled) - 1)]
+        return group[draw(generator, len(group))]
+
+    def only_held_out(self, limit: int) -> "Pool":
+        """Rooms of the first folder that no stage trains on."""
+        return Pool(self.folders[:1], held_out=True, limit=limit).refresh()
 
 
 def is_held_out(room: str) -> bool:

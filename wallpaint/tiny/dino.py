@@ -38,7 +38,7 @@ def dino_batch(pool: Pool, generator: torch.Generator) -> tuple[torch.Tensor, to
     """Two (BATCH, 3, 112, 112) stacks; row i of both is one room, in half of the rows one picture."""
     pairs = []
     for _ in range(BATCH):
-        view = pool.views[draw(generator, len(pool.views))]
+        view = pool.views[pool.pick(generator)]
         picture = view.pictures[draw(generator, len(view.pictures))]
         other = picture
         if chance(generator) < 0.5:

@@ -37,21 +37,18 @@ class Latents:
     views: list[Encoded] = field(default_factory=list)
     known: dict[str, tuple] = field(default_factory=dict)  # by the view's name, as kept on disk
 
-    def refresh(self, limit: int = 10**9) -> "Latents":
-        """Encodes up to `limit` views that are not there yet, and saves."""
+    def refresh(self) -> "Latents":
+        """Encodes the views that are not there yet, and saves."""
         if not self.known and self.path.exists():
             self.known = torch.load(self.path, weights_only=True)
-        fresh = 0
+        before = len(self.known)
         for view in self.pool.views[len(self.views) :]:
             if view.name not in self.known:
-                if fresh == limit:
-                    break
                 seed = zlib.crc32(view.name.encode())
                 encoded = encode_view(self.vae, view, torch.Generator().manual_seed(seed))
                 self.known[view.name] = (encoded.pictures, encoded.masked, encoded.masks, encoded.source)
-                fresh += 1
             self.views.append(Encoded(*self.known[view.name]))
-        if fresh:
+        if len(self.known) > before:
             torch.save(self.known, self.path.with_suffix(".tmp"))
             self.path.with_suffix(".tmp").replace(self.path)
         return self
@@ -102,9 +99,9 @@ def whiten(vae: AutoencoderKL, mean: torch.Tensor, std: torch.Tensor) -> Autoenc
 
 def measure_latents(vae: AutoencoderKL, pool: Pool, views: int = 64) -> dict[str, list[float]]:
     """Mean and standard deviation of each latent channel over the pool."""
-    every = max(1, len(pool.views) // views)
+    chosen = [pool.views[i] for i in pool.groups[0][-views:]]
     with torch.no_grad():
-        z = torch.cat([vae.encode(to_signed(v.pictures)).latent_dist.mean for v in pool.views[::every]])
+        z = torch.cat([vae.encode(to_signed(v.pictures)).latent_dist.mean for v in chosen])
     return {"mean": z.mean((0, 2, 3)).tolist(), "std": z.std((0, 2, 3)).tolist()}
 
 

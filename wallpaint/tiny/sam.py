@@ -31,7 +31,7 @@ def train_sam(pool: Pool, work: Path, minutes: float) -> None:
     """All of it from scratch."""
     torch.manual_seed(4)
     sam = build_sam(sizes.SAM).train()
-    held_out = Pool(pool.folder, held_out=True, limit=24).refresh()
+    held_out = pool.only_held_out(24)
     count = 0
 
     def step(generator: torch.Generator) -> dict[str, torch.Tensor]:
@@ -55,7 +55,7 @@ def sam_batch(pool: Pool, generator: torch.Generator) -> tuple[torch.Tensor, lis
     """(BATCH, 3, R, R) pixels 0-255 and PROMPTS prompts for each."""
     pictures, prompts = [], []
     while len(pictures) < BATCH:
-        view = pool.views[draw(generator, len(pool.views))]
+        view = pool.views[pool.pick(generator)]
         picture, wall = view.pictures[draw(generator, len(view.pictures))].float(), view.mask[0]
         if not 0.02 < wall.float().mean() < 0.98:
             continue

@@ -23,6 +23,7 @@ def train_vae(pool: Pool, work: Path, minutes: float) -> AutoencoderKL:
     """Encoder and decoder together, on crops."""
     torch.manual_seed(0)
     vae = build_vae().to(memory_format=torch.channels_last).train()
+    vae.quant_conv.requires_grad_(False)  # mixing would let the variances drift
     count = 0
 
     def step(generator: torch.Generator) -> dict[str, torch.Tensor]:
@@ -32,7 +33,7 @@ def train_vae(pool: Pool, work: Path, minutes: float) -> AutoencoderKL:
             pool.refresh()
         return vae_losses(vae, random_crops(pool, generator), generator)
 
-    held_out = Pool(pool.folder, held_out=True, limit=8)
+    held_out = pool.only_held_out(8)
     fit(
         "vae",
         [vae],
@@ -50,7 +51,7 @@ def train_decoder(pool: Pool, work: Path, minutes: float) -> AutoencoderKL:
     load_result(work, "vae", [vae])
     vae.encoder.requires_grad_(False)
     vae.quant_conv.requires_grad_(False)
-    held_out = Pool(pool.folder, held_out=True, limit=8)
+    held_out = pool.only_held_out(8)
 
     def step(generator: torch.Generator) -> dict[str, torch.Tensor]:
         return vae_losses(vae, random_crops(pool, generator), generator)
@@ -72,7 +73,7 @@ def random_crops(
     """(batch, 3, crop, crop) in [-1, 1]: any repaint of any view, anywhere, flipped or not."""
     crops = []
     for _ in range(batch):
-        pictures = pool.views[draw(generator, len(pool.views))].pictures
+        pictures = pool.views[pool.pick(generator)].pictures
         picture = pictures[draw(generator, len(pictures))]
         top, left = (draw(generator, picture.shape[-1] - crop + 1) for _ in range(2))
         picture = picture[:, top : top + crop, left : left + crop]
@@ -113,7 +114,7 @@ def round_trip_figures(vae: AutoencoderKL, pool: Pool, per_view: int = 3) -> dic
     """PSNR (dB) over the pictures and mean CIEDE2000 over the walls of held-out rooms."""
     from wallpaint.tiny.figures import delta_e
 
-    views = pool.refresh().views
+    views = pool.views
     if not views:
         return {}
     pictures = torch.cat([view.pictures[:per_view] for view in views])
