@@ -6,7 +6,7 @@ Imports nothing heavy, so that `studio.py --help` answers at once.
 """
 
 import difflib
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from dataclasses import Field, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import yaml
 FAMILY_NAMES = ("room-tiny", "sd15")
 METHOD_NAMES = ("lora", "lora_ip", "lora_ip_color", "joint", "ip_adapter")
 SCHEDULES = ("constant", "constant_with_warmup", "linear", "cosine", "polynomial")
-# What each method means for the study's switches: use_ip_adapter_training, freeze_ip_adapter, needs colour loss.
+# What a method means for the study's switches: use_ip_adapter_training, freeze_ip_adapter, needs colour loss.
 SWITCHES = {
     "lora": (False, True, False),
     "lora_ip": (True, True, False),
@@ -26,9 +26,10 @@ SWITCHES = {
 
 
 def setting(default: Any, help: str, low=None, high=None, choices=None, group: str = "training") -> Any:
-    """A field of TrainConfig: its default, a sentence for people, and what it may be (inclusive range or choices)."""
+    """A field: its default, a sentence for people, what it may be (inclusive range or choices), its group."""
     limits = None if low is None else (low, high)
-    return field(default=default, metadata={"help": help, "range": limits, "choices": choices, "group": group})
+    metadata = {"help": help, "range": limits, "choices": choices, "group": group}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,12 @@ class TrainConfig:
     method: str = setting("", "training method; empty: chosen by the switches below",
                           choices=METHOD_NAMES, group="model")
     init_from: str = setting("", "run folder or .safetensors file to go on learning from", group="model")
-    dataset: str = setting("assets/rooms/sample", "dataset folder with train/ and perhaps validation/", group="data")
-    output_dir: str = setting("", "run folder; empty: the next free workspace/runs/<method>-<n>", group="data")
+    dataset: str = setting("assets/rooms/sample", "dataset folder with train/ and perhaps validation/",
+                           group="data")
+    output_dir: str = setting("", "run folder; empty: the next free workspace/runs/<method>-<n>",
+                              group="data")
     cache_dir: str = setting("workspace/cache", "folder for what the frozen encoders computed", group="data")
-    resolution: int = setting(0, "pictures are trained at about this many pixels squared; 0: the family's own",
+    resolution: int = setting(0, "pictures are trained at about this size squared; 0: the family's own",
                               0, 2048, group="data")
     random_flip: bool = setting(False, "also train on mirrored pictures", group="data")
     # The optimiser
@@ -66,21 +69,25 @@ class TrainConfig:
     seed: int = setting(0, "the same seed gives the same run on the same machine", 0, 2**31 - 1)
     dataloader_num_workers: int = setting(2, "threads that read pictures while the cache is filled", 1, 64)
     # Losses and dropout
-    snr_gamma: float = setting(0.0, "min-SNR weighting of the diffusion loss (5 is usual); 0: off", 0.0, 100.0,
+    snr_gamma: float = setting(0.0, "min-SNR weighting of the diffusion loss (usually 5); 0: off", 0.0, 100.0,
                                group="losses")
-    noise_offset: float = setting(0.0, "strength of noise shared by a whole channel", 0.0, 1.0, group="losses")
+    noise_offset: float = setting(0.0, "strength of noise shared by a whole channel", 0.0, 1.0,
+                                  group="losses")
     mask_loss_weight: float = setting(1.0, "weight of the diffusion loss outside the wall; inside it is 1",
                                       0.0, 1.0, group="losses")
-    image_drop_prob: float = setting(0.05, "share of samples trained without the reference", 0.0, 1.0, group="losses")
-    text_drop_prob: float = setting(0.05, "share of samples trained without the text", 0.0, 1.0, group="losses")
+    image_drop_prob: float = setting(0.05, "share of samples trained without the reference", 0.0, 1.0,
+                                     group="losses")
+    text_drop_prob: float = setting(0.05, "share of samples trained without the text", 0.0, 1.0,
+                                    group="losses")
     both_drop_prob: float = setting(0.05, "share of samples trained without both", 0.0, 1.0, group="losses")
     use_color_loss: bool | None = setting(None, "add the colour-consistency loss; empty: as the method says",
                                           group="losses")
     color_loss_weight: float = setting(0.1, "weight of the colour loss", 0.0, 1000.0, group="losses")
-    color_loss_start_step: int = setting(1000, "first step with the colour loss", 0, 10_000_000, group="losses")
-    color_loss_mode: str = setting("shaded", "shaded: hue and chroma in the wall's own light; flat: the plain swatch",
+    color_loss_start_step: int = setting(1000, "first step with the colour loss", 0, 10_000_000,
+                                         group="losses")
+    color_loss_mode: str = setting("shaded", "shaded: the paint in the wall's own light; flat: the swatch",
                                    choices=("shaded", "flat"), group="losses")
-    color_loss_crop: int = setting(32, "side of the piece of wall that is decoded, in latents; 0: the whole picture",
+    color_loss_crop: int = setting(32, "side of the decoded piece of wall, in latents; 0: the whole picture",
                                    0, 256, group="losses")
     # LoRA and the adapter
     lora_rank: int = setting(16, "rank of the LoRA", 1, 512, group="lora")
@@ -88,18 +95,22 @@ class TrainConfig:
     lora_dropout: float = setting(0.0, "dropout on the LoRA's input", 0.0, 0.9, group="lora")
     use_ip_adapter_training: bool | None = setting(None, "the image adapter is active while training; "
                                                    "empty: as the method says", group="adapter")
-    ip_adapter_model: str = setting("", "folder or hub id of the adapter; empty: the family's own", group="adapter")
+    ip_adapter_model: str = setting("", "folder or hub id of the adapter; empty: the family's own",
+                                    group="adapter")
     ip_adapter_weight_name: str = setting("", "the adapter's file; empty: the family's own", group="adapter")
     ip_adapter_scale: float = setting(1.0, "strength of the adapter", 0.0, 2.0, group="adapter")
     freeze_ip_adapter: bool | None = setting(None, "the adapter does not learn; empty: as the method says",
                                              group="adapter")
     # Watching and keeping
-    logging_steps: int = setting(10, "a line of metrics.jsonl every so many steps", 1, 1_000_000, group="output")
+    logging_steps: int = setting(10, "a line of metrics.jsonl every so many steps", 1, 1_000_000,
+                                 group="output")
     validation_steps: int = setting(250, "paint the validation rooms every so many steps; 0: never",
                                     0, 10_000_000, group="output")
     num_validation_images: int = setting(4, "how many validation rooms to paint", 1, 64, group="output")
-    num_inference_steps: int = setting(0, "sampling steps when painting; 0: the family's own", 0, 1000, group="output")
-    guidance_scale: float = setting(0.0, "guidance when painting; 0: the family's own", 0.0, 50.0, group="output")
+    num_inference_steps: int = setting(0, "sampling steps when painting; 0: the family's own", 0, 1000,
+                                       group="output")
+    guidance_scale: float = setting(0.0, "guidance when painting; 0: the family's own", 0.0, 50.0,
+                                    group="output")
     checkpointing_steps: int = setting(500, "a checkpoint every so many steps; 0: only when stopped",
                                        0, 10_000_000, group="output")
     checkpoints_total_limit: int = setting(2, "how many checkpoints to keep", 1, 1000, group="output")
@@ -133,7 +144,7 @@ def load_config(path: str | Path | None = None, overrides: dict[str, Any] | None
 
     Args:
         path: the file; None for the defaults.
-        overrides: field name -> value; texts, as they come from the command line, are turned to the field's type.
+        overrides: field name -> value; texts, as the command line gives them, take the field's type.
 
     Raises:
         ValueError: no such file, not YAML, an unknown key (the nearest real name is offered), a value of the
@@ -147,7 +158,8 @@ def load_config(path: str | Path | None = None, overrides: dict[str, Any] | None
             near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]}?" if near else "see python studio.py --help for the names"
             raise ValueError(f"unknown setting {key!r} in {path or 'the overrides'}: {hint}")
-    return TrainConfig(**{key: _convert(known[key], value) for key, value in given.items() if value is not None})
+    given = {key: _convert(known[key], value) for key, value in given.items() if value is not None}
+    return TrainConfig(**given)
 
 
 def to_yaml(config: TrainConfig) -> str:
@@ -157,11 +169,12 @@ def to_yaml(config: TrainConfig) -> str:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise ValueError(f"config {path} does not exist: give the path of a YAML file such as configs/new_lora.yaml")
+        raise ValueError(f"config {path} does not exist: give the path of a YAML file")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"config {path} is not YAML ({' '.join(str(error).split())}): mend that line") from None
+        reason = " ".join(str(error).split())
+        raise ValueError(f"config {path} is not YAML ({reason}): mend that line") from None
     if not isinstance(content, dict):
         raise ValueError(f"config {path} holds no settings: write lines such as `method: lora_ip`")
     inner = content.pop("training", None) or {}
@@ -169,7 +182,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise ValueError(f"`training:` in config {path} holds no settings: indent them below it")
     twice = content.keys() & inner.keys()
     if twice:
-        raise ValueError(f"{min(twice)} stands twice in config {path}, outside and under `training:`: keep one")
+        raise ValueError(f"{min(twice)} stands twice in config {path}, also under `training:`: keep one")
     return content | inner
 
 
@@ -208,14 +221,14 @@ def _check_types_and_ranges(config: TrainConfig) -> None:
         number = kind is float and isinstance(value, int) and not isinstance(value, bool)
         if not number and type(value) is not kind:
             wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[kind]
-            raise ValueError(f"{f.name} is {value!r} in the training settings: it has to be {wanted}")
+            raise ValueError(f"{f.name} is {value!r} in the settings: it has to be {wanted}")
         choices, limits = f.metadata["choices"], f.metadata["range"]
         if choices and value not in choices and value != f.default:
             near = difflib.get_close_matches(str(value), choices, n=1)
             hint = f" (did you mean {near[0]}?)" if near else ""
-            raise ValueError(f"{f.name} is {value!r} in the training settings: choose {', '.join(choices)}{hint}")
+            raise ValueError(f"{f.name} is {value!r} in the settings: choose {', '.join(choices)}{hint}")
         if limits and not limits[0] <= value <= limits[1]:  # also refuses NaN
-            raise ValueError(f"{f.name} is {value} in the training settings: it goes from {limits[0]} to {limits[1]}")
+            raise ValueError(f"{f.name} is {value} in the settings: it goes from {limits[0]} to {limits[1]}")
 
 
 def _method_from_switches(config: TrainConfig) -> str:
@@ -225,33 +238,32 @@ def _method_from_switches(config: TrainConfig) -> str:
     return "joint" if config.freeze_ip_adapter is False else "lora_ip"
 
 
-def _check_contradictions(config: TrainConfig) -> None:
-    method = config.method
-    adapter, frozen, color = SWITCHES[method]
-
-    def refuse(problem: str, remedy: str) -> None:
-        raise ValueError(f"{problem} in the training settings: {remedy}")
-
-    if config.use_ip_adapter_training != adapter:
-        other = "lora_ip" if method == "lora" else "lora"
-        refuse(f"use_ip_adapter_training is {config.use_ip_adapter_training} but method is {method}",
-               f"leave it out, or choose method {other}")  # fmt: skip
-    if config.freeze_ip_adapter != frozen and adapter:
-        other = "joint" if frozen else "lora_ip"
-        refuse(f"freeze_ip_adapter is {config.freeze_ip_adapter} but method is {method}",
-               f"leave it out, or choose method {other}")  # fmt: skip
-    if color and not config.use_color_loss:
-        refuse("use_color_loss is False but method is lora_ip_color", "leave it out, or choose method lora_ip")
-    if config.use_color_loss and config.color_loss_start_step >= config.max_train_steps:
-        refuse(f"color_loss_start_step {config.color_loss_start_step} is not below max_train_steps "
-               f"{config.max_train_steps}, so the colour loss would never act", "lower it")  # fmt: skip
-    if config.image_drop_prob + config.text_drop_prob + config.both_drop_prob > 1:
-        refuse("image_drop_prob, text_drop_prob and both_drop_prob add up to more than 1", "lower one of them")
-    if config.resolution and (config.resolution < 64 or config.resolution % 8):
-        refuse(f"resolution is {config.resolution}", "use 0 or a multiple of 8 from 64 on")
-    if config.lr_warmup_steps >= config.max_train_steps:
-        refuse(f"lr_warmup_steps {config.lr_warmup_steps} is not below max_train_steps {config.max_train_steps}",
-               "lower it")  # fmt: skip
-
-
-assert all(f.default is not MISSING for f in fields(TrainConfig)), "every setting has a default"
+def _check_contradictions(c: TrainConfig) -> None:
+    adapter, frozen, color = SWITCHES[c.method]
+    drops = c.image_drop_prob + c.text_drop_prob + c.both_drop_prob
+    other = {"adapter": "lora_ip" if c.method == "lora" else "lora", "freeze": "joint" if frozen else "lora_ip"}
+    rules = (  # (does it go wrong, what is wrong, what to do)
+        (c.use_ip_adapter_training != adapter,
+         f"use_ip_adapter_training is {c.use_ip_adapter_training} but method is {c.method}",
+         f"leave it out, or choose method {other['adapter']}"),
+        (c.freeze_ip_adapter != frozen,
+         f"freeze_ip_adapter is {c.freeze_ip_adapter} but method is {c.method}",
+         f"leave it out, or choose method {other['freeze']}"),
+        (color and not c.use_color_loss,
+         f"use_color_loss is False but method is {c.method}",
+         "leave it out, or choose method lora_ip"),
+        (c.use_color_loss and c.color_loss_start_step >= c.max_train_steps,
+         f"the colour loss would never act: color_loss_start_step {c.color_loss_start_step} is not below "
+         f"max_train_steps {c.max_train_steps}",
+         "lower it"),
+        (drops > 1, f"image_drop_prob, text_drop_prob and both_drop_prob add up to {drops:g}, more than 1",
+         "lower one of them"),
+        (c.resolution and (c.resolution < 64 or c.resolution % 8), f"resolution is {c.resolution}",
+         "use 0 or a multiple of 8 from 64 on"),
+        (c.lr_warmup_steps >= c.max_train_steps,
+         f"lr_warmup_steps {c.lr_warmup_steps} is not below max_train_steps {c.max_train_steps}",
+         "lower it"),
+    )  # fmt: skip
+    for wrong, problem, remedy in rules:
+        if wrong:
+            raise ValueError(f"{problem} in the settings: {remedy}")

@@ -1,0 +1,77 @@
+"""Fixtures: a family of untrained models in the final layout, a dataset of toy rooms, a config that trains on both."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import numpy as np
+import pytest
+from PIL import Image
+
+PAINTS = ((122, 158, 126), (200, 60, 50))
+
+
+def toy_room(seed, color, size=(64, 64)):
+    """A photo and its mask: noise outside, a wall in `color` whose light falls off from left to right."""
+    width, height = size
+    rng = np.random.default_rng(seed)
+    noise = Image.fromarray(rng.integers(0, 255, (8, 8, 3), dtype=np.uint8)).resize(size)
+    mask = np.zeros((height, width), np.uint8)
+    mask[height // 8 : height // 2 + 4 * seed, width // 8 : -width // 8] = 255
+    light = np.linspace(1.0, 0.5, width)[None, :, None]
+    wall = (np.array(color) * light).clip(0, 255)
+    photo = np.where(mask[..., None] > 0, wall, np.asarray(noise)).astype(np.uint8)
+    return Image.fromarray(photo), Image.fromarray(mask)
+
+
+@pytest.fixture(scope="session")
+def family(tmp_path_factory):
+    """A folder of every model of room-tiny, with random weights."""
+    import torch
+
+    from wallpaint.tiny.build import save_random_family
+
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("models") / "room-tiny"
+    save_random_family(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory):
+    """Two rooms to learn from in two paints each, and one room held out."""
+    from wallpaint.dataset import add_sample
+
+    folder = tmp_path_factory.mktemp("dataset")
+    for seed in range(3):
+        for color in PAINTS:
+            photo, mask = toy_room(seed, color)
+            split = "train" if seed < 2 else "validation"
+            add_sample(folder, split, photo, mask, color, f"room {seed}", f"room{seed}")
+    return folder
+
+
+@pytest.fixture
+def load(family):
+    """Load a fresh copy of the random family's models (64 px)."""
+    from wallpaint.models import load_models, pick_runtime
+
+    return lambda **overrides: load_models(
+        "room-tiny", pick_runtime("cpu"), base_model=str(family), **{"resolution": 64} | overrides
+    )
+
+
+@pytest.fixture
+def config(family, dataset, tmp_path, tmp_path_factory):
+    """Make a TrainConfig for a few fast steps; keyword arguments replace its settings."""
+    from wallpaint.config import TrainConfig
+
+    settings = {
+        "method": "lora_ip", "base_model": str(family), "dataset": str(dataset), "resolution": 64, "device": "cpu",
+        "output_dir": str(tmp_path / "run"), "cache_dir": str(tmp_path_factory.getbasetemp() / "cache"),
+        "max_train_steps": 3, "train_batch_size": 2, "learning_rate": 1e-3, "color_loss_start_step": 0,
+        "color_loss_crop": 4, "validation_steps": 0, "num_validation_images": 1, "num_inference_steps": 2,
+        "logging_steps": 1, "lora_rank": 2, "lora_alpha": 4, "checkpointing_steps": 0,
+    }  # fmt: skip
+    return lambda **changes: TrainConfig(**settings | changes)
