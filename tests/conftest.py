@@ -1,5 +1,6 @@
 """Fixtures: a family of untrained models in the final layout, a dataset of toy rooms, a config that trains on both."""
 
+import copy
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -52,14 +53,17 @@ def dataset(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def load(family):
-    """Load a fresh copy of the random family's models (64 px)."""
+@pytest.fixture(scope="session")
+def loaded(family):
     from wallpaint.models import load_models, pick_runtime
 
-    return lambda **overrides: load_models(
-        "room-tiny", pick_runtime("cpu"), base_model=str(family), **{"resolution": 64} | overrides
-    )
+    return load_models("room-tiny", pick_runtime("cpu"), base_model=str(family), resolution=64)
+
+
+@pytest.fixture
+def load(loaded):
+    """Give a fresh copy of the random family's models (64 px)."""
+    return lambda: copy.deepcopy(loaded)
 
 
 @pytest.fixture

@@ -241,7 +241,7 @@ def _method_from_switches(config: TrainConfig) -> str:
 def _check_contradictions(c: TrainConfig) -> None:
     adapter, frozen, color = SWITCHES[c.method]
     drops = c.image_drop_prob + c.text_drop_prob + c.both_drop_prob
-    other = {"adapter": "lora_ip" if c.method == "lora" else "lora", "freeze": "joint" if frozen else "lora_ip"}
+    other = {"adapter": "lora" if adapter else "lora_ip", "freeze": "joint" if frozen else "lora_ip"}
     rules = (  # (does it go wrong, what is wrong, what to do)
         (c.use_ip_adapter_training != adapter,
          f"use_ip_adapter_training is {c.use_ip_adapter_training} but method is {c.method}",
