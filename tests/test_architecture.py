@@ -15,8 +15,9 @@ MAY_IMPORT = {
     "evaluate": {"compare", "report", "dataset", "paint", "recolor", "metrics", "models", "cache", *BASE},
     "compare": {"paint", "recolor", "metrics", "report", "models", "dataset", *BASE},
     "report": {"metrics", *BASE},
-    "train": {
-        *("cache", "denoiser", "losses", "weights", "paint", "models", "dataset", "metrics", *BASE),
+    "train": {"session", "cache", "denoiser", "losses", "weights", "paint", "models", "dataset", *BASE},
+    "session": {
+        *("cache", "denoiser", "weights", "models", "dataset", *BASE),
         *("checkpoints", "records", "validation"),
     },
     "validation": {"paint", "denoiser", "cache", "models", "dataset", "metrics", *BASE},

@@ -147,6 +147,7 @@ def build_compare_tab(page: Page, language: gr.State, picture: gr.State) -> dict
                 object_fit="contain",
                 interactive=False,
                 buttons=["fullscreen", "download"],
+                fit_columns=False,
                 elem_id="results",
             )
             parts["table"] = page.add(

@@ -211,6 +211,7 @@ def build_save(page: Page) -> dict[str, Any]:
             object_fit="cover",
             buttons=[],
             interactive=False,
+            fit_columns=False,
             elem_id="saved-samples",
         )
     return parts

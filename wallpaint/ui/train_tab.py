@@ -168,10 +168,10 @@ def build_train_tab(page: Page, language: gr.State, timer: gr.Timer) -> dict[str
                 parts["dataset"] = page.add(
                     gr.Dropdown, choices=folders, value=first, label=T("train_dataset"), min_width=150
                 )
-            inputs = build_form(page, CONFIGS / f"{presets[0]}.yaml" if presets else None)
             parts["start"] = page.add(
                 gr.Button, value=T("start"), variant="primary", elem_id="start-training"
             )
+            inputs = build_form(page, CONFIGS / f"{presets[0]}.yaml" if presets else None)
         with gr.Column(scale=2, min_width=480):
             parts |= build_watch(page)
     wire_train_tab(page, parts, inputs, language, timer)
