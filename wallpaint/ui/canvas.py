@@ -5,6 +5,7 @@ A picture is a small dict that a session keeps: `folder` (photo.png at full size
 own mask or None). Models are kept out of it: one Masker serves the whole process, one caller at a time.
 """
 
+import functools
 import os
 import secrets
 import shutil
@@ -142,7 +143,11 @@ def draw_overlay(
 
 def read_rooms(which: str) -> list[Sample]:
     """Read the shipped rooms, `sample` (a dataset) or `test` (with truths); empty where there are none."""
-    folder = ASSETS / "rooms" / which
+    return _read_folder(ASSETS / "rooms" / which)
+
+
+@functools.cache  # what is shipped does not change while the studio runs
+def _read_folder(folder: Path) -> list[Sample]:
     if (folder / "metadata.jsonl").is_file():
         return read_samples(folder, None)
     splits = [split for split in ("train", "validation") if (folder / split / "metadata.jsonl").is_file()]

@@ -199,7 +199,7 @@ def build_watch(page: Page) -> dict[str, Any]:
             x="step",
             y="value",
             color="loss",
-            height=260,
+            height=300,
             elem_id="loss-plot",
             buttons=[],
         )
