@@ -25,10 +25,14 @@ def blur(array: np.ndarray, sigma: float) -> np.ndarray:
     """
     radius = max(0, round((np.sqrt(4 * sigma**2 + 1) - 1) / 2))  # 3 boxes of 2r+1: variance r(r+1)
     out = array.astype(np.float32)
-    for axis in (0, 1) if radius else ():
-        for _ in range(3):
-            out = _box(out, radius, axis)
+    for _ in range(3 if radius else 0):
+        out = box_mean(out, radius)
     return out
+
+
+def box_mean(array: np.ndarray, radius: int) -> np.ndarray:
+    """Mean of a float (H, W) or (H, W, C) over squares of 2 * radius + 1; zeros beyond the border."""
+    return _box(_box(array, radius, 0), radius, 1)
 
 
 def blur_inside(array: np.ndarray, mask: np.ndarray, sigma: float) -> np.ndarray:

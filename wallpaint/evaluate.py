@@ -91,7 +91,7 @@ def choose_repaints(samples: Iterable[Sample], limit: int | None) -> list[Repain
     queues = []
     for k, (_, rooms) in enumerate(sorted(kinds.items(), key=lambda item: str(item[0]))):
         rounds = range(max(len(room.truths) for room in rooms))
-        # Room i of kind k starts at its colour i + k, so that a short run does not see the first colour of a list only.
+        # Room i of kind k starts at its colour i + k: a short run sees more than the first colour of a list.
         queue = [
             (room, room.truths[(turn + i + k) % len(room.truths)])
             for turn in rounds

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
-from wallpaint.arrays import BOX, blur, fill_outside, resize
+from wallpaint.arrays import BOX, box_mean, fill_outside, resize
 from wallpaint.color import linear_to_srgb, luminance, srgb_to_linear
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 MAX_PIXELS = 64_000_000  # a 64-megapixel photo takes 192 MB as RGB; a 20 KB PNG bomb can claim any size
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")  # no EPS: PIL would start Ghostscript on it
 ORIENTATION = 0x0112  # the EXIF tag; 5 to 8 stand for pictures that lie on their side
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # we refuse earlier, in one line
 DETAIL_RANGE = (0.6, 1.6)  # how far the photo's own fine texture may darken or lighten a painted pixel
 
 
@@ -142,9 +144,9 @@ def composite(
     elif painted.size != photo.size:
         wall = _scale_up(wall, inside)
     # Half of the rim's first pixel stays the photo: there the camera mixed wall and foreground.
-    sigma = max(0.85, max(photo.size) / 1000)
-    soft = blur(inside, sigma) / blur(np.ones(inside.shape), sigma)
-    alpha = (0.5 + 0.5 * np.clip(2 * soft - 1, 0, 1))[..., None]
+    radius = max(1, round(max(photo.size) / 1000))
+    share = box_mean(inside, radius) / box_mean(np.ones(inside.shape), radius)
+    alpha = (0.5 + 0.5 * np.clip(2 * share - 1, 0, 1))[..., None]
     mixed = (source * (1 - alpha) + wall * 255 * alpha).clip(0, 255).round().astype(np.uint8)
     return Image.fromarray(np.where(inside[..., None], mixed, source))
 

@@ -17,8 +17,8 @@ DARK = 0.01  # luminance below which a pixel's colour means nothing
 
 
 def wall_region(mask: Image.Image) -> np.ndarray:
-    """The wall that counts: boolean (H, W), the mask eroded by 1 % of the long side."""
-    return erode(np.asarray(mask.convert("L")) >= 128, RIM * max(mask.size))
+    """The wall that counts: boolean (H, W), the mask eroded by 1 % of the long side, by a pixel at least."""
+    return erode(np.asarray(mask.convert("L")) >= 128, max(1, round(RIM * max(mask.size))))
 
 
 def delta_e_truth(out: Image.Image, truth: Image.Image, mask: Image.Image) -> dict[str, float]:
@@ -56,9 +56,8 @@ def delta_e_paint(out: Image.Image, swatch: Swatch, mask: Image.Image) -> dict[s
 def shading_correlation(out: Image.Image, reference: Image.Image, mask: Image.Image) -> float:
     """Pearson correlation of the gradients of L* in two pictures over the wall, -1 to 1.
 
-    The reference is the true repaint, or the photo where there is none. Gradients are differences of
-    neighbouring wall pixels, across and down together. A wall painted flat has
-    no gradient at all: 0.
+    The reference is the true repaint, or the photo where there is none. Gradients are central
+    differences, across and down together, where both neighbours are wall. A wall painted flat has none: 0.
     """
     wall = wall_region(mask)
     first, second = (_gradients(rgb_to_lab(_pixels(image))[..., 0], wall) for image in (out, reference))
@@ -81,10 +80,10 @@ def _pixels(image: Image.Image) -> np.ndarray:
 
 
 def _gradients(lightness: np.ndarray, wall: np.ndarray) -> np.ndarray:
-    """Differences between neighbours that are both wall, across and then down: (N,) float64."""
-    across = np.diff(lightness, axis=1)[wall[:, 1:] & wall[:, :-1]]
-    down = np.diff(lightness, axis=0)[wall[1:] & wall[:-1]]
-    return np.concatenate([across, down]).astype(np.float64)
+    """Central differences of (H, W) down and then across, where both neighbours are wall: (N,) float64."""
+    down = ((lightness[2:] - lightness[:-2]) / 2)[wall[1:-1] & wall[2:] & wall[:-2]]
+    across = ((lightness[:, 2:] - lightness[:, :-2]) / 2)[wall[:, 1:-1] & wall[:, 2:] & wall[:, :-2]]
+    return np.concatenate([down, across]).astype(np.float64)
 
 
 def _figure(function, values: np.ndarray, *args) -> float:
