@@ -12,7 +12,7 @@ from PIL import Image
 
 from wallpaint import dataset, runs
 from wallpaint.config import config_fields, load_config
-from wallpaint.ui import app, canvas, compare_tab, dataset_tab, form, train_tab
+from wallpaint.ui import app, canvas, compare_tab, dataset_tab, form, samples, train_tab, watch
 from wallpaint.ui.page import Page, check_name, guarded, read_paint
 from wallpaint.ui.text import TEXT, T, pick_language, t
 
@@ -224,16 +224,16 @@ def test_without_room_or_mask_one_is_told_what_to_do(photo, tmp_path):
         dataset_tab.use_given_mask(opened(photo, tmp_path), GREEN, "en")
     values = ("d", "train", "room", GREEN, "")
     with pytest.raises(ValueError, match="choose a sample room"):
-        dataset_tab.save_sample(None, *values, "en", tmp_path)
+        samples.save_sample(None, *values, "en", tmp_path)
     with pytest.raises(ValueError, match="click on the wall"):
-        dataset_tab.save_sample(opened(photo, tmp_path), *values, "en", tmp_path)
+        samples.save_sample(opened(photo, tmp_path), *values, "en", tmp_path)
     assert not (tmp_path / "datasets").exists()
 
 
 def test_a_saved_sample_is_in_the_dataset_and_the_list(rooms, tmp_path):
     picture, *_, room = dataset_tab.open_sample(GREEN, tmp_path, event(0))
     picture = dataset_tab.use_given_mask(picture, GREEN, "en")[0]
-    message, shown = dataset_tab.save_sample(
+    message, shown = samples.save_sample(
         picture, "flat", "validation", room, "#102030", "a room", "en", tmp_path
     )
     (sample,) = dataset.read_samples(tmp_path / "datasets" / "flat", "validation")
@@ -242,7 +242,7 @@ def test_a_saved_sample_is_in_the_dataset_and_the_list(rooms, tmp_path):
     assert "0 for training, 1 for validation" in message
     assert [caption for _, caption in shown] == ["attic · #102030 · validation"]
     with pytest.raises(ValueError, match="cannot be a name"):
-        dataset_tab.save_sample(picture, "../x", "train", room, GREEN, "", "en", tmp_path)
+        samples.save_sample(picture, "../x", "train", room, GREEN, "", "en", tmp_path)
 
 
 # ---- tab 2
@@ -329,30 +329,30 @@ def run(tmp_path):
 
 
 def test_a_run_is_shown_from_its_folder_and_only_when_it_changed(run, tmp_path):
-    seen, status, curve, picture, log = train_tab.watch_run("lora-1", None, "en", tmp_path)
+    seen, status, curve, picture, log = watch.watch_run("lora-1", None, "en", tmp_path)
     assert "running" in status and "step 50 of 200" in status and "width:25.0%" in status and "left" in status
     assert curve.values.tolist() == [[10, 0.5, "loss"], [10, 0.4, "loss_diffusion"]]
     assert picture.getpixel((0, 0)) == (255, 0, 0) and log == "hello\nstep 50/200"
-    again = train_tab.watch_run("lora-1", seen, "en", tmp_path)
+    again = watch.watch_run("lora-1", seen, "en", tmp_path)
     assert all(isinstance(part, dict) and "value" not in part for part in again)
     Image.new("RGB", (8, 8), "blue").save(run / "samples" / "step-000100.png")
-    _, _, _, picture, _ = train_tab.watch_run("lora-1", seen, "en", tmp_path)
+    _, _, _, picture, _ = watch.watch_run("lora-1", seen, "en", tmp_path)
     assert picture.getpixel((0, 0)) == (0, 0, 255)
     (run / "train.log").write_text("hello\nmore\n")
-    seen = train_tab.watch_run("lora-1", None, "en", tmp_path)[0]
+    seen = watch.watch_run("lora-1", None, "en", tmp_path)[0]
     os.utime(run / "train.log", ns=(1, 1))
-    _, _, _, picture, log = train_tab.watch_run("lora-1", seen, "en", tmp_path)
+    _, _, _, picture, log = watch.watch_run("lora-1", seen, "en", tmp_path)
     assert isinstance(picture, dict) and log.endswith("more")  # the picture is not sent twice
 
 
 def test_a_dead_run_and_its_error_are_shown_escaped(run, tmp_path):
     runs.write_state(run, pid_started=1.0, error="<script>")
-    status = train_tab.watch_run("lora-1", None, "vi", tmp_path)[1]
+    status = watch.watch_run("lora-1", None, "vi", tmp_path)[1]
     assert t("state_crashed", "vi") in status and "&lt;script&gt;" in status and "<script>" not in status
 
 
 def test_without_runs_the_page_says_so(tmp_path):
-    seen, status, curve, picture, log = train_tab.watch_run(None, None, "en", tmp_path)
+    seen, status, curve, picture, log = watch.watch_run(None, None, "en", tmp_path)
     assert status == t("no_runs") and (curve, picture, log) == (None, None, "")
 
 
@@ -361,8 +361,8 @@ def test_a_run_from_elsewhere_is_refused(run, tmp_path):
         with pytest.raises(ValueError, match="no run is chosen"):
             train_tab.stop_training(name, "en", tmp_path)
     runs.new_run_folder(tmp_path, "lora")
-    assert train_tab.choose_run("lora-1", tmp_path)["value"] == "lora-1"
-    assert train_tab.choose_run("nothing", tmp_path)["value"] == "lora-2"  # the newest
+    assert watch.choose_run("lora-1", tmp_path)["value"] == "lora-1"
+    assert watch.choose_run("nothing", tmp_path)["value"] == "lora-2"  # the newest
 
 
 def test_a_dataset_saved_meanwhile_can_be_chosen(rooms, tmp_path):
@@ -373,7 +373,7 @@ def test_a_dataset_saved_meanwhile_can_be_chosen(rooms, tmp_path):
     picture = dataset_tab.use_given_mask(dataset_tab.open_sample(GREEN, tmp_path, event(0))[0], GREEN, "en")[
         0
     ]
-    dataset_tab.save_sample(picture, "mine", "train", "attic", GREEN, "", "en", tmp_path)
+    samples.save_sample(picture, "mine", "train", "attic", GREEN, "", "en", tmp_path)
     update = train_tab.choose_dataset(sample, tmp_path)
     assert [name for name, _ in update["choices"]] == ["mine", "sample rooms"] and update["value"] == sample
 
@@ -388,7 +388,7 @@ def test_resume_goes_on_in_the_same_folder(run, tmp_path, started):
 
 @pytest.mark.parametrize(("seconds", "text"), [(4.4, "4 s"), (75, "1 min 15 s"), (7500, "2 h 5 min")])
 def test_durations_are_written_for_people(seconds, text):
-    assert train_tab.write_duration(seconds) == text
+    assert watch.write_duration(seconds) == text
 
 
 # ---- tab 3

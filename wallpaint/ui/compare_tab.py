@@ -13,7 +13,7 @@ from wallpaint import runs
 from wallpaint.color import parse_color
 from wallpaint.images import load_mask, load_photo
 from wallpaint.ui import canvas
-from wallpaint.ui.page import GPU, PRIVATE, Page, guarded, read_paint
+from wallpaint.ui.page import GPU, PRIVATE, Page, add_rooms, guarded, read_paint
 from wallpaint.ui.text import T, t
 
 SHIPPED = ("old", "new", "color", "base", "recolor")
@@ -164,24 +164,7 @@ def build_compare_tab(page: Page, language: gr.State, picture: gr.State) -> dict
 def build_choice(page: Page) -> dict[str, Any]:
     """Lay out the left column: the room, the paint and the arms."""
     parts = {}
-    rooms = [
-        (canvas.thumbnail(room.image, 160), room.kind or room.room_id)
-        for room in canvas.read_rooms("test")[:24]
-    ]
-    parts["rooms"] = page.add(
-        gr.Gallery,
-        value=rooms,
-        label=T("test_rooms"),
-        columns=3,
-        height=220,
-        allow_preview=False,
-        object_fit="cover",
-        buttons=[],
-        format="jpeg",
-        interactive=False,
-        visible=bool(rooms),
-        elem_id="test-rooms",
-    )
+    parts["rooms"] = add_rooms(page, "test", "kind", label=T("test_rooms"), height=220, elem_id="test-rooms")
     parts["tab1"] = page.add(gr.Button, value=T("use_tab1"), elem_id="use-tab1")
     with gr.Row():
         parts["photo"] = page.add(

@@ -5,14 +5,13 @@ from typing import Any
 
 import gradio as gr
 
-from wallpaint import dataset
 from wallpaint.recolor import estimate_paint, recolor
 from wallpaint.ui import canvas
-from wallpaint.ui.page import PRIVATE, Page, check_name, guarded, read_paint
+from wallpaint.ui.page import PRIVATE, Page, add_rooms, guarded, read_paint
+from wallpaint.ui.samples import DATASET, build_save, list_samples, save_sample
 from wallpaint.ui.text import T, t
 
 PAINT = "#7A9E7E"
-DATASET = "my-rooms"
 Shown = tuple[dict[str, Any] | None, Any, Any, Any]
 
 
@@ -76,68 +75,12 @@ def change_paint(picture: dict[str, Any] | None, paint: str) -> tuple[str, Any]:
     return hex_code, show(picture, hex_code, estimate=False)[2]
 
 
-def save_sample(
-    picture: dict[str, Any] | None,
-    name: str,
-    split: str,
-    room: str,
-    wall: str,
-    text: str,
-    language: str,
-    workspace: Path,
-) -> tuple[str, list]:
-    """Write the room, its mask and its paint into the dataset; give the message and the samples now in it."""
-    if picture is None:
-        raise ValueError(t("no_photo", language))
-    paths = canvas.save_photo_mask(picture)
-    if paths is None:
-        raise ValueError(t("no_mask", language))
-    folder = workspace / "datasets" / check_name(name, "dataset", language)
-    photo, mask = canvas.load_photo(paths[0]), canvas.load_mask(paths[1])
-    dataset.add_sample(folder, split, photo, mask, read_paint(wall).rgb, text, room)
-    samples = saved_samples(folder)
-    count = {split: len(samples[split]) for split in samples}
-    return t("saved", language, dataset=name, **count), list_samples(name, workspace)
-
-
-def saved_samples(folder: Path) -> dict[str, list[dataset.Sample]]:
-    """Read both splits of a dataset folder; a split that is not there is empty."""
-    return {
-        split: dataset.read_samples(folder, split) if (folder / split / "metadata.jsonl").is_file() else []
-        for split in ("train", "validation")
-    }
-
-
-def list_samples(name: str, workspace: Path) -> list[tuple[Any, str]]:
-    """Give (picture, caption) of each sample in the named dataset, newest first."""
-    folder = workspace / "datasets" / check_name(name, "dataset")
-    rows = [(split, sample) for split, samples in saved_samples(folder).items() for sample in samples]
-    return [
-        (canvas.thumbnail(sample.image), f"{sample.room_id} · #{bytes(sample.color).hex().upper()} · {split}")
-        for split, sample in reversed(rows)
-    ]
-
-
 def build_rooms(page: Page) -> dict[str, Any]:
     """Lay out the left column: rooms to open, the paint to try."""
     parts = {}
     page.add(gr.Markdown, value=T("choose_room"))
-    rooms = [
-        (canvas.thumbnail(sample.image, 160), sample.room_id) for sample in canvas.read_rooms("sample")[:24]
-    ]
-    parts["rooms"] = page.add(
-        gr.Gallery,
-        value=rooms,
-        label=T("sample_rooms"),
-        columns=3,
-        height=260,
-        allow_preview=False,
-        object_fit="cover",
-        buttons=[],
-        format="jpeg",
-        interactive=False,
-        visible=bool(rooms),
-        elem_id="sample-rooms",
+    parts["rooms"] = add_rooms(
+        page, "sample", "room_id", label=T("sample_rooms"), height=260, elem_id="sample-rooms"
     )
     parts["upload"] = page.add(
         gr.UploadButton, label=T("upload_photo"), file_types=["image"], elem_id="upload-photo"
@@ -181,39 +124,6 @@ def build_canvas(page: Page) -> dict[str, Any]:
                 parts["undo"] = page.add(gr.Button, value=T("undo"), size="md", min_width=90)
                 parts["clear"] = page.add(gr.Button, value=T("clear"), size="md", min_width=90)
             parts["given"] = page.add(gr.Button, value=T("given_mask"), size="md")
-    return parts
-
-
-def build_save(page: Page) -> dict[str, Any]:
-    """Lay out what keeps the room for training; on a public page it is there, unseen."""
-    parts = {}
-    with gr.Column(visible=not page.public):
-        page.add(gr.Markdown, value=T("save_head"))
-        with gr.Row():
-            parts["name"] = page.add(gr.Textbox, value=DATASET, label=T("dataset_name"))
-            parts["room"] = page.add(gr.Textbox, label=T("room_id"), info=T("room_id_info"))
-            splits = [(T("split_train"), "train"), (T("split_validation"), "validation")]
-            parts["split"] = page.add(gr.Radio, choices=splits, value="train", label=T("split"))
-        with gr.Row():
-            info = T("wall_paint_info")
-            parts["wall"] = page.add(gr.ColorPicker, value="#FFFFFF", label=T("wall_paint"), info=info)
-            parts["text"] = page.add(
-                gr.Textbox, value="", label=T("prompt"), placeholder=dataset.PROMPT, scale=2
-            )
-        parts["save"] = page.add(gr.Button, value=T("save"), variant="primary", elem_id="save-sample")
-        parts["message"] = gr.Markdown()
-        parts["samples"] = page.add(
-            gr.Gallery,
-            label=T("saved_list"),
-            columns=6,
-            height=220,
-            format="jpeg",
-            object_fit="cover",
-            buttons=[],
-            interactive=False,
-            fit_columns=False,
-            elem_id="saved-samples",
-        )
     return parts
 
 

@@ -12,11 +12,13 @@ from typing import Any
 import gradio as gr
 
 from wallpaint.color import Swatch, parse_color
+from wallpaint.ui import canvas
 from wallpaint.ui.text import T, t
 
 log = logging.getLogger(__name__)
 GPU = {"concurrency_id": "gpu", "concurrency_limit": 1}  # whatever runs a model waits its turn
 PRIVATE = {"api_visibility": "private"}
+SHOWN_ROOMS = 24
 NAME = re.compile(r"[\w][\w-]{0,63}")
 
 
@@ -42,6 +44,23 @@ class Page:
             gr.update(**{name: _say(value, language) for name, value in texts.items()})
             for _, texts in self.words
         ]
+
+
+def add_rooms(page: Page, which: str, caption: str, **props: Any) -> gr.Gallery:
+    """Make a gallery of shipped rooms to choose from, captioned by that field; unseen if there are none."""
+    rooms = canvas.read_rooms(which)[:SHOWN_ROOMS]
+    return page.add(
+        gr.Gallery,
+        value=[(canvas.thumbnail(room.image, 160), getattr(room, caption)) for room in rooms],
+        visible=bool(rooms),
+        columns=3,
+        object_fit="cover",
+        format="jpeg",
+        interactive=False,
+        allow_preview=False,
+        buttons=[],
+        **props,
+    )
 
 
 def _has_words(value: Any) -> bool:
