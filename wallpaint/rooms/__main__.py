@@ -18,7 +18,8 @@ from .scene import KINDS
 def parse(argv=None) -> argparse.Namespace:
     """Command-line arguments."""
     p = argparse.ArgumentParser("python -m wallpaint.rooms", description=__doc__)
-    p.add_argument("--out", type=Path, required=True)
+    p.add_argument("--out", type=Path, help="folder to fill; what it holds already is kept")
+    p.add_argument("--verify", action="store_true", help="compare repaints with direct renders instead")
     p.add_argument("--rooms", type=int, default=4)
     p.add_argument("--views", type=int, default=1, help="cameras a room")
     p.add_argument("--truths", type=int, default=5, help="paints a view")
@@ -30,7 +31,10 @@ def parse(argv=None) -> argparse.Namespace:
     p.add_argument("--validation", type=int, default=0, help="rooms of the validation split (dataset layout)")
     p.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="taken in turn")
     p.add_argument("--format", choices=("png", "jpg"), default="png", help="of photos; masks are always PNG")
-    return p.parse_args(argv)
+    args = p.parse_args(argv)
+    if not args.verify and args.out is None:
+        p.error("--out DIR is needed")
+    return args
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -72,6 +76,11 @@ def write_metadata(out: Path) -> int:
 def main(argv=None) -> None:
     """Render what is missing, a process a worker."""
     args = parse(argv)
+    if args.verify:
+        from .verify import report as verify
+
+        verify(args.seed, args.rooms)
+        return
     tasks = []
     for i in range(args.rooms):
         split = "validation" if i >= args.rooms - args.validation else "train"
@@ -82,7 +91,9 @@ def main(argv=None) -> None:
 
     def report(out: Path, index: int) -> None:
         count = write_metadata(out)
-        print(f"{index + 1}/{len(tasks)} rooms, {count} rows in {out}, {time.time() - start:.0f} s", flush=True)
+        print(
+            f"{index + 1}/{len(tasks)} rooms, {count} rows in {out}, {time.time() - start:.0f} s", flush=True
+        )
 
     if args.workers == 1:
         for index, task in enumerate(tasks):

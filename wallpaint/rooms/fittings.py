@@ -9,6 +9,7 @@ import numpy as np
 from . import textures as tx
 from .geometry import Builder, Material
 from .palette import WOODS, Palette, colour
+from .room import Room, wall_length, wall_place
 
 
 @dataclass(frozen=True)
@@ -22,15 +23,15 @@ class Opening:
     z1: float
 
 
-def build_walls(room, walls: dict[str, Material], openings, rng) -> None:
+def build_walls(room: Room, walls: dict[str, Material], openings, rng) -> None:
     """Floor, ceiling, four walls with holes, skirting, crown."""
-    from .scene import wall_length, wall_place
-
     b = room.builder
     w, d, h = room.size
-    floor = Material((1.0, 1.0, 1.0), texture="floor", scale=rng.uniform(1.2, 1.8), f0=0.04, rough=rng.uniform(0.3, 0.6))
+    floor = Material(
+        (1.0, 1.0, 1.0), texture="floor", scale=rng.uniform(1.2, 1.8), f0=0.04, rough=rng.uniform(0.3, 0.6)
+    )
     turned = rng.random() < 0.5
-    corners = np.array([[0, 0], [0, d], [w, 0], [w, d]])[:, ::-1 if turned else 1]
+    corners = np.array([[0, 0], [0, d], [w, 0], [w, d]])[:, :: -1 if turned else 1]
     b.grid(np.array([[0, 0, 0], [0, d, 0], [w, 0, 0], [w, d, 0]], float).reshape(2, 2, 3), floor, uv=corners)
     b.quad((0, 0, h), (w, 0, 0), (0, d, 0), Material(colour(rng, (40, 60), (0.0, 0.04), (0.88, 0.94))))
     white = colour(rng, (30, 60), (0.0, 0.05), (0.82, 0.93))
@@ -40,7 +41,11 @@ def build_walls(room, walls: dict[str, Material], openings, rng) -> None:
         length = wall_length(room, wall)
         with b.at(*wall_place(room, wall)):
             wall_with_holes(b, length, h, [o for o in openings[wall] if o.kind == "window"], material)
-            edges = [-length / 2, *sorted(e for o in openings[wall] if o.z0 < rise for e in (o.x0, o.x1)), length / 2]
+            edges = [
+                -length / 2,
+                *sorted(e for o in openings[wall] if o.z0 < rise for e in (o.x0, o.x1)),
+                length / 2,
+            ]
             for x0, x1 in zip(edges[::2], edges[1::2], strict=True):
                 b.box((x0, 0, 0), (x1, 0.015, rise), trim, 0.005)
             if crown:
@@ -58,11 +63,17 @@ def wall_with_holes(b: Builder, length: float, height: float, holes, material: M
                 b.quad((x0, 0, z0), (x1 - x0, 0, 0), (0, 0, z1 - z0), material)
 
 
-def add_window(b: Builder, o: Opening, pane: Material, trim: Material, cloth: Material | None, metal, rng) -> None:
+def add_window(
+    b: Builder, o: Opening, pane: Material, trim: Material, cloth: Material | None, metal, rng
+) -> None:
     """Reveal, frame with bars, sill, pane; curtains when there is a cloth."""
     deep = -0.2
-    for corner, edge in (((o.x0, deep, o.z0), (0, 0, o.z1 - o.z0)), ((o.x1, deep, o.z0), (0, 0, o.z1 - o.z0)),
-                         ((o.x0, deep, o.z1), (o.x1 - o.x0, 0, 0)), ((o.x0, deep, o.z0), (o.x1 - o.x0, 0, 0))):
+    for corner, edge in (
+        ((o.x0, deep, o.z0), (0, 0, o.z1 - o.z0)),
+        ((o.x1, deep, o.z0), (0, 0, o.z1 - o.z0)),
+        ((o.x0, deep, o.z1), (o.x1 - o.x0, 0, 0)),
+        ((o.x0, deep, o.z0), (o.x1 - o.x0, 0, 0)),
+    ):
         b.quad(corner, (0, -deep, 0), edge, trim)
     b.quad((o.x0, deep + 0.005, o.z0), (o.x1 - o.x0, 0, 0), (0, 0, o.z1 - o.z0), pane)
     bar, columns, rows = 0.05, int(rng.integers(1, 4)), int(rng.integers(1, 3))
@@ -97,10 +108,14 @@ def add_door(b: Builder, o: Opening, panel: Material, trim: Material, metal: Mat
     b.rod((o.x1 - 0.09, 0.02, 1.0), (o.x1 - 0.09, 0.07, 1.0), 0.01, metal)
 
 
-def add_picture(room, width: float, height: float, palette: Palette, rng) -> None:
+def add_picture(room: Room, width: float, height: float, palette: Palette, rng) -> None:
     """A framed picture, a mirror or a clock around the origin of the frame."""
     b, choice = room.builder, rng.random()
-    frame = palette.wood(rng) if rng.random() < 0.5 else Material((0.03,) * 3 if rng.random() < 0.5 else (0.75,) * 3)
+    frame = (
+        palette.wood(rng)
+        if rng.random() < 0.5
+        else Material((0.03,) * 3 if rng.random() < 0.5 else (0.75,) * 3)
+    )
     if choice < 0.1:
         t = np.linspace(0, 2 * np.pi, 33)
         for r, y, material in ((0.16, 0.03, frame), (0.145, 0.034, Material((0.8, 0.8, 0.78)))):
@@ -111,10 +126,12 @@ def add_picture(room, width: float, height: float, palette: Palette, rng) -> Non
         b.rod((0, 0.037, 0), (0.07, 0.037, 0.03), 0.006, Material((0.02,) * 3))
         return
     rim = 0.02
-    for low, high in (((-width / 2, 0, -height / 2), (-width / 2 + rim, 0.03, height / 2)),
-                      ((width / 2 - rim, 0, -height / 2), (width / 2, 0.03, height / 2)),
-                      ((-width / 2, 0, -height / 2), (width / 2, 0.03, -height / 2 + rim)),
-                      ((-width / 2, 0, height / 2 - rim), (width / 2, 0.03, height / 2))):
+    for low, high in (
+        ((-width / 2, 0, -height / 2), (-width / 2 + rim, 0.03, height / 2)),
+        ((width / 2 - rim, 0, -height / 2), (width / 2, 0.03, height / 2)),
+        ((-width / 2, 0, -height / 2), (width / 2, 0.03, -height / 2 + rim)),
+        ((-width / 2, 0, height / 2 - rim), (width / 2, 0.03, height / 2)),
+    ):
         b.box(low, high, frame, 0.004)
     if choice < 0.2:
         inside = Material((0.85, 0.86, 0.85), metal=True, rough=0.05)
@@ -126,7 +143,7 @@ def add_picture(room, width: float, height: float, palette: Palette, rng) -> Non
     b.quad((width / 2, 0.012, height / 2), (-width, 0, 0), (0, 0, -height), inside, uv=(0.9999, 0.9999))
 
 
-def add_ceiling_spots(room, palette: Palette, rng) -> None:
+def add_ceiling_spots(room: Room, palette: Palette, rng) -> None:
     """Rows of small flush lamps."""
     w, d, h = room.size
     lamp = Material((0.8,) * 3, emission=tuple(np.multiply(palette.bulb.emission, 0.8)))

@@ -5,9 +5,8 @@ Each function adds to a builder and returns the footprint (width, depth).
 
 from __future__ import annotations
 
-import numpy as np
-
 from .geometry import Builder, Material
+from .lamps import table_lamp, vessel
 from .palette import Palette
 
 
@@ -26,7 +25,12 @@ def sofa(b: Builder, p: Palette, rng, seats: int = 0) -> tuple[float, float]:
     b.box((-width / 2, 0.02, foot), (width / 2, depth, 0.3), cloth, 0.03)
     b.box((-width / 2, 0.02, foot), (width / 2, 0.2, rise), cloth, 0.07)
     for side in (-1, 1):
-        b.box((side * width / 2, 0.03, foot), (side * (width / 2 - arm), depth, rng.uniform(0.55, 0.62)), cloth, 0.06)
+        b.box(
+            (side * width / 2, 0.03, foot),
+            (side * (width / 2 - arm), depth, rng.uniform(0.55, 0.62)),
+            cloth,
+            0.06,
+        )
     for i in range(seats):
         x = -width / 2 + arm + i * seat
         b.box((x + 0.005, 0.2, 0.29), (x + seat - 0.005, depth + 0.02, 0.46), cloth, 0.05)
@@ -47,11 +51,20 @@ def armchair(b: Builder, p: Palette, rng):
 def bed(b: Builder, p: Palette, rng):
     """A bed with its head at the wall."""
     width, depth, wood = rng.choice([0.95, 1.45, 1.65]), 2.05, p.wood(rng)
-    b.box((-width / 2 - 0.03, 0, 0), (width / 2 + 0.03, 0.07, rng.uniform(0.8, 1.15)),
-          wood if rng.random() < 0.6 else p.cloth(rng), 0.02)
+    b.box(
+        (-width / 2 - 0.03, 0, 0),
+        (width / 2 + 0.03, 0.07, rng.uniform(0.8, 1.15)),
+        wood if rng.random() < 0.6 else p.cloth(rng),
+        0.02,
+    )
     b.box((-width / 2, 0.06, 0.08), (width / 2, depth, 0.3), wood, 0.015)
     b.box((-width / 2 + 0.02, 0.08, 0.28), (width / 2 - 0.02, depth - 0.02, 0.5), p.linen(rng), 0.07)
-    b.box((-width / 2 - 0.02, rng.uniform(0.55, 0.9), 0.3), (width / 2 + 0.02, depth + 0.01, 0.555), p.cloth(rng), 0.05)
+    b.box(
+        (-width / 2 - 0.02, rng.uniform(0.55, 0.9), 0.3),
+        (width / 2 + 0.02, depth + 0.01, 0.555),
+        p.cloth(rng),
+        0.05,
+    )
     count = 1 if width < 1.2 else 2
     for i in range(count):
         b.ball((width * ((i + 0.5) / count - 0.5), 0.34, 0.58), (0.33, 0.2, 0.1), p.linen(rng), 0.6)
@@ -68,14 +81,6 @@ def chair(b: Builder, p: Palette, rng, cloth=None, wood=None):
     for x in (-0.17, 0.17):
         b.rod((x, 0.02, 0.44), (x, 0.02, 0.62), 0.012, wood)
     return 0.45, 0.46
-
-
-def vessel(b: Builder, p: Palette, rng, x, y, z) -> None:
-    """A vase or a bowl."""
-    h, r = rng.uniform(0.12, 0.28), rng.uniform(0.04, 0.08)
-    t = np.linspace(0, 1, 9)
-    shape = r * (0.6 + 0.6 * np.sin(np.pi * t ** rng.uniform(0.6, 1.2)) * (1 - 0.4 * t))
-    b.lathe(np.stack([np.concatenate([[1e-4], shape]), np.concatenate([[0], t * h])], 1), p.ceramic(rng), (x, y, z))
 
 
 def table(b: Builder, p: Palette, rng, width=1.6, depth=0.85, height=0.74, round_top=False):
@@ -105,7 +110,7 @@ def dining(b: Builder, p: Palette, rng):
     width, depth, cloth, wood = rng.uniform(1.4, 1.9), 0.85, p.cloth(rng), p.wood(rng)
     with b.at(0, 0.55):
         table(b, p, rng, width, depth)
-    for x in ((-0.38, 0.38) if width < 1.6 else (-0.55, 0.0, 0.55)):
+    for x in (-0.38, 0.38) if width < 1.6 else (-0.55, 0.0, 0.55):
         for y, turn in ((0.3, 0), (1.65, 180)):
             if rng.random() < 0.88:
                 with b.at(x, y + rng.uniform(-0.08, 0.05), 0, turn + rng.uniform(-9, 9)):
@@ -142,7 +147,12 @@ def dresser(b: Builder, p: Palette, rng, low=False):
     for i in range(columns):
         for j in range(rows):
             x, z = -width / 2 + (i + 0.5) * w, 0.12 + (j + 0.5) * h
-            b.box((x - w / 2 + 0.012, 0.41, z - h / 2 + 0.01), (x + w / 2 - 0.012, 0.437, z + h / 2 - 0.01), wood, 0.004)
+            b.box(
+                (x - w / 2 + 0.012, 0.41, z - h / 2 + 0.01),
+                (x + w / 2 - 0.012, 0.437, z + h / 2 - 0.01),
+                wood,
+                0.004,
+            )
             b.ball((x, 0.45, z), (0.016, 0.016, 0.016), knob)
     if rng.random() < 0.7:
         vessel(b, p, rng, rng.uniform(-width / 3, width / 3), 0.2, height)
@@ -156,7 +166,12 @@ def television(b: Builder, p: Palette, rng):
     """A sideboard and a screen above it."""
     size = dresser(b, p, rng, True)
     w = rng.uniform(1.0, 1.35)
-    b.box((-w / 2, 0.05, 0.62), (w / 2, 0.1, 0.62 + w * 0.57), Material((0.012, 0.012, 0.014), f0=0.04, rough=0.15), 0.006)
+    b.box(
+        (-w / 2, 0.05, 0.62),
+        (w / 2, 0.1, 0.62 + w * 0.57),
+        Material((0.012, 0.012, 0.014), f0=0.04, rough=0.15),
+        0.006,
+    )
     return size
 
 
@@ -221,57 +236,8 @@ def kitchen(b: Builder, p: Palette, rng):
     return width, 0.65
 
 
-def plant(b: Builder, p: Palette, rng):
-    """A pot with arching leaves."""
-    h = rng.uniform(0.22, 0.34)
-    b.cylinder(0.13, 0, h, p.ceramic(rng), centre=(0, 0.25), top=0.16)
-    green = Material(tuple(rng.uniform([0.02, 0.09, 0.015], [0.08, 0.22, 0.05])), f0=0.04, rough=0.45)
-    for i in range(int(rng.integers(9, 16))):
-        angle, length = i * 2.4 + rng.uniform(-0.3, 0.3), rng.uniform(0.35, 0.75)
-        t = np.linspace(0, 1, 8)
-        out, rise = 0.42 * length * t ** 1.3, length * (1.25 * t - 0.45 * t ** 2)
-        width = 0.07 * np.sin(np.pi * np.clip(t, 0.04, 0.97)) ** 0.8
-        side = np.array([-np.sin(angle), np.cos(angle), 0])
-        spine = np.stack([np.cos(angle) * out, 0.25 + np.sin(angle) * out, h - 0.02 + rise], -1)
-        b.grid(np.stack([spine + width[:, None] * side * k for k in (-1, 0, 1)], 0)
-               + np.array([0, 0, 0.0]) + np.array([0.0, 0.015, 0.0])[None, None], green)
-    return 0.6, 0.6
-
-
 def ottoman(b: Builder, p: Palette, rng):
     """A pouf."""
     r = rng.uniform(0.24, 0.36)
     b.ball((0, 0.35, 0.2), (r, r, 0.2), p.cloth(rng), 0.6)
     return 2 * r, 2 * r
-
-
-def table_lamp(b: Builder, p: Palette, rng):
-    """A lamp to stand on furniture."""
-    b.lathe([(1e-4, 0), (0.07, 0), (0.06, 0.03), (0.03, 0.1), (0.05, 0.18), (0.015, 0.24)], p.ceramic(rng))
-    b.lathe([(0.12, 0.22), (0.085, 0.4)], p.shade)
-    b.ball((0, 0, 0.3), (0.03, 0.03, 0.04), p.bulb)
-    return 0.25, 0.25
-
-
-def floor_lamp(b: Builder, p: Palette, rng):
-    """A standing lamp."""
-    height, metal = rng.uniform(1.45, 1.7), p.metal(rng)
-    b.cylinder(0.14, 0, 0.025, metal, centre=(0, 0.25))
-    b.rod((0, 0.25, 0.02), (0, 0.25, height), 0.012, metal)
-    b.lathe([(0.2, height - 0.06), (0.15, height + 0.2)], p.shade, (0, 0.25, 0))
-    b.ball((0, 0.25, height + 0.05), (0.04, 0.04, 0.05), p.bulb)
-    return 0.45, 0.5
-
-
-def pendant(b: Builder, p: Palette, rng, ceiling: float) -> None:
-    """A lamp hanging from the ceiling at the origin."""
-    z = ceiling - rng.uniform(0.5, 0.8)
-    metal = p.metal(rng)
-    b.rod((0, 0, z), (0, 0, ceiling), 0.006, metal)
-    b.cylinder(0.05, ceiling - 0.025, ceiling, metal)
-    if rng.random() < 0.5:
-        b.ball((0, 0, z - 0.15), (0.17, 0.17, 0.17), p.glow)
-        return
-    t = np.linspace(0.12, np.pi / 2, 9)
-    b.lathe(np.stack([0.26 * np.sin(t), z - 0.2 + 0.2 * np.cos(t)], 1), p.accent(rng))
-    b.ball((0, 0, z - 0.14), (0.05, 0.05, 0.06), p.bulb)

@@ -74,16 +74,27 @@ class Builder:
         a = (np.arange(n - 1)[:, None] * m + np.arange(m - 1)).ravel()
         faces = np.concatenate([np.stack([a, a + m, a + m + 1], 1), np.stack([a, a + m + 1, a + 1], 1)])
         flat = points.reshape(-1, 3)
-        size = np.linalg.norm(np.cross(flat[faces[:, 1]] - flat[faces[:, 0]],
-                                       flat[faces[:, 2]] - flat[faces[:, 0]]), axis=1)
-        self.parts.append((flat @ self.turn.T + self.shift, normals.reshape(-1, 3) @ self.turn.T,
-                           np.asarray(uv, float).reshape(-1, 2), faces[size > 1e-10], self.material(material)))
+        size = np.linalg.norm(
+            np.cross(flat[faces[:, 1]] - flat[faces[:, 0]], flat[faces[:, 2]] - flat[faces[:, 0]]), axis=1
+        )
+        self.parts.append(
+            (
+                flat @ self.turn.T + self.shift,
+                normals.reshape(-1, 3) @ self.turn.T,
+                np.asarray(uv, float).reshape(-1, 2),
+                faces[size > 1e-10],
+                self.material(material),
+            )
+        )
 
     def quad(self, corner, u, v, material: Material, uv=None) -> None:
         """A parallelogram with edges u and v; the default texture coordinates are metres."""
         corner, u, v = (np.asarray(a, float) for a in (corner, u, v))
-        points = corner + np.array([[0, 0], [0, 1], [1, 0], [1, 1]])[:, :1] * u \
+        points = (
+            corner
+            + np.array([[0, 0], [0, 1], [1, 0], [1, 1]])[:, :1] * u
             + np.array([[0, 0], [0, 1], [1, 0], [1, 1]])[:, 1:] * v
+        )
         if uv is not None:
             uv = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], float) * uv
         self.grid(points.reshape(2, 2, 3), material, uv=uv)
@@ -105,22 +116,35 @@ class Builder:
                 out = p - inner
                 out /= np.linalg.norm(out, axis=-1, keepdims=True)
                 # The texture keeps to the side's own plane, also round its bevel.
-                self.grid(centre + inner + r * out, material, normals=out,
-                          uv=np.stack([p[..., u], p[..., v]], -1) + centre[[u, v]])
+                self.grid(
+                    centre + inner + r * out,
+                    material,
+                    normals=out,
+                    uv=np.stack([p[..., u], p[..., v]], -1) + centre[[u, v]],
+                )
 
     def lathe(self, profile, material: Material, centre=(0, 0, 0), steps: int = 20) -> None:
         """A surface of revolution about z: ``profile`` lists (radius, height)."""
         profile = np.asarray(profile, float)
         angle = np.linspace(0, 2 * np.pi, steps + 1)
         ring = np.stack([np.cos(angle), np.sin(angle)], -1)
-        points = np.concatenate([profile[None, :, :1] * ring[:, None],
-                                 np.broadcast_to(profile[None, :, 1:], (steps + 1, len(profile), 1))], -1)
+        points = np.concatenate(
+            [
+                profile[None, :, :1] * ring[:, None],
+                np.broadcast_to(profile[None, :, 1:], (steps + 1, len(profile), 1)),
+            ],
+            -1,
+        )
         d = np.gradient(profile, axis=0)
-        normals = np.concatenate([d[None, :, 1:] * ring[:, None],
-                                  np.broadcast_to(-d[None, :, :1], (steps + 1, len(profile), 1))], -1)
+        normals = np.concatenate(
+            [d[None, :, 1:] * ring[:, None], np.broadcast_to(-d[None, :, :1], (steps + 1, len(profile), 1))],
+            -1,
+        )
         self.grid(points + np.asarray(centre, float), material, normals=normals)
 
-    def cylinder(self, radius, low, high, material: Material, centre=(0, 0), top: float | None = None) -> None:
+    def cylinder(
+        self, radius, low, high, material: Material, centre=(0, 0), top: float | None = None
+    ) -> None:
         """A capped upright cylinder, or a cone frustum with another radius on ``top``."""
         top = radius if top is None else top
         x, y = centre
@@ -136,8 +160,14 @@ class Builder:
         def bend(x):
             return np.sign(x) * np.abs(x) ** power
 
-        points = np.stack([bend(np.cos(a))[:, None] * bend(np.cos(t)), bend(np.sin(a))[:, None] * bend(np.cos(t)),
-                           np.broadcast_to(bend(np.sin(t)), (25, 13))], -1)
+        points = np.stack(
+            [
+                bend(np.cos(a))[:, None] * bend(np.cos(t)),
+                bend(np.sin(a))[:, None] * bend(np.cos(t)),
+                np.broadcast_to(bend(np.sin(t)), (25, 13)),
+            ],
+            -1,
+        )
         self.grid(points * np.asarray(radii, float) + np.asarray(centre, float), material)
 
     def rod(self, start, end, radius: float, material: Material) -> None:
@@ -148,8 +178,11 @@ class Builder:
         side /= np.linalg.norm(side)
         angle = np.linspace(0, 2 * np.pi, 11)
         ring = np.cos(angle)[:, None] * side + np.sin(angle)[:, None] * np.cross(axis, side)
-        self.grid(np.stack([start + radius * ring, end + radius * ring], 1), material,
-                  normals=np.stack([ring, ring], 1))
+        self.grid(
+            np.stack([start + radius * ring, end + radius * ring], 1),
+            material,
+            normals=np.stack([ring, ring], 1),
+        )
 
 
 def _inset(half: float, steps) -> np.ndarray:

@@ -15,17 +15,26 @@ def trace(room, camera: Camera, size: int, samples: int, seed: int, glow: float)
     """Mean over samples, (3 K + 7, size * size): bins, albedo, normal, wall coverage."""
     mi, dr = room.mi, room.dr
     count = size * size * samples
-    opaque = lambda value: dr.opaque(mi.Float, float(value))  # noqa: E731  constants would compile anew
     lane = dr.arange(mi.UInt32, count)
     rng = mi.PCG32(size=count, initstate=mi.UInt64(seed), initseq=mi.UInt64(lane))
     origin, direction = camera_rays(mi, dr, camera, size, samples, lane, rng)
     zero = mi.Color3f(dr.zeros(mi.Float, count))
-    state = dict(
-        rng=rng, o=origin, d=direction, beta=zero + 1, k=dr.zeros(mi.UInt32, count),
-        depth=dr.zeros(mi.UInt32, count), pdf=dr.zeros(mi.Float, count), active=dr.full(mi.Bool, True, count),
-        bins=[mi.Color3f(zero) for _ in range(BOUNCES + 1)], albedo=mi.Color3f(zero),
-        normal=mi.Vector3f(0, 0, 0) + dr.zeros(mi.Float, count), wall=dr.zeros(mi.Float, count))
-    glow, limit = opaque(glow), dr.opaque(mi.UInt32, BOUNCES)
+    state = {
+        "rng": rng,
+        "o": origin,
+        "d": direction,
+        "beta": zero + 1,  # throughput with the wall's albedo taken as 1
+        "k": dr.zeros(mi.UInt32, count),  # diffuse bounces on the target wall
+        "depth": dr.zeros(mi.UInt32, count),
+        "pdf": dr.zeros(mi.Float, count),  # of the last direction, for multiple importance sampling
+        "active": dr.full(mi.Bool, True, count),
+        "bins": [mi.Color3f(zero) for _ in range(BOUNCES + 1)],
+        "albedo": mi.Color3f(zero),
+        "normal": mi.Vector3f(0, 0, 0) + dr.zeros(mi.Float, count),
+        "wall": dr.zeros(mi.Float, count),
+    }
+    # Opaque: constants would be compiled in, a kernel a value.
+    glow, limit = dr.opaque(mi.Float, float(glow)), dr.opaque(mi.UInt32, BOUNCES)
     keys = tuple(state)
 
     def body(*values):
@@ -42,10 +51,25 @@ def trace(room, camera: Camera, size: int, samples: int, seed: int, glow: float)
     return np.stack([np.array(p) for p in planes]).astype(np.float64) / samples
 
 
+def look(room, camera: Camera, size: int) -> np.ndarray:
+    """Where the target wall is seen, bool (size, size): one ray a pixel."""
+    mi, dr = room.mi, room.dr
+    lane = dr.arange(mi.UInt32, size * size)
+    rng = mi.PCG32(size=size * size)
+    pi = room.scene.ray_intersect_preliminary(
+        mi.Ray3f(*camera_rays(mi, dr, camera, size, 1, lane, rng)), coherent=True
+    )
+    owner = dr.gather(mi.UInt32, room.face_owner, pi.prim_index, pi.is_valid())
+    wall = dr.gather(mi.Float, room.materials, owner * ROW + 18, pi.is_valid())
+    return np.array(wall).reshape(size, size) > 0.5
+
+
 def camera_rays(mi, dr, camera, size, samples, lane, rng):
     """Origins and directions, jittered evenly over each pixel."""
     axes = mi.Float(np.concatenate([camera.axes().ravel(), camera.position]).astype(np.float32))
-    row = [mi.Vector3f(*(dr.gather(mi.Float, axes, mi.UInt32(3 * i + j)) for j in range(3))) for i in range(4)]
+    row = [
+        mi.Vector3f(*(dr.gather(mi.Float, axes, mi.UInt32(3 * i + j)) for j in range(3))) for i in range(4)
+    ]
     pixel = lane // dr.opaque(mi.UInt32, samples)
     width = dr.opaque(mi.UInt32, size)
     x, y = mi.Float(pixel % width), mi.Float(pixel // width)
@@ -94,7 +118,7 @@ def surface(room, face, uv, direction, active):
     r = fetch(mi, dr, room.record, face, RECORD, 0, 21, active)
     b = (1 - uv.x - uv.y, uv.x, uv.y)
     flat = mi.Vector3f(*r[:3])
-    normal = sum((mi.Vector3f(*r[3 + 3 * i:6 + 3 * i]) * b[i] for i in range(3)), mi.Vector3f(0))
+    normal = sum((mi.Vector3f(*r[3 + 3 * i : 6 + 3 * i]) * b[i] for i in range(3)), mi.Vector3f(0))
     normal = dr.select(dr.squared_norm(normal) > 1e-8, dr.normalize(normal), flat)
     u, v = (sum(r[12 + 2 * i + j] * b[i] for i in range(3)) for j in range(2))
     owner = dr.gather(mi.UInt32, room.face_owner, face, active)
@@ -106,16 +130,27 @@ def surface(room, face, uv, direction, active):
     slope = texel(room, u, v, m[6:9], active)
     tangent = mi.Vector3f(*r[18:21])
     tangent = tangent - normal * dr.dot(normal, tangent)
-    tangent = dr.select(dr.squared_norm(tangent) > 1e-8, dr.normalize(tangent), mi.coordinate_system(normal)[0])
+    tangent = dr.select(
+        dr.squared_norm(tangent) > 1e-8, dr.normalize(tangent), mi.coordinate_system(normal)[0]
+    )
     normal = dr.normalize(normal - tangent * slope[0] - dr.cross(normal, tangent) * slope[1])
     # A shading normal that looks away from the ray would be black; bend it back to grazing.
     facing = dr.dot(normal, direction)
     normal = dr.select(facing > -0.02, dr.normalize(normal - direction * (facing + 0.02)), normal)
     colour = mi.Color3f(*m[:3]) * mi.Color3f(*texel(room, u, v, m[3:6], active))
     metal = m[13]
-    return SimpleNamespace(flat=flat, normal=normal, diffuse=colour * (1 - metal), colour=colour,
-                           coat=mi.Color3f(m[10]) * (1 - metal) + colour * metal, rough=m[11], chance=m[12],
-                           metal=metal, wall=m[18] > 0.5, plain=(m[10] <= 0) & (metal < 0.5))
+    return SimpleNamespace(
+        flat=flat,
+        normal=normal,
+        diffuse=colour * (1 - metal),
+        colour=colour,
+        coat=mi.Color3f(m[10]) * (1 - metal) + colour * metal,
+        rough=m[11],
+        chance=m[12],
+        metal=metal,
+        wall=m[18] > 0.5,
+        plain=(m[10] <= 0) & (metal < 0.5),
+    )
 
 
 def fresnel(f0, cosine):
@@ -140,15 +175,20 @@ def lobes(room, s, alpha, view, light):
     under = dr.select(s.plain, mi.Float(1), (1 - fresnel(0.04, ci)) * (1 - fresnel(0.04, co)))
     diffuse = s.diffuse * (under * ci / np.pi)
     none = mi.Color3f(0)
-    return (dr.select(valid, diffuse, none), dr.select(valid & ~s.plain, coat, none),
-            (1 - s.chance) * ci / np.pi, s.chance * d * ch / (4 * vh))
+    return (
+        dr.select(valid, diffuse, none),
+        dr.select(valid & ~s.plain, coat, none),
+        (1 - s.chance) * ci / np.pi,
+        s.chance * d * ch / (4 * vh),
+    )
 
 
 def add(room, st, colour, bin_index, active):
     """Add radiance to one bin a lane."""
     dr = room.dr
-    st["bins"] = [b + dr.select(active & (bin_index == i), colour, room.mi.Color3f(0))
-                  for i, b in enumerate(st["bins"])]
+    st["bins"] = [
+        b + dr.select(active & (bin_index == i), colour, room.mi.Color3f(0)) for i, b in enumerate(st["bins"])
+    ]
 
 
 def sample_light(room, rng, position, active):
@@ -164,7 +204,7 @@ def sample_light(room, rng, position, active):
     a, b = rng.next_float32(active), rng.next_float32(active)
     root = dr.sqrt(a)
     w = (1 - root, root * (1 - b), root * b)
-    point = sum((mi.Point3f(*r[21 + 3 * i:24 + 3 * i]) * w[i] for i in range(3)), mi.Point3f(0))
+    point = sum((mi.Point3f(*r[21 + 3 * i : 24 + 3 * i]) * w[i] for i in range(3)), mi.Point3f(0))
     way = point - position
     distance = dr.norm(way)
     sun = [dr.gather(mi.Float, room.sun, mi.UInt32(i), active) for i in range(6)]
@@ -192,8 +232,9 @@ def step(room, st, glow, limit):
     add(room, st, st["beta"] * light * weight, st["k"], active)
     lit = dr.max(light) > 0
     seen = active & first
-    st["albedo"] = dr.select(seen, dr.select(s.wall, mi.Color3f(0), dr.select(lit, mi.Color3f(1), s.colour)),
-                             st["albedo"])
+    st["albedo"] = dr.select(
+        seen, dr.select(s.wall, mi.Color3f(0), dr.select(lit, mi.Color3f(1), s.colour)), st["albedo"]
+    )
     st["normal"] = dr.select(seen, s.normal, st["normal"])
     st["wall"] = dr.select(seen & s.wall, mi.Float(1), st["wall"])
     active = active & ~lit & (st["depth"] < limit)

@@ -25,13 +25,13 @@ def to_srgb(linear) -> np.ndarray:
 
 # Hue (degrees), saturation and value (HSV of sRGB) of paints as shops sell them, and how often.
 PAINTS = (
-    (3, (20, 70), (0.01, 0.09), (0.88, 0.95)),   # warm off-white
-    (2, (0, 360), (0.00, 0.06), (0.55, 0.92)),   # greys
-    (3, (0, 360), (0.10, 0.28), (0.78, 0.93)),   # pastels
-    (3, (0, 360), (0.25, 0.50), (0.50, 0.82)),   # muted
-    (3, (0, 360), (0.50, 0.90), (0.55, 0.88)),   # saturated
-    (2, (15, 55), (0.20, 0.65), (0.45, 0.85)),   # earths
-    (2, (0, 360), (0.25, 0.85), (0.14, 0.40)),   # deep
+    (3, (20, 70), (0.01, 0.09), (0.88, 0.95)),  # warm off-white
+    (2, (0, 360), (0.00, 0.06), (0.55, 0.92)),  # greys
+    (3, (0, 360), (0.10, 0.28), (0.78, 0.93)),  # pastels
+    (3, (0, 360), (0.25, 0.50), (0.50, 0.82)),  # muted
+    (3, (0, 360), (0.50, 0.90), (0.55, 0.88)),  # saturated
+    (2, (15, 55), (0.20, 0.65), (0.45, 0.85)),  # earths
+    (2, (0, 360), (0.25, 0.85), (0.14, 0.40)),  # deep
     (0.5, (0, 360), (0.0, 0.15), (0.13, 0.28)),  # charcoal
 )
 DEEP = (6, 7)
@@ -55,7 +55,7 @@ def sample_paints(rng: np.random.Generator, count: int, distance: float = 40.0) 
     for attempt in range(50 * count):
         paint = sample_paint(rng)
         near = min((np.linalg.norm(np.subtract(paint, p)) for p in paints), default=np.inf)
-        if near > distance * 0.98 ** attempt:
+        if near > distance * 0.98**attempt:
             paints.append(paint)
         if len(paints) == count:
             break
@@ -94,12 +94,16 @@ class Palette:
 
     def cloth(self, rng) -> Material:
         """Upholstery: mostly muted, at times strong."""
-        rows = ((0, 360), (0.05, 0.25), (0.3, 0.85)), ((0, 360), (0.35, 0.85), (0.25, 0.8)), ((20, 45), (0.1, 0.5), (0.4, 0.85))
+        rows = (
+            ((0, 360), (0.05, 0.25), (0.3, 0.85)),
+            ((0, 360), (0.3, 0.7), (0.25, 0.75)),
+            ((20, 45), (0.1, 0.5), (0.4, 0.85)),
+        )
         return Material(colour(rng, *rows[rng.choice(3, p=[0.45, 0.25, 0.3])]), texture="weave", scale=0.35)
 
     def accent(self, rng) -> Material:
         """Cushions and shades."""
-        return Material(colour(rng, (0, 360), (0.2, 0.8), (0.35, 0.9)), texture="weave", scale=0.25)
+        return Material(colour(rng, (0, 360), (0.15, 0.65), (0.35, 0.85)), texture="weave", scale=0.25)
 
     def linen(self, rng) -> Material:
         """White cloth."""
@@ -108,7 +112,9 @@ class Palette:
 
     def ceramic(self, rng) -> Material:
         """Glazed pots."""
-        return Material(colour(rng, (0, 360), (0.0, 0.6), (0.25, 0.92)), f0=0.04, rough=rng.uniform(0.15, 0.5))
+        return Material(
+            colour(rng, (0, 360), (0.0, 0.6), (0.25, 0.92)), f0=0.04, rough=rng.uniform(0.15, 0.5)
+        )
 
     def metal(self, rng) -> Material:
         """Steel, brass or black."""
@@ -122,4 +128,4 @@ class Palette:
 
     def book(self, rng) -> Material:
         """A book's back."""
-        return Material(colour(rng, (0, 360), (0.1, 0.8), (0.15, 0.9)))
+        return Material(colour(rng, (0, 360), (0.05, 0.55), (0.15, 0.85)))

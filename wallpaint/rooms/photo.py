@@ -31,7 +31,12 @@ def denoise(colour: np.ndarray, albedo: np.ndarray, normal: np.ndarray) -> np.nd
     result = np.empty_like(images[0])
     flt = oidn.Filter(device, oidn.OIDN_FILTER_TYPE_RT)
     try:
-        names = (oidn.OIDN_IMAGE_COLOR, oidn.OIDN_IMAGE_ALBEDO, oidn.OIDN_IMAGE_NORMAL, oidn.OIDN_IMAGE_OUTPUT)
+        names = (
+            oidn.OIDN_IMAGE_COLOR,
+            oidn.OIDN_IMAGE_ALBEDO,
+            oidn.OIDN_IMAGE_NORMAL,
+            oidn.OIDN_IMAGE_OUTPUT,
+        )
         for name, image in zip(names, [*images, result], strict=True):
             flt.set_image(name, image, oidn.OIDN_FORMAT_FLOAT3)
         flt.set_bool("hdr", True)
@@ -81,8 +86,10 @@ def meter(layers: Layers, rng: np.random.Generator, dim: float = 1.0) -> Exposur
 
 
 def picture(layers: Layers, paint, exposure: Exposure, wall_albedo=None) -> np.ndarray:
-    """The developed, denoised picture (H, W, 3) uint8 with the linear albedo ``paint`` on the wall;
-    ``wall_albedo`` (H, W, 3) guides the denoiser where the wall has a pattern."""
+    """The developed, denoised picture (H, W, 3) uint8 with the linear albedo ``paint`` on the wall.
+
+    ``wall_albedo`` (H, W, 3) guides the denoiser instead where the wall has a pattern.
+    """
     shown = np.asarray(paint) if wall_albedo is None else wall_albedo
     guide = layers.albedo + layers.wall[..., None] * shown
     return exposure.develop(denoise(repaint(layers.bins, paint), guide, layers.normal))

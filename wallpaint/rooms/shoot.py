@@ -8,9 +8,33 @@ import numpy as np
 
 from .palette import sample_paints, to_linear
 from .photo import meter, picture
-from .scene import build_room, sample_camera
+from .scene import build_room
+from .tracer import Camera
 
 COVERAGE = (0.14, 0.70)  # of the picture is wall
+
+
+def sample_camera(room, rng) -> Camera | None:
+    """A place to stand, at eye height, with nothing right before the lens; None when the draw was bad."""
+    w, d, h = room.size
+    position = np.array([rng.uniform(0.3, w - 0.3), rng.uniform(0.25, 0.3 * d), rng.uniform(1.15, 1.6)])
+    aim = rng.choice(["back", "back", "left", "right"]) if room.type != "hallway" else "back"
+    target = {
+        "back": (rng.uniform(0.25, 0.75) * w, d),
+        "left": (0.0, rng.uniform(0.55, 0.9) * d),
+        "right": (w, rng.uniform(0.55, 0.9) * d),
+    }[str(aim)]
+    target = np.array([*target, position[2] + rng.uniform(-0.3, 0.06)])
+    along = (
+        position
+        + (target - position) * (np.linspace(0.0, 1.0, 12) / np.linalg.norm(target - position))[:, None]
+    )
+    for low, high in room.boxes:
+        if ((along > low - 0.28) & (along < high + 0.28)).all(1).any():
+            return None
+    if np.linalg.norm((target - position)[:2]) < 2.0:
+        return None
+    return Camera(tuple(position), tuple(target), rng.uniform(58, 82))
 
 
 def choose_cameras(room, tracer, count: int, rng):
@@ -20,8 +44,7 @@ def choose_cameras(room, tracer, count: int, rng):
         camera = sample_camera(room, rng)
         if camera is None:
             continue
-        look = tracer.render(camera, 32, 2, int(rng.integers(1 << 30)))
-        if COVERAGE[0] < (look.wall > 0.5).mean() < COVERAGE[1]:
+        if COVERAGE[0] < tracer.look(camera).mean() < COVERAGE[1]:
             found.append(camera)
         if len(found) == count:
             break
@@ -56,9 +79,15 @@ def shoot_room(out: Path, seed: int, kind: str, args, save) -> list[dict]:
 
 def write_view(out: Path, room, stem: str, photo, mask, pictures, args, save) -> list[dict]:
     """Write one view's files in the layout asked for."""
+
     def row(name: str, paint) -> dict:
-        return {"file_name": name, "mask_file_name": f"{stem}-mask.png",
-                "reference_color_rgb": [int(c) for c in paint], "text": room.text(), "room_id": f"room-{room.seed:06d}"}
+        return {
+            "file_name": name,
+            "mask_file_name": f"{stem}-mask.png",
+            "reference_color_rgb": [int(c) for c in paint],
+            "text": room.text(),
+            "room_id": f"room-{room.seed:06d}",
+        }
 
     save(out / f"{stem}-mask.png", mask)
     names = [f"{stem}-paint{i}.{args.format}" for i in range(len(pictures))]
@@ -67,6 +96,8 @@ def write_view(out: Path, room, stem: str, photo, mask, pictures, args, save) ->
     if args.layout == "dataset":
         return [row(name, paint) for name, (paint, _) in zip(names, pictures, strict=True)]
     save(out / f"{stem}.{args.format}", photo)
-    truths = [{"color": [int(c) for c in paint], "file_name": name}
-              for name, (paint, _) in zip(names, pictures, strict=True)]
+    truths = [
+        {"color": [int(c) for c in paint], "file_name": name}
+        for name, (paint, _) in zip(names, pictures, strict=True)
+    ]
     return [{**row(f"{stem}.{args.format}", room.paint), "kind": room.kind, "truths": truths}]

@@ -31,12 +31,12 @@ def planks(rng, base, size: int = 512, rows: int = 8) -> np.ndarray:
         cut = int(rng.integers(size))
         tones = 1 + 0.14 * rng.standard_normal(2)
         line = np.where((np.arange(size) - cut) % size < size // 2, tones[0], tones[1])
-        board = np.roll(grain[row * step:(row + 1) * step], int(rng.integers(size)), 1)
+        board = np.roll(grain[row * step : (row + 1) * step], int(rng.integers(size)), 1)
         shade = (line[None] * (1 + board))[..., None] * base
         shade[:2] *= 0.5
         for seam in (cut, cut + size // 2):
             shade[:, np.arange(seam, seam + 2) % size] *= 0.55
-        image[row * step:(row + 1) * step] = shade
+        image[row * step : (row + 1) * step] = shade
     return np.clip(image, 0.01, 0.9)
 
 
@@ -74,10 +74,12 @@ def rug(rng, colours, size: int = 256) -> np.ndarray:
     """A rug with a border and stripes, diamonds or a plain field."""
     y, x = np.mgrid[:size, :size] / size
     a, b, c = (np.asarray(colour) for colour in colours)
-    fields = (lambda: (x * rng.integers(4, 9)) % 1 < 0.5,
-              lambda: (np.abs((x * 6) % 1 - 0.5) + np.abs((y * 8) % 1 - 0.5)) < 0.35,
-              lambda: noise(rng, size, 9) > 0.3,
-              lambda: np.zeros_like(x, bool))
+    fields = (
+        lambda: (x * rng.integers(4, 9)) % 1 < 0.5,
+        lambda: (np.abs((x * 6) % 1 - 0.5) + np.abs((y * 8) % 1 - 0.5)) < 0.35,
+        lambda: noise(rng, size, 9) > 0.3,
+        lambda: np.zeros_like(x, bool),
+    )
     inside = fields[rng.integers(len(fields))]()
     image = np.where(inside[..., None], b, a)
     edge = np.minimum(np.minimum(x, 1 - x), np.minimum(y, 1 - y))
@@ -114,8 +116,10 @@ def artwork(rng, size: int = 128) -> np.ndarray:
 
 
 def outdoors(rng, night: bool, height: int = 128) -> np.ndarray:
-    """What a window shows by direction: (height, 2 height, 3), sky above the middle row; the radiance of
-    an overcast zenith is about 1."""
+    """What a window shows by direction: (height, 2 height, 3), sky above the middle row.
+
+    The radiance of an overcast zenith is about 1.
+    """
     width = 2 * height
     up = np.linspace(1, -1, height)[:, None, None]
     blue = np.array([0.55, 0.75, 1.0]) if rng.random() < 0.5 else np.array([0.85, 0.92, 1.0])
@@ -134,13 +138,15 @@ def wallpaper(rng, first, second, size: int = 256) -> np.ndarray:
     """A printed pattern in two colours, tileable."""
     y, x = np.mgrid[:size, :size] / size
     n = int(rng.integers(2, 6))
-    patterns = (lambda: (x * n) % 1 < rng.uniform(0.3, 0.6),
-                lambda: np.abs((x * n) % 1 - 0.5) + np.abs((y * n) % 1 - 0.5) < 0.36,
-                lambda: np.hypot((x * n) % 1 - 0.5, (y * n) % 1 - 0.5) < 0.24,
-                lambda: ((x * n) % 1 < 0.25) ^ ((y * n) % 1 < 0.25),
-                lambda: noise(rng, size, 3.0 * n) > 0.7,
-                lambda: np.abs(np.sin(2 * np.pi * n * x) * 0.25 + (y * n * 2) % 1 - 0.5) < 0.13,
-                lambda: ((x * n * 2) % 1 < 0.06) | (((y * n * 2 + 0.5 * (np.floor(x * n * 2) % 2)) % 1) < 0.06))
+    patterns = (
+        lambda: (x * n) % 1 < rng.uniform(0.3, 0.6),
+        lambda: np.abs((x * n) % 1 - 0.5) + np.abs((y * n) % 1 - 0.5) < 0.36,
+        lambda: np.hypot((x * n) % 1 - 0.5, (y * n) % 1 - 0.5) < 0.24,
+        lambda: ((x * n) % 1 < 0.25) ^ ((y * n) % 1 < 0.25),
+        lambda: noise(rng, size, 3.0 * n) > 0.7,
+        lambda: np.abs(np.sin(2 * np.pi * n * x) * 0.25 + (y * n * 2) % 1 - 0.5) < 0.13,
+        lambda: ((x * n * 2) % 1 < 0.06) | (((y * n * 2 + 0.5 * (np.floor(x * n * 2) % 2)) % 1) < 0.06),
+    )
     inside = patterns[rng.integers(len(patterns))]()
     return np.where(inside[..., None], np.asarray(second), np.asarray(first))
 

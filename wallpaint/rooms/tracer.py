@@ -17,7 +17,7 @@ import numpy as np
 
 from .geometry import Builder
 
-BOUNCES = 7  # surface hits a path; the bins are 0..BOUNCES
+BOUNCES = 6  # surface hits a path; the bins are 0..BOUNCES
 ROW = 20  # floats a material
 LIGHT_SLOTS = 8192
 
@@ -128,8 +128,16 @@ class Tracer:
         tangent = sign * ((b - a) * f[:, 1:] - (c - a) * e[:, 1:])
         tangent /= np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-12)
         # 3 flat normal, 9 corner normals, 6 corner uv, 3 tangent, 9 corners
-        record = np.concatenate([flat, normals[faces].reshape(-1, 9), uv[faces].reshape(-1, 6), tangent,
-                                 np.concatenate([a, b, c], 1)], 1)
+        record = np.concatenate(
+            [
+                flat,
+                normals[faces].reshape(-1, 9),
+                uv[faces].reshape(-1, 6),
+                tangent,
+                np.concatenate([a, b, c], 1),
+            ],
+            1,
+        )
         self.record = mi.Float(record.astype(np.float32).ravel())
         self.face_owner = mi.UInt32(self.owner.astype(np.uint32))
 
@@ -138,15 +146,30 @@ class Tracer:
         rows = []
         for m in materials:
             spec = 1.0 if m.metal else 0.5 * (m.f0 > 0)  # the chance of the coat's lobe, the same for all ρ
-            rows.append([*m.albedo, *self.place["t", m.texture], *self.place["r", m.relief], m.scale, m.f0,
-                         m.rough, spec, float(m.metal), *m.emission, float(m.pane), float(m.wall), 0.0])
+            rows.append(
+                [
+                    *m.albedo,
+                    *self.place["t", m.texture],
+                    *self.place["r", m.relief],
+                    m.scale,
+                    m.f0,
+                    m.rough,
+                    spec,
+                    float(m.metal),
+                    *m.emission,
+                    float(m.pane),
+                    float(m.wall),
+                    0.0,
+                ]
+            )
         self.materials = self.mi.Float(np.asarray(rows, np.float32).ravel())
         assert len(rows[0]) == ROW
 
     def pack_lights(self, materials, textures: dict, sun: Sun) -> None:
         """Chances of the emitting faces, and of the sun after the last face."""
-        strength = np.array([np.mean(m.emission) * (textures[m.texture].mean() if m.pane else 1.0)
-                             for m in materials])
+        strength = np.array(
+            [np.mean(m.emission) * (textures[m.texture].mean() if m.pane else 1.0) for m in materials]
+        )
         power = strength[self.owner] * self.area * np.pi
         panes = np.array([m.pane for m in materials])[self.owner]
         shine = np.mean(sun.irradiance) * self.area[panes].sum() * 0.5
@@ -155,14 +178,24 @@ class Tracer:
         slots = np.diff(np.round(np.cumsum(chance) / chance.sum() * LIGHT_SLOTS).astype(int), prepend=0)
         self.emitters = self.mi.UInt32(np.repeat(np.arange(len(chance)), slots).astype(np.uint32))
         chance = slots / LIGHT_SLOTS
-        self.light_pdf = self.mi.Float((chance / np.append(np.maximum(self.area, 1e-12), 1)).astype(np.float32))
+        self.light_pdf = self.mi.Float(
+            (chance / np.append(np.maximum(self.area, 1e-12), 1)).astype(np.float32)
+        )
         direction = np.asarray(sun.direction, float)
         direction /= np.linalg.norm(direction)
         self.sun = self.mi.Float(np.concatenate([direction, sun.irradiance]).astype(np.float32))
 
+    def look(self, camera: Camera, size: int = 32) -> np.ndarray:
+        """Where the target wall is seen, bool (size, size)."""
+        from .kernel import look
+
+        return look(self, camera, size)
+
     def render(self, camera: Camera, size: int, samples: int, seed: int, glow: float = 0.3) -> Layers:
-        """Layers of a size × size picture; ``glow`` dims lights and windows seen directly, as a retouched
-        exposure does."""
+        """Layers of a size × size picture.
+
+        ``glow`` dims lights and windows seen directly, as a photographer's blended exposure does.
+        """
         from .kernel import trace
 
         passes = max(1, size * size * samples // 600_000)  # bounds the memory
@@ -171,8 +204,8 @@ class Tracer:
             out = trace(self, camera, size, max(1, samples // passes), seed * 64 + turn, glow)
             total = out if total is None else total + out
         total = total / passes
-        bins = total[:3 * (BOUNCES + 1)].reshape(BOUNCES + 1, 3, size, size).transpose(0, 2, 3, 1)
-        guide = total[3 * (BOUNCES + 1):].reshape(7, size, size).transpose(1, 2, 0)
+        bins = total[: 3 * (BOUNCES + 1)].reshape(BOUNCES + 1, 3, size, size).transpose(0, 2, 3, 1)
+        guide = total[3 * (BOUNCES + 1) :].reshape(7, size, size).transpose(1, 2, 0)
         return Layers(np.ascontiguousarray(bins), guide[..., :3], guide[..., 3:6], guide[..., 6])
 
 
