@@ -224,9 +224,9 @@ def test_without_room_or_mask_one_is_told_what_to_do(photo, tmp_path):
         dataset_tab.use_given_mask(opened(photo, tmp_path), GREEN, "en")
     values = ("d", "train", "room", GREEN, "")
     with pytest.raises(ValueError, match="choose a sample room"):
-        samples.save_sample(None, *values, "en", tmp_path)
+        samples.save_sample(tmp_path, None, *values, "en")
     with pytest.raises(ValueError, match="click on the wall"):
-        samples.save_sample(opened(photo, tmp_path), *values, "en", tmp_path)
+        samples.save_sample(tmp_path, opened(photo, tmp_path), *values, "en")
     assert not (tmp_path / "datasets").exists()
 
 
@@ -234,7 +234,7 @@ def test_a_saved_sample_is_in_the_dataset_and_the_list(rooms, tmp_path):
     picture, *_, room = dataset_tab.open_sample(GREEN, tmp_path, event(0))
     picture = dataset_tab.use_given_mask(picture, GREEN, "en")[0]
     message, shown = samples.save_sample(
-        picture, "flat", "validation", room, "#102030", "a room", "en", tmp_path
+        tmp_path, picture, "flat", "validation", room, "#102030", "a room", "en"
     )
     (sample,) = dataset.read_samples(tmp_path / "datasets" / "flat", "validation")
     assert (sample.color, sample.text, sample.room_id) == ((16, 32, 48), "a room", "attic")
@@ -242,7 +242,7 @@ def test_a_saved_sample_is_in_the_dataset_and_the_list(rooms, tmp_path):
     assert "0 for training, 1 for validation" in message
     assert [caption for _, caption in shown] == ["attic · #102030 · validation"]
     with pytest.raises(ValueError, match="cannot be a name"):
-        samples.save_sample(picture, "../x", "train", room, GREEN, "", "en", tmp_path)
+        samples.save_sample(tmp_path, picture, "../x", "train", room, GREEN, "", "en")
 
 
 # ---- tab 2
@@ -373,7 +373,7 @@ def test_a_dataset_saved_meanwhile_can_be_chosen(rooms, tmp_path):
     picture = dataset_tab.use_given_mask(dataset_tab.open_sample(GREEN, tmp_path, event(0))[0], GREEN, "en")[
         0
     ]
-    samples.save_sample(picture, "mine", "train", "attic", GREEN, "", "en", tmp_path)
+    samples.save_sample(tmp_path, picture, "mine", "train", "attic", GREEN, "", "en")
     update = train_tab.choose_dataset(sample, tmp_path)
     assert [name for name, _ in update["choices"]] == ["mine", "sample rooms"] and update["value"] == sample
 
@@ -415,7 +415,7 @@ def test_a_mask_must_fit_its_photo(rooms, photo, tmp_path):
     room = compare_tab.open_photo(str(photo), tmp_path)[0]
     assert room["mask"] is None
     with pytest.raises(ValueError, match="choose a test room"):
-        compare_tab.paint_comparison(room, GREEN, ["recolor"], 0, "en", tmp_path)
+        compare_tab.paint_comparison(tmp_path, room, GREEN, ["recolor"], 0, "en")
     Image.new("L", (10, 10), 255).save(tmp_path / "small.png")
     with pytest.raises(ValueError, match="10x10"):
         compare_tab.open_mask(str(tmp_path / "small.png"), room, "en", tmp_path)
@@ -425,16 +425,16 @@ def test_a_mask_must_fit_its_photo(rooms, photo, tmp_path):
 
 def test_a_comparison_is_painted_measured_and_reported(rooms, tmp_path):
     room = compare_tab.open_test_room(event(0))[0]
-    pictures, table, report = compare_tab.paint_comparison(room, GREEN, ["recolor"], 0, "en", tmp_path)
+    pictures, table, report = compare_tab.paint_comparison(tmp_path, room, GREEN, ["recolor"], 0, "en")
     assert [caption.split(" ")[0] for _, caption in pictures] == ["photo", "truth", "recolor"]
     (row,) = table["value"]["data"]
     assert row[0] == "recolor" and float(row[1]) < 5 and row[2] != "–" and row[4] == "0"
     assert table["value"]["headers"][0] == "Arm"
     assert report.startswith(str(tmp_path / "results")) and os.path.getsize(report) > 1000
     with pytest.raises(ValueError, match="tick at least one"):
-        compare_tab.paint_comparison(room, GREEN, [], 0, "en", tmp_path)
+        compare_tab.paint_comparison(tmp_path, room, GREEN, [], 0, "en")
     with pytest.raises(ValueError):  # an arm the page did not offer, such as a path of one's own
-        compare_tab.paint_comparison(room, GREEN, ["x=/etc/passwd"], 0, "en", tmp_path)
+        compare_tab.paint_comparison(tmp_path, room, GREEN, ["x=/etc/passwd"], 0, "en")
 
 
 def test_the_room_of_tab_1_is_compared_with_its_own_mask(photo, tmp_path, masker):

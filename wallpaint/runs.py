@@ -236,7 +236,7 @@ def _reap(process: subprocess.Popen, folder: Path) -> None:
 def stop_run(folder: str | Path) -> bool:
     """Ask the trainer to stop (SIGTERM to that one pid; it saves a checkpoint first); False if none runs."""
     run = read_run(folder)
-    if not run.alive or not is_running(run.pid, run.fields.get("pid_started")):
+    if run.pid is None or not run.alive or not is_running(run.pid, run.fields.get("pid_started")):
         return False
     os.kill(run.pid, signal.SIGTERM)
     write_state(folder, stop_requested=time.time())

@@ -45,8 +45,8 @@ def show_room(room: Room | None) -> Any:
 
 def open_room(photo: str, mask: str | None, truths: dict[str, str] | None = None) -> tuple:
     """Give (room, its picture, the list of paints whose true repaint is known)."""
-    room = {"photo": photo, "mask": mask, "truths": truths or {}}
-    known = list(room["truths"])
+    room: Room = {"photo": photo, "mask": mask, "truths": truths or {}}
+    known = list(truths or {})
     return room, show_room(room), gr.update(choices=known, value=None, visible=bool(known))
 
 
@@ -82,7 +82,7 @@ def open_mask(path: str, room: Room | None, language: str, workspace: Path) -> t
 
 
 def paint_comparison(
-    room: Room | None, paint: str, arms: list[str], seed: int, language: str, workspace: Path
+    workspace: Path, room: Room | None, paint: str, arms: list[str], seed: int, language: str
 ) -> tuple:
     """Paint the room with every arm; give (pictures, table, report file), read from the results folder."""
     from wallpaint.compare import compare  # torch, only once somebody paints
@@ -215,7 +215,7 @@ def wire_compare_tab(page: Page, parts: dict[str, Any], language: gr.State, pict
 
     @guarded
     def paint_here(*values: Any) -> tuple:
-        pictures, table, report = paint_comparison(*values, workspace=workspace)
+        pictures, table, report = paint_comparison(workspace, *values)
         return pictures, table, gr.update(value=report, interactive=True)
 
     parts["rooms"].select(guarded(open_test_room), None, opened, **PRIVATE)

@@ -172,7 +172,7 @@ def wire_dataset_tab(page: Page, parts: dict[str, Any], picture: gr.State, langu
 
     @guarded
     def save_sample_here(*values: Any) -> tuple:
-        return save_sample(*values, workspace=workspace)
+        return save_sample(workspace, *values)
 
     @guarded
     def list_samples_here(name: str) -> list:

@@ -110,7 +110,7 @@ def read_paint(value: str) -> Swatch:
     if not match:
         return parse_color(value)
     try:
-        channels = [round(float(number)) for number in match[1].split(",")[:3]]
-        return Swatch(tuple(channels))
+        red, green, blue = (round(float(number)) for number in match[1].split(",")[:3])
+        return Swatch((red, green, blue))
     except ValueError:
         return parse_color(value)  # which says what is wrong with it

@@ -14,6 +14,7 @@ DATASET = "my-rooms"
 
 
 def save_sample(
+    workspace: Path,
     picture: dict[str, Any] | None,
     name: str,
     split: str,
@@ -21,7 +22,6 @@ def save_sample(
     wall: str,
     text: str,
     language: str,
-    workspace: Path,
 ) -> tuple[str, list]:
     """Write the room, its mask and its paint into the dataset; give the message and the samples now in it."""
     if picture is None:
