@@ -17,7 +17,7 @@ from wallpaint.tiny.loop import Fit, fit, load_result
 
 BATCH = 16
 BOX_SHARE = 0.15  # how often the hole is a random box instead of the wall
-OUTSIDE_WEIGHT = 0.5  # the composite keeps the photo there: less to learn
+OUTSIDE_WEIGHT = 0.25  # the composite keeps the photo there: less to learn
 
 
 @dataclass
@@ -112,7 +112,7 @@ def train_base(pool: Pool, work: Path, minutes: float, refresh_steps: int = 400)
         words = [prompt_for(pool.views[e.view], e.picture, generator, 0.5, 0.1) for e in examples]
         return {"v": denoising_loss(unet, scheduler, latents, examples, generator, texts.encode(words))}
 
-    fit("base", [unet], step, Fit(minutes, 1e-3, warmup_steps=100), work)
+    fit("base", [unet], step, Fit(minutes, 1e-3, warmup_steps=100, ema=0.995), work)
 
 
 def load_base(work: Path) -> UNet2DConditionModel:
@@ -146,7 +146,7 @@ def train_adapter(pool: Pool, work: Path, minutes: float) -> None:
             "v": denoising_loss(unet, scheduler, latents, examples, generator, texts.encode(words), images)
         }
 
-    fit("adapter", [unet], step, Fit(minutes, 1e-3, warmup_steps=100), work)
+    fit("adapter", [unet], step, Fit(minutes, 1e-3, warmup_steps=100, ema=0.995), work)
 
 
 def encode_references(

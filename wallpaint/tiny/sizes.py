@@ -28,7 +28,7 @@ UNET = {
     "down_block_types": ["CrossAttnDownBlock2D"] * 3,
     "mid_block_type": "UNetMidBlock2DCrossAttn",
     "up_block_types": ["CrossAttnUpBlock2D"] * 3,
-    "block_out_channels": [64, 96, 96],
+    "block_out_channels": [48, 64, 96],
     "layers_per_block": 1,
     "cross_attention_dim": TEXT_WIDTH,
     "attention_head_dim": 4,  # diffusers reads this as the number of heads

@@ -11,7 +11,7 @@ from wallpaint.tiny.data import Pool, chance, draw, to_signed
 from wallpaint.tiny.loop import Fit, fit, load_result
 
 CROP = 64
-RATE = 5e-4
+RATE = 2e-4
 BATCH = 8
 NOISE = 0.02  # on the latents while training, so that near latents stay near pictures
 COLOUR_WEIGHTS = torch.tensor([1.0, 4.0, 4.0]).view(
