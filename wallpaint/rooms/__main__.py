@@ -47,7 +47,7 @@ def write_atomic(path: Path, data: bytes) -> None:
 def save_image(path: Path, image: np.ndarray) -> None:
     """PNG, or JPEG of quality 95 without chroma subsampling; atomically."""
     beside = path.with_name(f".{os.getpid()}.{path.name}")
-    options = {"quality": 95, "subsampling": 0} if path.suffix == ".jpg" else {}
+    options: dict = {"quality": 95, "subsampling": 0} if path.suffix == ".jpg" else {}
     Image.fromarray(image).save(beside, **options)
     os.replace(beside, path)
 

@@ -17,14 +17,14 @@ class Material:
     surface a reflector of colour ``albedo``. ``emission`` is radiance; a ``pane`` emits the outdoors.
     """
 
-    albedo: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    albedo: tuple[float, ...] = (0.5, 0.5, 0.5)
     texture: str = ""
     relief: str = ""
     scale: float = 1.0
     f0: float = 0.0
     rough: float = 0.5
     metal: bool = False
-    emission: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    emission: tuple[float, ...] = (0.0, 0.0, 0.0)
     pane: bool = False
     wall: bool = False
 

@@ -33,7 +33,7 @@ class Room:
     kind: str
     type: str
     size: tuple[float, float, float]
-    paint: tuple[int, int, int]  # sRGB of the wall in the photo, for a pattern the mean
+    paint: tuple[int, ...]  # sRGB of the wall in the photo, for a pattern the mean
     builder: Builder = field(default_factory=Builder)
     textures: dict = field(default_factory=dict)
     reliefs: dict = field(default_factory=dict)

@@ -127,12 +127,9 @@ def add_light(room: Room, palette: Palette, openings, rng, night: bool) -> None:
     room.textures["outdoors"] = tx.outdoors(rng, night)
     strength = rng.uniform(5, 9)
     pane = Material(texture="outdoors", emission=(strength,) * 3, pane=True)
-    trim = (
-        colour(rng, (30, 60), (0.0, 0.05), (0.85, 0.93))
-        if rng.random() < 0.8
-        else WOODS[rng.integers(len(WOODS))]
-    )
-    trim = Material(trim, f0=0.04, rough=0.4)
+    white = rng.random() < 0.8
+    tone = colour(rng, (30, 60), (0.0, 0.05), (0.85, 0.93)) if white else WOODS[rng.integers(len(WOODS))]
+    trim = Material(tone, f0=0.04, rough=0.4)
     cloth = palette.cloth(rng) if rng.random() < 0.6 else palette.linen(rng)
     door = trim if rng.random() < 0.6 else palette.wood(rng)
     windows = []

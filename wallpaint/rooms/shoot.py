@@ -19,16 +19,14 @@ def sample_camera(room, rng) -> Camera | None:
     w, d, h = room.size
     position = np.array([rng.uniform(0.3, w - 0.3), rng.uniform(0.25, 0.3 * d), rng.uniform(1.15, 1.6)])
     aim = rng.choice(["back", "back", "left", "right"]) if room.type != "hallway" else "back"
-    target = {
+    x, y = {
         "back": (rng.uniform(0.25, 0.75) * w, d),
         "left": (0.0, rng.uniform(0.55, 0.9) * d),
         "right": (w, rng.uniform(0.55, 0.9) * d),
     }[str(aim)]
-    target = np.array([*target, position[2] + rng.uniform(-0.3, 0.06)])
-    along = (
-        position
-        + (target - position) * (np.linspace(0.0, 1.0, 12) / np.linalg.norm(target - position))[:, None]
-    )
+    target = np.array([x, y, position[2] + rng.uniform(-0.3, 0.06)])
+    forward = (target - position) / np.linalg.norm(target - position)
+    along = position + forward * np.linspace(0.0, 1.0, 12)[:, None]  # the first metre stays free
     for low, high in room.boxes:
         if ((along > low - 0.28) & (along < high + 0.28)).all(1).any():
             return None

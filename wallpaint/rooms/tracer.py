@@ -199,11 +199,8 @@ class Tracer:
         from .kernel import trace
 
         passes = max(1, size * size * samples // 600_000)  # bounds the memory
-        total = None
-        for turn in range(passes):
-            out = trace(self, camera, size, max(1, samples // passes), seed * 64 + turn, glow)
-            total = out if total is None else total + out
-        total = total / passes
+        each = max(1, samples // passes)
+        total = sum(trace(self, camera, size, each, seed * 64 + i, glow) for i in range(passes)) / passes
         bins = total[: 3 * (BOUNCES + 1)].reshape(BOUNCES + 1, 3, size, size).transpose(0, 2, 3, 1)
         guide = total[3 * (BOUNCES + 1) :].reshape(7, size, size).transpose(1, 2, 0)
         return Layers(np.ascontiguousarray(bins), guide[..., :3], guide[..., 3:6], guide[..., 6])
