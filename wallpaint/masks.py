@@ -7,6 +7,7 @@ loaded or asked.
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -73,7 +74,7 @@ class Masker:
             )
         try:
             return cls((_load_meta(path) if meta else _load_folder(path)).to(device))
-        except (KeyError, RuntimeError, TypeError, ValueError, OSError) as error:
+        except Exception as error:  # json, torch, pickle and safetensors each have their own
             reason = " ".join(str(error).split())[:200]
             raise ValueError(
                 f"segment-anything weights {path} cannot be loaded ({reason}): fetch them again"
@@ -200,7 +201,12 @@ def _load_meta(path: Path) -> Sam:
     import torch
     from safetensors.torch import load_file
 
-    weights = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    try:
+        weights = (
+            load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+        )
+    except pickle.UnpicklingError:  # torch's own words advise to run whatever it holds
+        raise ValueError("it holds more than weights, or is cut short") from None
     sam = build_sam(META | META_VITS[weights["image_encoder.patch_embed.proj.weight"].shape[0]])
     sam.load_state_dict(weights)
     return sam
