@@ -57,7 +57,8 @@ def test_every_repaint_is_measured_and_summed_up(rooms, tmp_path):
     assert arm["by_kind"]["dark"]["delta_e_truth"]["mean"] == pytest.approx(np.mean(means[::2]))
     assert arm["by_kind"].keys() == {"plain", "dark"}
     assert arm.keys() >= {
-        "delta_e_truth", "delta_e_paint", "shading_correlation", "outside_changed_pixels", "seconds_per_image",
+        "delta_e_truth", "delta_e_paint", "shading_correlation", "outside_changed_pixels",
+        "seconds_per_image",
     }  # fmt: skip
     assert (summary["rooms"], arm["outside_changed_pixels"]) == (2, 0)
     assert summary["floor"] == {"vae_round_trip_delta_e": None}  # no model was asked
