@@ -19,7 +19,7 @@ def toy_room(seed, color, size=(64, 64)):
     rng = np.random.default_rng(seed)
     noise = Image.fromarray(rng.integers(0, 255, (8, 8, 3), dtype=np.uint8)).resize(size)
     mask = np.zeros((height, width), np.uint8)
-    mask[height // 8 : height // 2 + 4 * seed, width // 8 : -width // 8] = 255
+    mask[height // 8 : height // 2 + 4 * seed, width // 8 : -width // 4] = 255
     light = np.linspace(1.0, 0.5, width)[None, :, None]
     wall = (np.array(color) * light).clip(0, 255)
     photo = np.where(mask[..., None] > 0, wall, np.asarray(noise)).astype(np.uint8)

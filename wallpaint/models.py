@@ -164,12 +164,12 @@ def load_models(family_name: str, runtime: Runtime | None = None, **overrides: A
     diffusers_logging.set_verbosity_error()  # they draw a progress bar a module and warn of nothing
     transformers_logging.disable_progress_bar()
     _find(base, "model_index.json", f"family {family.name}")
+    adapter_file = find_adapter(family)
     vae = _load(AutoencoderKL, base, "vae", torch.float32)
     unet = _load(UNet2DConditionModel, base, "unet", runtime.weight_dtype)
     text_encoder = _load(CLIPTextModel, base, "text_encoder", runtime.weight_dtype)
     image_encoder = _load(CLIPVisionModelWithProjection, adapter, "models/image_encoder", runtime.weight_dtype)
     tokenizer_file = _find(base, ("tokenizer/tokenizer_config.json", "tokenizer/vocab.json"))
-    adapter_file = find_adapter(family)
     image_proj = _attach_adapter(unet, read_adapter(adapter_file))
     size = image_encoder.config.image_size  # as diffusers' own load_ip_adapter makes it
     scheduler = DDIMScheduler.from_pretrained(_find(base, "scheduler/scheduler_config.json").parent)

@@ -106,7 +106,8 @@ class Painter:
             members = [n for n in self.names if (n if n in self._own_adapter else "") == owner]
             if not members:
                 continue
-            load_adapter(self.models, adapter, f"the adapter of arm {owner}")
+            if owner:
+                load_adapter(self.models, adapter, f"the adapter of arm {owner}")
             start = time.perf_counter()
             pictures = paint_wall(
                 self.models, painting_denoiser(self.models), photo, mask, swatch, prompt,
@@ -115,7 +116,8 @@ class Painter:
             painted |= {n: composite(photo, picture, mask) for n, picture in zip(members, pictures, strict=True)}
             share = (time.perf_counter() - start) / len(members)
             self.seconds |= dict.fromkeys(members, share)
-        load_adapter(self.models, self._own_adapter[""])
+        if len(self._own_adapter) > 1:
+            load_adapter(self.models, self._own_adapter[""])
         return {name: painted[name] for name in self.names}
 
 

@@ -94,7 +94,10 @@ def open_session(config: TrainConfig, resume: bool) -> Session:
     learned = {name: parameter for group in method.learns for name, parameter in groups[group].items()}
     ema = {name: parameter.detach().clone() for name, parameter in learned.items()} if config.use_ema else {}
     optimizer = torch.optim.AdamW(learned.values(), lr=config.learning_rate, weight_decay=config.adam_weight_decay)
-    schedule = get_scheduler(config.lr_scheduler, optimizer, config.lr_warmup_steps, config.max_train_steps)
+    schedule = get_scheduler(
+        config.lr_scheduler, optimizer, num_warmup_steps=config.lr_warmup_steps,
+        num_training_steps=config.max_train_steps,
+    )  # fmt: skip
     session = Session(
         config, method, accelerator, models, encoded, watched, folder, record, denoiser, learned, ema, optimizer,
         schedule,

@@ -5,12 +5,14 @@ LoRA: diffusers' `pytorch_lora_weights.safetensors`, with rank and alpha in its 
 `pipe.load_ip_adapter` reads it.
 """
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from diffusers import StableDiffusionInpaintPipeline, UNet2DConditionModel
 from diffusers.training_utils import _collate_lora_metadata
+from diffusers.utils import convert_unet_state_dict_to_peft
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
@@ -90,7 +92,9 @@ def load_lora(unet: UNet2DConditionModel, path: Path, name: str) -> None:
         reason = " ".join(str(error).split())
         raise ValueError(f"LoRA {path} cannot be read ({reason}): give a LoRA saved as .safetensors") from None
     _check_lora(unet, state, path)
-    unet.load_lora_adapter(state, prefix="unet", network_alphas=alphas, adapter_name=name, metadata=metadata)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # peft wonders at a second adapter; several arms are what we are here for
+        unet.load_lora_adapter(state, prefix="unet", network_alphas=alphas, adapter_name=name, metadata=metadata)
     for key, parameter in unet.named_parameters():
         if f".{name}." in key:
             parameter.data = parameter.data.float()
@@ -187,15 +191,16 @@ def _is_adapter(path: Path) -> bool:
 
 def _check_lora(unet: UNet2DConditionModel, state: dict[str, torch.Tensor], path: Path) -> None:
     """Every LoRA pair has to sit on a layer of this UNet and have its width."""
-    pairs = {key: value for key, value in state.items() if key.startswith("unet.") and value.ndim >= 2}
+    pairs = {key.removeprefix("unet."): value for key, value in state.items() if key.startswith("unet.")}
+    pairs = {k: v for k, v in convert_unet_state_dict_to_peft(pairs).items() if v.ndim >= 2}
     if not pairs:
         raise ValueError(f"{path} holds no LoRA of a UNet: give a LoRA saved as .safetensors")
     layers = dict(unet.named_modules())
     for key, value in pairs.items():
-        name, _, end = key.removeprefix("unet.").partition(".lora")
+        name, _, end = key.partition(".lora")
         layer = layers.get(name)
         layer = getattr(layer, "base_layer", layer)
-        down = end.startswith((".down", "_A"))
+        down = end.startswith("_A")
         wanted = None if layer is None else layer.weight.shape[1 if down else 0]
         if wanted != value.shape[1 if down else 0]:
             raise ValueError(

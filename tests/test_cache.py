@@ -1,0 +1,135 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from conftest import PAINTS, toy_room
+from wallpaint import cache
+from wallpaint.cache import draw_batch, encode_samples, prepare_picture, step_generator
+from wallpaint.dataset import add_sample, read_samples
+from wallpaint.models import encode_references, encode_text
+
+
+def encode(loaded, folder, cache_dir, **options):
+    return encode_samples(loaded, read_samples(folder, "train"), cache_dir, report=lambda line: None, **options)
+
+
+def test_a_second_run_encodes_nothing_and_reads_the_same(loaded, dataset, tmp_path, monkeypatch):
+    first = encode(loaded, dataset, tmp_path)
+    assert first.encoded == 4 + 3 + 3  # pictures, texts with '', swatches with the null image
+    monkeypatch.setattr(cache, "encode_pictures", None)
+    monkeypatch.setattr(cache, "encode_text", None)
+    monkeypatch.setattr(cache, "encode_references", None)
+    second = encode(loaded, dataset, tmp_path)
+    assert second.encoded == 0
+    for name, tensor in first.groups[0].items():
+        assert torch.equal(second.groups[0][name], tensor), name
+    assert torch.equal(second.prompts, first.prompts) and torch.equal(second.references, first.references)
+
+
+def test_only_what_changed_is_encoded_anew(loaded, tmp_path):
+    for color in PAINTS:
+        add_sample(tmp_path / "data", "train", *toy_room(1, color), color, "a room", "room1")
+    assert encode(loaded, tmp_path / "data", tmp_path).encoded == 2 + 2 + 3
+    add_sample(tmp_path / "data", "train", *toy_room(2, PAINTS[0]), PAINTS[0], "a room", "room2")
+    assert encode(loaded, tmp_path / "data", tmp_path).encoded == 1
+    sample = read_samples(tmp_path / "data", "train")[0]
+    Image.fromarray(255 - np.asarray(Image.open(sample.mask))).save(sample.mask)
+    assert encode(loaded, tmp_path / "data", tmp_path).encoded == 1
+
+
+def test_the_rows_are_what_the_encoders_say(loaded, dataset, tmp_path):
+    encoded = encode(loaded, dataset, tmp_path)
+    sample = read_samples(dataset, "train")[1]
+    group = encoded.groups[0]
+    assert torch.allclose(group["color"][1], torch.tensor(sample.color) / 255)
+    with torch.no_grad():
+        text = encode_text(loaded, [sample.text])[0]
+        image = Image.new("RGB", (96, 96), sample.color)
+        tokens = loaded.image_proj(encode_references(loaded, [image, None]))
+    torch.testing.assert_close(encoded.prompts[group["prompt"][1]], text, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(encoded.references[group["reference"][1]], tokens[0], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(encoded.references[0], tokens[1], atol=1e-5, rtol=1e-4)
+    picture = prepare_picture(Image.open(sample.image), Image.open(sample.mask), (64, 64), 2, 8)
+    with torch.no_grad():
+        posterior = loaded.vae.encode(picture["image"]).latent_dist
+    torch.testing.assert_close(group["latents_mean"][1], posterior.mean[0], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(group["latents_std"][1], posterior.std[0], atol=1e-4, rtol=1e-4)
+
+
+def test_masks_go_to_latents_by_maximum_and_no_old_colour_is_left_at_the_rim():
+    photo = Image.new("RGB", (64, 64), (200, 60, 50))
+    mask = np.zeros((64, 64), np.uint8)
+    mask[20:30, 20:30] = 255
+    picture = prepare_picture(photo, Image.fromarray(mask), (64, 64), 2, 8)
+    assert picture["wall"].sum() == 100
+    blank = picture["masked_image"][0].abs().sum(0) == 0
+    assert blank[18:32, 18:32].all() and blank.sum() == 14 * 14
+    touched = torch.zeros(8, 8)
+    touched[2:4, 2:4] = 1  # pixels 18 to 31 touch the latents 2 and 3
+    assert torch.equal(picture["mask"][0, 0], touched)
+
+
+def test_a_wall_thinner_than_a_working_pixel_is_not_lost():
+    mask = np.zeros((512, 512), np.uint8)
+    mask[:, 100] = 255
+    picture = prepare_picture(Image.new("RGB", (512, 512)), Image.fromarray(mask), (64, 64), 0, 8)
+    assert picture["wall"].any() and picture["mask"].any()
+
+
+def test_mirrored_samples_are_the_mirror_image(loaded, dataset, tmp_path):
+    encoded = encode(loaded, dataset, tmp_path, flip=True)
+    wall = encoded.groups[0]["wall"]
+    assert len(encoded) == 8 and torch.equal(wall[1], wall[0].flip(-1)) and not torch.equal(wall[1], wall[0])
+
+
+@pytest.fixture
+def encoded(loaded, dataset, tmp_path):
+    return encode(loaded, dataset, tmp_path)
+
+
+def test_a_batch_is_a_function_of_seed_and_number(encoded):
+    def draw(number, seed=0):
+        return draw_batch(encoded, step_generator(seed, number), number, seed, 2)
+
+    assert torch.equal(draw(3).latents, draw(3).latents)
+    assert not torch.equal(draw(3).latents, draw(5).latents)
+    assert not torch.equal(draw(3, seed=1).latents, draw(3).latents)
+
+
+def test_every_epoch_goes_through_every_sample_once(encoded):
+    means = encoded.groups[0]["latents_mean"]
+    for epoch in range(3):
+        seen = []
+        for number in (2 * epoch, 2 * epoch + 1):
+            for latents in draw_batch(encoded, torch.Generator(), number, 7, 2).latents:
+                seen.append(int((means - latents).square().sum((1, 2, 3)).argmin()))
+        assert sorted(seen) == [0, 1, 2, 3]
+
+
+def test_dropout_takes_image_text_and_both_in_their_shares(encoded):
+    drops = (0.1, 0.2, 0.3)
+    counts = {(image, text): 0 for image in (True, False) for text in (True, False)}
+    for number in range(100):
+        batch = draw_batch(encoded, step_generator(1, number), number, 1, 20, drops)
+        for embeds, prompt in zip(batch.image_embeds, batch.prompt_embeds, strict=True):
+            counts[torch.equal(embeds, encoded.references[0]), torch.equal(prompt, encoded.prompts[0])] += 1
+    shares = {key: count / 2000 for key, count in counts.items()}
+    assert shares[True, False] == pytest.approx(0.1, abs=0.03)
+    assert shares[False, True] == pytest.approx(0.2, abs=0.03)
+    assert shares[True, True] == pytest.approx(0.3, abs=0.04)
+
+
+def test_pictures_of_several_shapes_meet_only_their_own_kind(loaded, tmp_path):
+    for seed, size in ((0, (64, 64)), (1, (96, 48)), (2, (96, 48))):
+        add_sample(tmp_path / "data", "train", *toy_room(seed, PAINTS[0], size), PAINTS[0], "a room", f"r{seed}")
+    encoded = encode(loaded, tmp_path / "data", tmp_path)
+    shapes = {draw_batch(encoded, torch.Generator(), n, 0, 2).latents.shape for n in range(6)}
+    assert len(encoded.groups) == 2 and shapes == {(2, 4, 8, 8), (2, 4, 6, 11)}
+
+
+def test_a_cache_is_not_read_with_other_models(loaded, dataset, tmp_path):
+    import dataclasses
+
+    encode(loaded, dataset, tmp_path)
+    assert encode(dataclasses.replace(loaded, fingerprint="other"), dataset, tmp_path).encoded == 10
