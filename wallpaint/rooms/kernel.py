@@ -52,16 +52,14 @@ def trace(room, camera: Camera, size: int, samples: int, seed: int, glow: float)
 
 
 def look(room, camera: Camera, size: int) -> np.ndarray:
-    """Where the target wall is seen, bool (size, size): one ray a pixel."""
+    """Which face each pixel sees, int (size, size), -1 for none: one ray a pixel."""
     mi, dr = room.mi, room.dr
     lane = dr.arange(mi.UInt32, size * size)
     rng = mi.PCG32(size=size * size)
     pi = room.scene.ray_intersect_preliminary(
         mi.Ray3f(*camera_rays(mi, dr, camera, size, 1, lane, rng)), coherent=True
     )
-    owner = dr.gather(mi.UInt32, room.face_owner, pi.prim_index, pi.is_valid())
-    wall = dr.gather(mi.Float, room.materials, owner * ROW + 18, pi.is_valid())
-    return np.array(wall).reshape(size, size) > 0.5
+    return np.where(np.array(pi.is_valid()), np.array(pi.prim_index).astype(int), -1).reshape(size, size)
 
 
 def camera_rays(mi, dr, camera, size, samples, lane, rng):

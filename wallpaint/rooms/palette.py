@@ -39,7 +39,7 @@ LIGHT = (0, 1, 2, 3, 5)
 MAX_ALBEDO = 0.87  # titanium white
 
 
-def sample_paint(rng: np.random.Generator, rows=None) -> tuple[int, int, int]:
+def sample_paint(rng: np.random.Generator, rows=None) -> tuple[int, ...]:
     """A paint as sRGB 8 bit whose linear value is a possible albedo."""
     rows = range(len(PAINTS)) if rows is None else rows
     weights = np.array([PAINTS[i][0] for i in rows], float)
@@ -49,9 +49,9 @@ def sample_paint(rng: np.random.Generator, rows=None) -> tuple[int, int, int]:
     return tuple(int(np.clip(round(c * 255), 4, top)) for c in rgb)
 
 
-def sample_paints(rng: np.random.Generator, count: int, distance: float = 40.0) -> list[tuple[int, int, int]]:
+def sample_paints(rng: np.random.Generator, count: int, distance: float = 40.0) -> list[tuple[int, ...]]:
     """Paints that differ from one another by at least ``distance`` in sRGB where possible."""
-    paints: list[tuple[int, int, int]] = []
+    paints: list[tuple[int, ...]] = []
     for attempt in range(50 * count):
         paint = sample_paint(rng)
         near = min((np.linalg.norm(np.subtract(paint, p)) for p in paints), default=np.inf)
@@ -62,7 +62,7 @@ def sample_paints(rng: np.random.Generator, count: int, distance: float = 40.0) 
     return paints
 
 
-def colour(rng, hue, saturation, value) -> tuple[float, float, float]:
+def colour(rng, hue, saturation, value) -> tuple[float, ...]:
     """Linear RGB from uniform HSV ranges (hue in degrees)."""
     rgb = colorsys.hsv_to_rgb(rng.uniform(*hue) / 360 % 1, rng.uniform(*saturation), rng.uniform(*value))
     return tuple(float(c) for c in to_linear(np.multiply(rgb, 255)))

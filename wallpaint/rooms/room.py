@@ -38,6 +38,7 @@ class Room:
     textures: dict = field(default_factory=dict)
     reliefs: dict = field(default_factory=dict)
     boxes: list = field(default_factory=list)  # (low, high) of what takes space
+    shell: int = 0  # the first parts are walls, floor, ceiling and openings; furniture follows
     things: list = field(default_factory=list)
     sun: Sun = Sun()
     pattern: str = ""

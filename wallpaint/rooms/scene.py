@@ -34,6 +34,7 @@ def build_room(seed: int, kind: str) -> Room:
     openings = make_openings(room, rng)
     build_walls(room, walls, openings, rng)
     add_light(room, palette, openings, rng, night)
+    room.shell = len(room.builder.parts)
     furnish(room, palette, rng)
     return room
 

@@ -11,7 +11,8 @@ from .photo import meter, picture
 from .scene import build_room
 from .tracer import Camera
 
-COVERAGE = (0.14, 0.70)  # of the picture is wall
+COVERAGE = (0.15, 0.70)  # of the picture is wall
+FURNISHED = 0.07  # of the picture is furniture, at least
 
 
 def sample_camera(room, rng) -> Camera | None:
@@ -36,13 +37,17 @@ def sample_camera(room, rng) -> Camera | None:
 
 
 def choose_cameras(room, tracer, count: int, rng):
-    """Cameras from which the wall is well seen, by a look at 32 px."""
-    found = []
-    for _ in range(60 * count):
+    """Cameras that see enough of the wall and, unless the room is bare, some furniture (by a 32 px look)."""
+    furniture = sum(len(part[3]) for part in room.builder.parts[: room.shell])  # the first face of it
+    found: list[Camera] = []
+    for attempt in range(80 * count):
         camera = sample_camera(room, rng)
         if camera is None:
             continue
-        if COVERAGE[0] < tracer.look(camera).mean() < COVERAGE[1]:
+        faces = tracer.look(camera)
+        wall = (tracer.on_wall[faces] & (faces >= 0)).mean()
+        bare = (faces >= furniture).mean() < FURNISHED and attempt < 60 * count
+        if COVERAGE[0] < wall < COVERAGE[1] and not bare:
             found.append(camera)
         if len(found) == count:
             break

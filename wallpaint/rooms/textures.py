@@ -115,7 +115,7 @@ def artwork(rng, size: int = 128) -> np.ndarray:
     return np.clip(image, 0.01, 0.85)
 
 
-def outdoors(rng, night: bool, height: int = 128) -> np.ndarray:
+def outdoors(rng, night: bool, height: int = 512) -> np.ndarray:
     """What a window shows by direction: (height, 2 height, 3), sky above the middle row.
 
     The radiance of an overcast zenith is about 1.

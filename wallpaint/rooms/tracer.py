@@ -112,6 +112,9 @@ class Tracer:
         uv = np.concatenate([p[2] for p in builder.parts])
         starts = np.cumsum([0] + [len(p[0]) for p in builder.parts])
         faces = np.concatenate([p[3] + start for p, start in zip(builder.parts, starts, strict=False)])
+        self.on_wall = np.concatenate(
+            [np.full(len(p[3]), builder.materials[p[4]].wall) for p in builder.parts]
+        )
         self.owner = np.concatenate([np.full(len(p[3]), p[4]) for p in builder.parts])
         mesh = mi.Mesh("room", len(vertices), len(faces))
         params = mi.traverse(mesh)
@@ -186,7 +189,7 @@ class Tracer:
         self.sun = self.mi.Float(np.concatenate([direction, sun.irradiance]).astype(np.float32))
 
     def look(self, camera: Camera, size: int = 32) -> np.ndarray:
-        """Where the target wall is seen, bool (size, size)."""
+        """Which face each pixel sees, int (size, size), -1 for none."""
         from .kernel import look
 
         return look(self, camera, size)
@@ -200,7 +203,8 @@ class Tracer:
 
         passes = max(1, size * size * samples // 600_000)  # bounds the memory
         each = max(1, samples // passes)
-        total = sum(trace(self, camera, size, each, seed * 64 + i, glow) for i in range(passes)) / passes
+        runs = [trace(self, camera, size, each, seed * 64 + i, glow) for i in range(passes)]
+        total = np.mean(runs, axis=0)
         bins = total[: 3 * (BOUNCES + 1)].reshape(BOUNCES + 1, 3, size, size).transpose(0, 2, 3, 1)
         guide = total[3 * (BOUNCES + 1) :].reshape(7, size, size).transpose(1, 2, 0)
         return Layers(np.ascontiguousarray(bins), guide[..., :3], guide[..., 3:6], guide[..., 6])
