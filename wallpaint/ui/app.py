@@ -131,6 +131,7 @@ def serve(host: str, port: int, auth: str | None, share: bool, workspace: Path) 
             raise ValueError(
                 f"cannot listen ({reason}), {host}:{port}, choose another --port or --host"
             ) from None
+    canvas.warm_up()
     demo = build_page(workspace, public)
     results = str(workspace.resolve() / "results")
     name = tuple(auth.split(":", 1)) if auth else None

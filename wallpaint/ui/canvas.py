@@ -5,6 +5,7 @@ A picture is a small dict that a session keeps: `folder` (photo.png at full size
 own mask or None). Models are kept out of it: one Masker serves the whole process, one caller at a time.
 """
 
+import contextlib
 import functools
 import os
 import secrets
@@ -86,13 +87,28 @@ def mark_wall(picture: dict[str, Any]) -> dict[str, Any]:
     return {**picture, "mask": str(path)}
 
 
+def _load_masker() -> None:
+    """Load the Masker unless it is there; call with the lock held."""
+    if "model" not in _masker:
+        from wallpaint.masks import Masker  # torch, which the page itself does without
+
+        _masker["model"] = Masker.load(SAM)
+
+
+def warm_up() -> None:
+    """Load the Masker in the background, so that the first click need not wait for it."""
+
+    def load() -> None:
+        with _lock, contextlib.suppress(ValueError):  # missing weights are told to whoever clicks
+            _load_masker()
+
+    threading.Thread(target=load, daemon=True).start()
+
+
 def propose_mask(view: Image.Image, name: str, clicks: list[tuple[int, int, int]]) -> Image.Image:
     """Give the likeliest mask for the clicks; `name` tells the views apart, each is looked at once."""
-    from wallpaint.masks import Masker  # segment-anything, only once somebody clicks
-
     with _lock:
-        if "model" not in _masker:
-            _masker["model"] = Masker.load(SAM)
+        _load_masker()
         if _masker.get("view") != name:
             _masker["view"] = None
             _masker["model"].set_image(view)

@@ -76,7 +76,7 @@ def build_save(page: Page) -> dict[str, Any]:
         parts["samples"] = page.add(
             gr.Gallery,
             label=T("saved_list"),
-            columns=6,
+            columns=4,
             height=220,
             format="jpeg",
             object_fit="cover",

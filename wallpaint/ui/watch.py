@@ -103,7 +103,7 @@ def build_watch(page: Page) -> dict[str, Any]:
             x="step",
             y="value",
             color="loss",
-            height=300,
+            height=340,
             elem_id="loss-plot",
             buttons=[],
         )
