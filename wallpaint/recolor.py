@@ -51,7 +51,8 @@ def recolor(
     wall, outside = _wall(photo, mask), np.asarray(mask.convert("L")) < 128
     old = _guess(linear, wall, outside) if old_paint is None else old_paint.linear
     painted = linear_to_srgb(_light(linear, np.maximum(old, LEAST)) * swatch.linear)
-    return composite(photo, Image.fromarray((painted * 255).round().astype(np.uint8)), mask)
+    sharp = Image.fromarray((painted * 255).round().astype(np.uint8))
+    return composite(photo, sharp, mask, detail=0)
 
 
 def _wall(photo: Image.Image, mask: Image.Image) -> np.ndarray:
