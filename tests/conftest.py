@@ -1,4 +1,4 @@
-"""Fixtures: a family of untrained models in the final layout, a dataset of toy rooms, a config that trains on both."""
+"""Fixtures: a family of untrained models in the final layout, toy rooms, and a config that trains on both."""
 
 import copy
 import os
@@ -72,7 +72,8 @@ def config(family, dataset, tmp_path, tmp_path_factory):
     from wallpaint.config import TrainConfig
 
     settings = {
-        "method": "lora_ip", "base_model": str(family), "dataset": str(dataset), "resolution": 64, "device": "cpu",
+        "method": "lora_ip", "base_model": str(family), "dataset": str(dataset), "resolution": 64,
+        "device": "cpu",
         "output_dir": str(tmp_path / "run"), "cache_dir": str(tmp_path_factory.getbasetemp() / "cache"),
         "max_train_steps": 3, "train_batch_size": 2, "learning_rate": 1e-3, "color_loss_start_step": 0,
         "color_loss_crop": 4, "validation_steps": 0, "num_validation_images": 1, "num_inference_steps": 2,

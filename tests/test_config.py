@@ -92,8 +92,10 @@ def test_contradictions_are_refused_with_the_way_out(settings, message):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("learning_rate", 0.0), ("learning_rate", float("nan")), ("lora_rank", 0), ("seed", -1), ("lora_rank", 1.5),
-     ("max_train_steps", True), ("method", "anydor"), ("family", "sdxl"), ("use_ema", "maybe"), ("dataset", 3),
+    [("learning_rate", 0.0), ("learning_rate", float("nan")), ("lora_rank", 0), ("seed", -1),
+     ("lora_rank", 1.5),
+     ("max_train_steps", True), ("method", "anydor"), ("family", "sdxl"),
+     ("use_ema", "maybe"), ("dataset", 3),
      ("mixed_precision", "fp8"), ("ip_adapter_scale", float("inf")), ("image_drop_prob", -0.1)],
 )  # fmt: skip
 def test_values_of_another_type_or_out_of_range_are_refused_by_name(name, value):
@@ -179,4 +181,7 @@ def test_a_config_cannot_be_changed_behind_its_checks():
 
 def test_reading_a_config_imports_no_torch():
     code = "import sys, wallpaint.config as c; c.load_config(); print('torch' in sys.modules)"
-    assert subprocess.check_output([sys.executable, "-c", code], cwd=CONFIGS.parent, text=True).strip() == "False"
+    assert (
+        subprocess.check_output([sys.executable, "-c", code], cwd=CONFIGS.parent, text=True).strip()
+        == "False"
+    )

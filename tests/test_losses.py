@@ -174,7 +174,9 @@ def test_a_perfect_prediction_stands_for_the_clean_latents(kind):
     scheduler = DDIMScheduler(prediction_type=kind)
     latents = torch.randn(8, 4, 4, 4)
     noised = add_noise(latents, scheduler, torch.Generator().manual_seed(1))
-    torch.testing.assert_close(predict_latents(noised.target, noised, scheduler), latents, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(
+        predict_latents(noised.target, noised, scheduler), latents, atol=1e-3, rtol=1e-3
+    )
 
 
 def test_the_colour_loss_decodes_what_was_predicted_and_reaches_the_prediction(load):
@@ -204,9 +206,15 @@ def test_late_timesteps_hardly_count_for_the_colour_loss(load):
         steps = torch.tensor([t])
         noisy = models.noise_scheduler.add_noise(batch.latents, noise, steps)
         target = models.noise_scheduler.get_velocity(batch.latents, noise, steps)
-        step = Step(target, Noised(noisy, steps, noise, target), batch, models, TrainConfig(), torch.Generator())
-        values.append(color_loss(step).item() / models.noise_scheduler.alphas_cumprod[t].clamp(min=1e-9).item())
-    assert values[0] == pytest.approx(values[1], rel=0.01)  # a perfect prediction: the same loss, by alpha-bar
+        step = Step(
+            target, Noised(noisy, steps, noise, target), batch, models, TrainConfig(), torch.Generator()
+        )
+        values.append(
+            color_loss(step).item() / models.noise_scheduler.alphas_cumprod[t].clamp(min=1e-9).item()
+        )
+    assert values[0] == pytest.approx(
+        values[1], rel=0.01
+    )  # a perfect prediction: the same loss, by alpha-bar
     assert color_loss(step) == 0  # at t = 999 alpha-bar is 0
 
 
@@ -248,4 +256,6 @@ def test_the_mask_weight_moves_the_loss_onto_the_wall_and_keeps_its_size():
     on_wall = diffusion_loss(diffusion_step(inside, [5], mask=mask, mask_loss_weight=0.1)).item()
     off_wall = diffusion_loss(diffusion_step(1 - inside, [5], mask=mask, mask_loss_weight=0.1)).item()
     assert on_wall == pytest.approx(10 * off_wall, rel=1e-4)
-    assert not math.isnan(diffusion_loss(diffusion_step(inside, [5], mask=mask * 0, mask_loss_weight=0.0)).item())
+    assert not math.isnan(
+        diffusion_loss(diffusion_step(inside, [5], mask=mask * 0, mask_loss_weight=0.0)).item()
+    )

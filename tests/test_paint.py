@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from conftest import toy_room
 from diffusers import StableDiffusionInpaintPipeline
 from PIL import Image
 
-from conftest import toy_room
 from wallpaint.cache import decode_latents
 from wallpaint.color import Swatch
 from wallpaint.denoiser import build_denoiser, painting_denoiser
@@ -31,7 +31,7 @@ def save_arm(models, folder, method, seed):
 
 @pytest.fixture(scope="module")
 def arms(loaded, tmp_path_factory):
-    """Arms of every kind: nothing learned, a LoRA, another of another rank, and a LoRA with its own adapter."""
+    """Arms of every kind: nothing learned, two LoRAs of different rank, a LoRA with its own adapter."""
     import copy
 
     folder = tmp_path_factory.mktemp("arms")
@@ -42,7 +42,9 @@ def arms(loaded, tmp_path_factory):
 
 def paint(models, arms, seed=1, swatch=SAGE, size=(64, 64), **options):
     photo, mask = toy_room(1, (200, 60, 50), size)
-    return Painter(models, arms).paint(photo, mask, swatch, "a room", seed, **{"num_inference_steps": 3} | options)
+    return Painter(models, arms).paint(
+        photo, mask, swatch, "a room", seed, **{"num_inference_steps": 3} | options
+    )
 
 
 def pixels(image):
@@ -60,7 +62,8 @@ def test_the_painter_equals_the_stock_pipeline_at_the_same_seed(load, family):
                          weight_name="ip-adapter-plus_room-tiny.safetensors")  # fmt: skip
     pipe.set_progress_bar_config(disable=True)
     theirs = pipe(
-        prompt="a room", image=photo, mask_image=mask, height=64, width=64, num_inference_steps=4, guidance_scale=2.5,
+        prompt="a room", image=photo, mask_image=mask, height=64, width=64,
+        num_inference_steps=4, guidance_scale=2.5,
         generator=torch.Generator().manual_seed(11), output_type="pt", ip_adapter_image=SAGE.image(96),
     ).images  # fmt: skip
 

@@ -66,7 +66,13 @@ def test_exactly_what_a_method_learns_moves_and_all_else_is_bit_identical(config
 
 @pytest.mark.parametrize("method", ["lora_ip_color", "joint"])
 def test_stopped_and_resumed_ends_bit_identical_to_never_stopped(config, tmp_path, method):
-    options = {"method": method, "max_train_steps": 4, "lr_scheduler": "cosine", "lora_dropout": 0.3, "use_ema": True}
+    options = {
+        "method": method,
+        "max_train_steps": 4,
+        "lr_scheduler": "cosine",
+        "lora_dropout": 0.3,
+        "use_ema": True,
+    }
     whole = train(config(**options, output_dir=str(tmp_path / "whole")))
     halves = config(**options, output_dir=str(tmp_path / "halves"), checkpointing_steps=2)
     stop_after(2)
@@ -163,11 +169,18 @@ def test_the_run_folder_tells_all(config, capsys):
 
 
 def test_the_colour_loss_starts_when_it_is_told_and_adds_to_the_sum(config):
-    logged = rows(train(config(method="lora", use_color_loss=True, color_loss_start_step=1, color_loss_weight=0.5)))
+    logged = rows(
+        train(config(method="lora", use_color_loss=True, color_loss_start_step=1, color_loss_weight=0.5))
+    )
     assert ["loss_color" in row for row in logged] == [False, True, True]
     for row in logged[1:]:
-        assert row["loss_color"] > 0 and row["loss"] == pytest.approx(row["loss_diffusion"] + row["loss_color"])
-    assert active_losses(config(use_color_loss=True, color_loss_weight=0.5), 0) == {"diffusion": 1.0, "color": 0.5}
+        assert row["loss_color"] > 0 and row["loss"] == pytest.approx(
+            row["loss_diffusion"] + row["loss_color"]
+        )
+    assert active_losses(config(use_color_loss=True, color_loss_weight=0.5), 0) == {
+        "diffusion": 1.0,
+        "color": 0.5,
+    }
 
 
 def test_both_modes_of_the_colour_loss_train(config, tmp_path):
@@ -223,7 +236,8 @@ def test_a_missing_dataset_is_said_before_anything_is_written(config, tmp_path):
 def test_the_studys_block_without_weights_ends_with_the_command_that_fetches_them(config, dataset, tmp_path):
     block = {
         "use_ip_adapter_training": True, "ip_adapter_model": "h94/IP-Adapter", "freeze_ip_adapter": True,
-        "ip_adapter_weight_name": "ip-adapter-plus_sd15.bin", "use_color_loss": True, "color_loss_weight": 0.1,
+        "ip_adapter_weight_name": "ip-adapter-plus_sd15.bin", "use_color_loss": True,
+        "color_loss_weight": 0.1,
         "color_loss_start_step": 1000, "lora_rank": 16, "lora_alpha": 32,
     }  # fmt: skip
     settings = load_config(None, block | {"dataset": str(dataset), "output_dir": str(tmp_path / "run")})

@@ -1,7 +1,8 @@
-"""encode_samples: the frozen encoders run once; what they said is kept in stacked safetensors by content hash.
+"""encode_samples: the frozen encoders run once, and what they said is kept by content hash.
 
-A shard holds up to SHARD rows of one kind and shape, with the rows' keys in its header. A row's key is the hash of
-what went in, so a changed picture, mask or text is encoded anew and everything else is found again.
+A shard is a safetensors file with up to SHARD rows of one kind and shape, stacked, and their keys in its
+header. A row's key is the hash of what went in, so a changed picture, mask or text is encoded anew and the
+rest is found again.
 """
 
 import hashlib
@@ -37,18 +38,26 @@ class Batch:
     wall: torch.Tensor  # (B, 1, H, W) 0 or 1, the mask itself at working size
     color: torch.Tensor  # (B, 3) sRGB, 0 to 1
     prompt_embeds: torch.Tensor  # (B, L, D)
-    image_embeds: torch.Tensor  # (B, T, E) tokens of the frozen adapter, or (B, S, D) states for one that learns
+    image_embeds: (
+        torch.Tensor
+    )  # (B, T, E) tokens of the frozen adapter, or (B, S, D) states for one that learns
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on `device`."""
         return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
+    def pick(self, rows: torch.Tensor) -> "Batch":
+        """Some of its samples, by a boolean (B,) or by indices."""
+        return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
 
 @dataclass(frozen=True)
 class Encoded:
-    """Encoded samples in memory, grouped by shape. Row 0 of the tables is the empty prompt and the null image."""
+    """Encoded samples in memory, by shape; row 0 of the tables is the empty prompt and the null image."""
 
-    groups: list[Rows]  # latents_mean, latents_std, masked_mean, masked_std, mask, wall, color, prompt, reference
+    groups: list[
+        Rows
+    ]  # latents_mean, latents_std, masked_mean, masked_std, mask, wall, color, prompt, reference
     prompts: torch.Tensor  # (P, L, D)
     references: torch.Tensor  # (R, T, E) or (R, S, D)
     encoded: int  # rows that were not found in the cache
@@ -63,7 +72,9 @@ def step_generator(*numbers: int) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
 
 
-def prepare_picture(photo: Image.Image, mask: Image.Image, size: tuple[int, int], growth: int, factor: int) -> Rows:
+def prepare_picture(
+    photo: Image.Image, mask: Image.Image, size: tuple[int, int], growth: int, factor: int
+) -> Rows:
     """A photo and its mask as the encoders take them; used for training and painting alike.
 
     Args:
@@ -74,19 +85,25 @@ def prepare_picture(photo: Image.Image, mask: Image.Image, size: tuple[int, int]
         factor: pixels a latent, a side.
 
     Returns:
-        `image` and `masked_image` (1, 3, H, W) in -1 to 1 (blank is 0, as the stock inpainting pipeline blanks),
-        `wall` (1, 1, H, W) and `mask` (1, 1, h, w), 0 or 1. The mask goes to latents by maximum, never by average.
+        `image` and `masked_image` (1, 3, H, W) in -1 to 1 (blank is 0, as the stock inpainting pipeline
+        blanks), `wall` (1, 1, H, W) and `mask` (1, 1, h, w), 0 or 1. The mask goes to latents by maximum,
+        never by average.
     """
     image = to_tensor(photo.resize(size, Image.Resampling.LANCZOS)) * 2 - 1
     wall = (to_tensor(mask.resize(size, Image.Resampling.BOX)) >= 0.5).float()
     if not wall.any():  # a wall thinner than a pixel at this size
         wall = (to_tensor(mask.resize(size, Image.Resampling.BOX)) > 0).float()
     grown = F.max_pool2d(wall, 2 * growth + 1, 1, growth)
-    return {"image": image, "masked_image": image * (grown < 0.5), "wall": wall, "mask": F.max_pool2d(grown, factor)}
+    return {
+        "image": image,
+        "masked_image": image * (grown < 0.5),
+        "wall": wall,
+        "mask": F.max_pool2d(grown, factor),
+    }
 
 
 def encode_pictures(models: Models, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pictures (B, 3, H, W) in -1 to 1 to the scaled mean and standard deviation of their latents (B, 4, h, w)."""
+    """Pictures (B, 3, H, W) in -1 to 1 to the scaled mean and deviation of their latents (B, 4, h, w)."""
     shift, scale = models.vae.config.shift_factor or 0.0, models.vae.config.scaling_factor
     with torch.no_grad():
         posterior = models.vae.encode(pictures.to(models.runtime.device)).latent_dist
@@ -122,22 +139,27 @@ def encode_samples(
         rows = _cached(folder, kind, [_hash(str(key)) for key in keys], encode, 16, count)
         return rows["embeds"]
 
-    texts = ["", *sorted({sample.text for sample in samples} - {""})]
-    colors = [None, *sorted({sample.color for sample in samples})]
+    texts: list[str] = ["", *sorted({sample.text for sample in samples} - {""})]
+    colors: list[tuple[int, int, int] | None] = [None, *sorted({sample.color for sample in samples})]
     project = (lambda x: x) if states else models.image_proj
 
     def encode_swatches(picked: list[int]) -> Rows:
         size = models.image_encoder.config.image_size
-        images = [None if colors[i] is None else Swatch(colors[i]).image(size) for i in picked]
+        wanted = [colors[i] for i in picked]
+        images = [None if color is None else Swatch(color).image(size) for color in wanted]
         with torch.no_grad():
             return {"embeds": project(encode_references(models, images)).to(dtype)}
 
-    prompts = table("text", texts, lambda picked: {"embeds": encode_text(models, [texts[i] for i in picked]).to(dtype)})
+    prompts = table(
+        "text", texts, lambda picked: {"embeds": encode_text(models, [texts[i] for i in picked]).to(dtype)}
+    )
     references = table("states" if states else "tokens", colors, encode_swatches)
     jobs: dict[tuple[int, int], list[tuple[Sample, bool]]] = {}
     for sample in samples:
         size = model_size(read_size(sample.image), models.family.resolution, models.family.multiple)
-        jobs.setdefault(size, []).extend((sample, mirrored) for mirrored in ((False, True) if flip else (False,)))
+        jobs.setdefault(size, []).extend(
+            (sample, mirrored) for mirrored in ((False, True) if flip else (False,))
+        )
     groups = []
     for size, rows in sorted(jobs.items()):
         report(f"encoding or finding {len(rows)} pictures of {size[0]}x{size[1]}")
@@ -191,10 +213,15 @@ def draw_batch(
     )
 
 
-def _latents(models: Models, rows: list, size: tuple[int, int], folder: Path, dtype: torch.dtype, workers: int,
-             count: list[int]) -> Rows:  # fmt: skip
+def _latents(
+    models: Models, rows: list[tuple[Sample, bool]], size: tuple[int, int], folder: Path, dtype: torch.dtype,
+    workers: int, count: list[int],
+) -> Rows:  # fmt: skip
+    """Rows of pictures and masks at one working size; a sample comes with whether it is mirrored."""
     growth = models.family.mask_growth
-    files = {path: hashlib.sha256(path.read_bytes()).hexdigest() for s, _ in rows for path in (s.image, s.mask)}
+    files = {
+        path: hashlib.sha256(path.read_bytes()).hexdigest() for s, _ in rows for path in (s.image, s.mask)
+    }
     keys = [_hash(f"{files[s.image]} {files[s.mask]} {growth} {mirrored}") for s, mirrored in rows]
 
     def read(index: int) -> Rows:
@@ -208,7 +235,9 @@ def _latents(models: Models, rows: list, size: tuple[int, int], folder: Path, dt
     def encode(picked: list[int]) -> Rows:
         with ThreadPoolExecutor(workers) as pool:
             pictures = list(pool.map(read, picked))
-        out: Rows = {name: torch.cat([p[name] for p in pictures]).to(torch.uint8) for name in ("mask", "wall")}
+        out: Rows = {
+            name: torch.cat([p[name] for p in pictures]).to(torch.uint8) for name in ("mask", "wall")
+        }
         for name, source in (("latents", "image"), ("masked", "masked_image")):
             mean, std = encode_pictures(models, torch.cat([p[source] for p in pictures]))
             out |= {f"{name}_mean": mean.to(dtype), f"{name}_std": std.to(dtype)}

@@ -1,7 +1,7 @@
 """Checkpoints of a training run: written beside, synced, renamed; only then are old ones deleted.
 
-A step's randomness is a function of (seed, step), so a checkpoint needs no generator's state: what learns, the
-optimizer, the schedule and the step are all of it.
+A step's randomness is a function of (seed, step), so a checkpoint needs no generator's state: what learns,
+the optimizer, the schedule and the step are all of it.
 """
 
 import json
@@ -16,7 +16,9 @@ from safetensors.torch import load_file, save_file
 Tensors = dict[str, torch.Tensor]
 
 
-def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensors], states: dict[str, Any], keep: int) -> Path:
+def save_checkpoint(
+    folder: Path, step: int, tensors: dict[str, Tensors], states: dict[str, Any], keep: int
+) -> Path:
     """Write `checkpoints/step-<n>/` and delete all but the newest `keep`.
 
     Args:
@@ -50,7 +52,9 @@ def list_checkpoints(folder: Path) -> list[Path]:
     return sorted(path for path in (folder / "checkpoints").glob("step-*") if (path / "step.json").is_file())
 
 
-def load_checkpoint(folder: Path, expected: dict[str, Tensors]) -> tuple[int, dict[str, Tensors], dict[str, Any]]:
+def load_checkpoint(
+    folder: Path, expected: dict[str, Tensors]
+) -> tuple[int, dict[str, Tensors], dict[str, Any]]:
     """Read the newest checkpoint: (step, tensors, states).
 
     Raises:

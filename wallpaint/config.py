@@ -37,19 +37,27 @@ class TrainConfig:
     """A checked set of settings; building one that contradicts itself raises a ValueError."""
 
     # What is trained, on what, and where it goes
-    family: str = setting("", "model family; empty: room-tiny, or sd15 if an h94 adapter is named",
-                          choices=FAMILY_NAMES, group="model")
+    family: str = setting(
+        "",
+        "model family; empty: room-tiny, or sd15 if an h94 adapter is named",
+        choices=FAMILY_NAMES,
+        group="model",
+    )
     base_model: str = setting("", "folder or hub id in place of the family's own base model", group="model")
-    method: str = setting("", "training method; empty: chosen by the switches below",
-                          choices=METHOD_NAMES, group="model")
+    method: str = setting(
+        "", "training method; empty: chosen by the switches below", choices=METHOD_NAMES, group="model"
+    )
     init_from: str = setting("", "run folder or .safetensors file to go on learning from", group="model")
-    dataset: str = setting("assets/rooms/sample", "dataset folder with train/ and perhaps validation/",
-                           group="data")
-    output_dir: str = setting("", "run folder; empty: the next free workspace/runs/<method>-<n>",
-                              group="data")
+    dataset: str = setting(
+        "assets/rooms/sample", "dataset folder with train/ and perhaps validation/", group="data"
+    )
+    output_dir: str = setting(
+        "", "run folder; empty: the next free workspace/runs/<method>-<n>", group="data"
+    )
     cache_dir: str = setting("workspace/cache", "folder for what the frozen encoders computed", group="data")
-    resolution: int = setting(0, "pictures are trained at about this size squared; 0: the family's own",
-                              0, 2048, group="data")
+    resolution: int = setting(
+        0, "pictures are trained at about this size squared; 0: the family's own", 0, 2048, group="data"
+    )
     random_flip: bool = setting(False, "also train on mirrored pictures", group="data")
     # The optimiser
     train_batch_size: int = setting(8, "samples a batch", 1, 512)
@@ -60,59 +68,83 @@ class TrainConfig:
     lr_warmup_steps: int = setting(0, "steps until the learning rate is whole", 0, 1_000_000)
     adam_weight_decay: float = setting(0.01, "weight decay of AdamW", 0.0, 1.0)
     max_grad_norm: float = setting(1.0, "gradients are clipped to this length", 1e-6, 1e6)
-    mixed_precision: str = setting("auto", "arithmetic; auto: bf16 or fp16 on a GPU, float32 on a CPU",
-                                   choices=("auto", "no", "fp16", "bf16"))
-    device: str = setting("auto", "where to train; auto: the GPU if there is one",
-                          choices=("auto", "cpu", "cuda", "mps"))
+    mixed_precision: str = setting(
+        "auto",
+        "arithmetic; auto: bf16 or fp16 on a GPU, float32 on a CPU",
+        choices=("auto", "no", "fp16", "bf16"),
+    )
+    device: str = setting(
+        "auto", "where to train; auto: the GPU if there is one", choices=("auto", "cpu", "cuda", "mps")
+    )
     gradient_checkpointing: bool = setting(False, "compute activations twice to save memory")
     use_ema: bool = setting(False, "save a running average of the weights in place of the last ones")
     seed: int = setting(0, "the same seed gives the same run on the same machine", 0, 2**31 - 1)
     dataloader_num_workers: int = setting(2, "threads that read pictures while the cache is filled", 1, 64)
     # Losses and dropout
-    snr_gamma: float = setting(0.0, "min-SNR weighting of the diffusion loss (usually 5); 0: off", 0.0, 100.0,
-                               group="losses")
-    noise_offset: float = setting(0.0, "strength of noise shared by a whole channel", 0.0, 1.0,
-                                  group="losses")
-    mask_loss_weight: float = setting(1.0, "weight of the diffusion loss outside the wall; inside it is 1",
-                                      0.0, 1.0, group="losses")
-    image_drop_prob: float = setting(0.05, "share of samples trained without the reference", 0.0, 1.0,
-                                     group="losses")
-    text_drop_prob: float = setting(0.05, "share of samples trained without the text", 0.0, 1.0,
-                                    group="losses")
+    snr_gamma: float = setting(
+        0.0, "min-SNR weighting of the diffusion loss (usually 5); 0: off", 0.0, 100.0, group="losses"
+    )
+    noise_offset: float = setting(
+        0.0, "strength of noise shared by a whole channel", 0.0, 1.0, group="losses"
+    )
+    mask_loss_weight: float = setting(
+        1.0, "weight of the diffusion loss outside the wall; inside it is 1", 0.0, 1.0, group="losses"
+    )
+    image_drop_prob: float = setting(
+        0.05, "share of samples trained without the reference", 0.0, 1.0, group="losses"
+    )
+    text_drop_prob: float = setting(
+        0.05, "share of samples trained without the text", 0.0, 1.0, group="losses"
+    )
     both_drop_prob: float = setting(0.05, "share of samples trained without both", 0.0, 1.0, group="losses")
-    use_color_loss: bool | None = setting(None, "add the colour-consistency loss; empty: as the method says",
-                                          group="losses")
+    use_color_loss: bool | None = setting(
+        None, "add the colour-consistency loss; empty: as the method says", group="losses"
+    )
     color_loss_weight: float = setting(0.1, "weight of the colour loss", 0.0, 1000.0, group="losses")
-    color_loss_start_step: int = setting(1000, "first step with the colour loss", 0, 10_000_000,
-                                         group="losses")
-    color_loss_mode: str = setting("shaded", "shaded: the paint in the wall's own light; flat: the swatch",
-                                   choices=("shaded", "flat"), group="losses")
-    color_loss_crop: int = setting(32, "side of the decoded piece of wall, in latents; 0: the whole picture",
-                                   0, 256, group="losses")
+    color_loss_start_step: int = setting(
+        1000, "first step with the colour loss", 0, 10_000_000, group="losses"
+    )
+    color_loss_mode: str = setting(
+        "shaded",
+        "shaded: the paint in the wall's own light; flat: the swatch",
+        choices=("shaded", "flat"),
+        group="losses",
+    )
+    color_loss_crop: int = setting(
+        32, "side of the decoded piece of wall, in latents; 0: the whole picture", 0, 256, group="losses"
+    )
     # LoRA and the adapter
     lora_rank: int = setting(16, "rank of the LoRA", 1, 512, group="lora")
     lora_alpha: int = setting(32, "the LoRA is scaled by alpha / rank", 1, 1024, group="lora")
     lora_dropout: float = setting(0.0, "dropout on the LoRA's input", 0.0, 0.9, group="lora")
-    use_ip_adapter_training: bool | None = setting(None, "the image adapter is active while training; "
-                                                   "empty: as the method says", group="adapter")
-    ip_adapter_model: str = setting("", "folder or hub id of the adapter; empty: the family's own",
-                                    group="adapter")
+    use_ip_adapter_training: bool | None = setting(
+        None, "the image adapter is active while training; empty: as the method says", group="adapter"
+    )
+    ip_adapter_model: str = setting(
+        "", "folder or hub id of the adapter; empty: the family's own", group="adapter"
+    )
     ip_adapter_weight_name: str = setting("", "the adapter's file; empty: the family's own", group="adapter")
     ip_adapter_scale: float = setting(1.0, "strength of the adapter", 0.0, 2.0, group="adapter")
-    freeze_ip_adapter: bool | None = setting(None, "the adapter does not learn; empty: as the method says",
-                                             group="adapter")
+    freeze_ip_adapter: bool | None = setting(
+        None, "the adapter does not learn; empty: as the method says", group="adapter"
+    )
     # Watching and keeping
-    logging_steps: int = setting(10, "a line of metrics.jsonl every so many steps", 1, 1_000_000,
-                                 group="output")
-    validation_steps: int = setting(250, "paint the validation rooms every so many steps; 0: never",
-                                    0, 10_000_000, group="output")
+    logging_steps: int = setting(
+        10, "a line of metrics.jsonl every so many steps", 1, 1_000_000, group="output"
+    )
+    validation_steps: int = setting(
+        250, "paint the validation rooms every so many steps; 0: never", 0, 10_000_000, group="output"
+    )
     num_validation_images: int = setting(4, "how many validation rooms to paint", 1, 64, group="output")
-    num_inference_steps: int = setting(0, "sampling steps when painting; 0: the family's own", 0, 1000,
-                                       group="output")
-    guidance_scale: float = setting(0.0, "guidance when painting; 0: the family's own", 0.0, 50.0,
-                                    group="output")
-    checkpointing_steps: int = setting(500, "a checkpoint every so many steps; 0: only when stopped",
-                                       0, 10_000_000, group="output")
+    num_inference_steps: int = setting(
+        0, "sampling steps when painting; 0: the family's own", 0, 1000, group="output"
+    )
+    guidance_scale: float = setting(
+        0.0, "guidance when painting; 0: the family's own", 0.0, 50.0, group="output"
+    )
+    checkpointing_steps: int = setting(
+        500, "a checkpoint every so many steps; 0: only when stopped", 0, 10_000_000, group="output"
+    )
     checkpoints_total_limit: int = setting(2, "how many checkpoints to keep", 1, 1000, group="output")
     report_to: str = setting("none", "also log to this tracker", choices=("none", "tensorboard", "wandb"),
                              group="output")  # fmt: skip
@@ -188,7 +220,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 def _kind(f: Field) -> type:
     """The field's plain type: bool | None counts as bool."""
-    return bool if f.type == (bool | None) else f.type
+    return bool if f.type == (bool | None) else f.type  # type: ignore[return-value]
 
 
 def _convert(f: Field, value: Any) -> Any:

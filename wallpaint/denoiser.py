@@ -43,7 +43,10 @@ def add_noise(
     timesteps = torch.randint(0, steps, (len(latents),), generator=generator).to(latents.device)
     noise = noise.to(latents.device)
     noisy = scheduler.add_noise(latents, noise, timesteps)
-    targets = {"epsilon": lambda: noise, "v_prediction": lambda: scheduler.get_velocity(latents, noise, timesteps)}
+    targets = {
+        "epsilon": lambda: noise,
+        "v_prediction": lambda: scheduler.get_velocity(latents, noise, timesteps),
+    }
     return Noised(noisy, timesteps, noise, targets[scheduler.config.prediction_type]())
 
 
@@ -76,8 +79,8 @@ def build_denoiser(
 ) -> Denoiser:  # fmt: skip
     """Freeze everything, attach what the method learns, and open exactly that.
 
-    The LoRA starts from torch's global generator: seed it first. A method without `image_prompt` trains with the
-    adapter silent (scale 0), which is bit for bit the UNet without it.
+    The LoRA starts from torch's global generator: seed it first. A method without `image_prompt` trains with
+    the adapter silent (scale 0), which is bit for bit the UNet without it.
     """
     unet, hears_image = models.unet, "image_prompt" in method.conditions
     for module in (unet, models.image_proj, models.vae, models.text_encoder, models.image_encoder):

@@ -16,8 +16,13 @@ from wallpaint.denoiser import Noised
 from wallpaint.models import Models
 
 # sRGB D65/2 degrees, the matrix of IEC 61966-2-1 with its rows divided by the white point.
-RGB_TO_XYZ = ((0.4123908, 0.3575843, 0.1804808), (0.2126390, 0.7151687, 0.0721923), (0.0193308, 0.1191948, 0.9505322))
+RGB_TO_XYZ = (
+    (0.4123908, 0.3575843, 0.1804808),
+    (0.2126390, 0.7151687, 0.0721923),
+    (0.0193308, 0.1191948, 0.9505322),
+)
 LINEAR_BELOW, CUBE_BELOW = 0.04045, (6 / 29) ** 3
+ALPHA_FLOOR = 0.05
 COLOR_SCALE = 100.0  # the shaded loss counts in hundreds of LAB units, about the size of the diffusion loss
 
 
@@ -36,10 +41,11 @@ class Step:
 def diffusion_loss(step: Step) -> torch.Tensor:
     """Mean squared error of the prediction.
 
-    `snr_gamma` weights timesteps by min-SNR (https://arxiv.org/abs/2303.09556); `mask_loss_weight` below 1 lets
-    the wall count for more than what is not repainted. The weights of a sample's pixels average to 1.
+    `snr_gamma` weights timesteps by min-SNR (https://arxiv.org/abs/2303.09556); `mask_loss_weight` below 1
+    lets the wall count for more than what is not repainted. The weights of a sample's pixels average to 1.
     """
     config, noised, scheduler = step.config, step.noised, step.models.noise_scheduler
+    assert noised.target is not None, "noise was added for painting, not for training"
     error = (step.noise_pred.float() - noised.target.float()).square()
     if config.mask_loss_weight < 1:
         inside = step.batch.mask
@@ -60,16 +66,22 @@ def color_loss(step: Step) -> torch.Tensor:
     Weighted by the timestep's alpha-bar: the noise of a predicted picture grows as sqrt((1 - a) / a).
     """
     scheduler, config, batch = step.models.noise_scheduler, step.config, step.batch
-    predicted = predict_latents(step.noise_pred, step.noised, scheduler)
+    weight = alphas_cumprod(scheduler, step.noised.timesteps)
+    told = weight > ALPHA_FLOOR  # the others would cost a decode each and hardly count
+    if not told.any():
+        return 0.0 * step.noise_pred.float().sum()
+    batch, weight = batch.pick(told), weight[told]
+    noised = Noised(step.noised.latents[told], step.noised.timesteps[told])
+    predicted = predict_latents(step.noise_pred[told], noised, scheduler)
     # In latents the piece is cut before decoding; a full decode would cost more than the step itself.
     boxes = draw_boxes(batch.wall, predicted.shape[-2:], config.color_loss_crop, step.generator)
     factor = step.models.latent_factor
     picture = decode_latents(step.models, cut(predicted, boxes))
     with torch.no_grad():
         reference = decode_latents(step.models, cut(batch.latents, boxes))
-    wall = cut(batch.wall, [tuple(factor * side for side in box) for box in boxes])
-    weight = alphas_cumprod(scheduler, step.noised.timesteps)
-    return ColorConsistencyLoss(config.color_loss_mode)(picture, wall, batch.color, reference, weight)
+    wall = cut(batch.wall, [(factor * y, factor * x, factor * h, factor * w) for y, x, h, w in boxes])
+    loss = ColorConsistencyLoss(config.color_loss_mode)(picture, wall, batch.color, reference, weight)
+    return loss * len(weight) / len(told)
 
 
 LOSSES: dict[str, Callable[[Step], torch.Tensor]] = {"diffusion": diffusion_loss, "color": color_loss}
@@ -78,26 +90,29 @@ LOSSES: dict[str, Callable[[Step], torch.Tensor]] = {"diffusion": diffusion_loss
 class ColorConsistencyLoss:
     """How far a wall is from its paint.
 
-    `flat` is the study's formula to the letter: mse(lab(picture) * mask, lab(swatch)) over the whole picture. It
-    asks every pixel of the wall for the flat swatch, and so paints out light and shadow; the share outside the
-    mask is a constant without gradient.
+    `flat` is the study's formula to the letter: mse(lab(picture) * mask, lab(swatch)) over the whole picture.
+    It asks every pixel of the wall for the flat swatch, and so paints out light and shadow; the share outside
+    the mask is a constant without gradient.
 
     `shaded` asks for the swatch in the wall's own light. Scaling linear RGB by s scales a, b and L + 16 by
-    s^(1/3), so where the wall has lightness L a perfect paint has ab* (L + 16) / (L* + 16). The light is read off
-    `reference`, the same wall in that very paint as the VAE says it: so lightness, too, has a target, and light
-    and shadow stay. Without a reference the picture's own lightness is kept and only hue and chroma are asked for.
+    s^(1/3), so where the wall has lightness L a perfect paint has ab* (L + 16) / (L* + 16). The light is read
+    off `reference`, the same wall in that very paint as the VAE says it: so lightness, too, has a target, and
+    light and shadow stay. Without a reference the picture's own lightness is kept and only hue and chroma are
+    asked for.
     """
 
     def __init__(self, mode: str = "shaded"):
         if mode not in ("shaded", "flat"):
-            raise ValueError(f"color_loss_mode {mode!r} does not exist in the training settings: use shaded or flat")
+            raise ValueError(
+                f"color_loss_mode {mode!r} does not exist in the training settings: use shaded or flat"
+            )
         self.mode = mode
 
     def __call__(
         self, picture: torch.Tensor, wall: torch.Tensor, color: torch.Tensor,
         reference: torch.Tensor | None = None, weight: torch.Tensor | None = None,
     ) -> torch.Tensor:  # fmt: skip
-        """A scalar, finite and with finite gradient also at black, at neutral, outside 0 to 1 and with no wall.
+        """A scalar; it and its gradient are finite at black, at neutral, outside 0 to 1 and without a wall.
 
         Args:
             picture: (B, 3, H, W) sRGB, about 0 to 1.
@@ -123,7 +138,7 @@ class ColorConsistencyLoss:
 
 
 def rgb_to_lab(rgb: torch.Tensor) -> torch.Tensor:
-    """(B, 3, H, W) sRGB to CIELAB float32; values outside 0 to 1 go on smoothly, so their gradient is not lost."""
+    """(B, 3, H, W) sRGB to CIELAB, float32; it goes on outside 0 to 1, so that no gradient is lost there."""
     # Both arms of a `where` are differentiated: the clamps keep the unused one finite.
     curve = ((rgb.clamp(min=LINEAR_BELOW) + 0.055) / 1.055) ** 2.4
     linear = torch.where(rgb > LINEAR_BELOW, curve, rgb / 12.92)

@@ -1,7 +1,7 @@
 """Painter: one guided sampling loop over the same Denoiser, many arms in one batch.
 
-An arm is what was learned: a LoRA, an adapter, both or nothing. At inference the adapter is active for every arm,
-and all arms start from the same noise, so what differs between two pictures is what was learned.
+An arm is what was learned: a LoRA, an adapter, both or nothing. At inference the adapter is active for every
+arm, and all arms start from the same noise, so what differs between two pictures is what was learned.
 """
 
 import contextlib
@@ -42,7 +42,9 @@ def resolve_arms(arms: list[str]) -> dict[str, Path | None]:
     for arm in arms:
         name, given, path = arm.partition("=")
         if not name or name in resolved:
-            raise ValueError(f"arm {arm!r} has no name of its own among --arms: write NAME or NAME=PATH, each once")
+            raise ValueError(
+                f"arm {arm!r} has no name of its own among --arms: write NAME or NAME=PATH, each once"
+            )
         if not given and name not in ARMS:
             near = difflib.get_close_matches(name, ARMS, n=1)
             hint = f"did you mean {near[0]}?" if near else f"choose {', '.join(ARMS)}, or write {name}=PATH"
@@ -113,7 +115,9 @@ class Painter:
                 self.models, painting_denoiser(self.models), photo, mask, swatch, prompt,
                 [self._loras[n] for n in members], seed, num_inference_steps, guidance_scale,
             )  # fmt: skip
-            painted |= {n: composite(photo, picture, mask) for n, picture in zip(members, pictures, strict=True)}
+            painted |= {
+                n: composite(photo, picture, mask) for n, picture in zip(members, pictures, strict=True)
+            }
             share = (time.perf_counter() - start) / len(members)
             self.seconds |= dict.fromkeys(members, share)
         if len(self._own_adapter) > 1:
@@ -126,7 +130,7 @@ def paint_wall(
     loras: list[str] | None = None, seed: int = 0, num_inference_steps: int | None = None,
     guidance_scale: float | None = None,
 ) -> list[Image.Image]:  # fmt: skip
-    """Paint one wall with each of `loras` (None: once, with what is active), at working size, not composited."""
+    """Paint one wall with each of `loras` (None: once, with what is active), at working size."""
     family, count = models.family, len(loras or [""])
     batch, noise = prepare_painting(models, photo, mask, swatch, prompt, seed)
     negative = replace(
@@ -134,7 +138,7 @@ def paint_wall(
     )  # the reference's null is the encoder's word for zero pixels
     guidance = family.guidance_scale if guidance_scale is None else guidance_scale
     steps = family.num_inference_steps if num_inference_steps is None else num_inference_steps
-    with torch.no_grad(), (lora_batch(models.unet, loras * 2) if loras else contextlib.nullcontext()):
+    with torch.no_grad(), lora_batch(models.unet, loras * 2) if loras else contextlib.nullcontext():
         latents = denoise(
             denoiser, _repeat(batch, count), _repeat(negative, count), noise.repeat(count, 1, 1, 1),
             models.noise_scheduler, steps, guidance,

@@ -48,7 +48,9 @@ class Record:
         """Append a row to metrics.jsonl (figures that are no number are left out) and move the bar."""
         if not self.main:
             return
-        row = {key: value for key, value in row.items() if not isinstance(value, float) or math.isfinite(value)}
+        row = {
+            key: value for key, value in row.items() if not isinstance(value, float) or math.isfinite(value)
+        }
         with open(self.folder / "metrics.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         line = self._bar(row)
@@ -75,9 +77,13 @@ def write_card(folder: Path, config: TrainConfig, step: int, rows: int, figures:
     method = METHODS[config.method]
     files = [name for name in (LORA_NAME, ADAPTER_NAME) if (folder / "weights" / name).is_file()]
     listed = "\n".join(f"- `weights/{name}`" for name in files)
-    measured = "\n".join(f"- {name}: {value:.2f}" for name, value in figures.items()) or "- nothing was measured"
+    measured = (
+        "\n".join(f"- {name}: {value:.2f}" for name, value in figures.items()) or "- nothing was measured"
+    )
     adapter = "active" if "image_prompt" in method.conditions else "absent"
-    color = f"{config.color_loss_mode}, weight {config.color_loss_weight:g}" if config.use_color_loss else "none"
+    color = (
+        f"{config.color_loss_mode}, weight {config.color_loss_weight:g}" if config.use_color_loss else "none"
+    )
     text = f"""---
 library_name: diffusers
 tags: [wallpaint, inpainting, lora]

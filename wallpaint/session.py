@@ -1,4 +1,4 @@
-"""Everything a training run needs, set up: data, models, what learns, optimizer, folder; `open_session` builds it."""
+"""Everything a training run needs, set up: data, models, what learns, the optimizer, the run folder."""
 
 import contextlib
 import os
@@ -73,7 +73,9 @@ def open_session(config: TrainConfig, resume: bool) -> Session:
     )  # fmt: skip
     folder = Path(config.output_dir) if config.output_dir else new_run_folder("workspace", config.method)
     record = _open_folder(folder, config, accelerator)
-    record.say(f"{config.method}, family {config.family}, on {runtime.device} ({runtime.reason}), run {folder}")
+    record.say(
+        f"{config.method}, family {config.family}, on {runtime.device} ({runtime.reason}), run {folder}"
+    )
     with accelerator.main_process_first():  # the others then find everything in the cache
         encoded = encode_samples(
             models, splits["train"], config.cache_dir, states="ip_adapter" in method.learns,
@@ -90,17 +92,21 @@ def open_session(config: TrainConfig, resume: bool) -> Session:
     if config.init_from:
         start_from(models, config.init_from, method.learns)
     groups = parameter_groups(denoiser)
-    record.say(", ".join(f"{g}: {sum(p.numel() for p in groups[g].values()):,}" for g in method.learns) + " learn")
+    record.say(
+        ", ".join(f"{g}: {sum(p.numel() for p in groups[g].values()):,}" for g in method.learns) + " learn"
+    )
     learned = {name: parameter for group in method.learns for name, parameter in groups[group].items()}
     ema = {name: parameter.detach().clone() for name, parameter in learned.items()} if config.use_ema else {}
-    optimizer = torch.optim.AdamW(learned.values(), lr=config.learning_rate, weight_decay=config.adam_weight_decay)
+    optimizer = torch.optim.AdamW(
+        learned.values(), lr=config.learning_rate, weight_decay=config.adam_weight_decay
+    )
     schedule = get_scheduler(
         config.lr_scheduler, optimizer, num_warmup_steps=config.lr_warmup_steps,
         num_training_steps=config.max_train_steps,
     )  # fmt: skip
     session = Session(
-        config, method, accelerator, models, encoded, watched, folder, record, denoiser, learned, ema, optimizer,
-        schedule,
+        config, method, accelerator, models, encoded, watched, folder, record, denoiser, learned, ema,
+        optimizer, schedule,
     )  # fmt: skip
     if resume:
         _restore(session)
@@ -129,7 +135,9 @@ def keep(session: Session) -> None:
     scaler = session.accelerator.scaler
     states = {"optimizer": session.optimizer.state_dict(), "schedule": session.schedule.state_dict()}
     states |= {"scaler": scaler.state_dict()} if scaler else {}
-    save_checkpoint(session.folder, session.step, _tensors(session), states, session.config.checkpoints_total_limit)
+    save_checkpoint(
+        session.folder, session.step, _tensors(session), states, session.config.checkpoints_total_limit
+    )
     with averaged(session):
         save_weights(session.folder / "weights", session.models, session.method.learns)
 
@@ -191,8 +199,9 @@ def _open_folder(folder: Path, config: TrainConfig, accelerator: Accelerator) ->
             path.write_text(to_yaml(replace(config, output_dir=str(folder))), encoding="utf-8")
         versions = {module.__name__: module.__version__ for module in (torch, diffusers, transformers, peft)}
         write_state(
-            folder, state="starting", pid=os.getpid(), num_processes=accelerator.num_processes, exit_code=None,
-            method=config.method, family=config.family, max_train_steps=config.max_train_steps,
+            folder, state="starting", pid=os.getpid(), exit_code=None,
+            num_processes=accelerator.num_processes, method=config.method,
+            family=config.family, max_train_steps=config.max_train_steps,
             versions={"python": platform.python_version(), **versions},
         )  # fmt: skip
     return Record(folder, config, accelerator.is_main_process)

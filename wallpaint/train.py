@@ -1,8 +1,8 @@
 """train(config) -> run folder: the only training loop, for every method.
 
-A step, whatever the method: noised = add_noise(batch); noise_pred = denoiser(noised, batch); the losses of the
-table; backward. A step's batch, noise, timesteps and dropout are a function of (seed, step) alone, so a run that
-was stopped and resumed ends bit-identical, on a CPU, to one that was not.
+A step, whatever the method: noised = add_noise(batch); noise_pred = denoiser(noised, batch); the losses of
+the table; backward. A step's batch, noise, timesteps and dropout are a function of (seed, step) alone, so a
+run that was stopped and resumed ends bit-identical, on a CPU, to one that was not.
 """
 
 import contextlib
@@ -55,13 +55,19 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
             for micro in range(config.gradient_accumulation_steps):
                 generator = step_generator(config.seed, step, micro, rank)
                 number = (step * config.gradient_accumulation_steps + micro) * processes + rank
-                batch = draw_batch(session.encoded, generator, number, config.seed, config.train_batch_size, drops)
+                batch = draw_batch(
+                    session.encoded, generator, number, config.seed, config.train_batch_size, drops
+                )
                 batch = batch.to(accelerator.device)
-                noised = add_noise(batch.latents, session.models.noise_scheduler, generator, config.noise_offset)
+                noised = add_noise(
+                    batch.latents, session.models.noise_scheduler, generator, config.noise_offset
+                )
                 with accelerator.autocast():
                     noise_pred = denoiser(noised, batch)
                 look = Step(noise_pred, noised, batch, session.models, config, generator)
-                losses = {name: weight * LOSSES[name](look) for name, weight in active_losses(config, step).items()}
+                losses = {
+                    name: weight * LOSSES[name](look) for name, weight in active_losses(config, step).items()
+                }
                 loss = sum(losses.values())
                 finite = bool(torch.isfinite(accelerator.gather(loss.detach())).all())
                 if not finite:
@@ -90,7 +96,13 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
             if last or watching or step % config.logging_steps == 0:
                 pace = seen / (time.perf_counter() - since)
                 means = {name: sum(values) / len(values) for name, values in sums.items()}
-                row = {"step": step, "loss": sum(means.values()), **means, "lr": rate, "samples_per_second": pace}
+                row = {
+                    "step": step,
+                    "loss": sum(means.values()),
+                    **means,
+                    "lr": rate,
+                    "samples_per_second": pace,
+                }
                 row |= watch(session) if watching else {}
                 record.log(row)
                 accelerator.log(row, step=step)

@@ -26,7 +26,7 @@ def pick_samples(samples: list[Sample], count: int) -> list[Sample]:
 
 
 def validate(models: Models, config: TrainConfig, samples: list[Sample], path: Path) -> dict[str, float]:
-    """Paint `samples` with what is being learned, the adapter active as at inference; write the grid to `path`.
+    """Paint `samples` with what is being learned, the adapter active as at inference, and lay them out.
 
     The sample's own picture shows the wall in that very paint, and the old wall is blanked before the model
     sees it: so the picture is the truth.
@@ -67,7 +67,7 @@ def _write_grid(rows: list[list[Image.Image]], path: Path) -> None:
     for y, row in enumerate(rows):
         for x, picture in enumerate(row):
             scale = TILE / max(picture.size)
-            size = tuple(max(1, round(side * scale)) for side in picture.size)
+            size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
             grid.paste(picture.convert("RGB").resize(size, Image.Resampling.LANCZOS), (x * TILE, y * TILE))
     with atomic_path(path) as temporary:
         grid.save(temporary)

@@ -21,7 +21,7 @@ from wallpaint.models import Models, read_adapter
 
 LORA_NAME = "pytorch_lora_weights.safetensors"
 ADAPTER_NAME = "ip_adapter.safetensors"
-RENAMES = (  # diffusers' Resampler -> h94's; the original: https://github.com/tencent-ailab/IP-Adapter resampler.py
+RENAMES = (  # diffusers' Resampler -> h94's, https://github.com/tencent-ailab/IP-Adapter resampler.py
     (".ln0.", ".0.norm1."),
     (".ln1.", ".0.norm2."),
     (".attn.to_q.", ".0.to_q."),
@@ -46,14 +46,18 @@ def save_weights(folder: str | Path, models: Models, learns: tuple[str, ...]) ->
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     if "lora" in learns:
-        state = {key: value.detach().float().cpu() for key, value in get_peft_model_state_dict(models.unet).items()}
+        state = {
+            key: value.detach().float().cpu() for key, value in get_peft_model_state_dict(models.unet).items()
+        }
         with atomic_path(folder / LORA_NAME) as path:
             StableDiffusionInpaintPipeline.save_lora_weights(
                 path.parent, state, weight_name=path.name, **_collate_lora_metadata({"unet": models.unet})
             )
     if "ip_adapter" in learns:
         groups = adapter_state(models)
-        flat = {f"{g}.{k}": v.float().cpu().contiguous() for g, state in groups.items() for k, v in state.items()}
+        flat = {
+            f"{g}.{k}": v.float().cpu().contiguous() for g, state in groups.items() for k, v in state.items()
+        }
         with atomic_path(folder / ADAPTER_NAME) as path:
             save_file(flat, path)
 
@@ -73,7 +77,7 @@ def find_arm(path: str | Path) -> ArmFiles:
         lora, adapter = folder / LORA_NAME, folder / ADAPTER_NAME
         if lora.is_file() or adapter.is_file():
             return ArmFiles(lora if lora.is_file() else None, adapter if adapter.is_file() else None)
-    raise ValueError(f"no learned weights in {path} (looked for {LORA_NAME} and {ADAPTER_NAME}, also in weights/): "
+    raise ValueError(f"no learned weights in {path} (looked for {LORA_NAME} and {ADAPTER_NAME}): "
                      "give a run folder whose training has saved some, or a .safetensors file")  # fmt: skip
 
 
@@ -88,13 +92,21 @@ def load_lora(unet: UNet2DConditionModel, path: Path, name: str) -> None:
             path.parent, weight_name=path.name, unet_config=unet.config, use_safetensors=True,
             return_lora_metadata=True, local_files_only=True,
         )  # fmt: skip
-    except Exception as error:  # a broken header, a pickle in disguise, unknown keys: as many kinds as loaders
+    except (
+        Exception
+    ) as error:  # a broken header, a pickle in disguise, unknown keys: as many kinds as loaders
         reason = " ".join(str(error).split())
-        raise ValueError(f"LoRA {path} cannot be read ({reason}): give a LoRA saved as .safetensors") from None
+        raise ValueError(
+            f"LoRA {path} cannot be read ({reason}): give a LoRA saved as .safetensors"
+        ) from None
     _check_lora(unet, state, path)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # peft wonders at a second adapter; several arms are what we are here for
-        unet.load_lora_adapter(state, prefix="unet", network_alphas=alphas, adapter_name=name, metadata=metadata)
+        warnings.simplefilter(
+            "ignore"
+        )  # peft wonders at a second adapter; several arms are what we are here for
+        unet.load_lora_adapter(
+            state, prefix="unet", network_alphas=alphas, adapter_name=name, metadata=metadata
+        )
     for key, parameter in unet.named_parameters():
         if f".{name}." in key:
             parameter.data = parameter.data.float()
@@ -112,7 +124,9 @@ def start_from(models: Models, path: str | Path, learns: tuple[str, ...]) -> Non
         own = get_peft_model_state_dict(models.unet)
         state = {key.removeprefix("unet."): value for key, value in load_file(files.lora).items()}
         if {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in own.items()}:
-            raise ValueError(f"init_from {files.lora} has another rank or family: set lora_rank as it was trained")
+            raise ValueError(
+                f"init_from {files.lora} has another rank or family: set lora_rank as it was trained"
+            )
         set_peft_model_state_dict(models.unet, state)
     if "ip_adapter" in learns and files.adapter:
         load_adapter(models, read_adapter(files.adapter), f"init_from {files.adapter}")
@@ -148,7 +162,9 @@ def load_adapter(models: Models, adapter: Adapter, source: str = "the adapter") 
             raise ValueError("other layers")
         for key, parameter in heads.items():
             if parameter.shape != adapter["ip_adapter"][key].shape:
-                raise ValueError(f"{key} is {tuple(adapter['ip_adapter'][key].shape)}, not {tuple(parameter.shape)}")
+                raise ValueError(
+                    f"{key} is {tuple(adapter['ip_adapter'][key].shape)}, not {tuple(parameter.shape)}"
+                )
             parameter.data.copy_(adapter["ip_adapter"][key])
     except (RuntimeError, ValueError, KeyError) as error:
         raise ValueError(f"{source} does not fit family {models.family.name} ({str(error).splitlines()[0]}): "
