@@ -27,8 +27,8 @@ MAX_PIXELS = 64_000_000  # a 64-megapixel photo takes 192 MB as RGB; a 20 KB PNG
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")  # no EPS: PIL would start Ghostscript on it
 ORIENTATION = 0x0112  # the EXIF tag; 5 to 8 stand for pictures that lie on their side
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # we refuse earlier, in one line
-# Half a latent of a VAE that takes 8 pixels to one. Measured on rendered rooms whose truth went through such a
-# VAE: mean error 4.2 -> 3.4 CIEDE2000, correlation of shading 0.19 -> 0.72.
+# Half a latent of a VAE that takes 8 pixels to one. Measured on rendered rooms whose truth went through
+# such a VAE: mean error 4.2 -> 3.4 CIEDE2000, correlation of shading 0.19 -> 0.72.
 DETAIL = 4.0
 FAINT = 0.02  # luminance added before dividing, so that a dark photo's noise is not taken for texture
 DETAIL_RANGE = (0.6, 1.6)  # how far the photo's own fine texture may darken or lighten a painted pixel
@@ -159,8 +159,8 @@ def composite(
 def restore_detail(photo: np.ndarray, painted: np.ndarray, mask: np.ndarray, sigma: float) -> np.ndarray:
     """Take the painted wall's coarse colour and light, and the photo's fine light and texture.
 
-    A VAE keeps little that is finer than half a latent, and mixes in what borders on the wall as far away. So,
-    in linear light, the painted wall is smoothed by `sigma` from the pixels that are clear of its rim, and
+    A VAE keeps little that is finer than half a latent, and mixes in what borders on the wall as far away.
+    So, in linear light, the painted wall is smoothed by `sigma` from the pixels that are clear of its rim, and
     multiplied by what the photo's luminance has beyond its own smoothing. The wall alone counts for either.
 
     Args:
