@@ -11,10 +11,10 @@ pytest.importorskip("mitsuba", reason="the renderer is a development requirement
 pytest.importorskip("pyoidn", reason="the denoiser is a development requirement")
 
 from wallpaint.rooms import __main__ as command
-from wallpaint.rooms.geometry import Builder, Material
+from wallpaint.rooms.geometry import Builder, Camera, Material
 from wallpaint.rooms.palette import MAX_ALBEDO, sample_paints, to_linear, to_srgb
 from wallpaint.rooms.scene import build_room
-from wallpaint.rooms.tracer import Camera, Sun, Tracer, load_mitsuba, repaint
+from wallpaint.rooms.tracer import Sun, Tracer, load_mitsuba, repaint
 
 CAMERA = Camera((2.0, 0.3, 1.4), (2.0, 5.0, 1.2), 75.0)
 
@@ -180,7 +180,7 @@ def test_a_second_run_keeps_what_is_there_and_the_same_seed_gives_the_same_bytes
     before = {p.name: (p.stat().st_mtime_ns, p.read_bytes()) for p in out.glob("*.png")}
     command.main(arguments)
     assert {p.name: p.stat().st_mtime_ns for p in out.glob("*.png")} == {n: t for n, (t, _) in before.items()}
-    (out / "rows" / "21.json").unlink()
+    (out / ".rows" / "21.json").unlink()
     command.main(arguments)
     for path in out.glob("*.png"):
         difference = np.abs(read(path) - np.asarray(Image.open(io.BytesIO(before[path.name][1]))))

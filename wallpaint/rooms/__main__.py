@@ -53,11 +53,11 @@ def save_image(path: Path, image: np.ndarray) -> None:
 
 
 def job(task: tuple) -> list[dict]:
-    """Render one room; its rows are kept in ``rows/SEED.json``, which also marks it as done."""
+    """Render one room; its rows are kept in ``.rows/SEED.json``, which also marks it as done."""
     out, seed, kind, args = task
     from .shoot import shoot_room
 
-    done = out / "rows" / f"{seed}.json"
+    done = out / ".rows" / f"{seed}.json"
     if done.exists():
         return json.loads(done.read_text())
     rows = shoot_room(out, seed, kind, args, save_image)
@@ -67,7 +67,7 @@ def job(task: tuple) -> list[dict]:
 
 def write_metadata(out: Path) -> int:
     """Rewrite metadata.jsonl from the finished rooms; the number of rows."""
-    files = sorted((out / "rows").glob("*.json"), key=lambda p: int(p.stem))
+    files = sorted((out / ".rows").glob("*.json"), key=lambda p: int(p.stem))
     rows = [row for f in files for row in json.loads(f.read_text())]
     write_atomic(out / "metadata.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
     return len(rows)
@@ -85,7 +85,7 @@ def main(argv=None) -> None:
     for i in range(args.rooms):
         split = "validation" if i >= args.rooms - args.validation else "train"
         out = args.out / split if args.layout == "dataset" else args.out
-        (out / "rows").mkdir(parents=True, exist_ok=True)
+        (out / ".rows").mkdir(parents=True, exist_ok=True)
         tasks.append((out, args.seed + i, args.kinds[i % len(args.kinds)], args))
     start = time.time()
 

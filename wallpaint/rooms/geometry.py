@@ -29,6 +29,24 @@ class Material:
     wall: bool = False
 
 
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole: position, target (metres), horizontal field of view (degrees)."""
+
+    position: tuple[float, float, float]
+    target: tuple[float, float, float]
+    fov: float
+
+    def axes(self) -> np.ndarray:
+        """Rows: right, up, forward; right and up scaled to the half image."""
+        forward = np.subtract(self.target, self.position)
+        forward /= np.linalg.norm(forward)
+        right = np.cross(forward, [0.0, 0.0, 1.0])
+        right /= np.linalg.norm(right)
+        half = np.tan(np.radians(self.fov) / 2)
+        return np.stack([right * half, np.cross(right, forward) * half, forward])
+
+
 def rotation(degrees: float) -> np.ndarray:
     """3 × 3 rotation about z."""
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))

@@ -6,8 +6,11 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from .tracer import BOUNCES, LIGHT_SLOTS, ROW, Camera
+from .geometry import Camera
 
+BOUNCES = 6  # of a path; the bins are 0..BOUNCES
+LIGHT_SLOTS = 8192  # of the table that draws a light
+ROW = 20  # floats a material, see Tracer.pack_materials
 RECORD = 30  # floats a face, see Tracer.pack_mesh
 
 

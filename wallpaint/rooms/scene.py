@@ -124,9 +124,30 @@ def set_lamps(palette: Palette, rng, night: bool) -> None:
 
 
 def add_light(room: Room, palette: Palette, openings, rng, night: bool) -> None:
-    """The outdoors, the sun through one of the windows, windows, doors, ceiling lamps."""
+    """The outdoors behind the windows, the sun through one of them, doors, ceiling lamps."""
     room.textures["outdoors"] = tx.outdoors(rng, night)
     strength = rng.uniform(5, 9)
+    windows = fill_openings(room, palette, openings, strength, rng)
+    if windows and not night and rng.random() < 0.4:
+        inward = {"back": (0, 1), "front": (0, -1), "left": (-1, 0), "right": (1, 0)}[windows[0]]
+        across = rng.uniform(-1.2, 1.2)
+        high = rng.uniform(0.5, 1.2)
+        direction = (inward[0] + across * inward[1], inward[1] + across * inward[0], high)
+        room.sun = Sun(direction, tuple(np.array([1.0, 0.9, 0.75]) * strength * rng.uniform(1.5, 4.0)))
+    w, d, h = room.size
+    if night or not windows or rng.random() < 0.4:
+        if rng.random() < 0.55 and room.type != "hallway":
+            with room.builder.at(w / 2, d * rng.uniform(0.5, 0.65)):
+                lamps.pendant(room.builder, palette, rng, h)
+        else:
+            add_ceiling_spots(room, palette, rng)
+    if night:  # a lamp behind the camera, so that corners are not black
+        fill = Material((0.7,) * 3, emission=palette.glow.emission)
+        room.builder.quad((w / 2 - 0.2, 0.6, h - 0.004), (0.4, 0, 0), (0, 0.4, 0), fill)
+
+
+def fill_openings(room: Room, palette: Palette, openings, strength: float, rng) -> list[str]:
+    """Windows and doors in all walls; the walls that have windows, one a window."""
     pane = Material(texture="outdoors", emission=(strength,) * 3, pane=True)
     white = rng.random() < 0.8
     tone = colour(rng, (30, 60), (0.0, 0.05), (0.85, 0.93)) if white else WOODS[rng.integers(len(WOODS))]
@@ -136,38 +157,15 @@ def add_light(room: Room, palette: Palette, openings, rng, night: bool) -> None:
     windows = []
     for wall, holes in openings.items():
         with room.builder.at(*wall_place(room, wall)):
-            for hole in holes:
-                if hole.kind == "window":
-                    curtains = rng.random() < 0.5
-                    add_window(
-                        room.builder, hole, pane, trim, cloth if curtains else None, palette.metal(rng), rng
-                    )
+            for o in holes:
+                if o.kind == "window":
+                    curtain = cloth if rng.random() < 0.5 else None
+                    add_window(room.builder, o, pane, trim, curtain, palette.metal(rng), rng)
                     windows.append(wall)
                     room.things.append("window")
-                    pad = 0.32 if curtains else 0.05
-                    block(
-                        room,
-                        wall,
-                        (hole.x0 - pad, 0, hole.z0 if not curtains else 0.02),
-                        (hole.x1 + pad, 0.16, hole.z1 + 0.2),
-                    )
+                    pad, low = (0.05, o.z0) if curtain is None else (0.32, 0.02)
+                    block(room, wall, (o.x0 - pad, 0, low), (o.x1 + pad, 0.16, o.z1 + 0.2))
                 else:
-                    add_door(room.builder, hole, door, trim, palette.metal(rng))
-                    block(room, wall, (hole.x0 - 0.1, 0, 0), (hole.x1 + 0.1, 0.75, hole.z1 + 0.1))
-    if windows and not night and rng.random() < 0.4:
-        inward = {"back": (0, 1), "front": (0, -1), "left": (-1, 0), "right": (1, 0)}[windows[0]]
-        across = rng.uniform(-1.2, 1.2)
-        direction = (inward[0] + across * inward[1], inward[1] + across * inward[0], rng.uniform(0.5, 1.2))
-        room.sun = Sun(direction, tuple(np.array([1.0, 0.9, 0.75]) * strength * rng.uniform(1.5, 4.0)))
-    w, d, h = room.size
-    if night or not windows or rng.random() < 0.4:
-        if rng.random() < 0.55 and room.type != "hallway":
-            with room.builder.at(w / 2, d * rng.uniform(0.5, 0.65)):
-                lamps.pendant(room.builder, palette, rng, h)
-        else:
-            add_ceiling_spots(room, palette, rng)
-    if night:  # a faint fill, so that corners are not black
-        glow = palette.glow.emission
-        room.builder.quad(
-            (w / 2 - 0.2, 0.6, h - 0.004), (0.4, 0, 0), (0, 0.4, 0), Material((0.7,) * 3, emission=glow)
-        )
+                    add_door(room.builder, o, door, trim, palette.metal(rng))
+                    block(room, wall, (o.x0 - 0.1, 0, 0), (o.x1 + 0.1, 0.75, o.z1 + 0.1))
+    return windows

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from .geometry import Camera
 from .palette import sample_paints, to_linear
 from .photo import meter, picture
 from .scene import build_room
-from .tracer import Camera
 
 COVERAGE = (0.15, 0.70)  # of the picture is wall
 FURNISHED = 0.07  # of the picture is furniture, at least
@@ -40,7 +40,7 @@ def choose_cameras(room, tracer, count: int, rng):
     """Cameras that see enough of the wall and, unless the room is bare, some furniture (by a 32 px look)."""
     furniture = sum(len(part[3]) for part in room.builder.parts[: room.shell])  # the first face of it
     found: list[Camera] = []
-    for attempt in range(80 * count):
+    for attempt in range(400 * count):
         camera = sample_camera(room, rng)
         if camera is None:
             continue
@@ -61,13 +61,18 @@ def shoot_room(out: Path, seed: int, kind: str, args, save) -> list[dict]:
     tracer = room.tracer()
     patterned = room.tracer(photo=True) if room.pattern else None
     rows: list[dict] = []
-    for view, camera in enumerate(choose_cameras(room, tracer, args.views, rng)):
+    cameras = choose_cameras(room, tracer, args.views, rng)
+    view, spare = -1, 2 * args.views
+    while cameras:
+        camera, view = cameras.pop(0), view + 1
         paints = sample_paints(rng, args.truths)
         dim = rng.uniform(0.5, 0.85) if kind == "dark" and rng.random() < 0.5 else 1.0
         render_seed = int(rng.integers(1 << 24))
         layers = tracer.render(camera, args.size, args.samples, render_seed)
         exposure = meter(layers, rng, dim)
-        if exposure is None:
+        if exposure is None:  # against the light: look elsewhere
+            cameras += choose_cameras(room, tracer, 1, rng) if spare else []
+            spare -= 1
             continue
         if patterned is None:
             photo = picture(layers, to_linear(room.paint), exposure)

@@ -15,11 +15,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from .geometry import Builder
-
-BOUNCES = 6  # surface hits a path; the bins are 0..BOUNCES
-ROW = 20  # floats a material
-LIGHT_SLOTS = 8192
+from .geometry import Builder, Camera
+from .kernel import BOUNCES, LIGHT_SLOTS, ROW, look, trace
 
 
 @lru_cache
@@ -41,24 +38,6 @@ def load_mitsuba():
         print(f"rooms: Mitsuba {mitsuba.__version__} {variant} ({reason})", flush=True)
         return mitsuba, drjit
     raise RuntimeError("Mitsuba found neither LLVM nor CUDA: install LLVM 19 (Debian: apt install libllvm19)")
-
-
-@dataclass(frozen=True)
-class Camera:
-    """A pinhole: position, target (metres), horizontal field of view (degrees)."""
-
-    position: tuple[float, float, float]
-    target: tuple[float, float, float]
-    fov: float
-
-    def axes(self) -> np.ndarray:
-        """Rows: right, up, forward; right and up scaled to the half image."""
-        forward = np.subtract(self.target, self.position)
-        forward /= np.linalg.norm(forward)
-        right = np.cross(forward, [0.0, 0.0, 1.0])
-        right /= np.linalg.norm(right)
-        half = np.tan(np.radians(self.fov) / 2)
-        return np.stack([right * half, np.cross(right, forward) * half, forward])
 
 
 @dataclass(frozen=True)
@@ -190,8 +169,6 @@ class Tracer:
 
     def look(self, camera: Camera, size: int = 32) -> np.ndarray:
         """Which face each pixel sees, int (size, size), -1 for none."""
-        from .kernel import look
-
         return look(self, camera, size)
 
     def render(self, camera: Camera, size: int, samples: int, seed: int, glow: float = 0.3) -> Layers:
@@ -199,8 +176,6 @@ class Tracer:
 
         ``glow`` dims lights and windows seen directly, as a photographer's blended exposure does.
         """
-        from .kernel import trace
-
         passes = max(1, size * size * samples // 600_000)  # bounds the memory
         each = max(1, samples // passes)
         runs = [trace(self, camera, size, each, seed * 64 + i, glow) for i in range(passes)]
