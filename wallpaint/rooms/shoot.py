@@ -71,7 +71,7 @@ def shoot_room(out: Path, seed: int, kind: str, args, save) -> list[dict]:
         layers = tracer.render(camera, args.size, args.samples, render_seed)
         exposure = meter(layers, rng, dim)
         if exposure is None:  # against the light: look elsewhere
-            cameras += choose_cameras(room, tracer, 1, rng) if spare else []
+            cameras += choose_cameras(room, tracer, 1, rng) if spare > 0 else []
             spare -= 1
             continue
         if patterned is None:
