@@ -9,6 +9,7 @@ from transformers import CLIPTokenizer
 from wallpaint.tiny import sizes
 from wallpaint.tiny.base import load_adapted
 from wallpaint.tiny.build import Family, load_family, save_family
+from wallpaint.tiny.card import write_card
 from wallpaint.tiny.clip import load_clip
 from wallpaint.tiny.data import Pool
 from wallpaint.tiny.dino import load_dino
@@ -29,7 +30,7 @@ def export(work: Path, out: Path) -> None:
 
 
 def write_figures(pool: Pool, work: Path, out: Path) -> None:
-    """`figures.json`: what the shipped files do on rooms that no stage has seen."""
+    """`figures.json` and `README.md`: what the shipped files do on rooms that no stage has seen."""
     family = load_family(out)
     rooms = pool.only_held_out(40)
     figures = {
@@ -43,7 +44,7 @@ def write_figures(pool: Pool, work: Path, out: Path) -> None:
         "resolution": sizes.RESOLUTION,
     }
     figures["parameters"] |= {"sam": count(family.sam), "dinov2": count(family.dino)}
-    (out / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
+    write_card(out, figures)
     print(json.dumps(figures))
 
 

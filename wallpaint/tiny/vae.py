@@ -11,7 +11,7 @@ from wallpaint.tiny.data import Pool, chance, draw, to_signed
 from wallpaint.tiny.loop import Fit, fit, load_result
 
 CROP = 64
-RATE = 2e-4
+RATE = 5e-5
 BATCH = 8
 NOISE = 0.02  # on the latents while training, so that near latents stay near pictures
 COLOUR_WEIGHTS = torch.tensor([1.0, 4.0, 4.0]).view(
@@ -38,7 +38,7 @@ def train_vae(pool: Pool, work: Path, minutes: float) -> AutoencoderKL:
         "vae",
         [vae],
         step,
-        Fit(minutes, RATE, weight_decay=0.0, warmup_steps=200),
+        Fit(minutes, RATE, weight_decay=0.0, warmup_steps=20, ema=0.98),
         work,
         lambda: round_trip_figures(vae, held_out),
     )
@@ -60,7 +60,7 @@ def train_decoder(pool: Pool, work: Path, minutes: float) -> AutoencoderKL:
         "decoder",
         [vae],
         step,
-        Fit(minutes, RATE, weight_decay=0.0, warmup_steps=200),
+        Fit(minutes, RATE, weight_decay=0.0, warmup_steps=20, ema=0.98),
         work,
         lambda: round_trip_figures(vae, held_out),
     )
