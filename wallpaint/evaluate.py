@@ -146,7 +146,7 @@ def _paint_all(
         rows += room_rows
         floors += floor
         if count % step == 0 and len(strips) < SHOWN:
-            strips.append(_strip(sample, truth, pictures))
+            strips.append(_strip(sample, truth, pictures, room_rows))
         left = (time.perf_counter() - start) / count * (len(chosen) - count)
         seen = "  ".join(f"{row['arm']} {report.number(row['delta_e_truth']['mean'])}" for row in room_rows)
         color = Swatch(truth.color).hex
@@ -249,9 +249,12 @@ def _page(summary: Figures, strips: Sequence[str]) -> str:
     return report.page("Rooms with a known repaint", [*parts, "<h2>Some of them</h2>", *strips])
 
 
-def _strip(sample: Sample, truth: Truth, pictures: Sequence[tuple[str, Image.Image]]) -> str:
-    """Give one repaint as a row of pictures."""
-    figures = "".join(report.figure(picture, name, side=SIDE) for name, picture in pictures)
+def _strip(
+    sample: Sample, truth: Truth, pictures: Sequence[tuple[str, Image.Image]], rows: Sequence[Figures]
+) -> str:
+    """Give one repaint as a row of pictures, with each arm's error below its own."""
+    said = {row["arm"]: f"ΔE to truth {report.number(row['delta_e_truth']['mean'])}" for row in rows}
+    figures = "".join(report.figure(picture, name, said.get(name, ""), SIDE) for name, picture in pictures)
     title = report.escape(f"{sample.room_id}, {sample.kind or 'room'}")
     return f'<p>{report.chip(Swatch(truth.color).hex)} &nbsp; {title}</p><div class="strip">{figures}</div>'
 

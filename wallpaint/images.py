@@ -160,7 +160,7 @@ def restore_detail(photo: np.ndarray, painted: np.ndarray, mask: np.ndarray, sig
     """Take the painted wall's coarse colour and light, and the photo's fine light and texture.
 
     A VAE keeps little that is finer than half a latent, and mixes in what borders on the wall as far away.
-    So, in linear light, the painted wall is smoothed by `sigma` from the pixels that are clear of its rim, and
+    So, in linear light, the painted wall is smoothed by `sigma` from the pixels clear of its rim, and then
     multiplied by what the photo's luminance has beyond its own smoothing. The wall alone counts for either.
 
     Args:
