@@ -80,8 +80,8 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
                 accelerator.clip_grad_norm_(session.learned.values(), config.max_grad_norm)
                 session.optimizer.step()
                 update_average(session)
+                session.schedule.step()
             session.optimizer.zero_grad(set_to_none=True)
-            session.schedule.step()
             session.step = step = step + 1
             # ---- the step is done
 
