@@ -10,9 +10,9 @@ BICUBIC, BILINEAR, BOX = Image.Resampling.BICUBIC, Image.Resampling.BILINEAR, Im
 
 def resize(array: np.ndarray, size: tuple[int, int], how: Image.Resampling = BICUBIC) -> np.ndarray:
     """Resize a float (H, W) or (H, W, C) to `size` (width, height); float32 out, not rounded, not clipped."""
-    planes = array[..., None] if array.ndim == 2 else array
+    stack = array[..., None] if array.ndim == 2 else array
     planes = [
-        Image.fromarray(planes[..., c].astype(np.float32)).resize(size, how) for c in range(planes.shape[-1])
+        Image.fromarray(stack[..., c].astype(np.float32)).resize(size, how) for c in range(stack.shape[-1])
     ]
     out = np.stack([np.asarray(plane) for plane in planes], axis=-1)
     return out[..., 0] if array.ndim == 2 else out

@@ -163,7 +163,7 @@ def compare(
         opened = open_arms(ARMS if arms is None else arms, family, models)
         painted = opened.paint(photo, mask, swatch, prompt or PROMPT, seed)
         rows = []
-        for name, image in zip(painted, file_names(painted), strict=True):
+        for name, image in zip(painted, file_names(list(painted)), strict=True):
             picture, seconds = painted[name]
             picture.save(folder / image)
             figures = {"name": name, "seconds": round(seconds, 3), "image": image}

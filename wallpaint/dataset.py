@@ -14,6 +14,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -106,12 +107,12 @@ def add_sample(
     Raises:
         ValueError: an unknown split, a bad colour, a mask empty or of another size, a room of the other one.
     """
-    swatch = Swatch(tuple(color))
+    swatch = Swatch(color)
     where = Path(folder) / split
     with _WRITING:
         _check_new(Path(folder), split, photo, mask, room_id)
         name = _free_name(where, room_id)
-        row = {
+        row: dict[str, Any] = {
             "file_name": f"{name}.png",
             "mask_file_name": f"{name}_mask.png",
             "reference_color_rgb": list(swatch.rgb),
@@ -201,7 +202,7 @@ def _read_truths(truths: object, where: Path, size: tuple[int, int], place: str)
 def _read_color(value: object, place: str) -> tuple[int, int, int]:
     """Turn [R, G, B] into a tuple of three bytes."""
     try:
-        return Swatch(tuple(value)).rgb
+        return Swatch(tuple(value)).rgb  # type: ignore[arg-type]  # Swatch checks what it is
     except (ValueError, TypeError):
         raise ValueError(f"{place} is {value!r}: write three whole numbers from 0 to 255") from None
 
@@ -240,7 +241,7 @@ def _check_new(folder: Path, split: str, photo: Image.Image, mask: Image.Image, 
         raise ValueError(f"split {split!r} is unknown: choose train or validation")
     if mask.size != photo.size:
         raise ValueError(f"the mask is {mask.size} and the photo {photo.size}: make them the same size")
-    if mask.convert("L").getextrema()[1] < 128:
+    if not mask.convert("L").point([0] * 128 + [255] * 128).getbbox():
         raise ValueError("the mask is empty: mark the wall first")
     if not str(room_id).strip():
         raise ValueError("the room has no name: give it one, the same for all photos of that room")

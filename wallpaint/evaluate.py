@@ -164,7 +164,7 @@ def _repaint(
     painted = opened.paint(photo, mask, swatch, sample.text, seed)
     rows = []
     for name, (picture, seconds) in painted.items():
-        row = {"room_id": sample.room_id, "kind": sample.kind or "", "photo": sample.image.name}
+        row: dict[str, Any] = {"room_id": sample.room_id, "kind": sample.kind or "", "photo": sample.image.name}
         row |= {"color": swatch.hex, "arm": name, "seconds": round(seconds, 3)}
         rows.append(row | measure(picture, photo, mask, swatch, true))
     floor = []

@@ -105,8 +105,7 @@ class Masker:
         Raises:
             ValueError: no prompt, a click outside the photo, as many labels as points it has not.
         """
-        points, labels, box = self._check(points, labels, box)
-        ask = partial(self.predictor.predict, points, labels, box)
+        ask = partial(self.predictor.predict, *self._check(points, labels, box))
         found, scores, _ = ask(multimask_output=True)
         answers = [(found[i], float(scores[i])) for i in np.argsort(-scores)]
         if len(labels if labels is not None else ()) + (box is not None) > 1:

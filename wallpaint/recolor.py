@@ -99,4 +99,5 @@ def _light(linear: np.ndarray, paint: np.ndarray) -> np.ndarray:
 
 def _to_swatch(linear: np.ndarray) -> Swatch:
     """Linear RGB (3,) to the nearest swatch."""
-    return Swatch(tuple(int(v) for v in (linear_to_srgb(linear) * 255).round()))
+    red, green, blue = (int(v) for v in (linear_to_srgb(linear) * 255).round())
+    return Swatch((red, green, blue))

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from transformers import CLIPTokenizer
 
@@ -33,7 +34,7 @@ def write_figures(pool: Pool, work: Path, out: Path) -> None:
     """`figures.json` and `README.md`: what the shipped files do on rooms that no stage has seen."""
     family = load_family(out)
     rooms = pool.only_held_out(40)
-    figures = {
+    figures: dict[str, Any] = {
         "vae": round_trip_figures(family.vae, rooms),
         "sam": sam_figures(family.sam, rooms),
         "parameters": {

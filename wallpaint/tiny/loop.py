@@ -44,7 +44,8 @@ def fit(
     count, spent = _resume(checkpoint_path(work, name), weights, average, optimizer)
     generator = torch.Generator().manual_seed(plan.seed + count)
     started = saved = time.monotonic()
-    budget, sums = plan.minutes * 60, {}
+    budget = plan.minutes * 60
+    sums: dict[str, list[float]] = {}
     while (elapsed := spent + time.monotonic() - started) < budget:
         warm = min(1.0, (count + 1) / plan.warmup_steps)
         rate = plan.learning_rate * warm * (0.02 + 0.49 * (1 + math.cos(math.pi * elapsed / budget)))

@@ -53,7 +53,8 @@ def load_sam(work: Path) -> Sam:
 
 def sam_batch(pool: Pool, generator: torch.Generator) -> tuple[torch.Tensor, list[list[Prompt]]]:
     """(BATCH, 3, R, R) pixels 0-255 and PROMPTS prompts for each."""
-    pictures, prompts = [], []
+    pictures: list[torch.Tensor] = []
+    prompts: list[list[Prompt]] = []
     while len(pictures) < BATCH:
         view = pool.views[pool.pick(generator)]
         picture, wall = view.pictures[draw(generator, len(view.pictures))].float(), view.mask[0]
@@ -136,7 +137,8 @@ def intersection_over_union(guess: torch.Tensor, truth: torch.Tensor) -> torch.T
 
 def sam_figures(sam: Sam, pool: Pool, per_view: int = 2) -> dict[str, float]:
     """Wall IoU on held-out rooms of the mask that the IoU head likes best, from one click and from three."""
-    generator, scores = torch.Generator().manual_seed(0), {1: [], 3: []}
+    generator = torch.Generator().manual_seed(0)
+    scores: dict[int, list[float]] = {1: [], 3: []}
     with torch.no_grad():
         for view in pool.views:
             wall = view.mask[0]

@@ -4,12 +4,14 @@ All classes are the stock ones of diffusers, transformers and segment-anything; 
 A step of the UNet (batch 16) takes about half a second on one slow CPU core.
 """
 
+from typing import Any
+
 RESOLUTION = 128  # pictures are RESOLUTION x RESOLUTION, latents an eighth of that
 TEXT_WIDTH = 96  # cross_attention_dim of the UNet, width of the text encoder
 VISION_WIDTH = 96
 LATENT_CHANNELS = 4
 
-VAE = {
+VAE: dict[str, Any] = {
     "in_channels": 3,
     "out_channels": 3,
     "down_block_types": ["DownEncoderBlock2D"] * 4,
@@ -21,7 +23,7 @@ VAE = {
     "sample_size": RESOLUTION,
     "scaling_factor": 1.0,  # the latents are whitened inside quant_conv
 }
-UNET = {
+UNET: dict[str, Any] = {
     "sample_size": RESOLUTION // 8,
     "in_channels": 2 * LATENT_CHANNELS + 1,
     "out_channels": LATENT_CHANNELS,
@@ -34,7 +36,7 @@ UNET = {
     "attention_head_dim": 4,  # diffusers reads this as the number of heads
     "norm_num_groups": 16,
 }
-TEXT = {
+TEXT: dict[str, Any] = {
     "hidden_size": TEXT_WIDTH,
     "intermediate_size": 4 * TEXT_WIDTH,
     "num_hidden_layers": 3,
@@ -43,7 +45,7 @@ TEXT = {
     "projection_dim": 64,
     "hidden_act": "quick_gelu",
 }
-VISION = {
+VISION: dict[str, Any] = {
     "hidden_size": VISION_WIDTH,
     "intermediate_size": 4 * VISION_WIDTH,
     "num_hidden_layers": 5,  # Paint-by-Example's mapper needs four or more
@@ -53,14 +55,14 @@ VISION = {
     "projection_dim": 64,
     "hidden_act": "quick_gelu",
 }
-RESAMPLER = {
+RESAMPLER: dict[str, Any] = {
     "embed_dims": VISION_WIDTH,
     "output_dims": TEXT_WIDTH,
     "hidden_dims": 128,
     "heads": 2,
     "num_queries": 8,
 }
-DINO = {
+DINO: dict[str, Any] = {
     "hidden_size": 96,
     "num_hidden_layers": 4,
     "num_attention_heads": 4,
@@ -68,7 +70,7 @@ DINO = {
     "image_size": 112,
     "patch_size": 14,
 }
-SAM = {
+SAM: dict[str, Any] = {
     "image_size": RESOLUTION,
     "patch_size": 8,
     "embed_dim": 96,
@@ -88,7 +90,7 @@ SAM = {
     "pixel_mean": [123.675, 116.28, 103.53],
     "pixel_std": [58.395, 57.12, 57.375],
 }
-SCHEDULER = {
+SCHEDULER: dict[str, Any] = {
     "num_train_timesteps": 1000,
     "beta_start": 0.00085,
     "beta_end": 0.012,

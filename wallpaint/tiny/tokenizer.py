@@ -35,4 +35,5 @@ def read_merges(tokenizer: Tokenizer) -> list[tuple[str, str]]:
     import json
 
     merges = json.loads(tokenizer.to_str())["model"]["merges"]
-    return [tuple(pair.split(" ")) if isinstance(pair, str) else tuple(pair) for pair in merges]
+    pairs = [pair.split(" ") if isinstance(pair, str) else pair for pair in merges]
+    return [(first, second) for first, second in pairs]

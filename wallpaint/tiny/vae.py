@@ -8,11 +8,13 @@ from torch.nn import functional as F
 
 from wallpaint.tiny.carry import build_vae
 from wallpaint.tiny.data import Pool, chance, draw, to_signed
-from wallpaint.tiny.loop import Fit, fit, load_result
+from wallpaint.tiny.loop import Fit, checkpoint_path, fit, load_result
+from wallpaint.tiny.solve import solve_decoder
 
 CROP = 64
 RATE = 5e-5
 BATCH = 8
+SOLVE_PICTURES = 64
 NOISE = 0.02  # on the latents while training, so that near latents stay near pictures
 COLOUR_WEIGHTS = torch.tensor([1.0, 4.0, 4.0]).view(
     1, 3, 1, 1
@@ -49,6 +51,11 @@ def train_decoder(pool: Pool, work: Path, minutes: float) -> AutoencoderKL:
     """The decoder alone, so that latents cached for the UNet stay valid."""
     vae = build_vae().to(memory_format=torch.channels_last).train()
     load_result(work, "vae", [vae])
+    if not checkpoint_path(work, "decoder").exists():
+        generator = torch.Generator().manual_seed(0)
+        pictures = torch.stack([random_picture(pool, generator) for _ in range(SOLVE_PICTURES)])
+        solve_decoder(vae, pictures)
+        print("solved:", round_trip_figures(vae, pool.only_held_out(8)), flush=True)
     vae.encoder.requires_grad_(False)
     vae.quant_conv.requires_grad_(False)
     held_out = pool.only_held_out(8)
@@ -73,12 +80,17 @@ def random_crops(
     """(batch, 3, crop, crop) in [-1, 1]: any repaint of any view, anywhere, flipped or not."""
     crops = []
     for _ in range(batch):
-        pictures = pool.views[pool.pick(generator)].pictures
-        picture = pictures[draw(generator, len(pictures))]
+        picture = random_picture(pool, generator)
         top, left = (draw(generator, picture.shape[-1] - crop + 1) for _ in range(2))
         picture = picture[:, top : top + crop, left : left + crop]
         crops.append(picture.flip(-1) if chance(generator) < 0.5 else picture)
     return to_signed(torch.stack(crops))
+
+
+def random_picture(pool: Pool, generator: torch.Generator) -> torch.Tensor:
+    """(3, R, R) uint8: any repaint of any view."""
+    pictures = pool.views[pool.pick(generator)].pictures
+    return pictures[draw(generator, len(pictures))]
 
 
 def vae_losses(vae: AutoencoderKL, x: torch.Tensor, generator: torch.Generator) -> dict[str, torch.Tensor]:
