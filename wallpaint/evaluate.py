@@ -164,8 +164,8 @@ def _repaint(
     painted = opened.paint(photo, mask, swatch, sample.text, seed)
     rows = []
     for name, (picture, seconds) in painted.items():
-        row: dict[str, Any] = {"room_id": sample.room_id, "kind": sample.kind or "", "photo": sample.image.name}
-        row |= {"color": swatch.hex, "arm": name, "seconds": round(seconds, 3)}
+        row: dict[str, Any] = {"room_id": sample.room_id, "kind": sample.kind or ""}
+        row |= {"photo": sample.image.name, "color": swatch.hex, "arm": name, "seconds": round(seconds, 3)}
         rows.append(row | measure(picture, photo, mask, swatch, true))
     floor = []
     if opened.painter is not None:
