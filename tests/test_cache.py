@@ -99,6 +99,23 @@ def test_a_batch_is_a_function_of_seed_and_number(encoded):
     assert not torch.equal(draw(3, seed=1).latents, draw(3).latents)
 
 
+def test_round_the_hole_stands_the_light_of_any_paint_the_view_is_known_in(loaded, tmp_path):
+    for room, color, light in ((1, PAINTS[0], 1.0), (1, PAINTS[1], 0.5), (2, PAINTS[0], 1.0)):
+        photo, mask = toy_room(room, color)
+        photo = photo.point(lambda value, light=light: int(value * light))
+        add_sample(tmp_path / "data", "train", photo, mask, color, "a room", f"room{room}")
+    encoded = encode(loaded, tmp_path / "data", tmp_path)
+    group = encoded.groups[0]
+    assert not torch.allclose(group["masked_mean"][0], group["masked_mean"][1], atol=0.05)
+    seen: dict[int, set[int]] = {0: set(), 1: set(), 2: set()}
+    for number in range(24):
+        batch = draw_batch(encoded, step_generator(0, number), number, 0, 3)
+        for latents, masked in zip(batch.latents, batch.masked_image_latents, strict=True):
+            row = int((group["latents_mean"] - latents).abs().mean(dim=(1, 2, 3)).argmin())
+            seen[row].add(int((group["masked_mean"] - masked).abs().mean(dim=(1, 2, 3)).argmin()))
+    assert seen == {0: {0, 1}, 1: {0, 1}, 2: {2}}
+
+
 def test_every_epoch_goes_through_every_sample_once(encoded):
     means = encoded.groups[0]["latents_mean"]
     for epoch in range(3):

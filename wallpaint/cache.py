@@ -167,6 +167,9 @@ def encode_samples(
         group["color"] = torch.tensor([sample.color for sample, _ in rows]) / 255
         group["prompt"] = torch.tensor([texts.index(sample.text) for sample, _ in rows])
         group["reference"] = torch.tensor([colors.index(sample.color) for sample, _ in rows])
+        walls = [hashlib.sha256(wall.numpy().tobytes()).digest() for wall in group["wall"]]
+        views = [(sample.room_id, mirrored) for sample, mirrored in rows]
+        group |= _alike(list(zip(views, walls, strict=True)))
         groups.append(group)
     return Encoded(groups, prompts, references, count[0])
 
@@ -198,19 +201,32 @@ def draw_batch(
     no_image = (draw < image) | ((draw >= image + text) & (draw < image + text + both))
     no_text = (draw >= image) & (draw < image + text + both)
 
-    def sampled(name: str) -> torch.Tensor:
+    # A painted wall throws its colour on floor and ceiling. Round the hole stands the light of any of the
+    # paints this view is known in, as at inference: else the answer is read there and not off the reference.
+    place = group["first"][rows] + (torch.rand(size, generator=generator) * group["alike"][rows]).long()
+
+    def sampled(name: str, rows: torch.Tensor) -> torch.Tensor:
         mean, std = group[f"{name}_mean"][rows].float(), group[f"{name}_std"][rows].float()
         return mean + std * torch.randn(mean.shape, generator=generator)
 
     return Batch(
-        latents=sampled("latents"),
-        masked_image_latents=sampled("masked"),
+        latents=sampled("latents", rows),
+        masked_image_latents=sampled("masked", group["by_view"][place]),
         mask=group["mask"][rows].float(),
         wall=group["wall"][rows].float(),
         color=group["color"][rows],
         prompt_embeds=encoded.prompts[group["prompt"][rows] * ~no_text],
         image_embeds=encoded.references[group["reference"][rows] * ~no_image],
     )
+
+
+def _alike(views: list[tuple]) -> Rows:
+    """Which rows show the same view: row i's are by_view[first[i] : first[i] + alike[i]]."""
+    number = {view: i for i, view in enumerate(dict.fromkeys(views))}
+    view = torch.tensor([number[v] for v in views])
+    count = torch.bincount(view)
+    first = count.cumsum(0) - count
+    return {"by_view": view.argsort(stable=True), "first": first[view], "alike": count[view]}
 
 
 def _latents(
