@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAVES = {"config", "methods", "runs", "arrays"}
+LEAVES = {"config", "methods", "families", "runs", "arrays"}
 # Beside the leaves and, for pictures, these two: numpy and PIL alone.
 BASE = {"color", "images"}
 MAY_IMPORT = {

@@ -155,8 +155,8 @@ def test_every_field_can_be_drawn_in_a_form_and_keeps_its_own_limits():
 
 
 def test_names_agree_with_the_tables_they_stand_for():
+    from wallpaint.families import FAMILIES
     from wallpaint.methods import METHODS
-    from wallpaint.models import FAMILIES
 
     assert set(METHOD_NAMES) == set(METHODS) and set(FAMILY_NAMES) == set(FAMILIES)
     for name, method in METHODS.items():

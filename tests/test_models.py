@@ -4,16 +4,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from wallpaint.models import (
-    FAMILIES,
-    encode_references,
-    encode_text,
-    find_adapter,
-    load_models,
-    pick_runtime,
-    read_adapter,
-    resolve_family,
-)
+from wallpaint.families import FAMILIES, find_adapter, resolve_family
+from wallpaint.models import encode_references, encode_text, load_models, pick_runtime, read_adapter
 
 
 def test_missing_weights_are_one_error_with_file_place_and_command(monkeypatch, tmp_path):

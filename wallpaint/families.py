@@ -1,0 +1,126 @@
+"""The families of models: one table, and where their files are.
+
+A family is a row of data (ids, sizes, sampling), never a branch in the code. Every id may be a local folder.
+Nothing is ever downloaded: what is missing is named, with where it was looked for and the command that
+fetches it. Imports nothing heavy.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets" / "models"
+
+
+@dataclass(frozen=True)
+class Family:
+    """Ids, sizes and sampling defaults of one family of models."""
+
+    name: str
+    base_model: str  # vae, unet, text_encoder, tokenizer, scheduler: a folder or a hub id
+    ip_adapter_model: str  # a folder inside base_model, any other folder, or a hub id
+    ip_adapter_weight_name: str
+    resolution: int
+    multiple: int  # sides of the working picture are multiples of this many pixels
+    mask_growth: int  # pixels the mask grows at working size, so that no old colour leaks in at the rim
+    num_inference_steps: int
+    guidance_scale: float
+    sam: str
+    dinov2: str
+    paint_by_example: str
+
+
+def family_folder(name: str) -> Path:
+    """Where a family that lives in the repository is kept."""
+    return ASSETS / name
+
+
+FAMILIES: dict[str, Family] = {
+    "room-tiny": Family(
+        name="room-tiny",
+        base_model=str(family_folder("room-tiny")),
+        ip_adapter_model="ip_adapter",
+        ip_adapter_weight_name="ip-adapter-plus_room-tiny.safetensors",
+        resolution=128,
+        multiple=8,
+        mask_growth=2,
+        num_inference_steps=20,
+        guidance_scale=2.0,
+        sam="sam.json",
+        dinov2="dinov2",
+        paint_by_example="",
+    ),
+    "sd15": Family(
+        name="sd15",
+        base_model="stable-diffusion-v1-5/stable-diffusion-inpainting",
+        ip_adapter_model="h94/IP-Adapter",
+        ip_adapter_weight_name="ip-adapter-plus_sd15.safetensors",
+        resolution=512,
+        multiple=8,
+        mask_growth=8,
+        num_inference_steps=30,
+        guidance_scale=5.0,
+        sam="sam_vit_b_01ec64.pth",
+        dinov2="facebook/dinov2-large",
+        paint_by_example="Fantasy-Studio/Paint-by-Example",
+    ),
+}
+
+
+def resolve_family(name: str, **overrides: Any) -> Family:
+    """The family's row with `base_model`, `resolution` and so on replaced where an override is not empty."""
+    if name not in FAMILIES:
+        raise ValueError(f"family {name!r} does not exist: choose {' or '.join(FAMILIES)}")
+    family = replace(FAMILIES[name], **{key: value for key, value in overrides.items() if value})
+    inside = Path(family.base_model) / family.ip_adapter_model
+    return replace(family, ip_adapter_model=str(inside)) if inside.is_dir() else family
+
+
+def find_adapter(family: Family) -> Path:
+    """The adapter's file; a `.bin` asked for is also found as `.safetensors` and the other way round."""
+    stem = Path(family.ip_adapter_weight_name).with_suffix("")
+    wanted = Path(family.ip_adapter_weight_name).suffix
+    names = [f"models/{stem}{suffix}" for suffix in dict.fromkeys((wanted, ".safetensors", ".bin"))]
+    return find_file(family.ip_adapter_model, names, "the image adapter")
+
+
+def find_weights(source: str, folder: str) -> tuple[Path, str | None]:
+    """The weights of the module in `source/folder`, by any usual name, and diffusers' variant of it."""
+    stem = "diffusion_pytorch_model" if folder in ("vae", "unet") else "model"
+    names = [f"{folder}/{stem}{end}" for end in (".safetensors", ".fp16.safetensors", ".bin")]
+    found = find_file(source, [*names, f"{folder}/pytorch_model.bin"])
+    return found, "fp16" if ".fp16." in found.name else None
+
+
+def find_file(source: str, names: str | list[str] | tuple[str, ...], what: str = "") -> Path:
+    """The first of `names` in the folder `source`, or in the hub's cache of the repository `source`."""
+    names = [names] if isinstance(names, str) else names
+    folder = Path(source).expanduser()
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    looked, remedy = f"in {folder}", f"check that {folder} is a whole model folder"
+    if source == FAMILIES["room-tiny"].base_model or source.startswith(str(ASSETS)):
+        remedy = "restore it with `git checkout -- assets/models` or make it with `python -m wallpaint.tiny`"
+    elif not folder.is_absolute() and not folder.is_dir() and _is_hub_id(source):
+        from huggingface_hub import try_to_load_from_cache
+        from huggingface_hub.constants import HF_HUB_CACHE
+
+        for name in names:
+            cached = try_to_load_from_cache(source, name)
+            if isinstance(cached, str):
+                return Path(cached)
+        looked = f"in ./{source} and in the Hugging Face cache {HF_HUB_CACHE}"
+        remedy = f"fetch it with `hf download {source}`"
+    label = f"{names[0]} of {what or source}"
+    raise ValueError(f"{label} is missing (looked {looked}): {remedy}")
+
+
+def _is_hub_id(source: str) -> bool:
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(source)
+    except ValueError:
+        return False
+    return "/" in source
