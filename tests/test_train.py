@@ -5,16 +5,21 @@ import threading
 
 import pytest
 import torch
+from conftest import PAINTS
+from PIL import Image
 from safetensors.torch import load_file
 
-from wallpaint import losses, session
+from wallpaint import losses, session, validation
 from wallpaint import train as train_module
 from wallpaint.config import load_config
+from wallpaint.dataset import read_samples
 from wallpaint.denoiser import parameter_groups
+from wallpaint.images import load_photo
 from wallpaint.methods import METHODS
 from wallpaint.runs import read_run
 from wallpaint.session import open_session
 from wallpaint.train import active_losses, train
+from wallpaint.validation import pick_samples
 
 
 def rows(folder):
@@ -266,3 +271,21 @@ def test_a_gentle_start_from_earlier_weights(config, tmp_path):
     first = train(config(output_dir=str(tmp_path / "first")))
     begun = open_session(config(output_dir=str(tmp_path / "next"), init_from=str(first)), False)
     assert any(value.abs().sum() > 0 for name, value in begun.learned.items() if "lora_B" in name)
+
+
+def test_validation_repaints_a_room_that_stood_there_in_another_paint(dataset):
+    samples = read_samples(dataset, "validation")
+    picked = pick_samples(samples, 2)
+    assert [(before.color, after.color) for before, after in picked] == [PAINTS[::-1], PAINTS]
+    assert all(before.room_id == after.room_id for before, after in picked)
+    assert pick_samples(samples[:1], 5) == [(samples[0], samples[0])]  # known in one paint only
+
+
+def test_validation_measures_against_the_truth_and_shows_it(load, config, dataset, tmp_path, monkeypatch):
+    repaints = pick_samples(read_samples(dataset, "validation"), 1)
+    truth = load_photo(repaints[0][1].image)
+    monkeypatch.setattr(validation, "paint_wall", lambda *args: [truth])  # a perfect painter
+    figures = validation.validate(load(), config(), repaints, tmp_path / "grid.png")
+    assert figures["delta_e_truth"] < 0.5  # the soft rim alone
+    with Image.open(tmp_path / "grid.png") as grid:
+        assert grid.size == (5 * validation.TILE, validation.TILE)

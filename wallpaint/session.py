@@ -41,7 +41,7 @@ class Session:
     accelerator: Accelerator
     models: Models
     encoded: Encoded
-    watched: list[Sample]  # what validation paints
+    watched: list[tuple[Sample, Sample]]  # what validation paints: (before, after)
     folder: Path
     record: Record
     denoiser: Any  # Denoiser, perhaps wrapped for many processes

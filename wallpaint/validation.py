@@ -17,43 +17,65 @@ from wallpaint.paint import paint_wall
 TILE = 192
 
 
-def pick_samples(samples: list[Sample], count: int) -> list[Sample]:
-    """One sample a room, up to `count` rooms, each in another paint of its own; always the same ones."""
+def pick_samples(samples: list[Sample], count: int) -> list[tuple[Sample, Sample]]:
+    """Choose `count` repaints, of as many rooms as there are; always the same ones.
+
+    Returns:
+        pairs (before, after): a view before and after its wall was painted, so that `after` is the truth. A
+        view known in one paint stands for both: the wall is blanked, but its light on the floor is not.
+    """
     rooms: dict[str, list[Sample]] = {}
     for sample in samples:
         rooms.setdefault(sample.room_id, []).append(sample)
-    return [rows[i % len(rows)] for i, rows in enumerate(list(rooms.values())[:count])]
+    picked = []
+    for i in range(min(count, len(samples))):
+        rows = list(rooms.values())[i % len(rooms)]
+        # Every room another paint, and another again when the room's turn comes once more.
+        turn = (i % len(rooms) + i // len(rooms)) % len(rows)
+        after, others = rows[turn], rows[turn + 1 :] + rows[:turn]
+        before = [s for s in others if s.color != after.color and _same_view(s, after)]
+        picked.append((before[0] if before else after, after))
+    return picked
 
 
-def validate(models: Models, config: TrainConfig, samples: list[Sample], path: Path) -> dict[str, float]:
-    """Paint `samples` with what is being learned, the adapter active as at inference, and lay them out.
+def validate(
+    models: Models, config: TrainConfig, repaints: list[tuple[Sample, Sample]], path: Path
+) -> dict[str, float]:
+    """Paint with what is being learned, the adapter active as at inference, and lay the pictures out.
 
-    The sample's own picture shows the wall in that very paint, and the old wall is blanked before the model
-    sees it: so the picture is the truth.
+    Args:
+        models: the UNet holds what is being learned.
+        config: says how to sample.
+        repaints: what `pick_samples` chose.
+        path: of the PNG: photo, mask, reference, output, truth, a repaint a row.
 
     Returns:
-        `delta_e_truth` (mean over the wall) and `delta_e_paint` (median), each the mean over the samples.
+        `delta_e_truth` (mean over the wall) and `delta_e_paint` (median), each the mean over the repaints.
     """
     hears_image = config.use_ip_adapter_training
     set_ip_adapter_scale(models.unet, config.ip_adapter_scale)
     models.unet.eval()
     rows, truth, paint = [], [], []
-    for sample in samples:
-        photo, swatch = load_photo(sample.image), Swatch(sample.color)
-        mask = load_mask(sample.mask, photo.size)
+    for before, after in repaints:
+        photo, goal, swatch = load_photo(before.image), load_photo(after.image), Swatch(after.color)
+        mask = load_mask(after.mask, photo.size)
         (painted,) = paint_wall(
-            models, painting_denoiser(models), photo, mask, swatch, sample.text, None, config.seed,
+            models, painting_denoiser(models), photo, mask, swatch, after.text, None, config.seed,
             config.num_inference_steps or None, config.guidance_scale or None,
         )  # fmt: skip
         output = composite(photo, painted, mask)
-        truth.append(delta_e_truth(output, photo, mask)["mean"])
+        truth.append(delta_e_truth(output, goal, mask)["mean"])
         paint.append(delta_e_paint(output, swatch, mask)["median"])
-        rows.append([photo, mask, swatch.image(TILE), output])
+        rows.append([photo, mask, swatch.image(TILE), output, *([goal] if before != after else [])])
     models.unet.train()
     set_ip_adapter_scale(models.unet, config.ip_adapter_scale if hears_image else 0.0)
     _write_grid(rows, path)
     figures = {"delta_e_truth": _mean(truth), "delta_e_paint": _mean(paint)}
     return {name: value for name, value in figures.items() if math.isfinite(value)}
+
+
+def _same_view(first: Sample, second: Sample) -> bool:
+    return first.mask == second.mask or first.mask.read_bytes() == second.mask.read_bytes()
 
 
 def _mean(values: list[float]) -> float:
@@ -62,7 +84,7 @@ def _mean(values: list[float]) -> float:
 
 
 def _write_grid(rows: list[list[Image.Image]], path: Path) -> None:
-    """Write rows of photo, mask, reference, output as one PNG of square tiles."""
+    """Write rows of pictures as one PNG of square tiles."""
     grid = Image.new("RGB", (TILE * max(map(len, rows)), TILE * len(rows)), "white")
     for y, row in enumerate(rows):
         for x, picture in enumerate(row):
