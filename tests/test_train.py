@@ -201,15 +201,29 @@ def test_a_step_whose_loss_is_not_finite_moves_nothing(config, monkeypatch, tmp_
 
     def sometimes(step):
         calls[0] += 1
-        return original(step) * (float("nan") if calls[0] == 2 else 1.0)
+        return original(step) * (float("nan") if calls[0] == 4 else 1.0)
 
+    # The fourth batch is the second half of step 2: its first half has left a gradient that must not act.
     monkeypatch.setitem(losses.LOSSES, "diffusion", sometimes)
-    folder = train(config(max_train_steps=2, output_dir=str(tmp_path / "nan")))
-    calls[0] = 10
-    good = train(config(max_train_steps=1, output_dir=str(tmp_path / "one")))
+    halves = {"gradient_accumulation_steps": 2}
+    folder = train(config(max_train_steps=2, output_dir=str(tmp_path / "nan"), **halves))
+    good = train(config(max_train_steps=1, output_dir=str(tmp_path / "one"), **halves))
     assert same(weights(folder), weights(good))
     assert "not finite" in (folder / "train.log").read_text()
     assert all("loss" not in row or row["loss"] == row["loss"] for row in rows(folder))
+
+
+def test_every_step_draws_noise_timesteps_and_latents_of_its_own(config, monkeypatch):
+    drawn, original = [], train_module.add_noise
+
+    def noting(*args):
+        drawn.append(original(*args))
+        return drawn[-1]
+
+    monkeypatch.setattr(train_module, "add_noise", noting)
+    train(config(max_train_steps=3, gradient_accumulation_steps=2))
+    assert len({tuple(noised.timesteps.tolist()) for noised in drawn}) == 6
+    assert all(not torch.equal(a.noise, b.noise) for i, a in enumerate(drawn) for b in drawn[:i])
 
 
 def test_twenty_such_steps_running_end_the_run(config, monkeypatch):
