@@ -75,7 +75,7 @@ def sam_batch(pool: Pool, generator: torch.Generator) -> tuple[torch.Tensor, lis
 
 
 def draw_prompts(wall: torch.Tensor, generator: torch.Generator) -> Prompts:
-    """One to three clicks and at times one off the wall, at times with a box; or one click on something else."""
+    """One to three clicks, at times one off the wall, at times a box; or one click on something else."""
     boxed = chance(generator) < BOX_SHARE
     points, labels = torch.zeros(PROMPTS, 4, 2), -torch.ones(PROMPTS, 4)
     targets = wall.repeat(PROMPTS, 1, 1)
@@ -150,7 +150,7 @@ def intersection_over_union(guess: torch.Tensor, truth: torch.Tensor) -> torch.T
 
 
 def sam_figures(sam: Sam, pool: Pool, per_view: int = 2) -> dict[str, float]:
-    """Mean wall IoU on held-out rooms: of the likeliest of three masks from one click, of the one from three."""
+    """Mean wall IoU on held-out rooms: one click, the likeliest of three masks; three clicks, the one."""
     generator, scores = torch.Generator().manual_seed(0), {1: [], 3: []}
     with torch.no_grad():
         for view in pool.views:
