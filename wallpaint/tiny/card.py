@@ -21,8 +21,9 @@ it is no match for the real models on real photos.
 Made by the stages of `python -m wallpaint.tiny --pool POOL SKETCHES --out assets/models/room-tiny`, run
 one by one on one busy CPU core, from {training_views} rendered views with their true repaints, and sketches.
 `training.jsonl` is the log of what was run: the `vae` stage was stopped early, its learning rate lowered
-on the way, and `sam` went over to batched prompts half-way, so running the recipe again gives a sibling of these
-weights, not their twin. `figures.json` holds the figures above; `--stage figures` measures them again.
+on the way, and `sam` went over to batched prompts half-way, so running the recipe again gives a sibling of
+these weights, not their twin. `figures.json` holds the figures above; `--stage figures` measures them
+again.
 
 - `vae`: 8 x down, 4 channels; wired by hand to carry colour, the decoder solved by least
   squares, then trained a little. Latents are white.
