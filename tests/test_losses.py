@@ -17,6 +17,7 @@ from wallpaint.losses import (
     draw_boxes,
     predict_latents,
     rgb_to_lab,
+    trust,
 )
 
 SAGE = torch.tensor([[122, 158, 126]]) / 255
@@ -194,26 +195,15 @@ def test_the_colour_loss_decodes_what_was_predicted_and_reaches_the_prediction(l
         assert wrong.grad.abs().sum() > 0 and wrong.grad.isfinite().all() and losses[1].isfinite()
 
 
-def test_late_timesteps_hardly_count_for_the_colour_loss(load):
-    from test_denoiser import a_batch
-
-    models = load()
-    batch, noise = a_batch(models, 1), torch.randn(1, 4, 8, 8)
-    values = []
-    for t in (50, 500, 999):
-        steps = torch.tensor([t])
-        noisy = models.noise_scheduler.add_noise(batch.latents, noise, steps)
-        target = models.noise_scheduler.get_velocity(batch.latents, noise, steps)
-        step = Step(
-            target, Noised(noisy, steps, noise, target), batch, models, TrainConfig(), torch.Generator()
-        )
-        values.append(
-            color_loss(step).item() / models.noise_scheduler.alphas_cumprod[t].clamp(min=1e-9).item()
-        )
-    assert values[0] == pytest.approx(
-        values[1], rel=0.01
-    )  # a perfect prediction: the same loss, by alpha-bar
-    assert color_loss(step) == 0  # at t = 999 alpha-bar is 0
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
+def test_a_timestep_counts_as_far_as_its_picture_can_be_trusted(kind):
+    scheduler, timesteps = DDIMScheduler(prediction_type=kind), torch.tensor([10, 500, 990])
+    latents, noise = torch.randn(3, 4, 4, 4), torch.randn(3, 4, 4, 4)
+    noisy = scheduler.add_noise(latents, noise, timesteps)
+    noised = Noised(noisy, timesteps, noise, noise)
+    wrong = predict_latents(noise + 0.1, noised, scheduler) - predict_latents(noise, noised, scheduler)
+    amplified = wrong.abs().mean(dim=(1, 2, 3)) / 0.1
+    torch.testing.assert_close(trust(scheduler, timesteps), 1 / (1 + amplified**2), rtol=1e-3, atol=1e-4)
 
 
 def test_boxes_lie_inside_and_hold_some_wall():

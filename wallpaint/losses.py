@@ -22,7 +22,7 @@ RGB_TO_XYZ = (
     (0.0193308, 0.1191948, 0.9505322),
 )
 LINEAR_BELOW, CUBE_BELOW = 0.04045, (6 / 29) ** 3
-ALPHA_FLOOR = 0.05
+TRUST_FLOOR = 0.05
 COLOR_SCALE = 100.0  # the shaded loss counts in hundreds of LAB units, about the size of the diffusion loss
 
 
@@ -63,11 +63,11 @@ def diffusion_loss(step: Step) -> torch.Tensor:
 def color_loss(step: Step) -> torch.Tensor:
     """The colour of the predicted wall, decoded on a piece of it, against what the VAE can say.
 
-    Weighted by the timestep's alpha-bar: the noise of a predicted picture grows as sqrt((1 - a) / a).
+    Weighted by how far the timestep lets a predicted picture be trusted, see `trust`.
     """
     scheduler, config, batch = step.models.noise_scheduler, step.config, step.batch
-    weight = alphas_cumprod(scheduler, step.noised.timesteps)
-    told = weight > ALPHA_FLOOR  # the others would cost a decode each and hardly count
+    weight = trust(scheduler, step.noised.timesteps)
+    told = weight > TRUST_FLOOR  # the others would cost a decode each and hardly count
     if not told.any():
         return 0.0 * step.noise_pred.float().sum()
     batch, weight = batch.pick(told), weight[told]
@@ -94,11 +94,11 @@ class ColorConsistencyLoss:
     It asks every pixel of the wall for the flat swatch, and so paints out light and shadow; the share outside
     the mask is a constant without gradient.
 
-    `shaded` asks for the swatch in the wall's own light. Scaling linear RGB by s scales a, b and L + 16 by
-    s^(1/3), so where the wall has lightness L a perfect paint has ab* (L + 16) / (L* + 16). The light is read
-    off `reference`, the same wall in that very paint as the VAE says it: so lightness, too, has a target, and
-    light and shadow stay. Without a reference the picture's own lightness is kept and only hue and chroma are
-    asked for.
+    `shaded` asks for the paint in the wall's own light. Where there is a `reference`, the same wall in that
+    very paint as the VAE says it, each pixel is asked for the reference's: so lightness, too, has a target,
+    and light and shadow stay. Without one the picture's own lightness is kept and the swatch's hue and chroma
+    are asked for: scaling linear RGB by s scales a, b and L + 16 by s^(1/3), so where the wall has lightness
+    L a perfect paint has ab* (L + 16) / (L* + 16).
     """
 
     def __init__(self, mode: str = "shaded"):
@@ -128,13 +128,17 @@ class ColorConsistencyLoss:
             if self.mode == "flat":
                 each = (lab * wall - paint).square().mean(dim=(1, 2, 3))
             else:
-                light = (lab if reference is None else rgb_to_lab(reference.float()))[:, :1].detach()
-                ratio = ((light + 16) / (paint[:, :1] + 16)).clamp(min=0)
-                target = torch.cat([light, paint[:, 1:] * ratio], dim=1)
+                target = shade(paint, lab[:, :1]) if reference is None else rgb_to_lab(reference.float())
                 # The 1e-2 keeps the root's gradient finite where the target is met.
-                distance = ((lab - target).square().sum(1, keepdim=True) + 1e-2).sqrt() / COLOR_SCALE
+                distance = ((lab - target.detach()).square().sum(1, keepdim=True) + 1e-2).sqrt() / COLOR_SCALE
                 each = (distance * wall).sum(dim=(1, 2, 3)) / wall.sum(dim=(1, 2, 3)).clamp(min=1)
             return (each * weight).mean()
+
+
+def shade(paint: torch.Tensor, lightness: torch.Tensor) -> torch.Tensor:
+    """LAB (B, 3, 1, 1) of a paint where its wall has this lightness (B, 1, H, W): (B, 3, H, W)."""
+    ratio = ((lightness + 16) / (paint[:, :1] + 16)).clamp(min=0)
+    return torch.cat([lightness, paint[:, 1:] * ratio], dim=1)
 
 
 def rgb_to_lab(rgb: torch.Tensor) -> torch.Tensor:
@@ -161,6 +165,16 @@ def predict_latents(noise_pred: torch.Tensor, noised: Noised, scheduler: DDIMSch
 def alphas_cumprod(scheduler: DDIMScheduler, timesteps: torch.Tensor) -> torch.Tensor:
     """Alpha-bar of each timestep: the signal's share of the variance, (B,) float32."""
     return scheduler.alphas_cumprod.to(timesteps.device)[timesteps].float()
+
+
+def trust(scheduler: DDIMScheduler, timesteps: torch.Tensor) -> torch.Tensor:
+    """1 / (1 + n^2) for a predicted picture whose error is n times the prediction's, (B,) float32.
+
+    A noise prediction says the picture with n = sqrt((1 - a) / a), so this is alpha-bar; a velocity
+    prediction says it with n = sqrt(1 - a), which never drowns it: even pure noise weighs a half.
+    """
+    alpha = alphas_cumprod(scheduler, timesteps)
+    return 1 / (2 - alpha) if scheduler.config.prediction_type == "v_prediction" else alpha
 
 
 def draw_boxes(
