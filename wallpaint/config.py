@@ -117,6 +117,10 @@ class TrainConfig:
     lora_rank: int = setting(16, "rank of the LoRA", 1, 512, group="lora")
     lora_alpha: int = setting(32, "the LoRA is scaled by alpha / rank", 1, 1024, group="lora")
     lora_dropout: float = setting(0.0, "dropout on the LoRA's input", 0.0, 0.9, group="lora")
+    lora_target: str = setting(
+        "attention", "layers the LoRA sits on: the UNet's attention, or all of its blocks' layers",
+        choices=("attention", "all"), group="lora",
+    )  # fmt: skip
     use_ip_adapter_training: bool | None = setting(
         None, "the image adapter is active while training; empty: as the method says", group="adapter"
     )

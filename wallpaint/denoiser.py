@@ -13,7 +13,12 @@ from wallpaint.methods import Method
 from wallpaint.models import Models, set_ip_adapter_scale
 
 # The UNet's own attention by full pattern: plain suffixes would also wrap the adapter's Resampler.
-LORA_TARGETS = r".*\.attn[12]\.(to_q|to_k|to_v|to_out\.0)"
+_ATTENTION = r"attn[12]\.(to_q|to_k|to_v|to_out\.0)"
+LORA_TARGETS = {
+    "attention": rf".*\.{_ATTENTION}",
+    "all": rf"(down_blocks|mid_block|up_blocks)\..*\.({_ATTENTION}|proj_in|proj_out|ff\.net\.0\.proj|ff\.net\.2"
+    r"|conv1|conv2|conv_shortcut|time_emb_proj)",
+}
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,7 @@ class Denoiser(nn.Module):
 
 def build_denoiser(
     models: Models, method: Method, lora_rank: int = 16, lora_alpha: int = 32, lora_dropout: float = 0.0,
+    lora_target: str = "attention",
     ip_adapter_scale: float = 1.0, gradient_checkpointing: bool = False,
 ) -> Denoiser:  # fmt: skip
     """Freeze everything, attach what the method learns, and open exactly that.
@@ -94,7 +100,7 @@ def build_denoiser(
     denoiser = Denoiser(unet, conditions)
     if "lora" in method.learns:  # this freezes all that is no LoRA, so the adapter is opened after it
         shape = {"r": lora_rank, "lora_alpha": lora_alpha, "lora_dropout": lora_dropout}
-        unet.add_adapter(LoraConfig(target_modules=LORA_TARGETS, **shape))
+        unet.add_adapter(LoraConfig(target_modules=LORA_TARGETS[lora_target], **shape))
     for group in method.learns:
         for parameter in parameter_groups(denoiser)[group].values():
             parameter.data = parameter.data.float()  # what learns is float32; autocast does the rest

@@ -86,8 +86,8 @@ def open_session(config: TrainConfig, resume: bool) -> Session:
 
     torch.manual_seed(config.seed)  # the LoRA's start
     denoiser = build_denoiser(
-        models, method, config.lora_rank, config.lora_alpha, config.lora_dropout, config.ip_adapter_scale,
-        config.gradient_checkpointing,
+        models, method, config.lora_rank, config.lora_alpha, config.lora_dropout, config.lora_target,
+        config.ip_adapter_scale, config.gradient_checkpointing,
     )  # fmt: skip
     if config.init_from:
         start_from(models, config.init_from, method.learns)

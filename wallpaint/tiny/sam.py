@@ -61,7 +61,8 @@ def load_sam(work: Path) -> Sam:
 
 def sam_batch(pool: Pool, generator: torch.Generator) -> tuple[torch.Tensor, list[Prompts]]:
     """(BATCH, 3, R, R) pixels 0-255 and PROMPTS prompts for each."""
-    pictures, prompts = [], []
+    pictures: list[torch.Tensor] = []
+    prompts: list[Prompts] = []
     while len(pictures) < BATCH:
         view = pool.views[pool.pick(generator)]
         picture, wall = view.pictures[draw(generator, len(view.pictures))].float(), view.mask[0]
@@ -151,7 +152,8 @@ def intersection_over_union(guess: torch.Tensor, truth: torch.Tensor) -> torch.T
 
 def sam_figures(sam: Sam, pool: Pool, per_view: int = 2) -> dict[str, float]:
     """Mean wall IoU on held-out rooms: one click, the likeliest of three masks; three clicks, the one."""
-    generator, scores = torch.Generator().manual_seed(0), {1: [], 3: []}
+    generator = torch.Generator().manual_seed(0)
+    scores: dict[int, list[float]] = {1: [], 3: []}
     with torch.no_grad():
         for view in pool.views:
             wall = view.mask
