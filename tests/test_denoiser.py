@@ -49,6 +49,14 @@ def test_the_lora_sits_on_the_unets_attention_and_not_on_the_resampler(load):
     assert not any("image_proj" in n or "processor" in n for n in names)
 
 
+def test_the_lora_may_sit_on_all_of_the_blocks_layers_but_never_on_the_adapter(load):
+    denoiser = build_denoiser(load(), METHODS["joint"], lora_rank=2, lora_target="all")
+    names = parameter_groups(denoiser)["lora"]
+    layers = {name.partition(".lora_")[0].rpartition(".")[2] for name in names}
+    assert layers >= {"to_q", "to_k", "to_v", "0", "proj_in", "proj_out", "proj", "2", "conv1", "conv2"}
+    assert not any("image_proj" in n or "processor" in n for n in names)
+
+
 def test_the_old_method_is_bit_for_bit_the_unet_without_an_adapter(load, family):
     models = load()
     denoiser = build_denoiser(models, METHODS["lora"], lora_rank=2)

@@ -29,12 +29,12 @@ def stock_pipeline(family):
     )
 
 
-@pytest.fixture
-def trained(load, tmp_path):
+@pytest.fixture(params=["attention", "all"])
+def trained(load, tmp_path, request):
     """Models with a LoRA (rank 2, alpha 8) and an adapter that have both moved, saved to tmp_path/weights."""
     models = load()
     torch.manual_seed(0)
-    build_denoiser(models, METHODS["joint"], lora_rank=2, lora_alpha=8)
+    build_denoiser(models, METHODS["joint"], lora_rank=2, lora_alpha=8, lora_target=request.param)
     with torch.no_grad():
         for parameter in [*models.unet.parameters(), *models.image_proj.parameters()]:
             if parameter.requires_grad:
@@ -159,6 +159,7 @@ def test_a_run_folder_a_weights_folder_and_a_file_are_all_arms(trained, tmp_path
         find_arm(tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize("trained", ["attention"], indirect=True)
 def test_learning_can_begin_at_an_earlier_runs_weights(trained, load, tmp_path):
     models = load()
     build_denoiser(models, METHODS["joint"], lora_rank=2, lora_alpha=8)

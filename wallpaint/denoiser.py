@@ -16,8 +16,8 @@ from wallpaint.models import Models, set_ip_adapter_scale
 _ATTENTION = r"attn[12]\.(to_q|to_k|to_v|to_out\.0)"
 LORA_TARGETS = {
     "attention": rf".*\.{_ATTENTION}",
-    "all": rf"(down_blocks|mid_block|up_blocks)\..*\.({_ATTENTION}|proj_in|proj_out|ff\.net\.0\.proj|ff\.net\.2"
-    r"|conv1|conv2|conv_shortcut|time_emb_proj)",
+    "all": rf"(down_blocks|mid_block|up_blocks)\..*\.({_ATTENTION}|proj_in|proj_out|ff\.net\.0\.proj"
+    r"|ff\.net\.2|conv1|conv2|conv_shortcut|time_emb_proj)",
 }
 
 
