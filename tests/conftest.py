@@ -6,24 +6,8 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-import numpy as np
 import pytest
-from PIL import Image
-
-PAINTS = ((122, 158, 126), (200, 60, 50))
-
-
-def toy_room(seed, color, size=(64, 64)):
-    """A photo and its mask: noise outside, a wall in `color` whose light falls off from left to right."""
-    width, height = size
-    rng = np.random.default_rng(seed)
-    noise = Image.fromarray(rng.integers(0, 255, (8, 8, 3), dtype=np.uint8)).resize(size)
-    mask = np.zeros((height, width), np.uint8)
-    mask[height // 8 : height // 2 + 4 * seed, width // 8 : -width // 4] = 255
-    light = np.linspace(1.0, 0.5, width)[None, :, None]
-    wall = (np.array(color) * light).clip(0, 255)
-    photo = np.where(mask[..., None] > 0, wall, np.asarray(noise)).astype(np.uint8)
-    return Image.fromarray(photo), Image.fromarray(mask)
+from toys import PAINTS, toy_room
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import torch
-from conftest import PAINTS, toy_room
 from PIL import Image
+from toys import PAINTS, toy_room
 
 from wallpaint import cache
 from wallpaint.cache import draw_batch, encode_samples, prepare_picture, step_generator

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from conftest import toy_room
 from diffusers import StableDiffusionInpaintPipeline
 from PIL import Image
+from toys import toy_room
 
 from wallpaint.cache import decode_latents
 from wallpaint.color import Swatch

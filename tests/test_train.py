@@ -5,9 +5,9 @@ import threading
 
 import pytest
 import torch
-from conftest import PAINTS
 from PIL import Image
 from safetensors.torch import load_file
+from toys import PAINTS
 
 from wallpaint import losses, session, validation
 from wallpaint import train as train_module
