@@ -44,6 +44,29 @@ def test_a_click_gives_three_masks_of_the_photos_size_best_first(masker):
         assert set(np.unique(np.asarray(mask))) <= {0, 255}
 
 
+def test_a_model_of_squares_is_asked_about_a_stretched_photo(sam_folder):
+    square = Masker(build_sam(SIZES), stretch=True)
+    square.predictor.model.load_state_dict(Masker.load(sam_folder).predictor.model.state_dict())
+    square.set_image(PHOTO)
+    side, plain = SIZES["image_size"], Masker.load(sam_folder)
+    plain.set_image(PHOTO.resize((side, side), Image.Resampling.LANCZOS))
+    x, y = 0.25 * PHOTO.width, 0.5 * PHOTO.height
+    wide = {round(score, 5): mask for mask, score in square.predict([(x, y)], [1])}
+    even = {round(score, 5): mask for mask, score in plain.predict([(0.25 * side, 0.5 * side)], [1])}
+    assert wide.keys() == even.keys() and PHOTO.width != PHOTO.height
+    assert all(mask.size == PHOTO.size for mask in wide.values())
+
+
+def test_masks_that_say_what_the_clicks_say_lead(masker, monkeypatch):
+    width, height = PHOTO.size
+    walls = np.zeros((3, height, width), bool)
+    walls[1, :, : width // 2] = True
+    answer = lambda *_, **__: (walls, np.array([0.9, 0.2, 0.5]), None)  # noqa: E731
+    monkeypatch.setattr(masker.predictor, "predict", answer)
+    assert masker.predict([(2, 2)], [1])[0][1] == 0.2  # the only one that holds the click
+    assert masker.predict([(2, 2)], [0])[0][1] == 0.9  # both others leave it out, the likelier leads
+
+
 def test_the_photo_is_looked_at_once(masker, monkeypatch):
     monkeypatch.setattr(
         masker.predictor.model.image_encoder, "forward", lambda x: pytest.fail("looked again")

@@ -50,11 +50,15 @@ SPECK, HOLE = 0.001, 0.0003  # of the picture: smaller islands are dropped, smal
 class Masker:
     """Segment-anything with one photo looked at: `set_image` once, `predict` as often as the user clicks."""
 
-    def __init__(self, sam: Sam) -> None:
-        """Wrap a model that `build_sam` made; its weights are frozen."""
+    def __init__(self, sam: Sam, stretch: bool = False) -> None:
+        """Wrap a model that `build_sam` made; its weights are frozen.
+
+        `stretch`: the model learned from squares alone, so a photo is stretched to one instead of padded.
+        """
         from segment_anything import SamPredictor
 
         self.predictor = SamPredictor(sam.eval().requires_grad_(False))
+        self.stretch = stretch
         self.photo: Image.Image | None = None
 
     @classmethod
@@ -73,7 +77,8 @@ class Masker:
                 f"segment-anything weights {path} do not exist: give a folder with sam.json or a .pth"
             )
         try:
-            return cls((_load_meta(path) if meta else _load_folder(path)).to(device))
+            sam, stretch = (_load_meta(path), False) if meta else _load_folder(path)
+            return cls(sam.to(device), stretch)
         except Exception as error:  # json, torch, pickle and safetensors each have their own
             reason = " ".join(str(error).split())[:200]
             raise ValueError(
@@ -83,7 +88,10 @@ class Masker:
     def set_image(self, photo: Image.Image) -> None:
         """Look at a photo; everything slow happens here."""
         self.photo = photo.convert("RGB")
-        self.predictor.set_image(np.asarray(self.photo))
+        side = self.predictor.model.image_encoder.img_size
+        seen = self.photo.resize((side, side), Image.Resampling.LANCZOS) if self.stretch else self.photo
+        self._scale = np.array(seen.size, dtype=np.float32) / self.photo.size
+        self.predictor.set_image(np.asarray(seen))
 
     def predict(
         self,
@@ -99,8 +107,9 @@ class Masker:
             box: (x0, y0, x1, y1) around the wall.
 
         Returns:
-            (mask, guessed IoU), best first. With more than one prompt the answer for unambiguous prompts
-            leads, as segment-anything advises.
+            (mask, guessed IoU), best first: what agrees with most clicks leads, and of these the likelier.
+            With more than one prompt the answer for unambiguous prompts is among them, as segment-anything
+            advises.
 
         Raises:
             ValueError: no prompt, a click outside the photo, as many labels as points it has not.
@@ -111,7 +120,9 @@ class Masker:
         if len(labels if labels is not None else ()) + (box is not None) > 1:
             single, score, _ = ask(multimask_output=False)
             answers = [(single[0], float(score[0])), *answers[:-1]]
-        return [(clean_mask(_image(wall)), score) for wall, score in answers]
+        full = self.photo.size if self.photo else (0, 0)
+        masks = [(clean_mask(_image(wall).resize(full)), score) for wall, score in answers]
+        return sorted(masks, key=lambda answer: -_agreement(answer[0], points, labels))
 
     def _check(self, points, labels, box) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
         """Turn prompts into arrays; refuse what cannot be asked."""
@@ -132,7 +143,16 @@ class Masker:
             box = np.array([min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)], dtype=np.float32)
         if not ((points >= 0) & (points <= self.photo.size)).all():
             raise ValueError(f"a click lies outside the photo ({self.photo.width}x{self.photo.height})")
-        return (points, labels, box) if len(points) else (None, None, box)
+        box = None if box is None else box * np.tile(self._scale, 2)
+        return (points * self._scale, labels, box) if len(points) else (None, None, box)
+
+
+def _agreement(mask: Image.Image, points: Sequence[tuple[float, float]], labels: Sequence[int]) -> int:
+    """How many clicks a mask says the same of."""
+    wall = np.asarray(mask) >= 128
+    height, width = wall.shape
+    told = zip(points, labels, strict=True)
+    return sum(wall[min(int(y), height - 1), min(int(x), width - 1)] == bool(label) for (x, y), label in told)
 
 
 def clean_mask(mask: Image.Image, speck: float = SPECK, hole: float = HOLE) -> Image.Image:
@@ -186,13 +206,14 @@ def build_sam(config: dict) -> Sam:
     return Sam(encoder, prompts, decoder, config["pixel_mean"], config["pixel_std"]).eval()
 
 
-def _load_folder(path: Path) -> Sam:
-    """Build from `sam.json` and load `sam.safetensors` beside it."""
+def _load_folder(path: Path) -> tuple[Sam, bool]:
+    """Build from `sam.json` and load `sam.safetensors` beside it; say whether photos are stretched for it."""
     from safetensors.torch import load_file
 
-    sam = build_sam(json.loads(path.read_text("utf-8")))
+    config = json.loads(path.read_text("utf-8"))
+    sam = build_sam(config)
     sam.load_state_dict(load_file(path.with_name("sam.safetensors")))
-    return sam
+    return sam, bool(config.get("stretch"))
 
 
 def _load_meta(path: Path) -> Sam:

@@ -71,6 +71,7 @@ DINO: dict[str, Any] = {
     "patch_size": 14,
 }
 SAM: dict[str, Any] = {
+    "stretch": True,  # it sees square pictures alone: others are stretched, not padded
     "image_size": RESOLUTION,
     "patch_size": 8,
     "embed_dim": 96,
