@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from wallpaint import dataset, runs
+from wallpaint import dataset, launch, runs
 from wallpaint.config import config_fields, load_config
 from wallpaint.ui import app, canvas, compare_tab, dataset_tab, form, samples, train_tab, watch
 from wallpaint.ui.page import Page, check_name, guarded, read_paint
@@ -282,11 +282,11 @@ def started(monkeypatch):
     """Keep the studio from starting processes; give the list of what it would have run."""
     calls = []
 
-    def launch(folder, arguments):
+    def note(folder, arguments):
         calls.append(arguments)
         runs.write_state(folder, state="running", pid=os.getpid(), step=0, max_train_steps=200)
 
-    monkeypatch.setattr(runs, "_launch", launch)
+    monkeypatch.setattr(launch, "_launch", note)
     return calls
 
 

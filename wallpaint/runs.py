@@ -1,20 +1,16 @@
-"""A training run is a process and a folder: start it, stop it, read it. Imports neither torch nor gradio.
+"""A training run is a process and a folder: its state, log and metrics. Imports neither torch nor gradio.
 
 Everything the studio shows of a run comes from the folder, so a page may be reloaded, the studio restarted
 and a second tab opened while a run goes on. `run.json` holds the state; the trainer writes it with
 `write_state`, the studio reads it with `read_run`, which also notices a trainer that died without a word.
+`launch` starts, queues and stops them.
 """
 
 import contextlib
 import json
 import os
 import re
-import shutil
-import signal
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,8 +19,8 @@ from typing import Any
 
 import psutil
 
-STUDIO = Path(__file__).resolve().parent.parent / "studio.py"
 ALIVE = ("starting", "running")  # then done, failed or stopped; crashed is what we find, nobody reports it
+QUEUED = "queued"  # a folder with its config, waiting for its turn
 START_SECONDS = 60  # a run that has no pid after this long never got one
 
 
@@ -69,8 +65,8 @@ def is_running(pid: int | None, pid_started: float | None) -> bool:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the run folder while run.json is merged: the studio and the trainer both write it."""
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder: the studio and the trainer both write run.json, two studios may share a queue."""
     try:
         import fcntl
     except ImportError:  # no such lock on Windows; writes there are atomic all the same
@@ -100,7 +96,7 @@ def write_state(folder: str | Path, **fields: Any) -> dict[str, Any]:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder):
+    with locked(folder):
         old = _read_json(folder / "run.json")
         now = time.time()
         new = {**old, **fields, "updated": now}
@@ -180,67 +176,6 @@ def new_run_folder(workspace: str | Path, name: str) -> Path:
         else:
             write_state(folder, state="starting", created=time.time(), step=0)
             return folder
-
-
-def start_run(config_path: str | Path, workspace: str | Path, name: str = "run") -> Path:
-    """Start `studio.py --train` as a process of its own in a new run folder; return the folder.
-
-    It trains a copy of `config_path` kept in the folder, and outlives the studio: a session of its own, its
-    output appended to `train.log`.
-    """
-    if not Path(config_path).is_file():
-        raise ValueError(f"no such config, {config_path}, give the path of a YAML file")
-    folder = new_run_folder(workspace, name)
-    shutil.copyfile(config_path, folder / "config.yaml")
-    _launch(folder, [str(folder / "config.yaml"), "--output_dir", str(folder)])
-    return folder
-
-
-def resume_run(folder: str | Path) -> Path:
-    """Go on with a stopped, failed or crashed run from its last checkpoint, in the same folder."""
-    folder = Path(folder).resolve()
-    if read_run(folder).alive:
-        raise ValueError(f"the run is at work already, {folder.name}, stop it first")
-    if not (folder / "config.yaml").is_file():
-        raise ValueError(f"no config.yaml to go on with, {folder}, start a new run")
-    write_state(folder, state="starting", pid=None, pid_started=None, exit_code=None, error="")
-    _launch(folder, [str(folder / "config.yaml"), "--output_dir", str(folder), "--resume"])
-    return folder
-
-
-def _launch(folder: Path, arguments: list[str]) -> None:
-    command = [sys.executable, str(STUDIO), "--train", *arguments]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with open(folder / "train.log", "ab") as log:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-            start_new_session=True, env=environment,
-        )  # fmt: skip
-    write_state(folder, pid=process.pid)
-    threading.Thread(target=_reap, args=(process, folder), daemon=True).start()
-
-
-def _reap(process: subprocess.Popen, folder: Path) -> None:
-    """Take in the exit code of a trainer that ended without writing one itself (killed, out of memory)."""
-    code = process.wait()
-    if not folder.is_dir():
-        return
-    fields = _read_json(folder / "run.json")
-    if fields.get("state") in ALIVE:
-        state = {1: "failed", 2: "failed", 130: "stopped"}.get(code, "crashed")
-        write_state(folder, state=state, exit_code=code)
-    elif fields.get("exit_code") is None:
-        write_state(folder, exit_code=code)
-
-
-def stop_run(folder: str | Path) -> bool:
-    """Ask the trainer to stop (SIGTERM to that one pid; it saves a checkpoint first); False if none runs."""
-    run = read_run(folder)
-    if run.pid is None or not run.alive or not is_running(run.pid, run.fields.get("pid_started")):
-        return False
-    os.kill(run.pid, signal.SIGTERM)
-    write_state(folder, stop_requested=time.time())
-    return True
 
 
 def tail_log(folder: str | Path, lines: int = 20, max_bytes: int = 64_000) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from wallpaint import runs
+from wallpaint import launch, runs
 from wallpaint.config import load_config, to_yaml
 from wallpaint.ui import canvas
 from wallpaint.ui.form import build_form, fill_form, read_form
@@ -61,19 +61,19 @@ def start_training(
     config = load_config(None, {**read_form(names, values), **places})
     path = canvas.working_folder(workspace) / "config.yaml"
     path.write_text(to_yaml(config), encoding="utf-8")
-    folder = runs.start_run(path, workspace, config.method)
+    folder = launch.start_run(path, workspace, config.method)
     return choose_run(folder.name, workspace), t("started", language, name=folder.name)
 
 
 def stop_training(name: str | None, language: str, workspace: Path) -> str:
     """Ask the chosen run to stop; give the message."""
-    asked = runs.stop_run(run_folder(name, workspace, language))
+    asked = launch.stop_run(run_folder(name, workspace, language))
     return t("stopping", language, name=name) if asked else t("not_running", language)
 
 
 def resume_training(name: str | None, language: str, workspace: Path) -> str:
     """Go on with the chosen run from its last checkpoint; give the message."""
-    runs.resume_run(run_folder(name, workspace, language))
+    launch.resume_run(run_folder(name, workspace, language))
     return t("started", language, name=name)
 
 
