@@ -16,7 +16,8 @@ MAY_IMPORT = {
     "evaluate": {"compare", "report", "dataset", "paint", "recolor", "metrics", "models", "cache", *BASE},
     "compare": {"paint", "recolor", "metrics", "report", "models", "dataset", *BASE},
     "report": {"metrics", *BASE},
-    "train": {"session", "cache", "denoiser", "losses", "draws", "weights", "paint", "models", "dataset", *BASE},
+    "train": {"session", "cache", "denoiser", "losses", "draws", "weights", "paint", "models", "dataset",
+              *BASE},
     "session": {
         *("cache", "denoiser", "weights", "models", "dataset", *BASE),
         *("checkpoints", "records", "validation"),

@@ -1,3 +1,5 @@
+from dataclasses import fields
+
 import numpy as np
 import pytest
 import torch
@@ -5,8 +7,9 @@ from PIL import Image
 from toys import PAINTS, toy_room
 
 from wallpaint import cache
-from wallpaint.cache import draw_batch, encode_samples, prepare_picture, step_generator
+from wallpaint.cache import draw_batch, encode_samples, prepare_picture
 from wallpaint.dataset import add_sample, read_samples
+from wallpaint.draws import sample_draws
 from wallpaint.models import encode_references, encode_text
 
 
@@ -92,11 +95,20 @@ def encoded(loaded, dataset, tmp_path):
 
 def test_a_batch_is_a_function_of_seed_and_number(encoded):
     def draw(number, seed=0):
-        return draw_batch(encoded, step_generator(seed, number), number, seed, 2)
+        return draw_batch(encoded, sample_draws(2, 0, seed, number), number, seed, 2)
 
     assert torch.equal(draw(3).latents, draw(3).latents)
     assert not torch.equal(draw(3).latents, draw(5).latents)
     assert not torch.equal(draw(3, seed=1).latents, draw(3).latents)
+
+
+def test_processes_that_share_a_batch_draw_what_one_would(encoded):
+    drops = (0.3, 0.2, 0.1)
+    whole = draw_batch(encoded, sample_draws(4, 0, 9, 1), 1, 9, 4, drops)
+    halves = [draw_batch(encoded, sample_draws(2, at, 9, 1), 1, 9, 4, drops, first=at) for at in (0, 2)]
+    for field in fields(whole):
+        shared = torch.cat([getattr(half, field.name) for half in halves])
+        assert torch.equal(shared, getattr(whole, field.name)), field.name
 
 
 def test_round_the_hole_stands_the_light_of_any_paint_the_view_is_known_in(loaded, tmp_path):
@@ -109,7 +121,7 @@ def test_round_the_hole_stands_the_light_of_any_paint_the_view_is_known_in(loade
     assert not torch.allclose(group["masked_mean"][0], group["masked_mean"][1], atol=0.05)
     seen: dict[int, set[int]] = {0: set(), 1: set(), 2: set()}
     for number in range(24):
-        batch = draw_batch(encoded, step_generator(0, number), number, 0, 3)
+        batch = draw_batch(encoded, sample_draws(3, 0, 0, number), number, 0, 3)
         for latents, masked in zip(batch.latents, batch.masked_image_latents, strict=True):
             row = int((group["latents_mean"] - latents).abs().mean(dim=(1, 2, 3)).argmin())
             seen[row].add(int((group["masked_mean"] - masked).abs().mean(dim=(1, 2, 3)).argmin()))
@@ -121,7 +133,7 @@ def test_every_epoch_goes_through_every_sample_once(encoded):
     for epoch in range(3):
         seen = []
         for number in (2 * epoch, 2 * epoch + 1):
-            for latents in draw_batch(encoded, torch.Generator(), number, 7, 2).latents:
+            for latents in draw_batch(encoded, sample_draws(2, 0, 7, number), number, 7, 2).latents:
                 seen.append(int((means - latents).square().sum((1, 2, 3)).argmin()))
         assert sorted(seen) == [0, 1, 2, 3]
 
@@ -130,7 +142,7 @@ def test_dropout_takes_image_text_and_both_in_their_shares(encoded):
     drops = (0.1, 0.2, 0.3)
     counts = {(image, text): 0 for image in (True, False) for text in (True, False)}
     for number in range(100):
-        batch = draw_batch(encoded, step_generator(1, number), number, 1, 20, drops)
+        batch = draw_batch(encoded, sample_draws(20, 0, 1, number), number, 1, 20, drops)
         for embeds, prompt in zip(batch.image_embeds, batch.prompt_embeds, strict=True):
             counts[torch.equal(embeds, encoded.references[0]), torch.equal(prompt, encoded.prompts[0])] += 1
     shares = {key: count / 2000 for key, count in counts.items()}
@@ -145,7 +157,7 @@ def test_pictures_of_several_shapes_meet_only_their_own_kind(loaded, tmp_path):
             tmp_path / "data", "train", *toy_room(seed, PAINTS[0], size), PAINTS[0], "a room", f"r{seed}"
         )
     encoded = encode(loaded, tmp_path / "data", tmp_path)
-    shapes = {draw_batch(encoded, torch.Generator(), n, 0, 2).latents.shape for n in range(6)}
+    shapes = {draw_batch(encoded, sample_draws(2, 0, n), n, 0, 2).latents.shape for n in range(6)}
     assert len(encoded.groups) == 2 and shapes == {(2, 4, 8, 8), (2, 4, 6, 11)}
 
 

@@ -4,6 +4,7 @@ from diffusers import DDIMScheduler, UNet2DConditionModel
 
 from wallpaint.cache import Batch
 from wallpaint.denoiser import Noised, add_noise, build_denoiser, painting_denoiser, parameter_groups
+from wallpaint.draws import sample_draws
 from wallpaint.methods import METHODS
 from wallpaint.models import encode_references, encode_text, set_ip_adapter_scale
 
@@ -104,22 +105,22 @@ def test_scale_weakens_the_adapter(load):
 def test_the_target_follows_the_schedulers_prediction_type(kind):
     scheduler = DDIMScheduler(prediction_type=kind)
     latents = torch.randn(4, 4, 8, 8)
-    noised = add_noise(latents, scheduler, torch.Generator().manual_seed(1))
+    noised = add_noise(latents, scheduler, sample_draws(4, 0, 1))
     alpha = scheduler.alphas_cumprod[noised.timesteps][:, None, None, None]
     torch.testing.assert_close(noised.latents, alpha.sqrt() * latents + (1 - alpha).sqrt() * noised.noise)
     velocity = alpha.sqrt() * noised.noise - (1 - alpha).sqrt() * latents
     torch.testing.assert_close(noised.target, noised.noise if kind == "epsilon" else velocity)
 
 
-def test_noise_is_a_function_of_its_generator_and_timesteps_cover_the_range():
+def test_noise_is_a_function_of_its_draws_and_timesteps_cover_the_range():
     scheduler, latents = DDIMScheduler(), torch.zeros(512, 4, 2, 2)
-    first, second = (add_noise(latents, scheduler, torch.Generator().manual_seed(5)) for _ in range(2))
+    first, second = (add_noise(latents, scheduler, sample_draws(512, 0, 5)) for _ in range(2))
     assert torch.equal(first.latents, second.latents) and torch.equal(first.timesteps, second.timesteps)
     assert first.timesteps.min() < 20 and first.timesteps.max() > 979
 
 
 def test_a_noise_offset_moves_whole_channels():
     latents = torch.zeros(64, 4, 16, 16)
-    still = add_noise(latents, DDIMScheduler(), torch.Generator().manual_seed(5))
-    moved = add_noise(latents, DDIMScheduler(), torch.Generator().manual_seed(5), noise_offset=0.5)
+    still = add_noise(latents, DDIMScheduler(), sample_draws(64, 0, 5))
+    moved = add_noise(latents, DDIMScheduler(), sample_draws(64, 0, 5), noise_offset=0.5)
     assert still.noise.mean((2, 3)).std() < 0.1 < 0.4 < moved.noise.mean((2, 3)).std()

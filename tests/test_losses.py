@@ -8,6 +8,7 @@ from diffusers import DDIMScheduler
 from wallpaint import color
 from wallpaint.config import TrainConfig
 from wallpaint.denoiser import Noised, add_noise
+from wallpaint.draws import Draws, sample_draws
 from wallpaint.losses import (
     ColorConsistencyLoss,
     Step,
@@ -34,7 +35,7 @@ def diffusion_step(error, timesteps, kind="epsilon", mask=None, **settings):
     target = torch.zeros(len(timesteps), 4, 4, 4)
     noised = Noised(target, torch.tensor(timesteps), target, target)
     batch = type("B", (), {"mask": torch.ones(len(timesteps), 1, 4, 4) if mask is None else mask})
-    return Step(target + error, noised, batch, Family(kind), TrainConfig(**settings), torch.Generator())
+    return Step(target + error, noised, batch, Family(kind), TrainConfig(**settings), Draws(()))
 
 
 def light_on_a_wall(size=16):
@@ -172,7 +173,7 @@ def test_autocast_does_not_coarsen_the_colours():
 def test_a_perfect_prediction_stands_for_the_clean_latents(kind):
     scheduler = DDIMScheduler(prediction_type=kind)
     latents = torch.randn(8, 4, 4, 4)
-    noised = add_noise(latents, scheduler, torch.Generator().manual_seed(1))
+    noised = add_noise(latents, scheduler, sample_draws(8, 0, 1))
     torch.testing.assert_close(
         predict_latents(noised.target, noised, scheduler), latents, atol=1e-3, rtol=1e-3
     )
@@ -181,14 +182,14 @@ def test_a_perfect_prediction_stands_for_the_clean_latents(kind):
 def test_the_colour_loss_decodes_what_was_predicted_and_reaches_the_prediction(load):
     from test_denoiser import a_batch
 
-    models, generator = load(), torch.Generator().manual_seed(1)
+    models = load()
     batch = a_batch(models)
-    noised = add_noise(batch.latents, models.noise_scheduler, generator)
+    noised = add_noise(batch.latents, models.noise_scheduler, sample_draws(len(batch.color), 0, 1))
     for crop in (0, 4):
         config = TrainConfig(color_loss_crop=crop)
         wrong = (noised.target + torch.randn(noised.target.shape)).requires_grad_(True)
         losses = [
-            color_loss(Step(p, noised, batch, models, config, torch.Generator().manual_seed(2)))
+            color_loss(Step(p, noised, batch, models, config, sample_draws(len(batch.color), 0, 2)))
             for p in (noised.target, wrong)
         ]
         losses[1].backward()
@@ -207,15 +208,15 @@ def test_a_timestep_counts_as_far_as_its_picture_can_be_trusted(kind):
 
 
 def test_boxes_lie_inside_and_hold_some_wall():
-    generator = torch.Generator().manual_seed(0)
+    draws = sample_draws(3, 0, 0)
     wall = torch.zeros(3, 1, 128, 128)
     wall[0, :, :8, :8] = wall[1, :, -8:, -8:] = wall[2, :, 60:70, 60:70] = 1
     for side in (4, 16, 99, 0):
-        boxes = draw_boxes(wall, (16, 16), side, generator)
+        boxes = draw_boxes(wall, (16, 16), side, draws)
         pieces = cut(wall, [tuple(8 * n for n in box) for box in boxes])
         assert pieces.shape[-1] == 8 * min(side or 16, 16)
         assert (pieces.sum(dim=(1, 2, 3)) > 0).all()
-    assert draw_boxes(wall, (16, 16), 8, generator)[0] == (0, 0, 8, 8)
+    assert draw_boxes(wall, (16, 16), 8, draws)[0] == (0, 0, 8, 8)
 
 
 def test_without_options_the_diffusion_loss_is_the_mean_squared_error():

@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 
 from wallpaint.color import Swatch
 from wallpaint.dataset import Sample
+from wallpaint.draws import Draws, step_generator
 from wallpaint.images import atomic_path, load_mask, load_photo, model_size, read_size, to_tensor
 from wallpaint.models import Models, encode_references, encode_text
 
@@ -43,8 +44,8 @@ class Batch:
     )  # (B, T, E) tokens of the frozen adapter, or (B, S, D) states for one that learns
 
     def to(self, device: torch.device) -> "Batch":
-        """The same batch on `device`."""
-        return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})
+        """The same batch on `device`, on its way there without waiting for it."""
+        return replace(self, **{f.name: send(getattr(self, f.name), device) for f in fields(self)})
 
     def pick(self, rows: torch.Tensor) -> "Batch":
         """Some of its samples, by a boolean (B,) or by indices."""
@@ -64,12 +65,6 @@ class Encoded:
 
     def __len__(self) -> int:
         return sum(len(group["color"]) for group in self.groups)
-
-
-def step_generator(*numbers: int) -> torch.Generator:
-    """A CPU generator that is a function of (seed, step, …): what makes a resumed run bit-identical."""
-    digest = hashlib.sha256(repr(numbers).encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
 
 
 def prepare_picture(
@@ -175,18 +170,19 @@ def encode_samples(
 
 
 def draw_batch(
-    encoded: Encoded, generator: torch.Generator, number: int, seed: int, size: int,
-    drops: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    encoded: Encoded, draws: Draws, number: int, seed: int, size: int,
+    drops: tuple[float, float, float] = (0.0, 0.0, 0.0), first: int = 0,
 ) -> Batch:  # fmt: skip
-    """Batch `number` of a run, a function of (seed, number) alone; on the CPU.
+    """Batch `number` of a run, or a process's share of it; a function of (seed, number) alone; on the CPU.
 
     Args:
         encoded: the samples.
-        generator: draws the latents and the dropout.
+        draws: of the samples wanted, for the latents and the dropout.
         number: counts batches from 0; every epoch goes through all samples once, in batches of one shape.
         seed: orders the epochs.
-        size: samples a batch; a group's last batch is filled up from its start.
+        size: samples a whole batch; a group's last batch is filled up from its start.
         drops: shares trained without image, without text, without both.
+        first: place in the batch of the first sample wanted.
     """
     sizes = [len(group["color"]) for group in encoded.groups]
     plan = [(g, b) for g, rows in enumerate(sizes) for b in range(-(-rows // size))]
@@ -194,20 +190,20 @@ def draw_batch(
     order = step_generator(seed, epoch)
     g, b = plan[int(torch.randperm(len(plan), generator=order)[place])]
     rows = torch.randperm(sizes[g], generator=step_generator(seed, epoch, g))
-    rows = rows[torch.arange(b * size, (b + 1) * size) % sizes[g]]
+    rows = rows[torch.arange(b * size + first, b * size + first + len(draws)) % sizes[g]]
     group = encoded.groups[g]
-    draw = torch.rand(size, generator=generator)
+    draw = draws.rand()
     image, text, both = drops
     no_image = (draw < image) | ((draw >= image + text) & (draw < image + text + both))
     no_text = (draw >= image) & (draw < image + text + both)
 
     # A painted wall throws its colour on floor and ceiling. Round the hole stands the light of any of the
     # paints this view is known in, as at inference: else the answer is read there and not off the reference.
-    place = group["first"][rows] + (torch.rand(size, generator=generator) * group["alike"][rows]).long()
+    place = group["first"][rows] + (draws.rand() * group["alike"][rows]).long()
 
     def sampled(name: str, rows: torch.Tensor) -> torch.Tensor:
         mean, std = group[f"{name}_mean"][rows].float(), group[f"{name}_std"][rows].float()
-        return mean + std * torch.randn(mean.shape, generator=generator)
+        return mean + std * draws.randn(*mean.shape[1:])
 
     return Batch(
         latents=sampled("latents", rows),

@@ -9,6 +9,7 @@ from peft import LoraConfig
 from torch import nn
 
 from wallpaint.conditions import CONDITIONS, ImagePrompt, NoImagePrompt
+from wallpaint.draws import Draws
 from wallpaint.methods import Method
 from wallpaint.models import Models, set_ip_adapter_scale
 
@@ -33,19 +34,23 @@ class Noised:
     noise: torch.Tensor | None = None
     target: torch.Tensor | None = None
 
+    def to(self, device: torch.device) -> "Noised":
+        """The same on `device`."""
+        return Noised(*(None if t is None else send(t, device) for t in vars(self).values()))
+
 
 def add_noise(
-    latents: torch.Tensor, scheduler: DDIMScheduler, generator: torch.Generator, noise_offset: float = 0.0
+    latents: torch.Tensor, scheduler: DDIMScheduler, draws: Draws, noise_offset: float = 0.0
 ) -> Noised:
     """Draw noise and timesteps (on the CPU, so that seeds agree across machines) and mix them in.
 
     The target follows the scheduler's `prediction_type`: the noise (epsilon) or the velocity (v_prediction).
     """
-    noise = torch.randn(latents.shape, generator=generator)
+    noise = draws.randn(*latents.shape[1:])
     if noise_offset:
-        noise += noise_offset * torch.randn(*latents.shape[:2], 1, 1, generator=generator)
+        noise += noise_offset * draws.randn(latents.shape[1], 1, 1)
     steps = scheduler.config.num_train_timesteps
-    timesteps = torch.randint(0, steps, (len(latents),), generator=generator).to(latents.device)
+    timesteps = draws.randint(steps).to(latents.device)
     noise = noise.to(latents.device)
     noisy = scheduler.add_noise(latents, noise, timesteps)
     targets = {

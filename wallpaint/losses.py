@@ -13,6 +13,7 @@ from diffusers import DDIMScheduler
 from wallpaint.cache import Batch, decode_latents
 from wallpaint.config import TrainConfig
 from wallpaint.denoiser import Noised
+from wallpaint.draws import Draws
 from wallpaint.models import Models
 
 # sRGB D65/2 degrees, the matrix of IEC 61966-2-1 with its rows divided by the white point.
@@ -35,7 +36,7 @@ class Step:
     batch: Batch
     models: Models
     config: TrainConfig
-    generator: torch.Generator  # the step's own, on the CPU
+    draws: Draws  # the step's own
 
 
 def diffusion_loss(step: Step) -> torch.Tensor:
@@ -74,7 +75,7 @@ def color_loss(step: Step) -> torch.Tensor:
     noised = Noised(step.noised.latents[told], step.noised.timesteps[told])
     predicted = predict_latents(step.noise_pred[told], noised, scheduler)
     # In latents the piece is cut before decoding; a full decode would cost more than the step itself.
-    boxes = draw_boxes(batch.wall, predicted.shape[-2:], config.color_loss_crop, step.generator)
+    boxes = draw_boxes(batch.wall, predicted.shape[-2:], config.color_loss_crop, step.draws.pick(told))
     factor = step.models.latent_factor
     picture = decode_latents(step.models, cut(predicted, boxes))
     with torch.no_grad():
@@ -178,7 +179,7 @@ def trust(scheduler: DDIMScheduler, timesteps: torch.Tensor) -> torch.Tensor:
 
 
 def draw_boxes(
-    wall: torch.Tensor, size: tuple[int, int], side: int, generator: torch.Generator
+    wall: torch.Tensor, size: tuple[int, int], side: int, draws: Draws
 ) -> list[tuple[int, int, int, int]]:
     """A (top, left, height, width) in latents a sample, about a pixel of its wall drawn at random.
 
@@ -186,12 +187,14 @@ def draw_boxes(
         wall: (B, 1, H, W), 1 = wall.
         size: (h, w) of the latents.
         side: of the box; 0 or one that does not fit takes the whole picture.
-        generator: on the CPU.
+        draws: one a sample.
     """
     height, width = size
     box = (min(side or height, height), min(side or width, width))
     coarse = F.adaptive_max_pool2d(wall, size).flatten(1).cpu()
-    centres = torch.multinomial(coarse + 1e-6, 1, generator=generator)[:, 0].tolist()
+    shares = (coarse + 1e-6).cumsum(1)  # the point of it where a draw falls is a pixel of the wall
+    points = torch.searchsorted(shares, draws.rand()[:, None] * shares[:, -1:])[:, 0]
+    centres = points.clamp(max=height * width - 1).tolist()
     tops = [min(max(c // width - box[0] // 2, 0), height - box[0]) for c in centres]
     lefts = [min(max(c % width - box[1] // 2, 0), width - box[1]) for c in centres]
     return [(top, left, *box) for top, left in zip(tops, lefts, strict=True)]

@@ -6,19 +6,23 @@ run that was stopped and resumed ends bit-identical, on a CPU, to one that was n
 """
 
 import contextlib
+import math
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
-from wallpaint.cache import draw_batch, step_generator
+from wallpaint.cache import draw_batch
 from wallpaint.config import TrainConfig
 from wallpaint.denoiser import add_noise
+from wallpaint.draws import sample_draws, step_generator
 from wallpaint.losses import LOSSES, Step
+from wallpaint.records import Record
 from wallpaint.runs import write_state
-from wallpaint.session import close_session, keep, open_session, update_average, watch
+from wallpaint.session import Session, close_session, keep, open_session, update_average, watch
 
 NON_FINITE_LIMIT = 20
 
@@ -37,65 +41,30 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
         RuntimeError: the loss was not finite NON_FINITE_LIMIT times running.
     """
     session = open_session(config, resume)
-    accelerator, denoiser, record = session.accelerator, session.denoiser, session.record
+    accelerator, record = session.accelerator, session.record
     rank, processes = accelerator.process_index, accelerator.num_processes
+    size = config.train_batch_size  # a process; together they hold a batch as one of their sizes' sum would
     drops = (config.image_drop_prob, config.text_drop_prob, config.both_drop_prob)
 
     if session.step == 0 and (figures := watch(session)):  # what the family does before it has learned
         record.log({"step": 0, **figures})
-    sums: dict[str, list[float]] = {}
-    seen, since, bad = 0, time.perf_counter(), 0
+    told = Told()
+    seen, since = 0, time.perf_counter()
     with stop_signals() as stopped:
         while session.step < config.max_train_steps and not _any(stopped, accelerator):
-            step = session.step
             rate = session.schedule.get_last_lr()[0]
+            take_step(session, told)
+            session.step = step = session.step + 1
+            seen += config.train_batch_size * config.gradient_accumulation_steps * accelerator.num_processes
 
-            # ---- one training step
-            torch.manual_seed(step_generator(config.seed, step, rank).initial_seed())  # LoRA dropout
-            for micro in range(config.gradient_accumulation_steps):
-                generator = step_generator(config.seed, step, micro, rank)
-                number = (step * config.gradient_accumulation_steps + micro) * processes + rank
-                batch = draw_batch(
-                    session.encoded, generator, number, config.seed, config.train_batch_size, drops
-                )
-                batch = batch.to(accelerator.device)
-                noised = add_noise(
-                    batch.latents, session.models.noise_scheduler, generator, config.noise_offset
-                )
-                with accelerator.autocast():
-                    noise_pred = denoiser(noised, batch)
-                look = Step(noise_pred, noised, batch, session.models, config, generator)
-                losses = {
-                    name: weight * LOSSES[name](look) for name, weight in active_losses(config, step).items()
-                }
-                loss = sum(losses.values())
-                finite = bool(torch.isfinite(accelerator.gather(loss.detach())).all())
-                if not finite:
-                    break
-                accelerator.backward(loss / config.gradient_accumulation_steps)
-                for name, value in losses.items():
-                    sums.setdefault(f"loss_{name}", []).append(value.item())
-                seen += config.train_batch_size * processes
-            if finite:
-                accelerator.clip_grad_norm_(session.learned.values(), config.max_grad_norm)
-                session.optimizer.step()
-                update_average(session)
-                session.schedule.step()
-            session.optimizer.zero_grad(set_to_none=True)
-            session.step = step = step + 1
-            # ---- the step is done
-
-            bad = 0 if finite else bad + 1
-            if bad:
-                record.say(f"step {step}: the loss is not finite, the step is skipped")
-            if bad == NON_FINITE_LIMIT:
-                raise RuntimeError(f"the loss was not finite {bad} times running, up to step {step}: "
-                                   "lower learning_rate, or train with mixed_precision no")  # fmt: skip
             last = step == config.max_train_steps
             watching = config.validation_steps and (last or step % config.validation_steps == 0)
-            if last or watching or step % config.logging_steps == 0:
+            logging = last or watching or step % config.logging_steps == 0
+            if logging or len(told.good) == NON_FINITE_LIMIT:  # only here the device is waited for
+                _check(told, step, record)
+            if logging:
                 pace = seen / (time.perf_counter() - since)
-                means = {name: sum(values) / len(values) for name, values in sums.items()}
+                means = told.means()
                 row = {
                     "step": step,
                     "loss": sum(means.values()),
@@ -108,10 +77,77 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
                 accelerator.log(row, step=step)
                 if session.main:
                     write_state(session.folder, step=step)
-                sums, seen, since = {}, 0, time.perf_counter()
+                told.losses.clear()
+                seen, since = 0, time.perf_counter()
             if config.checkpointing_steps and step % config.checkpointing_steps == 0 and not last:
                 keep(session)
     return close_session(session)
+
+
+@dataclass
+class Told:
+    """What the steps since the last look said, still on the device: reading it would wait for the device."""
+
+    losses: dict[str, list[torch.Tensor]] = field(default_factory=dict)  # one a batch, by name
+    good: list[torch.Tensor] = field(default_factory=list)  # of each step, whether all in it was finite
+    bad_running: int = 0  # steps up to the last look
+
+    def means(self) -> dict[str, float]:
+        """The mean of each loss over what was finite, as `loss_<name>`."""
+        means = {}
+        for name, values in self.losses.items():
+            finite = [value for value in torch.stack(values).tolist() if math.isfinite(value)]
+            means |= {f"loss_{name}": sum(finite) / len(finite)} if finite else {}
+        return means
+
+
+def take_step(session: Session, told: Told) -> None:
+    """One training step, `session.step`; nothing in it waits for the device.
+
+    So while the device computes, the next batch is drawn here. A step that is not finite somewhere moves no
+    weight: the fused optimizer is told on the device.
+    """
+    config, accelerator, step = session.config, session.accelerator, session.step
+    rank, processes = accelerator.process_index, accelerator.num_processes
+    drops = (config.image_drop_prob, config.text_drop_prob, config.both_drop_prob)
+    good = torch.ones((), dtype=torch.bool, device=accelerator.device)
+    torch.manual_seed(step_generator(config.seed, step, rank).initial_seed())  # LoRA dropout
+    for micro in range(config.gradient_accumulation_steps):
+        generator = step_generator(config.seed, step, micro, rank)
+        number = (step * config.gradient_accumulation_steps + micro) * processes + rank
+        drawn = draw_batch(session.encoded, generator, number, config.seed, config.train_batch_size, drops)
+        drawn_noise = add_noise(drawn.latents, session.models.noise_scheduler, generator, config.noise_offset)
+        batch, noised = drawn.to(accelerator.device), drawn_noise.to(accelerator.device)
+        with accelerator.autocast():
+            noise_pred = session.denoiser(noised, batch)
+        look = Step(noise_pred, noised, batch, session.models, config, generator, (drawn, drawn_noise))
+        losses = {name: weight * LOSSES[name](look) for name, weight in active_losses(config, step).items()}
+        loss = sum(losses.values())
+        good &= torch.isfinite(accelerator.gather(loss.detach())).all()
+        accelerator.backward(loss / config.gradient_accumulation_steps)
+        for name, value in losses.items():
+            told.losses.setdefault(name, []).append(value.detach())
+    norm = accelerator.clip_grad_norm_(session.learned.values(), config.max_grad_norm)
+    good &= torch.isfinite(norm)
+    session.optimizer.optimizer.found_inf = (~good).float()  # fused AdamW then leaves everything as it was
+    session.optimizer.step()
+    update_average(session)
+    session.schedule.step()
+    session.optimizer.zero_grad(set_to_none=True)
+    told.good.append(good)
+
+
+def _check(told: Told, step: int, record: Record) -> None:
+    """Say which of the last steps were skipped, and stop where none has counted for long."""
+    first = step - len(told.good) + 1
+    for number, good in enumerate(torch.stack(told.good).tolist(), first):
+        told.bad_running = 0 if good else told.bad_running + 1
+        if not good:
+            record.say(f"step {number}: the loss is not finite, the step is skipped")
+    told.good.clear()
+    if told.bad_running >= NON_FINITE_LIMIT:
+        raise RuntimeError(f"the loss was not finite {told.bad_running} times running, up to step {step}: "
+                           "lower learning_rate, or train with mixed_precision no")  # fmt: skip
 
 
 def active_losses(config: TrainConfig, step: int) -> dict[str, float]:
