@@ -45,10 +45,10 @@ def test_the_page_speaks_vietnamese_on_every_tab(page, studio_url):
     from playwright.sync_api import expect
 
     page.goto(f"{studio_url}/?lang=vi")
-    expect(page.get_by_role("tab", name="1 · Dữ liệu")).to_be_visible()
-    page.get_by_role("tab", name="2 · Huấn luyện").click()
+    expect(page.get_by_role("tab", name="Dữ liệu")).to_be_visible()
+    page.get_by_role("tab", name="Huấn luyện").click()
     expect(page.locator("#start-training")).to_have_text("Bắt đầu huấn luyện")
-    page.get_by_role("tab", name="3 · So sánh").click()
+    page.get_by_role("tab", name="So sánh").click()
     expect(page.locator("#paint")).to_have_text("Sơn")
 
 
