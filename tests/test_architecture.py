@@ -12,7 +12,8 @@ BASE = {"color", "images"}
 MAY_IMPORT = {
     "studio": {"ui", "train", "compare", "evaluate", "runs", "config", "color"},
     "launch": set(),
-    "ui": {"runs", "launch", "dataset", "masks", "color", "compare", "config", "images", "recolor"},
+    "forecast": {"dataset", "images"},
+    "ui": {"runs", "launch", "forecast", "dataset", "masks", "color", "compare", "config", "images", "recolor"},
     "evaluate": {"compare", "report", "dataset", "paint", "recolor", "metrics", "models", "cache", *BASE},
     "compare": {"paint", "recolor", "metrics", "report", "models", "dataset", *BASE},
     "report": {"metrics", *BASE},

@@ -8,6 +8,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
+import torch
+
 from wallpaint.config import TrainConfig
 from wallpaint.images import atomic_path
 from wallpaint.methods import METHODS
@@ -49,7 +52,9 @@ class Record:
         if not self.main:
             return
         row = {
-            key: value for key, value in row.items() if not isinstance(value, float) or math.isfinite(value)
+            key: value
+            for key, value in {**row, **memory_used()}.items()
+            if not isinstance(value, float) or math.isfinite(value)
         }
         with open(self.folder / "metrics.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
@@ -70,6 +75,13 @@ class Record:
         names = ("loss", "loss_color", "delta_e_truth", "delta_e_paint")
         figures = "  ".join(f"{name} {row[name]:.4g}" for name in names if name in row)
         return f"step {step}/{steps} [{'#' * full}{'.' * (BAR - full)}]  {figures}{left}"
+
+
+def memory_used() -> dict[str, float]:
+    """GiB at the peak: of the GPU where this process uses one, else of the process itself."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        return {"gpu_memory_gb": round(torch.cuda.max_memory_reserved() / 2**30, 3)}
+    return {"memory_gb": round(psutil.Process().memory_info().rss / 2**30, 3)}
 
 
 def write_card(folder: Path, config: TrainConfig, step: int, rows: int, figures: dict[str, float]) -> None:
