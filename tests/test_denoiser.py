@@ -2,7 +2,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 
-from wallpaint.cache import Batch
+from wallpaint.batches import Batch
 from wallpaint.denoiser import Noised, add_noise, build_denoiser, painting_denoiser, parameter_groups
 from wallpaint.draws import sample_draws
 from wallpaint.methods import METHODS
@@ -61,7 +61,7 @@ def test_the_lora_may_sit_on_all_of_the_blocks_layers_but_never_on_the_adapter(l
 def test_the_old_method_is_bit_for_bit_the_unet_without_an_adapter(load, family):
     models = load()
     denoiser = build_denoiser(models, METHODS["lora"], lora_rank=2)
-    plain = UNet2DConditionModel.from_pretrained(family / "unet")
+    plain = UNet2DConditionModel.from_pretrained(family / "unet").to(memory_format=torch.channels_last)
     batch, noised = a_batch(models), a_noised()
     latents = torch.cat([noised.latents, batch.mask, batch.masked_image_latents], 1)
     with torch.no_grad():

@@ -4,14 +4,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from diffusers import DDIMScheduler
 from peft import LoraConfig
+from peft.tuners.lora import LoraLayer
 from torch import nn
 
 from wallpaint.conditions import CONDITIONS, ImagePrompt, NoImagePrompt
 from wallpaint.draws import Draws
 from wallpaint.methods import Method
-from wallpaint.models import Models, set_ip_adapter_scale
+from wallpaint.models import Models, send, set_ip_adapter_scale
 
 # The UNet's own attention by full pattern: plain suffixes would also wrap the adapter's Resampler.
 _ATTENTION = r"attn[12]\.(to_q|to_k|to_v|to_out\.0)"
@@ -80,7 +82,10 @@ class Denoiser(nn.Module):
             told |= condition(batch, noised)
         told = _cast(told, self.unet.dtype)
         latents = torch.cat([noised.latents, batch.mask, batch.masked_image_latents], dim=1)
-        return self.unet(latents.to(self.unet.dtype), noised.timesteps, **told).sample.float()
+        # Autocast would run every norm in float32 and keep that for the backward pass: the frozen layers are
+        # of their dtype already, and what learns casts itself.
+        with torch.autocast(latents.device.type, enabled=False):
+            return self.unet(latents.to(self.unet.dtype), noised.timesteps, **told).sample.float()
 
 
 def build_denoiser(
@@ -110,9 +115,37 @@ def build_denoiser(
         for parameter in parameter_groups(denoiser)[group].values():
             parameter.data = parameter.data.float()  # what learns is float32; autocast does the rest
             parameter.requires_grad_(True)
+    _cast_along(unet)
     if gradient_checkpointing:
         unet.enable_gradient_checkpointing()
     return denoiser
+
+
+class CastLinear(nn.Linear):
+    """A float32 layer among frozen ones of another dtype: it computes in that of its input."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """As nn.Linear, without a bias."""
+        return F.linear(x, self.weight.to(x.dtype))
+
+
+class CastConv2d(nn.Conv2d):
+    """The same for a convolution."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """As nn.Conv2d, without a bias."""
+        return self._conv_forward(x, self.weight.to(x.dtype), None)
+
+
+def _cast_along(unet: nn.Module) -> None:
+    """Let what learns in the UNet compute in the dtype of the frozen layers round it, and not the reverse."""
+    cast: dict[type, type] = {nn.Linear: CastLinear, nn.Conv2d: CastConv2d}
+    for module in unet.modules():
+        if isinstance(module, LoraLayer):
+            module.cast_input_dtype_enabled = False  # peft would copy every input to float32
+        elif type(module) in cast and module.weight.requires_grad:
+            assert module.bias is None, "a LoRA and the adapter's keys and values have none"
+            module.__class__ = cast[type(module)]
 
 
 def painting_denoiser(models: Models) -> Denoiser:

@@ -10,11 +10,12 @@ import torch
 import torch.nn.functional as F
 from diffusers import DDIMScheduler
 
-from wallpaint.cache import Batch, decode_latents
+from wallpaint.batches import Batch
 from wallpaint.config import TrainConfig
 from wallpaint.denoiser import Noised
 from wallpaint.draws import Draws
-from wallpaint.models import Models
+from wallpaint.latents import decode_latents
+from wallpaint.models import Models, send
 
 # sRGB D65/2 degrees, the matrix of IEC 61966-2-1 with its rows divided by the white point.
 RGB_TO_XYZ = (
@@ -37,6 +38,7 @@ class Step:
     models: Models
     config: TrainConfig
     draws: Draws  # the step's own
+    drawn: tuple[Batch, Noised] | None = None  # the same on the CPU: choices made there wait for no device
 
 
 def diffusion_loss(step: Step) -> torch.Tensor:
@@ -66,16 +68,18 @@ def color_loss(step: Step) -> torch.Tensor:
 
     Weighted by how far the timestep lets a predicted picture be trusted, see `trust`.
     """
-    scheduler, config, batch = step.models.noise_scheduler, step.config, step.batch
-    weight = trust(scheduler, step.noised.timesteps)
-    told = weight > TRUST_FLOOR  # the others would cost a decode each and hardly count
+    scheduler, config, device = step.models.noise_scheduler, step.config, step.noise_pred.device
+    drawn, drawn_noise = step.drawn or (step.batch, step.noised)
+    told = trust(scheduler, drawn_noise.timesteps) > TRUST_FLOOR  # others cost a decode and hardly count
     if not told.any():
         return 0.0 * step.noise_pred.float().sum()
-    batch, weight = batch.pick(told), weight[told]
-    noised = Noised(step.noised.latents[told], step.noised.timesteps[told])
-    predicted = predict_latents(step.noise_pred[told], noised, scheduler)
+    rows = send(told.nonzero()[:, 0], device)
+    batch, noised = step.batch.pick(rows), Noised(step.noised.latents[rows], step.noised.timesteps[rows])
+    weight = trust(scheduler, noised.timesteps)
+    predicted = predict_latents(step.noise_pred[rows], noised, scheduler)
     # In latents the piece is cut before decoding; a full decode would cost more than the step itself.
-    boxes = draw_boxes(batch.wall, predicted.shape[-2:], config.color_loss_crop, step.draws.pick(told))
+    size = predicted.shape[-2:]
+    boxes = draw_boxes(drawn.wall[told.cpu()], size, config.color_loss_crop, step.draws.pick(told))
     factor = step.models.latent_factor
     picture = decode_latents(step.models, cut(predicted, boxes))
     with torch.no_grad():
@@ -147,7 +151,7 @@ def rgb_to_lab(rgb: torch.Tensor) -> torch.Tensor:
     # Both arms of a `where` are differentiated: the clamps keep the unused one finite.
     curve = ((rgb.clamp(min=LINEAR_BELOW) + 0.055) / 1.055) ** 2.4
     linear = torch.where(rgb > LINEAR_BELOW, curve, rgb / 12.92)
-    matrix = torch.tensor(RGB_TO_XYZ, device=rgb.device)
+    matrix = send(torch.tensor(RGB_TO_XYZ), rgb.device)
     xyz = torch.einsum("ij,bjhw->bihw", matrix / matrix.sum(1, keepdim=True), linear)
     f = torch.where(xyz > CUBE_BELOW, xyz.clamp(min=CUBE_BELOW) ** (1 / 3), xyz * (29 / 6) ** 2 / 3 + 4 / 29)
     x, y, z = f.unbind(1)
@@ -165,7 +169,7 @@ def predict_latents(noise_pred: torch.Tensor, noised: Noised, scheduler: DDIMSch
 
 def alphas_cumprod(scheduler: DDIMScheduler, timesteps: torch.Tensor) -> torch.Tensor:
     """Alpha-bar of each timestep: the signal's share of the variance, (B,) float32."""
-    return scheduler.alphas_cumprod.to(timesteps.device)[timesteps].float()
+    return send(scheduler.alphas_cumprod, timesteps.device)[timesteps].float()
 
 
 def trust(scheduler: DDIMScheduler, timesteps: torch.Tensor) -> torch.Tensor:

@@ -16,7 +16,8 @@ import transformers
 from accelerate import Accelerator
 from diffusers.optimization import get_scheduler
 
-from wallpaint.cache import Encoded, encode_samples
+from wallpaint.batches import Encoded
+from wallpaint.cache import encode_samples
 from wallpaint.checkpoints import load_checkpoint, save_checkpoint
 from wallpaint.config import TrainConfig, to_yaml
 from wallpaint.dataset import Sample, read_splits
@@ -98,7 +99,7 @@ def open_session(config: TrainConfig, resume: bool) -> Session:
     learned = {name: parameter for group in method.learns for name, parameter in groups[group].items()}
     ema = {name: parameter.detach().clone() for name, parameter in learned.items()} if config.use_ema else {}
     optimizer = torch.optim.AdamW(
-        learned.values(), lr=config.learning_rate, weight_decay=config.adam_weight_decay
+        learned.values(), lr=config.learning_rate, weight_decay=config.adam_weight_decay, fused=True
     )
     schedule = get_scheduler(
         config.lr_scheduler, optimizer, num_warmup_steps=config.lr_warmup_steps,

@@ -9,18 +9,17 @@ import contextlib
 import math
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
-from wallpaint.cache import draw_batch
+from wallpaint.batches import draw_batch
 from wallpaint.config import TrainConfig
 from wallpaint.denoiser import add_noise
 from wallpaint.draws import sample_draws, step_generator
 from wallpaint.losses import LOSSES, Step
-from wallpaint.records import Record
 from wallpaint.runs import write_state
 from wallpaint.session import Session, close_session, keep, open_session, update_average, watch
 
@@ -42,9 +41,6 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
     """
     session = open_session(config, resume)
     accelerator, record = session.accelerator, session.record
-    rank, processes = accelerator.process_index, accelerator.num_processes
-    size = config.train_batch_size  # a process; together they hold a batch as one of their sizes' sum would
-    drops = (config.image_drop_prob, config.text_drop_prob, config.both_drop_prob)
 
     if session.step == 0 and (figures := watch(session)):  # what the family does before it has learned
         record.log({"step": 0, **figures})
@@ -55,13 +51,13 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
             rate = session.schedule.get_last_lr()[0]
             take_step(session, told)
             session.step = step = session.step + 1
-            seen += config.train_batch_size * config.gradient_accumulation_steps * accelerator.num_processes
+            seen += whole_batch(session)
 
             last = step == config.max_train_steps
             watching = config.validation_steps and (last or step % config.validation_steps == 0)
             logging = last or watching or step % config.logging_steps == 0
             if logging or len(told.good) == NON_FINITE_LIMIT:  # only here the device is waited for
-                _check(told, step, record)
+                _check(told, step, record.say)
             if logging:
                 pace = seen / (time.perf_counter() - since)
                 means = told.means()
@@ -94,11 +90,17 @@ class Told:
 
     def means(self) -> dict[str, float]:
         """The mean of each loss over what was finite, as `loss_<name>`."""
-        means = {}
+        means: dict[str, float] = {}
         for name, values in self.losses.items():
             finite = [value for value in torch.stack(values).tolist() if math.isfinite(value)]
             means |= {f"loss_{name}": sum(finite) / len(finite)} if finite else {}
         return means
+
+
+def whole_batch(session: Session) -> int:
+    """Samples a step, of all processes and accumulated batches together."""
+    config = session.config
+    return config.train_batch_size * config.gradient_accumulation_steps * session.accelerator.num_processes
 
 
 def take_step(session: Session, told: Told) -> None:
@@ -108,19 +110,20 @@ def take_step(session: Session, told: Told) -> None:
     weight: the fused optimizer is told on the device.
     """
     config, accelerator, step = session.config, session.accelerator, session.step
-    rank, processes = accelerator.process_index, accelerator.num_processes
+    rank, size, whole = accelerator.process_index, config.train_batch_size, whole_batch(session)
     drops = (config.image_drop_prob, config.text_drop_prob, config.both_drop_prob)
     good = torch.ones((), dtype=torch.bool, device=accelerator.device)
     torch.manual_seed(step_generator(config.seed, step, rank).initial_seed())  # LoRA dropout
     for micro in range(config.gradient_accumulation_steps):
-        generator = step_generator(config.seed, step, micro, rank)
-        number = (step * config.gradient_accumulation_steps + micro) * processes + rank
-        drawn = draw_batch(session.encoded, generator, number, config.seed, config.train_batch_size, drops)
-        drawn_noise = add_noise(drawn.latents, session.models.noise_scheduler, generator, config.noise_offset)
+        # Its piece of the batch that one process without accumulation would hold: their steps are the same.
+        first = (micro * accelerator.num_processes + rank) * size
+        draws = sample_draws(size, first, config.seed, step)
+        drawn = draw_batch(session.encoded, draws, step, config.seed, whole, drops, first)
+        drawn_noise = add_noise(drawn.latents, session.models.noise_scheduler, draws, config.noise_offset)
         batch, noised = drawn.to(accelerator.device), drawn_noise.to(accelerator.device)
         with accelerator.autocast():
             noise_pred = session.denoiser(noised, batch)
-        look = Step(noise_pred, noised, batch, session.models, config, generator, (drawn, drawn_noise))
+        look = Step(noise_pred, noised, batch, session.models, config, draws, (drawn, drawn_noise))
         losses = {name: weight * LOSSES[name](look) for name, weight in active_losses(config, step).items()}
         loss = sum(losses.values())
         good &= torch.isfinite(accelerator.gather(loss.detach())).all()
@@ -137,13 +140,13 @@ def take_step(session: Session, told: Told) -> None:
     told.good.append(good)
 
 
-def _check(told: Told, step: int, record: Record) -> None:
+def _check(told: Told, step: int, say: Callable[[str], None]) -> None:
     """Say which of the last steps were skipped, and stop where none has counted for long."""
     first = step - len(told.good) + 1
     for number, good in enumerate(torch.stack(told.good).tolist(), first):
         told.bad_running = 0 if good else told.bad_running + 1
         if not good:
-            record.say(f"step {number}: the loss is not finite, the step is skipped")
+            say(f"step {number}: the loss is not finite, the step is skipped")
     told.good.clear()
     if told.bad_running >= NON_FINITE_LIMIT:
         raise RuntimeError(f"the loss was not finite {told.bad_running} times running, up to step {step}: "
