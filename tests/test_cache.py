@@ -7,9 +7,11 @@ from PIL import Image
 from toys import PAINTS, toy_room
 
 from wallpaint import cache
-from wallpaint.cache import draw_batch, encode_samples, prepare_picture
+from wallpaint.batches import draw_batch
+from wallpaint.cache import encode_samples
 from wallpaint.dataset import add_sample, read_samples
 from wallpaint.draws import sample_draws
+from wallpaint.latents import prepare_picture
 from wallpaint.models import encode_references, encode_text
 
 

@@ -5,10 +5,10 @@ from diffusers import StableDiffusionInpaintPipeline
 from PIL import Image
 from toys import toy_room
 
-from wallpaint.cache import decode_latents
 from wallpaint.color import Swatch
 from wallpaint.denoiser import build_denoiser, painting_denoiser
 from wallpaint.images import to_tensor
+from wallpaint.latents import decode_latents
 from wallpaint.methods import METHODS
 from wallpaint.models import set_ip_adapter_scale
 from wallpaint.paint import Painter, denoise, paint_wall, prepare_painting, resolve_arms

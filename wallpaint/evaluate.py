@@ -122,8 +122,8 @@ def summarise(rows: Sequence[Figures], floors: Sequence[float], rooms: int) -> F
 
 def vae_round_trip(models: Models, truth: Image.Image, photo: Image.Image, mask: Image.Image) -> Image.Image:
     """Encode and decode the truth at the arms' working size, composited as theirs are: their floor."""
-    from wallpaint.cache import decode_latents, encode_pictures, prepare_picture
     from wallpaint.images import model_size, to_image
+    from wallpaint.latents import decode_latents, encode_pictures, prepare_picture
 
     family = models.family
     size = model_size(truth.size, family.resolution, family.multiple)

@@ -17,10 +17,11 @@ from diffusers.utils.torch_utils import randn_tensor
 from peft.tuners.lora import LoraLayer
 from PIL import Image
 
-from wallpaint.cache import Batch, decode_latents, encode_pictures, prepare_picture
+from wallpaint.batches import Batch
 from wallpaint.color import Swatch
 from wallpaint.denoiser import Denoiser, Noised, painting_denoiser
 from wallpaint.images import composite, model_size, to_image
+from wallpaint.latents import decode_latents, encode_pictures, prepare_picture
 from wallpaint.models import Models, encode_references, encode_text, set_ip_adapter_scale
 from wallpaint.weights import adapter_state, load_adapter, load_arm
 
