@@ -61,7 +61,7 @@ def test_a_stock_pipeline_reads_lora_and_adapter_and_says_the_same(trained, fami
         latents = torch.cat([noised.latents, batch.mask, batch.masked_image_latents], 1)
         told = {"added_cond_kwargs": {"image_embeds": [states[:, None]]}}
         theirs = pipe.unet(latents, noised.timesteps, batch.prompt_embeds, **told).sample
-    torch.testing.assert_close(theirs, ours, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(theirs, ours, atol=1e-5, rtol=1e-5)
     (config,) = pipe.unet.peft_config.values()
     assert (config.r, config.lora_alpha) == (2, 8)  # without metadata alpha would come back as the rank
 
