@@ -19,7 +19,7 @@ from wallpaint.tiny.carry import build_vae
 from wallpaint.tiny.data import Pool, is_held_out
 from wallpaint.tiny.figures import delta_e
 from wallpaint.tiny.h94 import adapter_parameters, adapter_weights, attach_adapter
-from wallpaint.tiny.latents import Latents, encode_view, whiten
+from wallpaint.tiny.latents import Latents, encode_views, whiten
 from wallpaint.tiny.loop import Fit, fit, load_result
 from wallpaint.tiny.sketch import write_sketches
 from wallpaint.tiny.words import name_color, with_color
@@ -192,14 +192,18 @@ def test_vae_step_lowers_its_loss(pool):
     assert min(values[1:]) < values[0]
 
 
-def test_clip_sam_and_dino_losses_reach_every_part(pool, family):
+def test_clip_sam_and_dino_losses_reach_every_part(pool, family, monkeypatch):
     generator = torch.Generator().manual_seed(0)
-    head = torch.nn.Linear(sizes.TEXT_WIDTH, sizes.TEXT["projection_dim"], bias=False)
+    heads = clip.build_clip(family.tokenizer)[2:]
     pictures, texts = clip.clip_batch(pool, generator)
-    loss = clip.clip_loss(
-        family.text_encoder, family.image_encoder, head, family.tokenizer, pictures[:6], texts[:6]
+    losses = clip.clip_losses(
+        family.text_encoder, family.image_encoder, *heads, family.tokenizer, pictures[:6], texts[:6]
     )
-    loss = loss + sum(sam.sam_losses(family.sam, *sam.sam_batch(pool, generator)).values())
+    loss = sum(losses.values())
+    for share in (0.0, 1.0):  # clicks, then boxes
+        monkeypatch.setattr(sam, "BOX_SHARE", share)
+        batch = sam.sam_batch(pool, generator, sam.variations())
+        loss = loss + sum(sam.sam_losses(family.sam, *batch).values())
     loss = loss + dino.dino_loss(family.dino, *dino.dino_batch(pool, generator))
     loss.backward()
     assert torch.isfinite(loss)
@@ -215,7 +219,7 @@ def test_clip_sam_and_dino_losses_reach_every_part(pool, family):
         model.zero_grad(set_to_none=True)
 
 
-def test_adapter_step_moves_the_adapter_and_nothing_else(pool, family):
+def test_adapter_step_moves_the_adapter_and_nothing_else(pool, family, tmp_path):
     from diffusers import DDIMScheduler, UNet2DConditionModel
 
     torch.manual_seed(0)
@@ -225,16 +229,15 @@ def test_adapter_step_moves_the_adapter_and_nothing_else(pool, family):
     for parameter in adapter_parameters(unet):
         parameter.requires_grad_(True)
     generator = torch.Generator().manual_seed(0)
-    latents = Latents(pool, family.vae, Path("unused"))
-    latents.views = [encode_view(family.vae, view, generator) for view in pool.views]
-    examples = [base.draw_example(latents, generator) for _ in range(2)]
+    latents = Latents(pool, family.vae, tmp_path / "latents.pt").refresh()
+    examples = base.draw_examples(latents, 2, generator)
     images = base.encode_references(
-        family.image_encoder, [base.reference(pool, e, generator) for e in examples], 2
+        family.image_encoder, [base.reference(pool, *row, generator) for row in examples.rows()]
     )
     words = base.Texts(family.text_encoder, family.tokenizer).encode(["a room", ""])
     before, scheduler = snapshot(unet), DDIMScheduler(**sizes.SCHEDULER)
     optimizer = torch.optim.SGD([p for p in unet.parameters() if p.requires_grad], lr=1.0)
-    base.denoising_loss(unet, scheduler, latents, examples, generator, words, images).backward()
+    base.denoising_loss(base.Predict(unet), scheduler, latents, examples, generator, words, images).backward()
     optimizer.step()
     changed = moved(unet, before)
     assert changed
@@ -244,10 +247,13 @@ def test_adapter_step_moves_the_adapter_and_nothing_else(pool, family):
 
 def test_masked_variants_hide_the_wall(pool, family):
     view = pool.views[0]
-    encoded = encode_view(family.vae, view, torch.Generator().manual_seed(0))
+    ((pictures, masked, masks, source),) = encode_views(family.vae, [view])
     wall = torch.nn.functional.max_pool2d(view.mask.float()[None], 8)[0]
-    assert encoded.pictures.shape == (3, 4, 16, 16)
-    assert all((mask >= wall).all() for mask in encoded.masks[:-1])
+    assert pictures.shape == (3, 4, 16, 16)
+    assert all((mask >= wall).all() for mask in masks[:-1])
+    inside = torch.nn.functional.max_pool2d(1 - wall, 5, 1, 2)[0] == 0  # what the hole's rim cannot reach
+    if inside.any():
+        assert masked[:-1, :, inside].std(-1).max() < pictures[..., inside].std(-1).max()
 
 
 def test_held_out_rooms_are_never_trained_on(pool):

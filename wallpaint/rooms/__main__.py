@@ -65,6 +65,9 @@ def job(task: tuple) -> list[dict]:
     return rows
 
 
+WRITE_SECONDS = 10  # between two rewrites of metadata.jsonl
+
+
 def write_metadata(out: Path) -> int:
     """Rewrite metadata.jsonl from the finished rooms; the number of rows."""
     files = sorted((out / ".rows").glob("*.json"), key=lambda p: int(p.stem))
@@ -88,12 +91,16 @@ def main(argv=None) -> None:
         (out / ".rows").mkdir(parents=True, exist_ok=True)
         tasks.append((out, args.seed + i, args.kinds[i % len(args.kinds)], args))
     start = time.time()
+    written: dict[Path, float] = {}
 
     def report(out: Path, index: int) -> None:
-        count = write_metadata(out)
-        print(
-            f"{index + 1}/{len(tasks)} rooms, {count} rows in {out}, {time.time() - start:.0f} s", flush=True
-        )
+        last = index + 1 == len(tasks)
+        if time.time() - written.get(out, 0) < WRITE_SECONDS and not last:
+            return
+        for folder in {task[0] for task in tasks} if last else {out}:
+            count, written[folder] = write_metadata(folder), time.time()
+            seconds = time.time() - start
+            print(f"{index + 1}/{len(tasks)} rooms, {count} rows in {folder}, {seconds:.0f} s", flush=True)
 
     if args.workers == 1:
         for index, task in enumerate(tasks):

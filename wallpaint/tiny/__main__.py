@@ -48,9 +48,11 @@ def main() -> None:
         "--minutes", type=float, help="how long each chosen stage may train (default: its own)"
     )
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    pool = Pool(args.pool)
+    torch.set_float32_matmul_precision("high")  # TF32 on a GPU
+    pool = Pool(args.pool, device=args.device)
     names = list(STAGES) if args.stage == "all" else [args.stage]
     for name in names:
         if name in STAGES:
@@ -59,7 +61,7 @@ def main() -> None:
     if args.stage in ("all", "export"):
         assemble.export(args.work, args.out)
     if args.stage in ("all", "figures"):
-        assemble.write_figures(pool, args.work, args.out)
+        assemble.write_figures(Pool(args.pool), args.work, args.out)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,9 @@ from wallpaint.tiny.clip import cached_name, load_clip, load_tokenizer, to_clip,
 from wallpaint.tiny.data import Pool, View, chance, draw
 from wallpaint.tiny.h94 import adapter_parameters, attach_adapter
 from wallpaint.tiny.latents import WALL_MASKS, Latents, load_vae
-from wallpaint.tiny.loop import Fit, fit, load_result
+from wallpaint.tiny.loop import Fit, fit, graphed, load_result
 
-BATCH = 16
+BATCH = {"cpu": 16, "cuda": 128}
 BOX_SHARE = 0.15  # how often the hole is a random box instead of the wall
 OUTSIDE_WEIGHT = 0.25  # the composite keeps the photo there: less to learn
 
@@ -33,27 +33,49 @@ class Texts:
         missing = sorted({text for text in texts if text not in self.known})
         if missing:
             with torch.no_grad():
-                states = self.encoder(tokenize(self.tokenizer, missing)).last_hidden_state
+                ids = tokenize(self.tokenizer, missing).to(self.encoder.device)
+                states = self.encoder(ids).last_hidden_state
             self.known.update(zip(missing, states, strict=True))
         return torch.stack([self.known[text] for text in texts])
 
 
 @dataclass(frozen=True)
-class Example:
-    """What one training example is made of."""
+class Examples:
+    """What a batch is made of, each (B,) of indices."""
 
-    view: int
-    picture: int  # the target
-    mask: int  # which masked variant the UNet is shown
+    view: torch.Tensor
+    picture: torch.Tensor  # the target
+    mask: torch.Tensor  # which masked variant the UNet is shown
+
+    def rows(self) -> list[tuple[int, int]]:
+        """(view, picture) of each example."""
+        return list(zip(self.view.tolist(), self.picture.tolist(), strict=True))
 
 
-def draw_example(latents: Latents, generator: torch.Generator) -> Example:
-    """A view and a target; the wall variants show another paint's light round the hole, as in use."""
-    view = latents.pool.pick(generator)
-    encoded = latents.views[view]
-    if chance(generator) < BOX_SHARE:
-        return Example(view, encoded.source, WALL_MASKS)
-    return Example(view, draw(generator, len(encoded.pictures)), draw(generator, WALL_MASKS))
+class Predict(torch.nn.Module):
+    """The UNet with positional tensors alone, as a CUDA graph wants it."""
+
+    def __init__(self, unet: UNet2DConditionModel):
+        super().__init__()
+        self.unet = unet
+
+    def forward(self, packed, t, prompts, images=None):
+        """Velocity for (B, 9, 16, 16) latents, (B,) timesteps, (B, 48, E) prompts, (B, 1, 37, E) images."""
+        extra = None if images is None else {"image_embeds": [images]}
+        return self.unet(packed, t, prompts, added_cond_kwargs=extra).sample
+
+
+def draw_examples(latents: Latents, count: int, generator: torch.Generator) -> Examples:
+    """Views and targets; the wall variants show another paint's light round the hole, as in use."""
+    view = latents.pool.picks(count, generator)
+    box = torch.rand(count, generator=generator) < BOX_SHARE
+    any_picture = (torch.rand(count, generator=generator) * latents.counts[view]).long()
+    any_mask = torch.randint(WALL_MASKS, (count,), generator=generator)
+    return Examples(
+        view,
+        torch.where(box, latents.source[view], any_picture),
+        torch.where(box, torch.tensor(WALL_MASKS), any_mask),
+    )
 
 
 def prompt_for(view: View, picture: int, generator: torch.Generator, named: float, empty: float) -> str:
@@ -65,27 +87,34 @@ def prompt_for(view: View, picture: int, generator: torch.Generator, named: floa
 
 
 def denoising_loss(
-    unet: UNet2DConditionModel,
+    predict: torch.nn.Module,
     scheduler: DDIMScheduler,
     latents: Latents,
-    examples: list[Example],
+    examples: Examples,
     generator: torch.Generator,
     prompts: torch.Tensor,
     images: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Squared error of v, the region to repaint weighted 1, the rest OUTSIDE_WEIGHT."""
-    rows = [(latents.views[e.view], e) for e in examples]
-    x = torch.stack([v.pictures[e.picture] for v, e in rows])
-    masked = torch.stack([v.masked[e.mask] for v, e in rows])
-    mask = torch.stack([v.masks[e.mask] for v, e in rows])
-    noise = torch.randn(x.shape, generator=generator)
-    t = torch.randint(scheduler.config.num_train_timesteps, (len(x),), generator=generator)
+    x = latents.pictures[(latents.first[examples.view] + examples.picture).to(latents.pictures.device)]
+    view, variant = examples.view.to(x.device), examples.mask.to(x.device)
+    masked, mask = latents.masked[view, variant], latents.masks[view, variant]
+    noise = torch.randn(x.shape, generator=generator).to(x.device)
+    t = torch.randint(scheduler.config.num_train_timesteps, (len(x),), generator=generator).to(x.device)
     noisy, target = scheduler.add_noise(x, noise, t), scheduler.get_velocity(x, noise, t)
     packed = torch.cat([noisy, mask, masked], 1).contiguous(memory_format=torch.channels_last)
-    extra = None if images is None else {"image_embeds": [images]}
-    prediction = unet(packed, t, prompts, added_cond_kwargs=extra).sample
+    prediction = predict(packed, t, prompts) if images is None else predict(packed, t, prompts, images)
     weight = OUTSIDE_WEIGHT + (1 - OUTSIDE_WEIGHT) * mask
     return (weight * (prediction - target).square()).mean() / weight.mean()
+
+
+def example_inputs(batch: int, device: str) -> tuple[torch.Tensor, ...]:
+    """Inputs of `Predict` of the right shapes: latents, timesteps, prompts."""
+    size, channels = sizes.UNET["sample_size"], sizes.UNET["in_channels"]
+    packed = torch.randn(batch, channels, size, size, device=device).to(memory_format=torch.channels_last)
+    length = sizes.TEXT["max_position_embeddings"]
+    prompts = torch.randn(batch, length, sizes.TEXT_WIDTH, device=device)
+    return packed, torch.zeros(batch, dtype=torch.long, device=device), prompts
 
 
 def load_latents(pool: Pool, work: Path) -> Latents:
@@ -98,19 +127,20 @@ def train_base(pool: Pool, work: Path, minutes: float, refresh_steps: int = 400)
     """The UNet from scratch."""
     torch.manual_seed(2)
     latents, tokenizer = load_latents(pool, work), load_tokenizer(pool, work)
-    texts = Texts(load_clip(tokenizer, work)[0], tokenizer)
-    unet = UNet2DConditionModel(**sizes.UNET).to(memory_format=torch.channels_last).train()
+    texts, batch = Texts(load_clip(tokenizer, work)[0].to(pool.device), tokenizer), BATCH[pool.device]
+    unet = UNet2DConditionModel(**sizes.UNET).to(memory_format=torch.channels_last).to(pool.device).train()
+    predict = graphed(Predict(unet), *example_inputs(batch, pool.device))
     scheduler, count = DDIMScheduler(**sizes.SCHEDULER), 0
 
     def step(generator: torch.Generator) -> dict[str, torch.Tensor]:
         nonlocal count
         count += 1
-        if count % refresh_steps == 0:
+        if count % refresh_steps == 0 and pool.device == "cpu":  # the renderer may still be at work
             pool.refresh()
             latents.refresh()
-        examples = [draw_example(latents, generator) for _ in range(BATCH)]
-        words = [prompt_for(pool.views[e.view], e.picture, generator, 0.5, 0.1) for e in examples]
-        return {"v": denoising_loss(unet, scheduler, latents, examples, generator, texts.encode(words))}
+        examples = draw_examples(latents, batch, generator)
+        words = [prompt_for(pool.views[v], p, generator, 0.5, 0.1) for v, p in examples.rows()]
+        return {"v": denoising_loss(predict, scheduler, latents, examples, generator, texts.encode(words))}
 
     fit("base", [unet], step, Fit(minutes, 1e-3, warmup_steps=100, ema=0.995), work)
 
@@ -128,44 +158,40 @@ def load_base(work: Path) -> UNet2DConditionModel:
 def train_adapter(pool: Pool, work: Path, minutes: float) -> None:
     """Only the Resampler, to_k_ip and to_v_ip; references are pictures and crops of them, never swatches."""
     latents, tokenizer = load_latents(pool, work), load_tokenizer(pool, work)
-    text, vision = load_clip(tokenizer, work)
-    texts, scheduler, unet = Texts(text, tokenizer), DDIMScheduler(**sizes.SCHEDULER), load_base(work)
+    text, vision = (model.to(pool.device) for model in load_clip(tokenizer, work))
+    texts, scheduler, batch = Texts(text, tokenizer), DDIMScheduler(**sizes.SCHEDULER), BATCH[pool.device]
+    unet = load_base(work).to(pool.device)
     unet.requires_grad_(False)
     for parameter in adapter_parameters(unet):
         parameter.requires_grad_(True)
-    null = encode_references(vision, None, 1)
+    null = encode_references(vision, None)
+    inputs = example_inputs(batch, pool.device)
+    predict = graphed(Predict(unet), *inputs, null.repeat(batch, 1, 1, 1))
 
     def step(generator: torch.Generator) -> dict[str, torch.Tensor]:
-        examples = [draw_example(latents, generator) for _ in range(BATCH)]
-        words = [prompt_for(pool.views[e.view], e.picture, generator, 0.1, 0.1) for e in examples]
-        images = encode_references(vision, [reference(pool, e, generator) for e in examples], BATCH)
-        drop = torch.rand(BATCH, generator=generator)
-        images[drop < 0.1] = null  # image 5 %, image and text 5 %
+        examples = draw_examples(latents, batch, generator)
+        words = [prompt_for(pool.views[v], p, generator, 0.1, 0.1) for v, p in examples.rows()]
+        images = encode_references(vision, [reference(pool, v, p, generator) for v, p in examples.rows()])
+        drop = torch.rand(batch, generator=generator)
+        images[(drop < 0.1).to(images.device)] = null  # image 5 %, image and text 5 %
         words = ["" if 0.05 <= d < 0.15 else w for d, w in zip(drop.tolist(), words, strict=True)]
-        return {
-            "v": denoising_loss(unet, scheduler, latents, examples, generator, texts.encode(words), images)
-        }
+        prompts = texts.encode(words)
+        return {"v": denoising_loss(predict, scheduler, latents, examples, generator, prompts, images)}
 
     fit("adapter", [unet], step, Fit(minutes, 1e-3, warmup_steps=100, ema=0.995), work)
 
 
-def encode_references(
-    vision: CLIPVisionModelWithProjection, pictures: list | None, count: int
-) -> torch.Tensor:
-    """(count, 1, 37, VISION_WIDTH) states before the last layer; None = the null image, all zero pixels."""
+@torch.no_grad()
+def encode_references(vision: CLIPVisionModelWithProjection, pictures: list | None) -> torch.Tensor:
+    """(B, 1, 37, VISION_WIDTH) states before the last layer; None = the null image, all zero pixels."""
     size = sizes.VISION["image_size"]
-    with torch.no_grad():
-        x = (
-            torch.zeros(count, 3, size, size)
-            if pictures is None
-            else torch.cat([to_clip(p) for p in pictures])
-        )
-        return vision(x, output_hidden_states=True).hidden_states[-2][:, None]
+    x = torch.zeros(1, 3, size, size) if pictures is None else torch.cat([to_clip(p) for p in pictures])
+    return vision(x.to(vision.device), output_hidden_states=True).hidden_states[-2][:, None]
 
 
-def reference(pool: Pool, example: Example, generator: torch.Generator) -> torch.Tensor:
+def reference(pool: Pool, number: int, index: int, generator: torch.Generator) -> torch.Tensor:
     """uint8 (1, 3, h, w): the target, or its paint seen from elsewhere in the room; whole or a crop."""
-    view, index = pool.views[example.view], example.picture
+    view = pool.views[number]
     paint = view.colors[index]
     others = [pool.views[i] for i in pool.rooms[view.room]]
     same = [(v, i) for v in others for i, c in enumerate(v.colors) if c == paint and c is not None]

@@ -2,7 +2,9 @@
 
 import json
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +21,8 @@ HELD_OUT_SHARE = 20  # one room in twenty is never trained on
 class View:
     """One camera in one room: the photo first, then its true repaints."""
 
-    pictures: torch.Tensor  # (P, 3, R, R) uint8 sRGB
-    mask: torch.Tensor  # (1, R, R) bool, True = wall
+    pictures: torch.Tensor  # (P, 3, R, R) uint8 sRGB, on the pool's device
+    mask: torch.Tensor  # (1, R, R) bool, True = wall, on the CPU: prompts and crops are drawn from it
     colors: list[
         tuple[int, int, int] | None
     ]  # paint of each picture; None where the photo's wall is no plain paint
@@ -39,6 +41,7 @@ class Pool:
     folders: list[Path]
     held_out: bool = False
     limit: int | None = None
+    device: str = "cpu"
     views: list[View] = field(default_factory=list)
     rooms: dict[str, list[int]] = field(default_factory=dict)
     groups: list[list[int]] = field(default_factory=list)  # indices of the views of each folder
@@ -50,31 +53,35 @@ class Pool:
         for folder, group in zip(self.folders, self.groups, strict=True):
             if not (folder / "metadata.jsonl").exists():
                 continue
-            for line in (folder / "metadata.jsonl").read_text().splitlines():
-                row = json.loads(line)
-                if row["file_name"] not in self.seen:
-                    self.seen.add(row["file_name"])
-                    self._take(folder, row, group)
+            rows = [json.loads(line) for line in (folder / "metadata.jsonl").read_text().splitlines()]
+            rows = [row for row in rows if row["file_name"] not in self.seen]
+            self.seen.update(row["file_name"] for row in rows)
+            rows = [row for row in rows if is_held_out(row["room_id"]) == self.held_out]
+            rows = rows[: None if self.limit is None else max(0, self.limit - len(self.views))]
+            with ThreadPoolExecutor() as readers:
+                for view in readers.map(partial(read_view, folder, device=self.device), rows):
+                    for places in (group, self.rooms.setdefault(view.room, [])):
+                        places.append(len(self.views))
+                    self.views.append(view)
         return self
 
-    def _take(self, folder: Path, row: dict, group: list[int]) -> None:
-        full = self.limit is not None and len(self.views) >= self.limit
-        if full or is_held_out(row["room_id"]) != self.held_out:
-            return
-        for places in (group, self.rooms.setdefault(row["room_id"], [])):
-            places.append(len(self.views))
-        self.views.append(read_view(folder, row))
+    def picks(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        """The indices (count,) of random views."""
+        filled = [torch.tensor(group) for group in self.groups if group]
+        rest = (1 - FIRST_SHARE) / max(1, len(filled) - 1)
+        shares = torch.tensor([FIRST_SHARE] + [rest] * (len(filled) - 1))
+        chosen = torch.multinomial(shares, count, replacement=True, generator=generator)
+        sizes = torch.tensor([len(group) for group in filled])
+        places = (torch.rand(count, generator=generator) * sizes[chosen]).long()
+        return torch.cat(filled)[(sizes.cumsum(0) - sizes)[chosen] + places]
 
     def pick(self, generator: torch.Generator) -> int:
         """The index of a random view."""
-        filled = [group for group in self.groups if group]
-        first = len(filled) == 1 or chance(generator) < FIRST_SHARE
-        group = filled[0] if first else filled[1 + draw(generator, len(filled) - 1)]
-        return group[draw(generator, len(group))]
+        return int(self.picks(1, generator))
 
     def only_held_out(self, limit: int) -> "Pool":
         """Rooms of the first folder that no stage trains on."""
-        return Pool(self.folders[:1], held_out=True, limit=limit).refresh()
+        return Pool(self.folders[:1], held_out=True, limit=limit, device=self.device).refresh()
 
 
 def is_held_out(room: str) -> bool:
@@ -82,7 +89,7 @@ def is_held_out(room: str) -> bool:
     return zlib.crc32(room.encode()) % HELD_OUT_SHARE == 0
 
 
-def read_view(folder: Path, row: dict) -> View:
+def read_view(folder: Path, row: dict, device: str = "cpu") -> View:
     """One row with all its pictures."""
     truths = row["truths"]
     pictures = [read_picture(folder / row["file_name"])]
@@ -90,7 +97,7 @@ def read_view(folder: Path, row: dict) -> View:
     mask = torch.from_numpy(np.asarray(Image.open(folder / row["mask_file_name"]).convert("L")) > 127)[None]
     own = tuple(row["reference_color_rgb"]) if row.get("kind", "plain") in ("plain", "dark") else None
     colors = [own, *(tuple(truth["color"]) for truth in truths)]
-    return View(torch.stack(pictures), mask, colors, row["text"], row["room_id"], row["file_name"])
+    return View(torch.stack(pictures).to(device), mask, colors, row["text"], row["room_id"], row["file_name"])
 
 
 def read_picture(path: Path) -> torch.Tensor:

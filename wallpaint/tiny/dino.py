@@ -10,7 +10,7 @@ from wallpaint.tiny import sizes
 from wallpaint.tiny.data import Pool, chance, draw
 from wallpaint.tiny.loop import Fit, fit, load_result
 
-BATCH = 24
+BATCH = {"cpu": 24, "cuda": 96}
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
 STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
 
@@ -18,7 +18,7 @@ STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
 def train_dino(pool: Pool, work: Path, minutes: float) -> None:
     """Positive pairs: two crops of one picture, or the same room from another side."""
     torch.manual_seed(5)
-    model = Dinov2Model(Dinov2Config(**sizes.DINO)).train()
+    model = Dinov2Model(Dinov2Config(**sizes.DINO)).to(pool.device).train()
 
     def step(generator: torch.Generator) -> dict[str, torch.Tensor]:
         first, second = dino_batch(pool, generator)
@@ -37,7 +37,7 @@ def load_dino(work: Path) -> Dinov2Model:
 def dino_batch(pool: Pool, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     """Two (BATCH, 3, 112, 112) stacks; row i of both is one room, in half of the rows one picture."""
     pairs = []
-    for _ in range(BATCH):
+    for _ in range(BATCH[pool.device]):
         view = pool.views[pool.pick(generator)]
         picture = view.pictures[draw(generator, len(view.pictures))]
         other = picture
@@ -57,12 +57,14 @@ def random_crop(picture: torch.Tensor, generator: torch.Generator) -> torch.Tens
     crop = picture[None, :, top : top + side, left : left + side].float() / 255
     crop = crop.flip(-1) if chance(generator) < 0.5 else crop
     size = sizes.DINO["image_size"]
-    return (F.interpolate(crop, size=(size, size), mode="bilinear", antialias=True) - MEAN) / STD
+    return (
+        F.interpolate(crop, size=(size, size), mode="bilinear", antialias=True) - MEAN.to(crop.device)
+    ) / STD.to(crop.device)
 
 
 def dino_loss(model: Dinov2Model, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     """Symmetric InfoNCE at temperature 0.1 of class token + mean patch token."""
     states = model(torch.cat([first, second])).last_hidden_state
     a, b = F.normalize(states[:, 0] + states[:, 1:].mean(1), dim=-1).chunk(2)
-    logits, target = a @ b.T / 0.1, torch.arange(len(a))
+    logits, target = a @ b.T / 0.1, torch.arange(len(a), device=a.device)
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2

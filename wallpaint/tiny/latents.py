@@ -15,59 +15,69 @@ from wallpaint.tiny.loop import load_result
 
 WALL_MASKS = 3  # masked variants a view whose mask covers the wall: they fit every repaint
 VARIANTS = WALL_MASKS + 1  # and one with a random box, which fits the one picture it was cut from
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """One view in latents, all whitened; P pictures, M = VARIANTS masks."""
-
-    pictures: torch.Tensor  # (P, 4, 16, 16)
-    masked: torch.Tensor  # (M, 4, 16, 16), of pictures blanked with mask m
-    masks: torch.Tensor  # (M, 1, 16, 16), 1 = repaint
-    source: int  # the picture that the box variant (the last) was cut from
+AT_ONCE = 8  # views encoded together
 
 
 @dataclass
 class Latents:
-    """`Encoded` for each view of a pool, in the pool's order; `refresh` encodes what is new."""
+    """A pool in latents, all whitened; `refresh` encodes what is new.
+
+    V views with P pictures in all, M = VARIANTS masks a view; the tensors lie on the pool's device.
+    """
 
     pool: Pool
     vae: AutoencoderKL
     path: Path
-    views: list[Encoded] = field(default_factory=list)
     known: dict[str, tuple] = field(default_factory=dict)  # by the view's name, as kept on disk
+    pictures: torch.Tensor = field(init=False)  # (P, 4, 16, 16)
+    first: torch.Tensor = field(init=False)  # (V,) where a view's pictures begin
+    counts: torch.Tensor = field(init=False)  # (V,) how many it has
+    masked: torch.Tensor = field(init=False)  # (V, M, 4, 16, 16), of pictures blanked with mask m
+    masks: torch.Tensor = field(init=False)  # (V, M, 1, 16, 16), 1 = repaint
+    source: torch.Tensor = field(init=False)  # (V,) the picture that the box variant (the last) was cut from
 
     def refresh(self) -> "Latents":
-        """Encodes the views that are not there yet, and saves."""
+        """Encodes the views that are not there yet, saves, and lays all out in a row."""
         if not self.known and self.path.exists():
             self.known = torch.load(self.path, weights_only=True)
-        before = len(self.known)
-        for view in self.pool.views[len(self.views) :]:
-            if view.name not in self.known:
-                seed = zlib.crc32(view.name.encode())
-                encoded = encode_view(self.vae, view, torch.Generator().manual_seed(seed))
-                self.known[view.name] = (encoded.pictures, encoded.masked, encoded.masks, encoded.source)
-            self.views.append(Encoded(*self.known[view.name]))
-        if len(self.known) > before:
+        missing = [view for view in self.pool.views if view.name not in self.known]
+        for start in range(0, len(missing), AT_ONCE):
+            part = missing[start : start + AT_ONCE]
+            self.known.update(zip((view.name for view in part), encode_views(self.vae, part), strict=True))
+        if missing:
             torch.save(self.known, self.path.with_suffix(".tmp"))
             self.path.with_suffix(".tmp").replace(self.path)
+        pictures, masked, masks, source = zip(*(self.known[v.name] for v in self.pool.views), strict=True)
+        device = self.pool.device
+        self.counts = torch.tensor([len(p) for p in pictures])
+        self.first, self.source = self.counts.cumsum(0) - self.counts, torch.tensor(source)
+        self.pictures = torch.cat(pictures).to(device)
+        self.masked, self.masks = torch.stack(masked).to(device), torch.stack(masks).to(device)
         return self
 
 
-def encode_view(vae: AutoencoderKL, view: View, generator: torch.Generator) -> Encoded:
-    """All pictures of a view, and VARIANTS of them blanked (grey 0, as the stock inpaint pipeline blanks)."""
-    pictures, masks, sources = to_signed(view.pictures), [], []
-    for index in range(VARIANTS):
-        masks.append(random_mask(view.mask, generator, box=index >= WALL_MASKS))
-        sources.append(draw(generator, len(pictures)))
-    mask = torch.stack(masks)
-    blanked = pictures[sources] * (mask < 0.5)
-    with torch.no_grad():
-        z = vae.encode(
-            torch.cat([pictures, blanked]).contiguous(memory_format=torch.channels_last)
-        ).latent_dist.mean
-    coarse = F.max_pool2d(mask, mask.shape[-1] // z.shape[-1])
-    return Encoded(z[: len(pictures)].clone(), z[len(pictures) :].clone(), coarse, sources[-1])
+@torch.no_grad()
+def encode_views(vae: AutoencoderKL, views: list[View]) -> list[tuple]:
+    """A view: (latents of its pictures, of VARIANTS blanked ones, their masks, the box's source picture).
+
+    Blanked is grey 0, as the stock inpaint pipeline blanks; what is drawn hangs on the view's name alone.
+    """
+    stacks, masks, sources = [], [], []
+    for view in views:
+        generator = torch.Generator().manual_seed(zlib.crc32(view.name.encode()))
+        pictures = to_signed(view.pictures)
+        mask = torch.stack([random_mask(view.mask, generator, box=i >= WALL_MASKS) for i in range(VARIANTS)])
+        source = [draw(generator, len(pictures)) for _ in range(VARIANTS)]
+        stacks.append(torch.cat([pictures, pictures[source] * (mask < 0.5).to(pictures)]))
+        masks.append(mask)
+        sources.append(source[-1])
+    x = torch.cat(stacks).contiguous(memory_format=torch.channels_last)
+    z = vae.encode(x).latent_dist.mean.cpu().contiguous()
+    out = []
+    for part, mask, source in zip(z.split([len(s) for s in stacks]), masks, sources, strict=True):
+        coarse = F.max_pool2d(mask, mask.shape[-1] // z.shape[-1])
+        out.append((part[:-VARIANTS].clone(), part[-VARIANTS:].clone(), coarse, source))
+    return out
 
 
 def random_mask(wall: torch.Tensor, generator: torch.Generator, box: bool) -> torch.Tensor:
@@ -101,7 +111,7 @@ def measure_latents(vae: AutoencoderKL, pool: Pool, views: int = 64) -> dict[str
     """Mean and standard deviation of each latent channel over the pool."""
     chosen = [pool.views[i] for i in pool.groups[0][-views:]]
     with torch.no_grad():
-        z = torch.cat([vae.encode(to_signed(v.pictures)).latent_dist.mean for v in chosen])
+        z = torch.cat([vae.encode(to_signed(v.pictures).to(vae.device)).latent_dist.mean for v in chosen])
     return {"mean": z.mean((0, 2, 3)).tolist(), "std": z.std((0, 2, 3)).tolist()}
 
 
@@ -116,4 +126,5 @@ def load_vae(work: Path, pool: Pool | None = None) -> AutoencoderKL:
     if path.exists():
         figures = json.loads(path.read_text())
         whiten(vae, torch.tensor(figures["mean"]), torch.tensor(figures["std"]))
-    return vae.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    vae = vae.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    return vae if pool is None else vae.to(pool.device)

@@ -22,7 +22,7 @@ class Fit:
     warmup_steps: int = 50
     ema: float = 0.998
     max_grad_norm: float = 1.0
-    save_minutes: float = 2.0
+    save_minutes: float = 1.0
     seed: int = 0
 
 
@@ -40,22 +40,23 @@ def fit(
     """
     weights = trainable(modules)
     average = {key: value.detach().clone() for key, value in weights.items()}
-    optimizer = torch.optim.AdamW(weights.values(), lr=plan.learning_rate, weight_decay=plan.weight_decay)
+    fused = next(iter(weights.values())).is_cuda
+    optimizer = torch.optim.AdamW(
+        weights.values(), lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=fused
+    )
     count, spent = _resume(checkpoint_path(work, name), weights, average, optimizer)
     generator = torch.Generator().manual_seed(plan.seed + count)
     started = saved = time.monotonic()
     budget = plan.minutes * 60
-    sums: dict[str, list[float]] = {}
+    sums: dict[str, torch.Tensor] = {}  # on the device: reading them would make it wait
+    steps = 0
     while (elapsed := spent + time.monotonic() - started) < budget:
         warm = min(1.0, (count + 1) / plan.warmup_steps)
         rate = plan.learning_rate * warm * (0.02 + 0.49 * (1 + math.cos(math.pi * elapsed / budget)))
         for group in optimizer.param_groups:
             group["lr"] = rate
         losses = step(generator)
-        loss = sum(losses.values())
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"{name}: the loss is not finite at step {count}")
-        loss.backward()
+        sum(losses.values()).backward()
         nn.utils.clip_grad_norm_(weights.values(), plan.max_grad_norm)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -63,16 +64,37 @@ def fit(
         decay = min(plan.ema, (1 + count) / (10 + count))
         torch._foreach_lerp_(list(average.values()), [w.detach() for w in weights.values()], 1 - decay)
         for key, value in losses.items():
-            sums.setdefault(key, []).append(float(value.detach()))
+            sums[key] = sums.get(key, 0) + value.detach()
+        steps += 1
         if time.monotonic() - saved > plan.save_minutes * 60:
-            _report(name, count, elapsed, rate, sums, work, swapped(weights, average, evaluate))
+            means = _means(name, count, sums, steps)
+            _report(name, count, elapsed, rate, means, work, swapped(weights, average, evaluate))
             _save(checkpoint_path(work, name), weights, average, optimizer, count, elapsed)
-            saved, sums = time.monotonic(), {}
+            saved, sums, steps = time.monotonic(), {}, 0
+    means = _means(name, count, sums, steps)
     with torch.no_grad():
         _save(checkpoint_path(work, name), weights, average, optimizer, count, max(spent, elapsed))
         for key, value in weights.items():
             value.copy_(average[key])
-    _report(name, count, elapsed, 0.0, sums, work, evaluate() if evaluate else {})
+    _report(name, count, elapsed, 0.0, means, work, evaluate() if evaluate else {})
+
+
+def _means(name: str, count: int, sums: dict[str, torch.Tensor], steps: int) -> dict[str, float]:
+    """Of the steps since the last report, before anything of them is saved."""
+    means = {key: float(value) / max(1, steps) for key, value in sums.items()}
+    if not all(math.isfinite(value) for value in means.values()):
+        raise FloatingPointError(f"{name}: the loss is not finite by step {count}")
+    return means
+
+
+def graphed(module: nn.Module, *inputs: torch.Tensor) -> nn.Module:
+    """`module` as one CUDA graph for inputs of these shapes: small models spend their time on launches.
+
+    On a CPU it stays as it is. Only positional tensors; the weights may change in place.
+    """
+    if not inputs[0].is_cuda:
+        return module
+    return torch.cuda.make_graphed_callables(module, inputs, allow_unused_input=True)
 
 
 def trainable(modules: Iterable[nn.Module]) -> dict[str, nn.Parameter]:
@@ -91,7 +113,7 @@ def load_result(work: Path, name: str, modules: Iterable[nn.Module]) -> bool:
     path = checkpoint_path(work, name)
     if not path.exists():
         return False
-    average = torch.load(path, weights_only=True)["average"]
+    average = torch.load(path, weights_only=True, map_location="cpu")["average"]
     weights = {f"{i}.{key}": value for i, m in enumerate(modules) for key, value in m.named_parameters()}
     with torch.no_grad():
         for key, value in average.items():
@@ -116,7 +138,7 @@ def swapped(weights: dict, average: dict, evaluate: Callable[[], dict] | None) -
 def _resume(path: Path, weights: dict, average: dict, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
     if not path.exists():
         return 0, 0.0
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, weights_only=True, map_location="cpu")
     with torch.no_grad():
         for key, value in weights.items():
             value.copy_(state["weights"][key])
@@ -134,9 +156,8 @@ def _save(path: Path, weights: dict, average: dict, optimizer, count: int, secon
 
 
 def _report(
-    name: str, count: int, seconds: float, rate: float, sums: dict, work: Path, figures: dict
+    name: str, count: int, seconds: float, rate: float, means: dict, work: Path, figures: dict
 ) -> None:
-    means = {key: sum(values) / len(values) for key, values in sums.items() if values}
     row = {"stage": name, "step": count, "minutes": seconds / 60, "lr": rate, **means, **figures}
     line = json.dumps({k: v if isinstance(v, str | int) else float(f"{v:.4g}") for k, v in row.items()})
     print(line, flush=True)

@@ -12,9 +12,11 @@ from wallpaint.tiny.loop import Fit, checkpoint_path, fit, load_result
 from wallpaint.tiny.solve import solve_decoder
 
 CROP = 64
-RATE = 5e-5  # a hand-wired start is upset by more: hundreds of inputs move each output the same way
+# A hand-wired start is upset by more than 5e-5 (hundreds of inputs move each output the same way) and takes
+# thousands of steps to recover, which a GPU has.
+RATE = {"cpu": 5e-5, "cuda": 2e-4}
 DECODER_RATE = 1.5e-5
-BATCH = 8
+BATCH = {"cpu": 8, "cuda": 64}
 SOLVE_PICTURES = 64
 NOISE = 0.02  # on the latents while training, so that near latents stay near pictures
 COLOUR_WEIGHTS = torch.tensor([1.0, 4.0, 4.0]).view(
@@ -25,14 +27,15 @@ COLOUR_WEIGHTS = torch.tensor([1.0, 4.0, 4.0]).view(
 def train_vae(pool: Pool, work: Path, minutes: float) -> AutoencoderKL:
     """Encoder and decoder together, on crops."""
     torch.manual_seed(0)
-    vae = build_vae().to(memory_format=torch.channels_last).train()
+    torch.backends.cudnn.allow_tf32 = False  # the carried colours are read to more digits
+    vae = build_vae().to(memory_format=torch.channels_last).to(pool.device).train()
     vae.quant_conv.requires_grad_(False)  # mixing would let the variances drift
     count = 0
 
     def step(generator: torch.Generator) -> dict[str, torch.Tensor]:
         nonlocal count
         count += 1
-        if count % 200 == 0:
+        if count % 200 == 0 and pool.device == "cpu":
             pool.refresh()
         return vae_losses(vae, random_crops(pool, generator), generator)
 
@@ -41,7 +44,7 @@ def train_vae(pool: Pool, work: Path, minutes: float) -> AutoencoderKL:
         "vae",
         [vae],
         step,
-        Fit(minutes, RATE, weight_decay=0.0, warmup_steps=20, ema=0.98),
+        Fit(minutes, RATE[pool.device], weight_decay=0.0, warmup_steps=20, ema=0.98),
         work,
         lambda: round_trip_figures(vae, held_out),
     )
@@ -50,13 +53,14 @@ def train_vae(pool: Pool, work: Path, minutes: float) -> AutoencoderKL:
 
 def train_decoder(pool: Pool, work: Path, minutes: float) -> AutoencoderKL:
     """The decoder alone, so that latents cached for the UNet stay valid."""
+    torch.backends.cudnn.allow_tf32 = False
     vae = build_vae().to(memory_format=torch.channels_last).train()
     load_result(work, "vae", [vae])
     if not checkpoint_path(work, "decoder").exists():
         generator = torch.Generator().manual_seed(0)
         pictures = torch.stack([random_picture(pool, generator) for _ in range(SOLVE_PICTURES)])
-        solve_decoder(vae, pictures)
-        print("solved:", round_trip_figures(vae, pool.only_held_out(8)), flush=True)
+        solve_decoder(vae, pictures.cpu())
+    vae.to(pool.device)
     vae.encoder.requires_grad_(False)
     vae.quant_conv.requires_grad_(False)
     held_out = pool.only_held_out(8)
@@ -76,11 +80,11 @@ def train_decoder(pool: Pool, work: Path, minutes: float) -> AutoencoderKL:
 
 
 def random_crops(
-    pool: Pool, generator: torch.Generator, batch: int = BATCH, crop: int = CROP
+    pool: Pool, generator: torch.Generator, batch: int | None = None, crop: int = CROP
 ) -> torch.Tensor:
     """(batch, 3, crop, crop) in [-1, 1]: any repaint of any view, anywhere, flipped or not."""
     crops = []
-    for _ in range(batch):
+    for _ in range(batch or BATCH[pool.device]):
         picture = random_picture(pool, generator)
         top, left = (draw(generator, picture.shape[-1] - crop + 1) for _ in range(2))
         picture = picture[:, top : top + crop, left : left + crop]
@@ -99,7 +103,8 @@ def vae_losses(vae: AutoencoderKL, x: torch.Tensor, generator: torch.Generator) 
     z = vae.encode(
         x
     ).latent_dist.mean  # the variance stays as it was set: trained, it drowns the fourth channel
-    error = vae.decode(z + NOISE * torch.randn(z.shape, generator=generator)).sample - x
+    noise = torch.randn(z.shape, generator=generator).to(z.device)
+    error = vae.decode(z + NOISE * noise).sample - x
     return {
         "l1": error.abs().mean(),
         "mse": error.square().mean(),
@@ -113,7 +118,7 @@ def colour_error(error: torch.Tensor) -> torch.Tensor:
     """Mean absolute error of 8 x 8 block means in opponent channels, lightness : colour = 1 : 4."""
     red, green, blue = error.unbind(1)
     opponent = torch.stack([(red + green + blue) / 3, red - green, (red + green) / 2 - blue], 1)
-    return (F.avg_pool2d(opponent, 8).abs() * COLOUR_WEIGHTS).mean()
+    return (F.avg_pool2d(opponent, 8).abs() * COLOUR_WEIGHTS.to(error.device)).mean()
 
 
 def round_trip(vae: AutoencoderKL, pictures: torch.Tensor) -> torch.Tensor:
@@ -130,9 +135,9 @@ def round_trip_figures(vae: AutoencoderKL, pool: Pool, per_view: int = 3) -> dic
     views = pool.views
     if not views:
         return {}
-    pictures = torch.cat([view.pictures[:per_view] for view in views])
+    pictures = torch.cat([view.pictures[:per_view] for view in views]).cpu()
     masks = torch.cat([view.mask.repeat(len(view.pictures[:per_view]), 1, 1) for view in views])
-    out = torch.cat([round_trip(vae, part) for part in pictures.split(8)])
+    out = torch.cat([round_trip(vae, part.to(vae.device)).cpu() for part in pictures.split(8)])
     mse = (out.float() - pictures.float()).square().mean((1, 2, 3))
     psnr = (10 * torch.log10(255**2 / mse)).mean()
     return {"psnr": float(psnr), "wall_delta_e": float(delta_e(out, pictures)[masks].mean())}
