@@ -1,6 +1,7 @@
 """Batches: what a training step needs, drawn from encoded samples as a function of (seed, number) alone."""
 
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 
 import torch
 
@@ -64,12 +65,13 @@ def draw_batch(
         first: place in the batch of the first sample wanted.
     """
     sizes = [len(group["color"]) for group in encoded.groups]
-    plan = [(g, b) for g, rows in enumerate(sizes) for b in range(-(-rows // size))]
-    epoch, place = divmod(number, len(plan))
-    order = step_generator(seed, epoch)
-    g, b = plan[int(torch.randperm(len(plan), generator=order)[place])]
-    rows = torch.randperm(sizes[g], generator=step_generator(seed, epoch, g))
-    rows = rows[torch.arange(b * size + first, b * size + first + len(draws)) % sizes[g]]
+    batches = [-(-rows // size) for rows in sizes]
+    epoch, place = divmod(number, sum(batches))
+    g, b = 0, int(_order(sum(batches), seed, epoch)[place])
+    while b >= batches[g]:
+        g, b = g + 1, b - batches[g]
+    places = torch.arange(b * size + first, b * size + first + len(draws)) % sizes[g]
+    rows = _order(sizes[g], seed, epoch, g)[places]
     group = encoded.groups[g]
     draw = draws.rand()
     image, text, both = drops
@@ -93,3 +95,9 @@ def draw_batch(
         prompt_embeds=encoded.prompts[group["prompt"][rows] * ~no_text],
         image_embeds=encoded.references[group["reference"][rows] * ~no_image],
     )
+
+
+@lru_cache(maxsize=64)
+def _order(count: int, *numbers: int) -> torch.Tensor:
+    """A permutation, a function of `numbers`; kept, since one of a million takes as long as a small step."""
+    return torch.randperm(count, generator=step_generator(*numbers))

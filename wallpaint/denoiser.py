@@ -1,5 +1,6 @@
 """Denoiser: the UNet with its conditions; `build_denoiser` freezes all but what a method learns."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +11,10 @@ from peft import LoraConfig
 from peft.tuners.lora import LoraLayer
 from torch import nn
 
-from wallpaint.conditions import CONDITIONS, ImagePrompt, NoImagePrompt
+from wallpaint.conditions import make_conditions
 from wallpaint.draws import Draws
-from wallpaint.methods import Method
+from wallpaint.families import INPAINTING
+from wallpaint.methods import TEXT_AND_IMAGE, Method
 from wallpaint.models import Models, send, set_ip_adapter_scale
 
 # The UNet's own attention by full pattern: plain suffixes would also wrap the adapter's Resampler.
@@ -21,6 +23,13 @@ LORA_TARGETS = {
     "attention": rf".*\.{_ATTENTION}",
     "all": rf"(down_blocks|mid_block|up_blocks)\..*\.({_ATTENTION}|proj_in|proj_out|ff\.net\.0\.proj"
     r"|ff\.net\.2|conv1|conv2|conv_shortcut|time_emb_proj)",
+}
+GROUPS = {  # what may learn, by the names of the denoiser's parameters
+    "lora": r"\.lora_",
+    "ip_adapter": r"_ip\.|\.image_proj\.",
+    "example": r"\.example\.(?!model\.)",  # its CLIP stays as it is
+    "identity": r"\.identity\.",
+    "detail": r"\.detail\.",
 }
 
 
@@ -65,10 +74,16 @@ def add_noise(
 class Denoiser(nn.Module):
     """The inpainting UNet and its conditions: `noise_pred = denoiser(noised, batch)`."""
 
-    def __init__(self, unet: nn.Module, conditions: list[nn.Module]):
+    def __init__(self, unet: nn.Module, conditions: list[nn.Module], takes: tuple[str, ...] = INPAINTING):
         super().__init__()
         self.unet = unet
         self.conditions = nn.ModuleList(conditions)
+        self.takes = takes  # what the UNet takes in, in its order
+
+    @property
+    def reads(self) -> str:
+        """The row of `encoders.ENCODERS` that a batch's `image_embeds` come from."""
+        return next((str(c.reads) for c in self.conditions if hasattr(c, "reads")), "tokens")
 
     def forward(self, noised: Noised, batch: Any) -> torch.Tensor:
         """What the UNet says of the noise: (B, 4, h, w) float32.
@@ -77,15 +92,21 @@ class Denoiser(nn.Module):
             noised: latents (B, 4, h, w) and timesteps (B,).
             batch: `mask` (B, 1, h, w), `masked_image_latents` (B, 4, h, w), and what the conditions read.
         """
-        told: dict[str, Any] = {}
+        inputs = {
+            "latents": noised.latents,
+            "mask": batch.mask,
+            "kept": 1 - batch.mask,
+            "masked_image_latents": batch.masked_image_latents,
+        }
+        sample = torch.cat([inputs[name] for name in self.takes], dim=1)
+        told: dict[str, Any] = {"sample": sample, "timestep": noised.timesteps}
         for condition in self.conditions:
-            told |= condition(batch, noised)
+            told |= condition(batch, told)
         told = _cast(told, self.unet.dtype)
-        latents = torch.cat([noised.latents, batch.mask, batch.masked_image_latents], dim=1)
         # Autocast would run every norm in float32 and keep that for the backward pass: the frozen layers are
         # of their dtype already, and what learns casts itself.
-        with torch.autocast(latents.device.type, enabled=False):
-            return self.unet(latents.to(self.unet.dtype), noised.timesteps, **told).sample.float()
+        with torch.autocast(sample.device.type, enabled=False):
+            return self.unet(**told).sample.float()
 
 
 def build_denoiser(
@@ -98,16 +119,13 @@ def build_denoiser(
     The LoRA starts from torch's global generator: seed it first. A method without `image_prompt` trains with
     the adapter silent (scale 0), which is bit for bit the UNet without it.
     """
-    unet, hears_image = models.unet, "image_prompt" in method.conditions
-    for module in (unet, models.image_proj, models.vae, models.text_encoder, models.image_encoder):
+    unet = models.unet
+    frozen = (unet, models.image_proj, models.vae, models.text_encoder, models.image_encoder)
+    for module in (*frozen, *models.parts.values()):
         module.requires_grad_(False)
-    set_ip_adapter_scale(unet, ip_adapter_scale if hears_image else 0.0)
-    learns_adapter = "ip_adapter" in method.learns
-    conditions: list[nn.Module] = [] if hears_image else [NoImagePrompt()]
-    for name in method.conditions:
-        projection = (models.image_proj,) if name == "image_prompt" and learns_adapter else ()
-        conditions.append(CONDITIONS[name](*projection))
-    denoiser = Denoiser(unet, conditions)
+    set_adapter_strength(models, method.conditions, ip_adapter_scale)
+    conditions = make_conditions(models, method.conditions, "ip_adapter" in method.learns)
+    denoiser = Denoiser(unet, conditions, models.family.unet_takes)
     if "lora" in method.learns:  # this freezes all that is no LoRA, so the adapter is opened after it
         shape = {"r": lora_rank, "lora_alpha": lora_alpha, "lora_dropout": lora_dropout}
         unet.add_adapter(LoraConfig(target_modules=LORA_TARGETS[lora_target], **shape))
@@ -117,7 +135,9 @@ def build_denoiser(
             parameter.requires_grad_(True)
     _cast_along(unet)
     if gradient_checkpointing:
-        unet.enable_gradient_checkpointing()
+        for module in (unet, *models.parts.values()):
+            if getattr(module, "_supports_gradient_checkpointing", False):
+                module.enable_gradient_checkpointing()
     return denoiser
 
 
@@ -148,24 +168,37 @@ def _cast_along(unet: nn.Module) -> None:
             module.__class__ = cast[type(module)]
 
 
-def painting_denoiser(models: Models) -> Denoiser:
-    """The denoiser as it paints, whatever was learnt: text and adapter both heard, tokens given."""
-    return Denoiser(models.unet, [CONDITIONS["text"](), ImagePrompt()])
+def compile_blocks(unet: nn.Module) -> None:
+    """Compile the UNet's repeated blocks where they stand, each shape once: minutes once, then faster steps."""
+    torch._dynamo.config.recompile_limit = max(64, torch._dynamo.config.recompile_limit)  # a graph a size
+    for module in unet.modules():
+        if type(module).__name__ in ("ResnetBlock2D", "Transformer2DModel"):
+            module.compile(dynamic=False)
+
+
+def painting_denoiser(models: Models, paints: tuple[str, ...] = TEXT_AND_IMAGE) -> Denoiser:
+    """The denoiser as it paints with the conditions `paints`, see `Method.paints`; tokens are given."""
+    return Denoiser(models.unet, make_conditions(models, paints), models.family.unet_takes)
+
+
+def set_adapter_strength(models: Models, conditions: tuple[str, ...], scale: float) -> None:
+    """Let the adapter act as strongly as `scale` where its image prompt is heard, and be silent elsewhere."""
+    set_ip_adapter_scale(models.unet, scale if "image_prompt" in conditions else 0.0)
 
 
 def parameter_groups(denoiser: Denoiser) -> dict[str, dict[str, nn.Parameter]]:
-    """The groups a method may learn, by name: {'lora': {...}, 'ip_adapter': {...}, 'frozen': {...}}."""
-    groups: dict[str, dict[str, nn.Parameter]] = {"lora": {}, "ip_adapter": {}, "frozen": {}}
+    """The parameters by group: those of GROUPS, which a method may learn, and 'frozen'."""
+    groups: dict[str, dict[str, nn.Parameter]] = {group: {} for group in (*GROUPS, "frozen")}
     for name, parameter in denoiser.named_parameters():
-        adapter = "_ip." in name or ".image_proj." in name
-        groups["lora" if ".lora_" in name else "ip_adapter" if adapter else "frozen"][name] = parameter
+        group = next((g for g, pattern in GROUPS.items() if re.search(pattern, name)), "frozen")
+        groups[group][name] = parameter
     return groups
 
 
 def _cast(value: Any, dtype: torch.dtype) -> Any:
-    """Every float tensor in a nest of dicts and lists to `dtype`."""
+    """Every float tensor in a nest of dicts and lists to `dtype`; timesteps stay whole numbers."""
     if isinstance(value, dict):
         return {key: _cast(item, dtype) for key, item in value.items()}
     if isinstance(value, list):
         return [_cast(item, dtype) for item in value]
-    return value.to(dtype)
+    return value.to(dtype) if value.is_floating_point() else value
