@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""wallpaint's only entry: the studio in a browser, --train, --compare and --evaluate.
+"""wallpaint's only entry: the studio in a browser, --train, --compare, --evaluate, --masks and --check.
 
 Heavy imports happen in the command that needs them, so that --help and a mistyped flag answer at once.
 Exit codes: 0 done, 1 failed, 2 bad input (one line on stderr), 130 stopped.
@@ -29,8 +29,15 @@ COMMANDS = {  # command -> the options it takes, beside --train's own --FIELD VA
     "train": {"resume", "workspace"},
     "compare": {"photo", "mask", "swatch", "arms", "out"},
     "evaluate": {"rooms", "arms", "limit", "out"},
+    "masks": {"out"},
+    "check": set(),
 }
-NEEDS = {"compare": ("photo", "mask", "swatch", "out"), "evaluate": ("rooms", "out")}
+FIELDS = {"masks": {"family"}}  # the fields of TrainConfig that other commands than --train take
+NEEDS = {
+    "compare": ("photo", "mask", "swatch", "out"),
+    "evaluate": ("rooms", "out"),
+    "masks": ("out",),
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -49,7 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="studio.py",
         usage="studio.py [--host H] [--port P] [...] | --train [CONFIG.yaml] [--FIELD VALUE ...] "
-        "| --compare ... | --evaluate ...",
+        "| --compare ... | --evaluate ... | --masks FOLDER --out DATASET | --check DATASET",
         description=__doc__.split("\n")[0],
         allow_abbrev=False,
     )
@@ -57,20 +64,22 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--train", nargs="?", const="", metavar="CONFIG.yaml", help="train")
     command.add_argument("--compare", action="store_true", help="repaint one photo with several arms")
     command.add_argument("--evaluate", action="store_true", help="measure arms on rooms with truths")
+    command.add_argument("--masks", metavar="FOLDER", help="propose walls for a folder of photos")
+    command.add_argument("--check", metavar="DATASET", help="say what is wrong with a dataset")
     group = parser.add_argument_group("the studio")
     group.add_argument("--host", help="address to listen on (127.0.0.1)")
     group.add_argument("--port", type=int, help="port to listen on (7860)")
     group.add_argument("--auth", metavar="USER:PASSWORD", help="ask for this name and password")
     group.add_argument("--share", action="store_true", default=None, help="a public link through gradio.live")
     group.add_argument("--workspace", metavar="DIR", help="holds datasets, runs and results (./workspace)")
-    group = parser.add_argument_group("--compare and --evaluate")
+    group = parser.add_argument_group("--compare, --evaluate and --masks")
     group.add_argument("--photo", metavar="FILE", help="the room")
     group.add_argument("--mask", metavar="FILE", help="its walls, white = repaint, of the photo's size")
     group.add_argument("--swatch", metavar="HEX", help="the paint, such as '#7A9E7E'")
     group.add_argument("--rooms", metavar="DIR", help="a folder of rooms with truths")
     group.add_argument("--arms", help="NAME or NAME=PATH, by commas; names: old, new, color, base, recolor")
     group.add_argument("--limit", type=int, metavar="N", help="at most N repaints, of every kind of room")
-    group.add_argument("--out", metavar="DIR", help="where the report, tables and pictures go")
+    group.add_argument("--out", metavar="DIR", help="where the report, the pictures or the dataset go")
     group = parser.add_argument_group("--train (any field may also stand in the YAML)")
     group.add_argument("--resume", action="store_true", default=None, help="go on from the last checkpoint")
     for field in config_fields():
@@ -89,11 +98,10 @@ def read_arguments(arguments: list[str]) -> tuple[str, argparse.Namespace, dict[
         flags = [flag for action in parser._actions for flag in action.option_strings]
         near = difflib.get_close_matches(unknown[0].split("=")[0], flags, n=1, cutoff=0.75)
         parser.error(f"unknown argument {unknown[0]!r}" + (f" (did you mean {near[0]}?)" if near else ""))
-    command = "train" if options.train is not None else "compare" if options.compare else "studio"
-    command = "evaluate" if options.evaluate else command
+    command = next((name for name in COMMANDS if getattr(options, name, None) not in (None, False)), "studio")
     given = {name for name, value in vars(options).items() if value is not None} - COMMANDS.keys()
     fields = {field.name for field in config_fields()}
-    strange = given - COMMANDS[command] - (fields if command == "train" else set())
+    strange = given - COMMANDS[command] - (fields if command == "train" else FIELDS.get(command, set()))
     if strange:
         where = "the studio" if command == "studio" else f"--{command}"
         parser.error(f"--{min(strange)} does not belong to {where}")
@@ -192,6 +200,40 @@ def run_evaluate(options: argparse.Namespace) -> int:
     return 0
 
 
+def run_masks(options: argparse.Namespace) -> int:
+    """Propose walls for a folder of photos and keep them as a dataset; 1 when not one was found."""
+    folder = existing(options.masks, "--masks", folder=True)
+    from wallpaint.walls import SURE, list_photos, load_finder, mask_folder
+
+    list_photos(folder)  # complains before the models are loaded
+    out, kept, unsure = Path(options.out), 0, 0
+    for path, proposal, problem in mask_folder(folder, out, load_finder(options.family or "room-tiny")):
+        name = path.relative_to(folder)
+        if proposal is None:
+            print(f"skipped {name}: {problem}", file=sys.stderr)
+            continue
+        kept, unsure = kept + 1, unsure + (proposal.confidence < SURE)
+        sure = f"confidence {proposal.confidence:.2f}" + (
+            "" if proposal.confidence >= SURE else ", look at it"
+        )
+        print(f"{name}: wall {100 * proposal.share:.0f} %, {sure}, paint {proposal.paint.hex}", flush=True)
+    print(f"dataset: {out}, {kept} samples, {unsure} of them unsure (proposals.json lists these first)")
+    return 0 if kept else 1
+
+
+def run_check(options: argparse.Namespace) -> int:
+    """Say what is wrong with a dataset, where, and how to mend it; 1 when something is."""
+    from wallpaint.doctor import check_dataset
+
+    findings = check_dataset(existing(options.check, "--check", folder=True))
+    for finding in findings:
+        print(f"{finding.kind}: {finding}")
+    print(
+        f"{len(findings)} findings in {options.check}" if findings else f"nothing to mend in {options.check}"
+    )
+    return 1 if findings else 0
+
+
 def run_studio(options: argparse.Namespace) -> int:
     """Serve the studio until it is interrupted."""
     host, port = options.host or "127.0.0.1", 7860 if options.port is None else options.port
@@ -211,7 +253,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if command == "train":
             return run_train(options, overrides)
-        return {"compare": run_compare, "evaluate": run_evaluate, "studio": run_studio}[command](options)
+        run = {
+            **{"compare": run_compare, "evaluate": run_evaluate, "studio": run_studio},
+            **{"masks": run_masks, "check": run_check},
+        }
+        return run[command](options)
     except ValueError as problem:
         print("error: " + " ".join(str(problem).split()), file=sys.stderr)
         return 2

@@ -60,7 +60,7 @@ def read_samples(folder: str | Path, split: str | None) -> list[Sample]:
     """
     where = Path(folder) / split if split else Path(folder)
     metadata = where / "metadata.jsonl"
-    samples = [_read_row(row, where, place) for place, row in _rows(metadata)]
+    samples = [read_row(row, where, place) for place, row in iterate_rows(metadata)]
     if not samples:
         raise ValueError(f"{metadata} has no rows: mark at least one wall first")
     return samples
@@ -134,7 +134,7 @@ def add_sample(
             for path in pictures:
                 path.unlink(missing_ok=True)
             raise
-    return _read_row(row, where, name)
+    return read_row(row, where, name)
 
 
 def _append_row(metadata: Path, row: dict) -> None:
@@ -145,7 +145,7 @@ def _append_row(metadata: Path, row: dict) -> None:
         temporary.write_text(before + json.dumps(row, ensure_ascii=False) + "\n", "utf-8")
 
 
-def _rows(metadata: Path) -> Iterator[tuple[str, dict]]:
+def iterate_rows(metadata: Path) -> Iterator[tuple[str, dict]]:
     """Yield ('FILE row N', row) of a metadata.jsonl; empty lines do not count as rows but as lines."""
     if not metadata.is_file():
         raise ValueError(f"{metadata} does not exist: give a dataset folder with a metadata.jsonl in it")
@@ -167,7 +167,7 @@ def _rows(metadata: Path) -> Iterator[tuple[str, dict]]:
         yield place, row
 
 
-def _read_row(row: dict, where: Path, place: str) -> Sample:
+def read_row(row: dict, where: Path, place: str) -> Sample:
     """Check one row and turn it into a Sample."""
     missing = [key for key in REQUIRED if key not in row]
     if missing:
@@ -246,7 +246,7 @@ def _check_new(folder: Path, split: str, photo: Image.Image, mask: Image.Image, 
     if not str(room_id).strip():
         raise ValueError("the room has no name: give it one, the same for all photos of that room")
     other = folder / SPLITS[1 - SPLITS.index(split)] / "metadata.jsonl"
-    if other.is_file() and any(row.get("room_id") == str(room_id).strip() for _, row in _rows(other)):
+    if other.is_file() and any(row.get("room_id") == str(room_id).strip() for _, row in iterate_rows(other)):
         raise ValueError(f"room {room_id!r} is in {other.parent} already: put all its photos into one split")
 
 

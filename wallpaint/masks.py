@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,6 +46,24 @@ META_VITS = {
     1280: {"embed_dim": 1280, "depth": 32, "num_heads": 16, "global_attn_indexes": [7, 15, 23, 31]},  # vit_h
 }
 SPECK, HOLE = 0.001, 0.0003  # of the picture: smaller islands are dropped, smaller holes filled
+
+
+@dataclass(frozen=True)
+class Look:
+    """What segment-anything saw in a photo: its embedding and the sizes that go with it."""
+
+    photo: Image.Image
+    scale: np.ndarray  # (2,) photo pixels to the model's
+    features: torch.Tensor  # (1, C, h, w)
+    original_size: tuple[int, int]
+    input_size: tuple[int, int]
+
+    def embedding(self) -> np.ndarray:
+        """The embedding of the photo itself, without what pads it to a square: (C, h, w) float32."""
+        found = self.features[0].float().cpu().numpy()
+        side = max(self.input_size)
+        height, width = (max(1, round(found.shape[-1] * part / side)) for part in self.input_size)
+        return found[:, :height, :width]
 
 
 class Masker:
@@ -85,13 +104,48 @@ class Masker:
                 f"segment-anything weights {path} cannot be loaded ({reason}): fetch them again"
             ) from None
 
-    def set_image(self, photo: Image.Image) -> None:
-        """Look at a photo; everything slow happens here."""
+    def set_image(self, photo: Image.Image) -> Look:
+        """Look at a photo; everything slow happens here. What it gives, `recall` takes."""
         self.photo = photo.convert("RGB")
-        side = self.predictor.model.image_encoder.img_size
-        seen = self.photo.resize((side, side), Image.Resampling.LANCZOS) if self.stretch else self.photo
+        seen = self._seen(self.photo)
         self._scale = np.array(seen.size, dtype=np.float32) / self.photo.size
         self.predictor.set_image(np.asarray(seen))
+        of = self.predictor
+        return Look(self.photo, self._scale, of.features, of.original_size, of.input_size)
+
+    def recall(self, look: Look) -> None:
+        """Return to a photo looked at before, in no time."""
+        self.photo, self._scale, of = look.photo, look.scale, self.predictor
+        of.features, of.original_size, of.input_size = look.features, look.original_size, look.input_size
+        of.is_image_set = True
+
+    def segment(self, photo: Image.Image, points_per_side: int = 8) -> list[dict]:
+        """Cut a photo into every mask that a grid of clicks gives, by segment-anything's own generator.
+
+        Nothing is sifted out: two walls and the rest of the room between them share one box, so sifting by
+        boxes, as the generator is used to, would throw walls away; the wall classifier has its own opinion.
+
+        Returns:
+            a dict a mask: `segmentation` boolean (h, w) at the size the model sees, `predicted_iou`,
+            `stability_score`. The photo looked at before is forgotten.
+        """
+        from segment_anything import SamAutomaticMaskGenerator
+
+        generator = SamAutomaticMaskGenerator(
+            self.predictor.model,
+            points_per_side=points_per_side,
+            points_per_batch=points_per_side**2,
+            pred_iou_thresh=0.0,
+            stability_score_thresh=0.0,
+            stability_score_offset=0.3,
+            box_nms_thresh=1.0,
+        )
+        return generator.generate(np.asarray(self._seen(photo.convert("RGB"))))
+
+    def _seen(self, photo: Image.Image) -> Image.Image:
+        """Give the picture that the model is shown."""
+        side = self.predictor.model.image_encoder.img_size
+        return photo.resize((side, side), Image.Resampling.LANCZOS) if self.stretch else photo
 
     def predict(
         self,

@@ -1,0 +1,116 @@
+"""Segment-anything's automatic masks, ranked and joined by a small wall classifier (numpy, a few KB)."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from wallpaint.masks import Masker
+from wallpaint.walls.features import SIDE, mask_features, shrink_masks
+
+KEYS = ("mean", "scale", "weight1", "bias1", "weight2", "bias2")
+
+
+@dataclass(frozen=True)
+class WallClassifier:
+    """One hidden layer: features (N, F) to (N, 2), the share of a mask that is wall, and its IoU with it."""
+
+    weights: dict[str, np.ndarray]  # KEYS
+    sam: str = ""  # fingerprint of the segment-anything whose embeddings it learned
+
+    def __call__(self, features: np.ndarray) -> np.ndarray:
+        """(N, F) to (N, 2), each 0 to 1."""
+        w = self.weights
+        hidden = np.maximum((features - w["mean"]) / w["scale"] @ w["weight1"] + w["bias1"], 0)
+        return 1 / (1 + np.exp(-np.clip(hidden @ w["weight2"] + w["bias2"], -30, 30)))
+
+    @classmethod
+    def load(cls, path: str | Path) -> WallClassifier:
+        """Load the weights.
+
+        Raises:
+            ValueError: the file is missing or no such classifier.
+        """
+        from safetensors import safe_open
+
+        if not Path(path).is_file():
+            raise ValueError(f"no wall classifier at {path}, give another or run python -m wallpaint.walls")
+        try:
+            with safe_open(path, "numpy") as file:
+                weights = {key: file.get_tensor(key) for key in KEYS}
+                return cls(weights, (file.metadata() or {}).get("sam", ""))
+        except Exception as error:  # safetensors has its own kinds
+            reason = " ".join(str(error).split())[:200]
+            raise ValueError(f"wall classifier {path} cannot be read ({reason}), fetch it again") from None
+
+    def save(self, path: str | Path) -> None:
+        """Write the weights atomically."""
+        from safetensors.numpy import save_file
+
+        from wallpaint.images import atomic_path
+
+        with atomic_path(path) as temporary:
+            save_file(self.weights, temporary, {"sam": self.sam})
+
+
+@dataclass(frozen=True)
+class ClassifierFinder:
+    """A WallFinder made of a Masker and the classifier."""
+
+    masker: Masker
+    classifier: WallClassifier
+
+    @classmethod
+    def load(cls, path: str | Path, masker: Masker) -> ClassifierFinder:
+        """Load the classifier for a Masker; ValueError when it learned from embeddings of another width."""
+        classifier = WallClassifier.load(path)
+        width = masker.predictor.model.prompt_encoder.embed_dim + 25
+        if classifier.weights["mean"].shape != (width,):
+            raise ValueError(f"wall classifier {path} does not fit this SAM, run python -m wallpaint.walls")
+        if classifier.sam != fingerprint(masker):
+            print(
+                f"warning: the wall classifier {path} learned from another SAM, its confidence may be off, "
+                "run python -m wallpaint.walls",
+                file=sys.stderr,
+            )
+        return cls(masker, classifier)
+
+    def find(self, photo: Image.Image) -> tuple[np.ndarray, float]:
+        """Give each pixel the mean, over the masks it is in, of how much of them is wall.
+
+        Returns:
+            ((SIDE, SIDE) probabilities of the photo stretched to a square, guessed IoU of what is above 0.5).
+        """
+        masks, guesses, embedding = cut(self.masker, photo)
+        if not len(masks):
+            return np.zeros((SIDE, SIDE), np.float32), 0.0
+        share = self.classifier(mask_features(photo, masks, guesses, embedding))[:, 0]
+        chance = np.tensordot(share, masks, axes=1) / np.maximum(masks.sum(axis=0), 1)
+        wall = chance[None] > 0.5
+        if not wall.any():
+            return chance, 0.0
+        near = (masks & wall).sum(axis=(1, 2)) / (masks | wall).sum(axis=(1, 2))
+        guess = guesses[[near.argmax()]]  # of the mask most like it
+        return chance, float(self.classifier(mask_features(photo, wall, guess, embedding))[0, 1])
+
+
+def cut(masker: Masker, photo: Image.Image) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cut a photo into masks: (N, SIDE, SIDE) boolean, (N, 2) SAM's own guesses, (C, h, w) embedding."""
+    found = [one for one in masker.segment(photo) if one["segmentation"].any()]
+    embedding = masker.set_image(photo).embedding()
+    guesses = np.array([[one["predicted_iou"], one["stability_score"]] for one in found], dtype=np.float32)
+    masks = shrink_masks([one["segmentation"] for one in found]) if found else np.zeros((0, SIDE, SIDE), bool)
+    return masks, guesses.reshape(-1, 2), embedding
+
+
+def fingerprint(masker: Masker) -> str:
+    """Tell one segment-anything from another by its weights."""
+    digest = hashlib.sha256()
+    for name, value in sorted(masker.predictor.model.image_encoder.state_dict().items()):
+        digest.update(name.encode() + value.float().cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]
