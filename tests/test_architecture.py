@@ -10,13 +10,18 @@ LEAVES = {"config", "methods", "families", "runs", "arrays"}
 # Beside the leaves and, for pictures, these two: numpy and PIL alone.
 BASE = {"color", "images"}
 MAY_IMPORT = {
-    "studio": {"ui", "train", "compare", "evaluate", "runs", "config", "color"},
+    "studio": {"ui", "train", "compare", "evaluate", "runs", "config", "color", "walls", "doctor"},
     "launch": set(),
     "forecast": {"dataset", "images"},
-    "ui": {"runs", "launch", "forecast", "dataset", "masks", "color", "compare", "config", "images", "recolor"},
+    "ui": {
+        *("runs", "launch", "forecast", "dataset", "masks", "color", "compare", "config", "images", "recolor"),
+        *("doctor", "palettes", "walls", "curate", "report", "heat", "arms"),
+    },
     "evaluate": {"compare", "report", "dataset", "paint", "recolor", "metrics", "models", "latents", *BASE},
-    "compare": {"paint", "recolor", "metrics", "report", "models", "dataset", *BASE},
+    "arms": {"paint", "recolor", "models", *BASE},
+    "compare": {"arms", "paint", "recolor", "metrics", "report", "models", "dataset", *BASE},
     "report": {"metrics", *BASE},
+    "heat": {"metrics", "color"},
     "train": {"session", "batches", "denoiser", "losses", "draws", "weights", "paint", "models", "dataset",
               *BASE},
     "session": {
@@ -37,12 +42,17 @@ MAY_IMPORT = {
     "draws": set(),
     "models": set(),
     "dataset": BASE,
+    "doctor": {"dataset", *BASE},
+    "palettes": {"color"},
+    "walls": {"dataset", "masks", "recolor", *BASE},
+    "curate": {"dataset", *BASE},
     "metrics": {"color"},
     "recolor": BASE,
     "masks": set(),
     "images": {"color"},
     "color": set(),
 }
+LIGHT = ("dataset", "masks", "recolor", "metrics", "doctor", "palettes", "curate")
 HEAVY = {"torch", "torchvision", "diffusers", "transformers", "peft", "accelerate", "kornia", "gradio"}
 
 
@@ -113,7 +123,7 @@ def test_rooms_and_tiny_stand_apart():
             assert not own(path) & {"rooms", "tiny"}, path
 
 
-@pytest.mark.parametrize("name", [*sorted(LEAVES | BASE), "dataset", "masks", "recolor", "metrics"])
+@pytest.mark.parametrize("name", [*sorted(LEAVES | BASE), *LIGHT])
 def test_light_modules_import_nothing_heavy_by_themselves(name):
     path = ROOT / "wallpaint" / f"{name}.py"
     assert not {module.split(".")[0] for module in imports(path, top_level_only=True)} & HEAVY

@@ -11,8 +11,9 @@ from PIL import Image
 
 from wallpaint import compare as module
 from wallpaint import metrics
+from wallpaint.arms import Settings, open_arms
 from wallpaint.color import parse_color
-from wallpaint.compare import compare, open_arms
+from wallpaint.compare import compare, compare_paints, load_scene
 from wallpaint.images import load_mask, load_photo
 from wallpaint.recolor import recolor
 from wallpaint.report import all_or_nothing, clean, contact_sheet, file_names, flat, markdown, table
@@ -137,7 +138,7 @@ def test_a_run_tells_its_family(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "wallpaint.models.load_models", lambda name, **options: asked.update(options, name=name)
     )
-    monkeypatch.setattr("wallpaint.paint.Painter", lambda models, paths: None)
+    monkeypatch.setattr("wallpaint.paint.Painter", lambda models, paths, scale: None)
     open_arms([f"mine={tmp_path / 'run'}"])
     assert (asked["name"], asked["base_model"]) == ("sd15", "/models/mine")
     open_arms(["base"])
@@ -204,3 +205,34 @@ def test_the_contact_sheet_shows_every_picture():
     sheet = contact_sheet([(str(i), Image.new("RGB", (40, 20), (i * 40, 0, 0))) for i in range(6)], columns=4)
     assert sheet.size == (4 * 52 + 12, 2 * (20 + 26 + 12) + 12)
     assert sheet.getpixel((12 + 52 + 20, 12 + 58 + 26 + 10)) == (200, 0, 0)
+
+
+def test_one_wall_in_many_paints_is_a_folder_a_paint(room, tmp_path):
+    heard, truth = [], room[0]
+    scene = load_scene(*room, truth)
+    red = parse_color("#C80000")
+    first, second = compare_paints(
+        scene, [SAGE, red], ["recolor"], tmp_path / "out", Settings(seed=3), heard.append
+    )
+    assert [first.folder.name, second.folder.name] == [SAGE.hex[1:], "C80000"]
+    said = json.loads((second.folder / "comparison.json").read_text())
+    assert (said["swatch"], said["seed"]) == ("#C80000", 3)
+    assert "delta_e_truth" in first.arms[0].figures and "delta_e_truth" not in second.arms[0].figures
+    painted = np.asarray(Image.open(second.arms[0].image), int)
+    assert (painted[..., 0] - painted[..., 1])[np.asarray(scene.mask) > 0].mean() > 50
+
+
+def test_painting_tells_how_far_it_is_and_can_be_cancelled(room, tmp_path, load):
+    scene, heard = load_scene(*room), []
+
+    def on_step(share):
+        heard.append(round(share, 3))
+        if len(heard) == 3:
+            raise KeyError("enough")
+
+    settings = Settings(num_inference_steps=2)
+    with pytest.raises(KeyError, match="enough"):
+        compare_paints(
+            scene, [SAGE, parse_color("#C80000")], ["base"], tmp_path / "o", settings, on_step, models=load()
+        )
+    assert heard == [0.25, 0.5, 0.75] and not (tmp_path / "o").exists()

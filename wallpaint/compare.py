@@ -7,28 +7,25 @@ folder or a .safetensors file.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from wallpaint import metrics, report
+from wallpaint.arms import Arms, Settings, open_arms
 from wallpaint.color import Swatch
 from wallpaint.dataset import PROMPT
 from wallpaint.images import load_mask, load_photo
-from wallpaint.recolor import recolor
 from wallpaint.report import all_or_nothing, best_row, clean, file_names, flat, write_csv
 
 if TYPE_CHECKING:
     from wallpaint.models import Models
-    from wallpaint.paint import Painter
+    from wallpaint.paint import OnStep
 
 ARMS = ["old", "new", "color", "recolor"]
-RECOLOR = "recolor"
-FAMILY_FIELDS = ("base_model", "resolution", "ip_adapter_model", "ip_adapter_weight_name")
 HEADERS = ("arm", "ΔE to paint", "p90", "under 5", "ΔE to truth", "shading", "changed outside", "seconds")
 EXPLAINED = (
     "ΔE is CIEDE2000 over the wall (the mask without its rim): to the paint in each pixel's own light "
@@ -57,52 +54,13 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Arms:
-    """The arms by name, in order, and the painter of those that diffuse; None for `recolor` alone."""
+class Scene:
+    """A room: RGB photo, 'L' mask and, where one is known, the same room truly painted, all of one size."""
 
-    names: tuple[str, ...]
-    painter: Painter | None
-
-    def paint(
-        self, photo: Image.Image, mask: Image.Image, swatch: Swatch, prompt: str, seed: int
-    ) -> dict[str, tuple[Image.Image, float]]:
-        """Repaint with every arm: name -> (picture at the photo's size, seconds)."""
-        start = time.perf_counter()
-        painted = {RECOLOR: recolor(photo, mask, swatch)} if RECOLOR in self.names else {}
-        seconds = {RECOLOR: time.perf_counter() - start}
-        if self.painter is not None:
-            painted |= self.painter.paint(photo, mask, swatch, prompt, seed)
-            seconds |= self.painter.seconds
-        return {name: (painted[name], seconds[name]) for name in self.names}
-
-
-def open_arms(arms: Sequence[str], family: str | None = None, models: Models | None = None) -> Arms:
-    """Load what the arms need.
-
-    Args:
-        arms: NAME or NAME=PATH.
-        family: None takes the one that the arms' run folders were trained on, room-tiny where none says.
-        models: a loaded family, in place of loading one.
-
-    Raises:
-        ValueError: an unknown arm, a name given twice, missing weights, runs of different families.
-    """
-    arms = list(arms)
-    if not arms:
-        raise ValueError("no arm is given among --arms: name at least one, such as new,recolor")
-    if any(arm.startswith(f"{RECOLOR}=") for arm in arms) or arms.count(RECOLOR) > 1:
-        raise ValueError("recolor is the classical repaint among --arms: write it once and without a path")
-    diffusing = [arm for arm in arms if arm != RECOLOR]
-    if not diffusing:
-        return Arms((RECOLOR,), None)
-    from wallpaint.models import load_models
-    from wallpaint.paint import Painter, resolve_arms
-
-    paths = resolve_arms(diffusing)
-    if models is None:
-        chosen = _family_of(paths, family)
-        models = load_models(chosen.pop("family"), **chosen)
-    return Arms(tuple(arm.partition("=")[0] for arm in arms), Painter(models, paths))
+    photo: Image.Image
+    mask: Image.Image
+    truth: Image.Image | None
+    name: str  # where the photo came from
 
 
 def measure(
@@ -152,54 +110,96 @@ def compare(
     Raises:
         ValueError: pictures that cannot be read or do not fit together, or arms that cannot be opened.
     """
-    photo = load_photo(photo_path)
-    mask = load_mask(mask_path, photo.size)
-    true = None if truth is None else load_photo(truth)
-    if true is not None and true.size != photo.size:
-        raise ValueError(
-            f"truth {truth} is {true.size} but its photo is {photo.size}: make them the same size"
-        )
+    scene = load_scene(photo_path, mask_path, truth)
     with all_or_nothing(out_dir) as folder:
         opened = open_arms(ARMS if arms is None else arms, family, models)
-        painted = opened.paint(photo, mask, swatch, prompt or PROMPT, seed)
-        rows = []
-        for name, image in zip(painted, file_names(list(painted)), strict=True):
-            picture, seconds = painted[name]
-            picture.save(folder / image)
-            figures = {"name": name, "seconds": round(seconds, 3), "image": image}
-            rows.append(clean(figures | measure(picture, photo, mask, swatch, true)))
-        said = {"photo": str(photo_path), "swatch": swatch.hex, "seed": seed, "arms": rows}
-        (folder / "comparison.json").write_text(
-            json.dumps(said, indent=2, ensure_ascii=False) + "\n", "utf-8"
+        rows = paint_scene(opened, scene, swatch, Settings(seed=seed, prompt=prompt), folder)
+    return _comparison(Path(out_dir), rows)
+
+
+def compare_paints(
+    scene: Scene, swatches: Sequence[Swatch], arms: Sequence[str], out_dir: str | Path, settings: Settings,
+    on_step: OnStep | None = None, family: str | None = None, models: Models | None = None,
+) -> list[Comparison]:  # fmt: skip
+    """Paint one wall in many colours with several arms, loaded once and kept for the next time.
+
+    Args:
+        scene: what `load_scene` gives; its truth belongs to the first swatch.
+        swatches: the paints; the files of each go to a folder of `out_dir` that is named as its hex.
+        arms: NAME or NAME=PATH.
+        out_dir: gets all of it or nothing.
+        settings: how to paint.
+        on_step: hears the share that is done, 0 to 1; what it raises ends it all.
+        family: see `open_arms`.
+        models: see `open_arms`.
+
+    Raises:
+        ValueError: arms that cannot be opened.
+    """
+    done: list[list[Figures]] = []
+
+    def hear(share: float) -> None:
+        if on_step:
+            on_step((len(done) + share) / len(swatches))
+
+    with all_or_nothing(out_dir) as folder:
+        opened = open_arms(arms, family, models, settings.ip_adapter_scale, keep=True)
+        for swatch in swatches:
+            place = folder / swatch.hex.lstrip("#")
+            place.mkdir(exist_ok=True)
+            true = scene if not done else replace(scene, truth=None)
+            done.append(paint_scene(opened, true, swatch, settings, place, hear))
+    places = [Path(out_dir) / swatch.hex.lstrip("#") for swatch in swatches]
+    return [_comparison(place, rows) for place, rows in zip(places, done, strict=True)]
+
+
+def load_scene(photo: str | Path, mask: str | Path, truth: str | Path | None = None) -> Scene:
+    """Load a photo, its mask and, where one is known, its true repaint, all of one size.
+
+    Raises:
+        ValueError: pictures that cannot be read or do not fit together.
+    """
+    room = load_photo(photo)
+    wall = load_mask(mask, room.size)
+    true = None if truth is None else load_photo(truth)
+    if true is not None and true.size != room.size:
+        raise ValueError(
+            f"truth {truth} is {true.size} but its photo is {room.size}: make them the same size"
         )
-        write_csv(folder / "comparison.csv", [flat(row) for row in rows])
-        pictures = [("photo", photo), *([("truth", true)] if true else [])]
-        pictures += [(name, picture) for name, (picture, _) in painted.items()]
-        report.contact_sheet(pictures).save(folder / "grid.png")
-        (folder / "report.html").write_text(_page(said, pictures), "utf-8")
-    folder = Path(out_dir)
+    return Scene(room, wall, true, str(photo))
+
+
+def paint_scene(
+    opened: Arms, scene: Scene, swatch: Swatch, settings: Settings, folder: Path,
+    on_step: OnStep | None = None,
+) -> list[Figures]:  # fmt: skip
+    """Paint and measure, and write comparison.json, .csv, grid.png, report.html and a PNG an arm to `folder`.
+
+    Returns:
+        the figures of each arm, as in comparison.json.
+    """
+    painted = opened.paint(
+        scene.photo, scene.mask, swatch, settings.prompt or PROMPT, settings.seed,
+        settings.num_inference_steps, settings.guidance_scale, on_step,
+    )  # fmt: skip
+    rows = []
+    for name, image in zip(painted, file_names(list(painted)), strict=True):
+        picture, seconds = painted[name]
+        picture.save(folder / image)
+        figures = {"name": name, "seconds": round(seconds, 3), "image": image}
+        rows.append(clean(figures | measure(picture, scene.photo, scene.mask, swatch, scene.truth)))
+    said = {"photo": scene.name, "swatch": swatch.hex, "seed": settings.seed, "arms": rows}
+    (folder / "comparison.json").write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    write_csv(folder / "comparison.csv", [flat(row) for row in rows])
+    pictures = [("photo", scene.photo), *([("truth", scene.truth)] if scene.truth else [])]
+    pictures += [(name, picture) for name, (picture, _) in painted.items()]
+    report.contact_sheet(pictures).save(folder / "grid.png")
+    (folder / "report.html").write_text(_page(said, pictures), "utf-8")
+    return rows
+
+
+def _comparison(folder: Path, rows: list[Figures]) -> Comparison:
     return Comparison(folder, tuple(Arm(row["name"], folder / row["image"], row) for row in rows))
-
-
-def _family_of(paths: dict[str, Path | None], family: str | None) -> dict[str, Any]:
-    """Find the family (and its overrides) that the arms belong to: what their runs' config.yaml says."""
-    from wallpaint.config import load_config
-
-    found: dict[str, tuple[str, dict]] = {}
-    for name, path in paths.items():
-        folders = [] if path is None else [path, *list(path.parents)[:2]]
-        config = next(
-            (folder / "config.yaml" for folder in folders if (folder / "config.yaml").is_file()), None
-        )
-        if config is not None:
-            said = load_config(config)
-            found[name] = (said.family, {key: getattr(said, key) for key in FAMILY_FIELDS})
-    families = {said[0] for said in found.values()} | ({family} if family else set())
-    if len(families) > 1:
-        told = ", ".join(f"{name} on {said[0]}" for name, said in found.items())
-        raise ValueError(f"the arms were trained on different families ({told}): compare arms of one family")
-    first = next(iter(found.values()), (family or "room-tiny", {}))
-    return {"family": family or first[0], **first[1]}
 
 
 def _page(said: Figures, pictures: list[tuple[str, Image.Image]]) -> str:

@@ -40,17 +40,32 @@ def delta_e_paint(out: Image.Image, swatch: Swatch, mask: Image.Image) -> dict[s
     share of the wall, `under_5` the share of the rest below 5.
     """
     linear = srgb_to_linear(_pixels(out)[wall_region(mask)])
-    light = luminance(linear)
-    seen = light >= DARK
-    paint = swatch.linear if any(swatch.rgb) else np.ones(3, np.float32)  # black in any light is a neutral
-    expected = paint * (light[seen] / luminance(paint))[:, None]
-    difference = delta_e(linear_to_lab(linear[seen]), linear_to_lab(expected))
+    seen = luminance(linear) >= DARK
+    difference = delta_e(linear_to_lab(linear[seen]), linear_to_lab(in_own_light(linear[seen], swatch)))
     return {
         "median": _figure(np.median, difference),
         "p90": _figure(np.percentile, difference, 90),
         "under_5": _figure(np.mean, difference < 5),
         "left_out": _figure(np.mean, ~seen),
     }
+
+
+def in_own_light(linear: np.ndarray, swatch: Swatch) -> np.ndarray:
+    """Give the paint in each pixel's own light: linear RGB (..., 3) of the luminance of `linear` (..., 3)."""
+    paint = swatch.linear if any(swatch.rgb) else np.ones(3, np.float32)  # black in any light is a neutral
+    return paint * (luminance(linear) / luminance(paint))[..., None]
+
+
+def error_map(
+    out: Image.Image, mask: Image.Image, swatch: Swatch, truth: Image.Image | None = None
+) -> np.ndarray:
+    """CIEDE2000 of each pixel to the truth, or to the paint in the pixel's own light: (H, W), nan off the wall."""
+    pixels, wall = _pixels(out), wall_region(mask)
+    linear = srgb_to_linear(pixels[wall])
+    wanted = in_own_light(linear, swatch) if truth is None else srgb_to_linear(_pixels(truth)[wall])
+    errors = np.full(wall.shape, np.nan, np.float32)
+    errors[wall] = delta_e(linear_to_lab(linear), linear_to_lab(wanted))
+    return errors
 
 
 def shading_correlation(out: Image.Image, reference: Image.Image, mask: Image.Image) -> float:

@@ -1,29 +1,25 @@
-"""Painter: one guided sampling loop over the same Denoiser, many arms in one batch.
+"""Painter: many arms, in one batch where their weights allow.
 
-An arm is what was learned: a LoRA, an adapter, both or nothing. At inference the adapter is active for every
-arm, and all arms start from the same noise, so what differs between two pictures is what was learned.
+An arm is what was learned: a LoRA, an adapter, another method's parts, or nothing. At inference the adapter
+is active for every arm but those that hear the reference in a way of their own, and all arms start from the
+same noise, so what differs between two pictures is what was learned.
 """
 
-import contextlib
 import difflib
 import time
-from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from diffusers import DDIMScheduler
-from diffusers.utils.torch_utils import randn_tensor
-from peft.tuners.lora import LoraLayer
 from PIL import Image
 
-from wallpaint.batches import Batch
 from wallpaint.color import Swatch
-from wallpaint.denoiser import Denoiser, Noised, painting_denoiser
-from wallpaint.images import composite, model_size, to_image
-from wallpaint.latents import decode_latents, encode_pictures, prepare_picture
-from wallpaint.models import Models, encode_references, encode_text, set_ip_adapter_scale
-from wallpaint.weights import adapter_state, load_adapter, load_arm
+from wallpaint.denoiser import painting_denoiser, set_adapter_strength
+from wallpaint.families import with_base
+from wallpaint.images import composite
+from wallpaint.methods import painted_as
+from wallpaint.models import Models, load_family
+from wallpaint.sampler import OnStep, paint_wall
+from wallpaint.weights import ArmFiles, Own, find_arm, in_place, load_arm
 
 LORAS = Path(__file__).resolve().parent.parent / "assets" / "loras"
 ARMS: dict[str, Path | None] = {  # the shipped ones; 'base' is the family with nothing learned on top
@@ -57,6 +53,16 @@ def resolve_arms(arms: list[str]) -> dict[str, Path | None]:
     return resolved
 
 
+@dataclass(frozen=True)
+class _Turn:
+    """Arms that paint in one batch: all their weights are the same but the LoRA's."""
+
+    models: Models
+    paints: tuple[str, ...]  # conditions, see Method.paints
+    own: Own  # what takes the family's place meanwhile
+    loras: dict[str, str]  # arm -> the name of its LoRA
+
+
 class Painter:
     """Repaints walls with several arms at once.
 
@@ -70,24 +76,35 @@ class Painter:
     """
 
     def __init__(self, models: Models, arms: dict[str, Path | None], ip_adapter_scale: float = 1.0):
-        self.models = models
         self.names = list(arms)
         self.seconds: dict[str, float] = {}
+        self._scale = ip_adapter_scale
+        self._bases = {models.family.unet_model: models}
         if getattr(models.unet, "peft_config", None):
             models.unet.unload_lora()
-        self._own_adapter = {"": adapter_state(models)}  # '' is the family's
-        self._loras: dict[str, str] = {}
-        for index, (name, path) in enumerate(arms.items()):
-            lora, adapter = load_arm(models, path, f"arm{index}") if path else (None, None)
-            self._loras[name] = lora or BASE
-            if adapter is not None:
-                self._own_adapter[name] = adapter
-        set_ip_adapter_scale(models.unet, ip_adapter_scale)
         models.unet.eval()
+        self._turns: list[_Turn] = []
+        for index, (name, path) in enumerate(arms.items()):
+            self._add(name, find_arm(path) if path else ArmFiles(None, None), f"arm{index}", models)
+
+    def _add(self, name: str, files: ArmFiles, lora: str, models: Models) -> None:
+        """Load an arm's weights; it paints with others where it has nothing of its own but a LoRA."""
+        method = painted_as(files.groups)
+        family = with_base(models.family, method.base)
+        if family.unet_model not in self._bases:  # a method whose UNet is another
+            self._bases[family.unet_model] = load_family(family, models.runtime)
+        base = self._bases[family.unet_model]
+        own = load_arm(base, files, lora)
+        shared = next((turn for turn in self._turns if turn.models is base and not turn.own), None)
+        if own or shared is None:
+            shared = _Turn(base, method.paints, own, {})
+            self._turns.append(shared)
+        shared.loras[name] = lora if files.lora else BASE
 
     def paint(
         self, photo: Image.Image, mask: Image.Image, swatch: Swatch, prompt: str, seed: int = 0,
         num_inference_steps: int | None = None, guidance_scale: float | None = None,
+        on_step: OnStep | None = None,
     ) -> dict[str, Image.Image]:  # fmt: skip
         """Repaint the wall with every arm.
 
@@ -99,129 +116,27 @@ class Painter:
             seed: of the noise, drawn on the CPU and the same for every arm.
             num_inference_steps: None takes the family's.
             guidance_scale: 1 switches guidance off, None takes the family's.
+            on_step: hears the share that is done, 0 to 1, after every step; what it raises ends the painting.
 
         Returns:
             a picture an arm at the photo's own size; outside the mask it is the photo, byte for byte.
         """
         painted: dict[str, Image.Image] = {}
-        # Adapter weights cannot differ inside a batch, so an arm with its own adapter is a batch of its own.
-        for owner, adapter in self._own_adapter.items():
-            members = [n for n in self.names if (n if n in self._own_adapter else "") == owner]
-            if not members:
-                continue
-            if owner:
-                load_adapter(self.models, adapter, f"the adapter of arm {owner}")
+        for turn in self._turns:
             start = time.perf_counter()
-            pictures = paint_wall(
-                self.models, painting_denoiser(self.models), photo, mask, swatch, prompt,
-                [self._loras[n] for n in members], seed, num_inference_steps, guidance_scale,
-            )  # fmt: skip
-            painted |= {
-                n: composite(photo, picture, mask) for n, picture in zip(members, pictures, strict=True)
-            }
-            share = (time.perf_counter() - start) / len(members)
-            self.seconds |= dict.fromkeys(members, share)
-        if len(self._own_adapter) > 1:
-            load_adapter(self.models, self._own_adapter[""])
+            set_adapter_strength(turn.models, turn.paints, self._scale)
+            with in_place(turn.models, turn.own, f"arm {' '.join(turn.loras)}"):
+                pictures = paint_wall(
+                    turn.models, painting_denoiser(turn.models, turn.paints), photo, mask, swatch, prompt,
+                    list(turn.loras.values()), seed, num_inference_steps, guidance_scale,
+                    on_step and self._share(on_step, len(painted), len(turn.loras)),
+                )  # fmt: skip
+            for name, picture in zip(turn.loras, pictures, strict=True):
+                painted[name] = composite(photo, picture, mask)
+            share = (time.perf_counter() - start) / len(turn.loras)
+            self.seconds |= dict.fromkeys(turn.loras, share)
         return {name: painted[name] for name in self.names}
 
-
-def paint_wall(
-    models: Models, denoiser: Denoiser, photo: Image.Image, mask: Image.Image, swatch: Swatch, prompt: str,
-    loras: list[str] | None = None, seed: int = 0, num_inference_steps: int | None = None,
-    guidance_scale: float | None = None,
-) -> list[Image.Image]:  # fmt: skip
-    """Paint one wall with each of `loras` (None: once, with what is active), at working size."""
-    family, count = models.family, len(loras or [""])
-    batch, noise = prepare_painting(models, photo, mask, swatch, prompt, seed)
-    negative = replace(
-        batch, prompt_embeds=encode_text(models, [""]), image_embeds=_tokens(models, [None])
-    )  # the reference's null is the encoder's word for zero pixels
-    guidance = family.guidance_scale if guidance_scale is None else guidance_scale
-    steps = family.num_inference_steps if num_inference_steps is None else num_inference_steps
-    with torch.no_grad(), lora_batch(models.unet, loras * 2) if loras else contextlib.nullcontext():
-        latents = denoise(
-            denoiser, _repeat(batch, count), _repeat(negative, count), noise.repeat(count, 1, 1, 1),
-            models.noise_scheduler, steps, guidance,
-        )  # fmt: skip
-        return [to_image(decode_latents(models, latent[None]).clamp(0, 1)) for latent in latents]
-
-
-def prepare_painting(
-    models: Models, photo: Image.Image, mask: Image.Image, swatch: Swatch, prompt: str, seed: int
-) -> tuple[Batch, torch.Tensor]:
-    """The inputs of one repaint as a batch of 1, and its noise (1, 4, h, w).
-
-    The generator draws the noise first and then the masked picture's latents, as the stock pipeline does.
-    """
-    family = models.family
-    size = model_size(photo.size, family.resolution, family.multiple)
-    picture = prepare_picture(photo, mask, size, family.mask_growth, models.latent_factor)
-    generator = torch.Generator().manual_seed(seed)
-    shape = (1, models.vae.config.latent_channels, *picture["mask"].shape[-2:])
-    noise = torch.randn(shape, generator=generator)
-    mean, std = encode_pictures(models, picture["masked_image"])
-    masked = mean + std * randn_tensor(mean.shape, generator=generator, device=mean.device)
-    color = torch.tensor([swatch.rgb]) / 255
-    batch = Batch(
-        noise, masked, picture["mask"], picture["wall"], color, encode_text(models, [prompt]),
-        _tokens(models, [swatch.image(models.image_encoder.config.image_size)]),
-    )  # fmt: skip
-    return batch.to(models.runtime.device), noise.to(models.runtime.device)
-
-
-def denoise(
-    denoiser: Denoiser, batch: Batch, negative: Batch, noise: torch.Tensor, scheduler: DDIMScheduler,
-    num_inference_steps: int, guidance_scale: float,
-) -> torch.Tensor:  # fmt: skip
-    """The guided sampling loop: noise (B, 4, h, w) to latents; `negative` is what guidance leads away from.
-
-    Batches go through the UNet as [negative, positive], each a B of its own.
-    """
-    scheduler = DDIMScheduler.from_config(scheduler.config)
-    scheduler.set_timesteps(num_inference_steps)
-    both = _join(negative, batch)
-    latents = noise * scheduler.init_noise_sigma
-    for t in scheduler.timesteps:
-        timesteps = torch.full((2 * len(latents),), int(t), device=latents.device)
-        noise_pred = denoiser(Noised(torch.cat([latents, latents]), timesteps), both)
-        away, toward = noise_pred.chunk(2)
-        latents = scheduler.step(away + guidance_scale * (toward - away), t, latents).prev_sample
-    return latents
-
-
-@contextlib.contextmanager
-def lora_batch(unet: torch.nn.Module, names: list[str]) -> Iterator[None]:
-    """Give each sample of a batch its own LoRA ('__base__' for none).
-
-    diffusers' UNet refuses peft's `adapter_names`, so a hook on every LoRA layer says it. It is exact.
-    """
-
-    def tell(module: torch.nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
-        return args, {**kwargs, "adapter_names": names}
-
-    layers = [module for module in unet.modules() if isinstance(module, LoraLayer)]
-    hooks = [layer.register_forward_pre_hook(tell, with_kwargs=True) for layer in layers]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-def _tokens(models: Models, images: list[Image.Image | None]) -> torch.Tensor:
-    with torch.no_grad():
-        states = encode_references(models, images)
-        return models.image_proj(states.to(next(models.image_proj.parameters()).dtype))
-
-
-def _repeat(batch: Batch, count: int) -> Batch:
-    return _map(lambda tensor: tensor.repeat(count, *[1] * (tensor.ndim - 1)), batch)
-
-
-def _join(first: Batch, second: Batch) -> Batch:
-    return _map(lambda a, b: torch.cat([a, b]), first, second)
-
-
-def _map(function, *batches: Batch) -> Batch:
-    return Batch(*[function(*tensors) for tensors in zip(*(vars(b).values() for b in batches), strict=True)])
+    def _share(self, on_step: OnStep, before: int, count: int) -> OnStep:
+        """Turn the share of `count` arms that is done into that of all, `before` being done already."""
+        return lambda share: on_step((before + share * count) / len(self.names))

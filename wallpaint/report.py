@@ -69,11 +69,15 @@ def figure(image: Image.Image, title: str, text: str = "", side: int = 640) -> s
     """Give a picture, at most `side` pixels wide or high, with a title and a line below it."""
     small = image.convert("RGB")
     small.thumbnail((side, side))
-    buffer = BytesIO()
-    small.save(buffer, "JPEG", quality=90, subsampling=0)
-    data = base64.b64encode(buffer.getvalue()).decode()
     caption = f"<figcaption><b>{escape(title)}</b>{escape(text)}</figcaption>"
-    return f'<figure><img alt="{escape(title)}" src="data:image/jpeg;base64,{data}">{caption}</figure>'
+    return f'<figure><img alt="{escape(title)}" src="{data_uri(small)}">{caption}</figure>'
+
+
+def data_uri(image: Image.Image) -> str:
+    """Give a picture as a JPEG inside a `data:` address."""
+    buffer = BytesIO()
+    image.convert("RGB").save(buffer, "JPEG", quality=90, subsampling=0)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], best: dict[int, int] | None = None) -> str:
