@@ -1,19 +1,25 @@
 """Checkpoints of a training run: written beside, synced, renamed; only then are old ones deleted.
 
 A step's randomness is a function of (seed, step), so a checkpoint needs no generator's state: what learns,
-the optimizer, the schedule and the step are all of it.
+the optimizer, the schedule and the step are all of it. A kill at any moment leaves the last whole one.
 """
 
+import io
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
+
+from wallpaint.images import atomic_path
 
 Tensors = dict[str, torch.Tensor]
+LAYOUT = 1  # raised when a run of before could not be gone on with
 
 
 def save_checkpoint(
@@ -29,50 +35,120 @@ def save_checkpoint(
         keep: how many checkpoints stay.
     """
     final = folder / "checkpoints" / f"step-{step:06d}"
-    temporary = final.with_suffix(".tmp")
+    if _whole(final):  # the same run's: a step saves the same twice
+        return final
+    with atomic_folder(final) as temporary:
+        for name, values in tensors.items():
+            copies = {key: value.detach().cpu().contiguous() for key, value in values.items()}
+            # In memory first: of a full disk Python's own writing tells more than theirs does.
+            (temporary / f"{name}.safetensors").write_bytes(save(copies))
+        buffer = io.BytesIO()
+        torch.save(states, buffer)
+        (temporary / "states.pt").write_bytes(buffer.getbuffer())
+        (temporary / "step.json").write_text(json.dumps({"step": step, "layout": LAYOUT}))
+    for old in list_checkpoints(folder)[:-keep]:
+        doomed = old.with_suffix(".tmp")  # a kill while it is deleted leaves none that looks whole
+        old.rename(doomed)
+        shutil.rmtree(doomed)
+    return final
+
+
+@contextmanager
+def atomic_folder(final: Path) -> Iterator[Path]:
+    """Give an empty folder beside `final`, which takes its place on success and goes on failure.
+
+    A `final` that was there steps aside for the moment of the rename; `mend_folder` puts it back if a kill
+    falls between the two.
+    """
+    temporary, aside = final.with_suffix(".tmp"), final.with_suffix(".old")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    for name, values in tensors.items():
-        copies = {key: value.detach().cpu().contiguous() for key, value in values.items()}
-        save_file(copies, temporary / f"{name}.safetensors")
-    torch.save(states, temporary / "states.pt")
-    (temporary / "step.json").write_text(json.dumps({"step": step}))
-    for path in (*temporary.iterdir(), temporary):
-        _sync(path)
-    shutil.rmtree(final, ignore_errors=True)
-    temporary.rename(final)
+    try:
+        yield temporary
+        for path in (*temporary.iterdir(), temporary):
+            _sync(path)
+        mend_folder(final)
+        if final.exists():
+            final.rename(aside)
+        temporary.rename(final)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     _sync(final.parent)
-    for old in list_checkpoints(folder)[:-keep]:
-        shutil.rmtree(old)
-    return final
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def mend_folder(final: Path) -> None:
+    """Put back what a killed `atomic_folder` left aside."""
+    aside = final.with_suffix(".old")
+    if aside.exists() and not final.exists():
+        aside.rename(final)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
     """The whole checkpoints of a run, oldest first."""
-    return sorted(path for path in (folder / "checkpoints").glob("step-*") if (path / "step.json").is_file())
+    return sorted(path for path in (folder / "checkpoints").glob("step-*") if _whole(path))
+
+
+def find_start(folder: Path, resume: bool) -> Path | None:
+    """The checkpoint a run goes on from; None where it begins at step 0.
+
+    Raises:
+        ValueError: `resume` without a run to go on with, or one of another version; no `resume` and a run
+            that has come to a checkpoint.
+    """
+    checkpoints = list_checkpoints(folder)
+    if checkpoints and not resume:
+        step = _read_step(checkpoints[-1])["step"]
+        raise ValueError(f"{folder} holds a run that came to step {step}: "
+                         "go on with it by --resume, or give another output_dir")  # fmt: skip
+    if not resume:
+        return None
+    if not checkpoints and not (folder / "config.yaml").is_file():
+        raise ValueError(f"there is no checkpoint in {folder} to resume from: start it without --resume")
+    if checkpoints and (layout := _read_step(checkpoints[-1]).get("layout")) != LAYOUT:
+        raise ValueError(f"{checkpoints[-1]} was saved by another version of wallpaint (layout {layout}, not "
+                         f"{LAYOUT}): finish the run with that version, or start a new one")  # fmt: skip
+    return checkpoints[-1] if checkpoints else None  # else it was stopped before its first
 
 
 def load_checkpoint(
-    folder: Path, expected: dict[str, Tensors]
+    path: Path, expected: dict[str, Tensors]
 ) -> tuple[int, dict[str, Tensors], dict[str, Any]]:
-    """Read the newest checkpoint: (step, tensors, states).
+    """Read a checkpoint: (step, tensors, states).
 
     Raises:
-        ValueError: there is none, or it holds other tensors than `expected` (another method, rank or family).
+        ValueError: it cannot be read, or holds other tensors than `expected` (another method, rank, family).
     """
-    checkpoints = list_checkpoints(folder)
-    if not checkpoints:
-        raise ValueError(f"there is no checkpoint in {folder} to resume from: start it without --resume")
-    path, tensors = checkpoints[-1], {}
+    tensors = {}
+    try:
+        for name in expected:
+            file = path / f"{name}.safetensors"
+            tensors[name] = load_file(file) if file.is_file() else {}
+        states = torch.load(path / "states.pt", map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ValueError(f"checkpoint {path} cannot be read ({' '.join(str(error).split())}): "
+                         "delete it to go on from the one before")  from None  # fmt: skip
     for name, values in expected.items():
-        file = path / f"{name}.safetensors"
-        tensors[name] = load_file(file) if file.is_file() else {}
         shapes = {key: tuple(value.shape) for key, value in tensors[name].items()}
         if shapes != {key: tuple(value.shape) for key, value in values.items()}:
-            raise ValueError(f"{file} was saved with another method, rank, family or use_ema: "
-                             "resume with the run's own config.yaml")  # fmt: skip
-    states = torch.load(path / "states.pt", map_location="cpu", weights_only=True)
-    return json.loads((path / "step.json").read_text())["step"], tensors, states
+            raise ValueError(f"{path / name}.safetensors was saved with another method, rank, family or "
+                             "use_ema: resume with the run's own config.yaml")  # fmt: skip
+    return _read_step(path)["step"], tensors, states
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a small JSON file, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def _whole(path: Path) -> bool:
+    return path.suffix == "" and (path / "step.json").is_file()
+
+
+def _read_step(path: Path) -> dict[str, Any]:
+    return json.loads((path / "step.json").read_text())
 
 
 def _sync(path: Path) -> None:

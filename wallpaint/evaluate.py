@@ -19,7 +19,7 @@ from wallpaint import metrics, report
 from wallpaint.color import Swatch
 from wallpaint.compare import EXPLAINED, Arms, measure, open_arms
 from wallpaint.dataset import Sample, Truth, read_samples
-from wallpaint.images import composite, load_mask, load_photo
+from wallpaint.images import load_mask, load_photo
 from wallpaint.report import Figures, all_or_nothing, best_row, clean, flat, write_csv
 
 if TYPE_CHECKING:
@@ -120,18 +120,6 @@ def summarise(rows: Sequence[Figures], floors: Sequence[float], rooms: int) -> F
     return clean({"arms": arms, "floor": floor, "rooms": rooms, "repaints": repaints})
 
 
-def vae_round_trip(models: Models, truth: Image.Image, photo: Image.Image, mask: Image.Image) -> Image.Image:
-    """Encode and decode the truth at the arms' working size, composited as theirs are: their floor."""
-    from wallpaint.images import model_size, to_image
-    from wallpaint.latents import decode_latents, encode_pictures, prepare_picture
-
-    family = models.family
-    size = model_size(truth.size, family.resolution, family.multiple)
-    picture = prepare_picture(truth, mask, size, family.mask_growth, models.latent_factor)
-    mean, _ = encode_pictures(models, picture["image"])
-    return composite(photo, to_image(decode_latents(models, mean).detach()), mask)
-
-
 def _paint_all(
     opened: Arms, chosen: Sequence[Repaint], seed: int, say: Callable[[str], None]
 ) -> tuple[list[Figures], list[float], list[str]]:
@@ -169,6 +157,8 @@ def _repaint(
         rows.append(row | measure(picture, photo, mask, swatch, true))
     floor = []
     if opened.painter is not None:
+        from wallpaint.sampler import vae_round_trip
+
         again = vae_round_trip(opened.painter.models, true, photo, mask)
         floor = [metrics.delta_e_truth(again, true, mask)["mean"]]
     pictures = [

@@ -1,4 +1,4 @@
-"""What a run writes for people: train.log, metrics.jsonl, the progress bar, the model card."""
+"""What a run writes for people: train.log, metrics.jsonl, the progress bar."""
 
 import json
 import math
@@ -13,8 +13,7 @@ import torch
 
 from wallpaint.config import TrainConfig
 from wallpaint.images import atomic_path
-from wallpaint.methods import METHODS
-from wallpaint.weights import ADAPTER_NAME, LORA_NAME
+from wallpaint.runs import read_metrics
 
 BAR = 24
 
@@ -28,15 +27,14 @@ class Record:
         # Started by the studio, stdout already is train.log: then it is not written twice.
         log = folder / "train.log"
         self._tee = main and not (log.exists() and _same_file(log))
+        self._early: list[str] = []  # said before there is a folder
 
     def say(self, line: str) -> None:
         """Print a line, and keep it in train.log."""
         if not self.main:
             return
         print(line, flush=True)
-        if self._tee:
-            with open(self.folder / "train.log", "a", encoding="utf-8") as file:
-                file.write(line + "\n")
+        self._keep(line)
 
     def start(self, step: int) -> None:
         """Begin at `step`: metrics of later steps, from before a resume, are dropped."""
@@ -46,6 +44,10 @@ class Record:
             kept = [line for line in path.read_text().splitlines() if _step_of(line) <= step] if step else []
             with atomic_path(path) as temporary:
                 temporary.write_text("".join(line + "\n" for line in kept))
+
+    def has_figures(self, step: int) -> bool:
+        """Whether what was painted after this step has been measured and logged."""
+        return any(row["step"] == step and "delta_e_paint" in row for row in read_metrics(self.folder))
 
     def log(self, row: dict[str, Any]) -> None:
         """Append a row to metrics.jsonl (figures that are no number are left out) and move the bar."""
@@ -63,9 +65,15 @@ class Record:
             print("\r" + line, end="\n" if row["step"] == self.config.max_train_steps else "", flush=True)
         else:
             print(line, flush=True)
-        if self._tee:
+        self._keep(line)
+
+    def _keep(self, line: str) -> None:
+        """Add a line to train.log, or remember it until there is a folder to keep it in."""
+        self._early.append(line)
+        if self._tee and self.folder.is_dir():
             with open(self.folder / "train.log", "a", encoding="utf-8") as file:
-                file.write(line + "\n")
+                file.write("".join(f"{early}\n" for early in self._early))
+            self._early.clear()
 
     def _bar(self, row: dict[str, Any]) -> str:
         step, steps = row["step"], self.config.max_train_steps
@@ -82,44 +90,6 @@ def memory_used() -> dict[str, float]:
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         return {"gpu_memory_gb": round(torch.cuda.max_memory_reserved() / 2**30, 3)}
     return {"memory_gb": round(psutil.Process().memory_info().rss / 2**30, 3)}
-
-
-def write_card(folder: Path, config: TrainConfig, step: int, rows: int, figures: dict[str, float]) -> None:
-    """Write the run's README.md: what was learned, from what, and how to use it."""
-    method = METHODS[config.method]
-    files = [name for name in (LORA_NAME, ADAPTER_NAME) if (folder / "weights" / name).is_file()]
-    listed = "\n".join(f"- `weights/{name}`" for name in files)
-    measured = (
-        "\n".join(f"- {name}: {value:.2f}" for name, value in figures.items()) or "- nothing was measured"
-    )
-    adapter = "active" if "image_prompt" in method.conditions else "absent"
-    color = (
-        f"{config.color_loss_mode}, weight {config.color_loss_weight:g}" if config.use_color_loss else "none"
-    )
-    text = f"""---
-library_name: diffusers
-tags: [wallpaint, inpainting, lora]
----
-# {folder.name}: {method.study_name}
-
-Repaints the walls of a room photo in a paint colour. Method `{config.method}`, family `{config.family}`,
-{step} steps of batch {config.train_batch_size * config.gradient_accumulation_steps} on {rows} samples of
-`{config.dataset}`; image adapter {adapter} while training; colour loss: {color}.
-
-## Files
-{listed}
-
-## Measured on the validation rooms (CIEDE2000, lower is better)
-{measured}
-
-## Use
-```
-python studio.py --compare --photo PHOTO --mask MASK --swatch '#7A9E7E' --arms mine={folder} --out OUT
-```
-or in diffusers, on the family's base model: `pipe.load_lora_weights("weights")`.
-"""
-    with atomic_path(folder / "README.md") as path:
-        path.write_text(text, encoding="utf-8")
 
 
 def _same_file(path: Path) -> bool:

@@ -21,6 +21,7 @@ import psutil
 
 ALIVE = ("starting", "running")  # then done, failed or stopped; crashed is what we find, nobody reports it
 QUEUED = "queued"  # a folder with its config, waiting for its turn
+GROWING = ("run.json", "metrics.jsonl", "train.log")  # what changes while a run goes on
 START_SECONDS = 60  # a run that has no pid after this long never got one
 
 
@@ -75,6 +76,31 @@ def locked(folder: Path) -> Iterator[None]:
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def claim(folder: str | Path) -> Iterator[None]:
+    """Be the one process at work on a run folder; the system lets go of it however the process ends.
+
+    Raises:
+        ValueError: another process is.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    handle = os.open(Path(folder) / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"another process is at work in {folder}, given to --output_dir, "
+                             "stop it first or give another folder") from None  # fmt: skip
         yield
     finally:
         os.close(handle)

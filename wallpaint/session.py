@@ -1,10 +1,9 @@
 """Everything a training run needs, set up: data, models, what learns, the optimizer, the run folder."""
 
-import contextlib
+import importlib.util
 import os
 import platform
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,23 +13,26 @@ import peft
 import torch
 import transformers
 from accelerate import Accelerator
+from accelerate.utils import ProjectConfiguration
 from diffusers.optimization import get_scheduler
 
 from wallpaint.batches import Encoded
-from wallpaint.cache import encode_samples
-from wallpaint.checkpoints import load_checkpoint, save_checkpoint
-from wallpaint.config import TrainConfig, to_yaml
+from wallpaint.cache import Wanted, encode_samples
+from wallpaint.checkpoints import find_start, load_checkpoint
+from wallpaint.config import FAMILY_FIELDS, TrainConfig, load_config, to_yaml
 from wallpaint.dataset import Sample, read_splits
-from wallpaint.denoiser import build_denoiser, parameter_groups
+from wallpaint.denoiser import Denoiser, build_denoiser, parameter_groups
+from wallpaint.families import resolve_family
 from wallpaint.images import atomic_path
 from wallpaint.methods import METHODS, Method
 from wallpaint.models import Models, Runtime, load_models, pick_runtime
-from wallpaint.records import Record, write_card
+from wallpaint.preflight import other_settings, warn_early
+from wallpaint.records import Record
 from wallpaint.runs import new_run_folder, write_state
-from wallpaint.validation import pick_samples, validate
-from wallpaint.weights import save_weights, start_from
+from wallpaint.validation import pick_samples
+from wallpaint.weights import start_from
 
-EMA_DECAY = 0.999
+Splits = dict[str, list[Sample]]
 
 
 @dataclass
@@ -41,12 +43,16 @@ class Session:
     method: Method
     accelerator: Accelerator
     models: Models
-    encoded: Encoded
+    splits: Splits
+    encoded: Encoded  # what is learned from
+    held: Encoded | None  # what the validation loss is measured on; None without validation
     watched: list[tuple[Sample, Sample]]  # what validation paints: (before, after)
     folder: Path
     record: Record
-    denoiser: Any  # Denoiser, perhaps wrapped for many processes
+    plain: Denoiser
+    denoiser: Any  # the same, perhaps wrapped for many processes
     learned: dict[str, torch.nn.Parameter]
+    saves: tuple[str, ...]  # the groups that go to weights/: what learns, and what `init_from` brought
     ema: dict[str, torch.Tensor]  # empty without use_ema
     optimizer: Any
     schedule: Any
@@ -58,44 +64,73 @@ class Session:
         """Whether this is the process that writes."""
         return self.accelerator.is_main_process
 
+    def tensors(self) -> dict[str, dict[str, torch.Tensor]]:
+        """What a checkpoint holds beside the optimizer and the schedule."""
+        return {"learned": self.learned, **({"ema": self.ema} if self.ema else {})}
+
 
 def open_session(config: TrainConfig, resume: bool) -> Session:
     """Set a run up; nothing is written before the dataset and the models are known to be there.
 
     Raises:
-        ValueError: the dataset, the models, `init_from` or the checkpoint are missing or do not fit.
+        ValueError: the dataset, the models, `init_from` or the checkpoint are missing or do not fit, or the
+            folder holds another run.
     """
-    method = METHODS[config.method]
     splits = read_splits(config.dataset)
-    accelerator, runtime = _accelerate(config)
-    models = load_models(
-        config.family, runtime, base_model=config.base_model, ip_adapter_model=config.ip_adapter_model,
-        ip_adapter_weight_name=config.ip_adapter_weight_name, resolution=config.resolution,
-    )  # fmt: skip
     folder = Path(config.output_dir) if config.output_dir else new_run_folder("workspace", config.method)
-    record = _open_folder(folder, config, accelerator)
+    start = find_start(folder, resume)
+    accelerator, runtime = _accelerate(config, folder)
+    record = Record(folder, config, accelerator.is_main_process)
+    if accelerator.is_main_process:
+        for warning in _warn(config, folder, splits, start):
+            record.say(f"warning: {warning}")
+    models = _load_models(config, runtime)
+    _open_folder(folder, config, accelerator)
     record.say(
         f"{config.method}, family {config.family}, on {runtime.device} ({runtime.reason}), run {folder}"
     )
-    with accelerator.main_process_first():  # the others then find everything in the cache
-        encoded = encode_samples(
-            models, splits["train"], config.cache_dir, states="ip_adapter" in method.learns,
-            flip=config.random_flip, workers=config.dataloader_num_workers, report=record.say,
-        )  # fmt: skip
-    record.say(_describe(encoded, splits))
-    watched = pick_samples(splits.get("validation", splits["train"]), config.num_validation_images)
+    session = _set_up(config, accelerator, models, splits, folder, record)
+    if start:
+        _restore(session, start)
+    session.denoiser, session.optimizer = accelerator.prepare(session.plain, session.optimizer)
+    session.denoiser.train()
+    record.start(session.step)
+    if session.main:
+        write_state(folder, state="running", step=session.step)
+    return session
 
-    torch.manual_seed(config.seed)  # the LoRA's start
-    denoiser = build_denoiser(
-        models, method, config.lora_rank, config.lora_alpha, config.lora_dropout, config.lora_target,
-        config.ip_adapter_scale, config.gradient_checkpointing,
-    )  # fmt: skip
-    if config.init_from:
-        start_from(models, config.init_from, method.learns)
-    groups = parameter_groups(denoiser)
-    record.say(
-        ", ".join(f"{g}: {sum(p.numel() for p in groups[g].values()):,}" for g in method.learns) + " learn"
-    )
+
+def _warn(config: TrainConfig, folder: Path, splits: Splits, start: Path | None) -> list[str]:
+    """What is odd, before anything is loaded; of a resumed run, in what it differs from what it was."""
+    warnings = []
+    if config.report_to != "none" and not _tracker(config):
+        warnings.append(f"{config.report_to} is not installed, metrics.jsonl alone is written: "
+                        f"pip install {config.report_to}")  # fmt: skip
+    if start:
+        return warnings + other_settings(config, load_config(folder / "config.yaml"))
+    family = resolve_family(config.family, **{name: getattr(config, name) for name in FAMILY_FIELDS})
+    return warnings + warn_early(config, family, [s for rows in splits.values() for s in rows])
+
+
+def _load_models(config: TrainConfig, runtime: Runtime) -> Models:
+    overrides = {name: getattr(config, name) for name in FAMILY_FIELDS}
+    return load_models(config.family, runtime, METHODS[config.method].base, **overrides)
+
+
+def _set_up(
+    config: TrainConfig, accelerator: Accelerator, models: Models, splits: Splits, folder: Path,
+    record: Record,
+) -> Session:  # fmt: skip
+    """Data encoded, what learns attached, its optimizer made."""
+    method = METHODS[config.method]
+    watched = pick_samples(splits.get("validation", splits["train"]), config.num_validation_images)
+    plain, saves = _attach(config, models, method)
+    with accelerator.main_process_first():  # the others then find everything in the cache
+        encoded = _encode(config, models, plain.reads, splits["train"], record, config.random_flip)
+        goals = [after for _, after in watched] if config.validation_steps else []
+        held = _encode(config, models, plain.reads, goals, record) if goals else None
+    record.say(_describe(encoded, splits))
+    groups = parameter_groups(plain)
     learned = {name: parameter for group in method.learns for name, parameter in groups[group].items()}
     ema = {name: parameter.detach().clone() for name, parameter in learned.items()} if config.use_ema else {}
     optimizer = torch.optim.AdamW(
@@ -105,95 +140,60 @@ def open_session(config: TrainConfig, resume: bool) -> Session:
         config.lr_scheduler, optimizer, num_warmup_steps=config.lr_warmup_steps,
         num_training_steps=config.max_train_steps,
     )  # fmt: skip
-    session = Session(
-        config, method, accelerator, models, encoded, watched, folder, record, denoiser, learned, ema,
-        optimizer, schedule,
+    return Session(
+        config, method, accelerator, models, splits, encoded, held, watched, folder, record, plain, plain,
+        learned, saves, ema, optimizer, schedule,
     )  # fmt: skip
-    if resume:
-        _restore(session)
-    session.denoiser, session.optimizer = accelerator.prepare(denoiser, optimizer)
-    session.denoiser.train()
-    record.start(session.step)
-    if session.main:
-        write_state(folder, state="running", step=session.step)
-    return session
 
 
-def watch(session: Session) -> dict[str, float]:
-    """Paint the validation rooms with what is learned so far; the figures."""
-    if not session.config.validation_steps or not session.main:
-        return {}
-    path = session.folder / "samples" / f"step-{session.step:06d}.png"
-    with averaged(session):
-        session.figures = validate(session.models, session.config, session.watched, path)
-    return session.figures
+def _encode(
+    config: TrainConfig, models: Models, reads: str, samples: list[Sample], record: Record, flip: bool = False
+) -> Encoded:
+    """What the frozen encoders say of samples, as this method needs it; `reads`: see `Denoiser.reads`."""
+    method = METHODS[config.method]
+    crops = config.reference in ("self_crop", "other_view")
+    wanted = Wanted(
+        reads, config.reference or "swatch", config.reference_variants if crops else 1, config.color_jitter,
+        holes=config.random_mask_prob > 0, detail="detail" in method.conditions,
+    )  # fmt: skip
+    return encode_samples(
+        models, samples, config.cache_dir, wanted,
+        flip=flip, workers=config.dataloader_num_workers, report=record.say,
+    )  # fmt: skip
 
 
-def keep(session: Session) -> None:
-    """Save a checkpoint to resume from, and the weights to paint with."""
-    if not session.main:
-        return
-    scaler = session.accelerator.scaler
-    states = {"optimizer": session.optimizer.state_dict(), "schedule": session.schedule.state_dict()}
-    states |= {"scaler": scaler.state_dict()} if scaler else {}
-    save_checkpoint(
-        session.folder, session.step, _tensors(session), states, session.config.checkpoints_total_limit
-    )
-    with averaged(session):
-        save_weights(session.folder / "weights", session.models, session.method.learns)
+def _attach(config: TrainConfig, models: Models, method: Method) -> tuple[Denoiser, tuple[str, ...]]:
+    """The denoiser with what the method learns, begun anew or where `init_from` ended; the groups to save."""
+    torch.manual_seed(config.seed)  # the LoRA's start
+    denoiser = build_denoiser(
+        models, method, config.lora_rank, config.lora_alpha, config.lora_dropout, config.lora_target,
+        config.ip_adapter_scale, config.gradient_checkpointing,
+    )  # fmt: skip
+    begun = start_from(models, config.init_from, method.learns) if config.init_from else ()
+    return denoiser, tuple(dict.fromkeys((*method.learns, *begun)))
 
 
-def close_session(session: Session) -> Path:
-    """Save all, write the model card and how the run ended."""
-    keep(session)
-    session.accelerator.end_training()
-    if session.main:
-        config, done = session.config, session.step == session.config.max_train_steps
-        write_card(session.folder, config, session.step, len(session.encoded), session.figures)
-        state, code = ("done", 0) if done else ("stopped", 130)
-        write_state(session.folder, state=state, step=session.step, exit_code=code)
-        session.record.say(f"{state} at step {session.step}: {session.folder / 'weights'}")
-    return session.folder
-
-
-def update_average(session: Session) -> None:
-    """Move the running average towards the weights; it warms up, so that the start is forgotten."""
-    decay = min(EMA_DECAY, (1 + session.step) / (10 + session.step))
-    with torch.no_grad():
-        for name, average in session.ema.items():
-            average.lerp_(session.learned[name], 1 - decay)
-
-
-@contextlib.contextmanager
-def averaged(session: Session) -> Iterator[None]:
-    """Put the running average in the place of the weights for a while; nothing happens without one."""
-    kept = {name: session.learned[name].data for name in session.ema}
-    for name, average in session.ema.items():
-        session.learned[name].data = average
-    try:
-        yield
-    finally:
-        for name, value in kept.items():
-            session.learned[name].data = value
-
-
-def _accelerate(config: TrainConfig) -> tuple[Accelerator, Runtime]:
+def _accelerate(config: TrainConfig, folder: Path) -> tuple[Accelerator, Runtime]:
     """Accelerate's view of this process, and the runtime on its device."""
     runtime = pick_runtime(config.device, config.mixed_precision)
-    tracker = None if config.report_to == "none" else config.report_to
+    places = ProjectConfiguration(project_dir=str(folder), logging_dir=str(folder / "logs"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it wishes for an oneAPI build on a CPU
         accelerator = Accelerator(
-            mixed_precision=runtime.mixed_precision, cpu=runtime.device.type == "cpu", log_with=tracker,
-            project_dir=config.output_dir or "workspace",
+            mixed_precision=runtime.mixed_precision, cpu=runtime.device.type == "cpu",
+            log_with=_tracker(config), project_config=places,
         )  # fmt: skip
-    if tracker:
-        accelerator.init_trackers("wallpaint")
     return accelerator, replace(runtime, device=accelerator.device)
 
 
-def _open_folder(folder: Path, config: TrainConfig, accelerator: Accelerator) -> Record:
-    """Make the run folder, write config.yaml and the facts of run.json."""
+def _tracker(config: TrainConfig) -> str | None:
+    """The tracker that is asked for and installed; metrics.jsonl is written in any case."""
+    there = config.report_to != "none" and importlib.util.find_spec(config.report_to)
+    return config.report_to if there else None
+
+
+def _open_folder(folder: Path, config: TrainConfig, accelerator: Accelerator) -> None:
+    """Make the run folder, write config.yaml and the facts of run.json, start the tracker."""
     if accelerator.is_main_process:
         folder.mkdir(parents=True, exist_ok=True)
         with atomic_path(folder / "config.yaml") as path:
@@ -205,7 +205,8 @@ def _open_folder(folder: Path, config: TrainConfig, accelerator: Accelerator) ->
             family=config.family, max_train_steps=config.max_train_steps,
             versions={"python": platform.python_version(), **versions},
         )  # fmt: skip
-    return Record(folder, config, accelerator.is_main_process)
+    if accelerator.log_with:
+        accelerator.init_trackers("wallpaint")
 
 
 def _describe(encoded: Encoded, splits: dict[str, list[Sample]]) -> str:
@@ -216,14 +217,10 @@ def _describe(encoded: Encoded, splits: dict[str, list[Sample]]) -> str:
             f"{shares.mean():.0%} of a picture ({shares.min():.0%} to {shares.max():.0%})")  # fmt: skip
 
 
-def _tensors(session: Session) -> dict[str, dict[str, torch.Tensor]]:
-    return {"learned": session.learned, **({"ema": session.ema} if session.ema else {})}
-
-
-def _restore(session: Session) -> None:
-    """Put the newest checkpoint in place."""
-    expected = _tensors(session)
-    session.step, tensors, states = load_checkpoint(session.folder, expected)
+def _restore(session: Session, path: Path) -> None:
+    """Put a checkpoint in place."""
+    expected = session.tensors()
+    session.step, tensors, states = load_checkpoint(path, expected)
     with torch.no_grad():
         for name, values in expected.items():
             for key, value in values.items():

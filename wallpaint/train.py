@@ -9,7 +9,7 @@ import contextlib
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,8 +20,10 @@ from wallpaint.config import TrainConfig
 from wallpaint.denoiser import add_noise
 from wallpaint.draws import sample_draws, step_generator
 from wallpaint.losses import LOSSES, Step
+from wallpaint.preflight import look_ahead
 from wallpaint.runs import write_state
-from wallpaint.session import Session, close_session, keep, open_session, update_average, watch
+from wallpaint.saving import close_session, keep, update_average, watch
+from wallpaint.session import Session, open_session
 
 NON_FINITE_LIMIT = 20
 
@@ -41,12 +43,15 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
     """
     session = open_session(config, resume)
     accelerator, record = session.accelerator, session.record
-
-    if session.step == 0 and (figures := watch(session)):  # what the family does before it has learned
-        record.log({"step": 0, **figures})
     told = Told()
-    seen, since = 0, time.perf_counter()
     with stop_signals() as stopped:
+        if session.main and session.step == 0:
+            write_state(session.folder, preflight=look_ahead(session))
+        # What the family does before it has learned, or a validation that a signal cut short.
+        if due(config, session.step) and not record.has_figures(session.step):
+            if figures := watch(session, lambda: bool(stopped)):
+                record.log({"step": session.step, **figures})
+        seen, since = 0, time.perf_counter()
         while session.step < config.max_train_steps and not _any(stopped, accelerator):
             rate = session.schedule.get_last_lr()[0]
             take_step(session, told)
@@ -54,10 +59,10 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
             seen += whole_batch(session)
 
             last = step == config.max_train_steps
-            watching = config.validation_steps and (last or step % config.validation_steps == 0)
+            watching = due(config, step)
             logging = last or watching or step % config.logging_steps == 0
             if logging or len(told.good) == NON_FINITE_LIMIT:  # only here the device is waited for
-                _check(told, step, record.say)
+                _check(told, session)
             if logging:
                 pace = seen / (time.perf_counter() - since)
                 means = told.means()
@@ -67,8 +72,9 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
                     **means,
                     "lr": rate,
                     "samples_per_second": pace,
+                    **({"skipped_steps": told.skipped} if told.skipped else {}),
                 }
-                row |= watch(session) if watching else {}
+                row |= watch(session, lambda: bool(stopped)) if watching else {}
                 record.log(row)
                 accelerator.log(row, step=step)
                 if session.main:
@@ -77,7 +83,13 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
                 seen, since = 0, time.perf_counter()
             if config.checkpointing_steps and step % config.checkpointing_steps == 0 and not last:
                 keep(session)
-    return close_session(session)
+        return close_session(session)
+
+
+def due(config: TrainConfig, step: int) -> bool:
+    """Whether the validation rooms are painted after this many steps: at the start, at times, at the end."""
+    last = step == config.max_train_steps
+    return bool(config.validation_steps) and (last or step % config.validation_steps == 0)
 
 
 @dataclass
@@ -86,7 +98,8 @@ class Told:
 
     losses: dict[str, list[torch.Tensor]] = field(default_factory=dict)  # one a batch, by name
     good: list[torch.Tensor] = field(default_factory=list)  # of each step, whether all in it was finite
-    bad_running: int = 0  # steps up to the last look
+    skipped: int = 0  # steps up to the last look
+    bad_running: int = 0  # the last of them
 
     def means(self) -> dict[str, float]:
         """The mean of each loss over what was finite, as `loss_<name>`."""
@@ -140,15 +153,18 @@ def take_step(session: Session, told: Told) -> None:
     told.good.append(good)
 
 
-def _check(told: Told, step: int, say: Callable[[str], None]) -> None:
-    """Say which of the last steps were skipped, and stop where none has counted for long."""
+def _check(told: Told, session: Session) -> None:
+    """Say which of the last steps were skipped; stop, with the last good weights, where none has counted."""
+    step = session.step
     first = step - len(told.good) + 1
     for number, good in enumerate(torch.stack(told.good).tolist(), first):
         told.bad_running = 0 if good else told.bad_running + 1
         if not good:
-            say(f"step {number}: the loss is not finite, the step is skipped")
+            told.skipped += 1
+            session.record.say(f"step {number}: the loss or its gradient is not finite, the step is skipped")
     told.good.clear()
     if told.bad_running >= NON_FINITE_LIMIT:
+        keep(session)
         raise RuntimeError(f"the loss was not finite {told.bad_running} times running, up to step {step}: "
                            "lower learning_rate, or train with mixed_precision no")  # fmt: skip
 

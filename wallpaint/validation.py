@@ -1,20 +1,27 @@
-"""Paint a few validation rooms while training, measure them, and lay them out as a picture."""
+"""Measure on rooms that are not learned from: a loss that compares between steps, and painted walls."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
+import torch
 from PIL import Image
 
+from wallpaint.batches import Encoded, draw_batch
 from wallpaint.color import Swatch
 from wallpaint.config import TrainConfig
 from wallpaint.dataset import Sample
-from wallpaint.denoiser import painting_denoiser
+from wallpaint.denoiser import Denoiser, add_noise, painting_denoiser, set_adapter_strength
+from wallpaint.draws import sample_draws
 from wallpaint.images import atomic_path, composite, load_mask, load_photo
+from wallpaint.losses import Step, diffusion_loss
 from wallpaint.metrics import delta_e_paint, delta_e_truth
-from wallpaint.models import Models, set_ip_adapter_scale
-from wallpaint.paint import paint_wall
+from wallpaint.methods import METHODS
+from wallpaint.models import Models
+from wallpaint.sampler import paint_wall
 
 TILE = 192
+ROUNDS = 4  # noises and timesteps that every held-out room is asked about
 
 
 def pick_samples(samples: list[Sample], count: int) -> list[tuple[Sample, Sample]]:
@@ -39,8 +46,9 @@ def pick_samples(samples: list[Sample], count: int) -> list[tuple[Sample, Sample
 
 
 def validate(
-    models: Models, config: TrainConfig, repaints: list[tuple[Sample, Sample]], path: Path
-) -> dict[str, float]:
+    models: Models, config: TrainConfig, repaints: list[tuple[Sample, Sample]], path: Path,
+    stopped: Callable[[], bool] = lambda: False,
+) -> dict[str, float]:  # fmt: skip
     """Paint with what is being learned, the adapter active as at inference, and lay the pictures out.
 
     Args:
@@ -48,19 +56,23 @@ def validate(
         config: says how to sample.
         repaints: what `pick_samples` chose.
         path: of the PNG: photo, mask, reference, output, truth, a repaint a row.
+        stopped: asked before every repaint; where it says so there is no PNG.
 
     Returns:
-        `delta_e_truth` (mean over the wall) and `delta_e_paint` (median), each the mean over the repaints.
+        `delta_e_truth` (mean over the wall) and `delta_e_paint` (median), each the mean over the repaints;
+        nothing where it was stopped.
     """
-    hears_image = config.use_ip_adapter_training
-    set_ip_adapter_scale(models.unet, config.ip_adapter_scale)
+    method = METHODS[config.method]
+    set_adapter_strength(models, method.paints, config.ip_adapter_scale)
     models.unet.eval()
     rows, truth, paint = [], [], []
     for before, after in repaints:
+        if stopped():
+            break
         photo, goal, swatch = load_photo(before.image), load_photo(after.image), Swatch(after.color)
         mask = load_mask(after.mask, photo.size)
         (painted,) = paint_wall(
-            models, painting_denoiser(models), photo, mask, swatch, after.text, None, config.seed,
+            models, painting_denoiser(models, method.paints), photo, mask, swatch, after.text, None, config.seed,
             config.num_inference_steps or None, config.guidance_scale or None,
         )  # fmt: skip
         output = composite(photo, painted, mask)
@@ -68,10 +80,42 @@ def validate(
         paint.append(delta_e_paint(output, swatch, mask)["median"])
         rows.append([photo, mask, swatch.image(TILE), output, *([goal] if before != after else [])])
     models.unet.train()
-    set_ip_adapter_scale(models.unet, config.ip_adapter_scale if hears_image else 0.0)
+    set_adapter_strength(models, method.conditions, config.ip_adapter_scale)
+    if len(rows) < len(repaints):
+        return {}
     _write_grid(rows, path)
     figures = {"delta_e_truth": _mean(truth), "delta_e_paint": _mean(paint)}
     return {name: value for name, value in figures.items() if math.isfinite(value)}
+
+
+def validation_loss(
+    models: Models, denoiser: Denoiser, held: Encoded, config: TrainConfig
+) -> dict[str, float]:
+    """The diffusion loss on held-out rooms; noise and timesteps are the same at every call.
+
+    Args:
+        models: the UNet holds what is being learned.
+        denoiser: as it trains, not wrapped.
+        held: the rooms, encoded as those it trains on.
+        config: seed and batch size.
+
+    Returns:
+        `validation_loss`, the mean over ROUNDS noises a room.
+    """
+    size, device = min(config.train_batch_size, len(held)), models.runtime.device
+    batches = sum(-(-len(group["color"]) // size) for group in held.groups)
+    denoiser.eval()
+    losses = []
+    for number in range(ROUNDS * batches):
+        draws = sample_draws(size, 0, config.seed, number)
+        drawn = draw_batch(held, draws, number, config.seed, size)
+        noised = add_noise(drawn.latents, models.noise_scheduler, draws).to(device)
+        batch = drawn.to(device)
+        with torch.no_grad():
+            step = Step(denoiser(noised, batch), noised, batch, models, config, draws)
+            losses.append(diffusion_loss(step))
+    denoiser.train()
+    return {"validation_loss": torch.stack(losses).mean().item()}
 
 
 def _same_view(first: Sample, second: Sample) -> bool:
