@@ -218,6 +218,8 @@ def test_one_wall_in_many_paints_is_a_folder_a_paint(room, tmp_path):
     said = json.loads((second.folder / "comparison.json").read_text())
     assert (said["swatch"], said["seed"]) == ("#C80000", 3)
     assert "delta_e_truth" in first.arms[0].figures and "delta_e_truth" not in second.arms[0].figures
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert page.index(SAGE.hex) < page.index("#C80000") and page.count("<table>") == 2
     painted = np.asarray(Image.open(second.arms[0].image), int)
     assert (painted[..., 0] - painted[..., 1])[np.asarray(scene.mask) > 0].mean() > 50
 

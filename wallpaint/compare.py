@@ -7,7 +7,7 @@ folder or a .safetensors file.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,7 @@ EXPLAINED = (
     "about 0 there however well it hits the colour."
 )
 Figures = dict[str, Any]
+Pictures = list[tuple[str, Image.Image]]  # with their titles
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,8 @@ def compare(
     scene = load_scene(photo_path, mask_path, truth)
     with all_or_nothing(out_dir) as folder:
         opened = open_arms(ARMS if arms is None else arms, family, models)
-        rows = paint_scene(opened, scene, swatch, Settings(seed=seed, prompt=prompt), folder)
+        rows, section = paint_scene(opened, scene, swatch, Settings(seed=seed, prompt=prompt), folder)
+        (folder / "report.html").write_text(_page([section]), "utf-8")
     return _comparison(Path(out_dir), rows)
 
 
@@ -125,7 +127,8 @@ def compare_paints(
 
     Args:
         scene: what `load_scene` gives; its truth belongs to the first swatch.
-        swatches: the paints; the files of each go to a folder of `out_dir` that is named as its hex.
+        swatches: the paints; the files of each go to a folder of `out_dir` that is named as its hex, one
+            report.html of all to `out_dir` itself.
         arms: NAME or NAME=PATH.
         out_dir: gets all of it or nothing.
         settings: how to paint.
@@ -136,7 +139,7 @@ def compare_paints(
     Raises:
         ValueError: arms that cannot be opened.
     """
-    done: list[list[Figures]] = []
+    done: list[tuple[list[Figures], list[str]]] = []
 
     def hear(share: float) -> None:
         if on_step:
@@ -149,8 +152,9 @@ def compare_paints(
             place.mkdir(exist_ok=True)
             true = scene if not done else replace(scene, truth=None)
             done.append(paint_scene(opened, true, swatch, settings, place, hear))
+        (folder / "report.html").write_text(_page(section for _, section in done), "utf-8")
     places = [Path(out_dir) / swatch.hex.lstrip("#") for swatch in swatches]
-    return [_comparison(place, rows) for place, rows in zip(places, done, strict=True)]
+    return [_comparison(place, rows) for place, (rows, _) in zip(places, done, strict=True)]
 
 
 def load_scene(photo: str | Path, mask: str | Path, truth: str | Path | None = None) -> Scene:
@@ -172,11 +176,11 @@ def load_scene(photo: str | Path, mask: str | Path, truth: str | Path | None = N
 def paint_scene(
     opened: Arms, scene: Scene, swatch: Swatch, settings: Settings, folder: Path,
     on_step: OnStep | None = None,
-) -> list[Figures]:  # fmt: skip
-    """Paint and measure, and write comparison.json, .csv, grid.png, report.html and a PNG an arm to `folder`.
+) -> tuple[list[Figures], list[str]]:  # fmt: skip
+    """Paint and measure, and write comparison.json, comparison.csv, grid.png and a PNG an arm to `folder`.
 
     Returns:
-        the figures of each arm, as in comparison.json.
+        the figures of each arm, as in comparison.json, and the section of a report that shows them.
     """
     painted = opened.paint(
         scene.photo, scene.mask, swatch, settings.prompt or PROMPT, settings.seed,
@@ -194,16 +198,21 @@ def paint_scene(
     pictures = [("photo", scene.photo), *([("truth", scene.truth)] if scene.truth else [])]
     pictures += [(name, picture) for name, (picture, _) in painted.items()]
     report.contact_sheet(pictures).save(folder / "grid.png")
-    (folder / "report.html").write_text(_page(said, pictures), "utf-8")
-    return rows
+    return rows, _section(said, pictures)
 
 
 def _comparison(folder: Path, rows: list[Figures]) -> Comparison:
     return Comparison(folder, tuple(Arm(row["name"], folder / row["image"], row) for row in rows))
 
 
-def _page(said: Figures, pictures: list[tuple[str, Image.Image]]) -> str:
-    """Write report.html: the pictures with their figures, and the table."""
+def _page(sections: Iterable[list[str]]) -> str:
+    """Write report.html: a section a paint."""
+    parts = [part for section in sections for part in section]
+    return report.page("Wall repaint, arm by arm", [*parts, report.paragraph(EXPLAINED, quiet=True)])
+
+
+def _section(said: Figures, pictures: Pictures) -> list[str]:
+    """Write one paint of a report: the pictures with their figures, and the table."""
     rows, number = said["arms"], report.number
     truths = [(row.get("delta_e_truth") or {}).get("mean") for row in rows]
     columns = [
@@ -229,13 +238,9 @@ def _page(said: Figures, pictures: list[tuple[str, Image.Image]]) -> str:
         for row, cells in zip(rows, columns, strict=True)
     }
     figures = "".join(report.figure(picture, name, lines.get(name, "")) for name, picture in pictures)
-    return report.page(
-        "Wall repaint, arm by arm",
-        [
-            f"<p>{report.chip(said['swatch'])} &nbsp; seed {int(said['seed'])}</p>",
-            f'<div class="grid">{figures}</div>',
-            "<h2>Figures</h2>",
-            report.table(HEADERS, columns, {k: v for k, v in marks.items() if v is not None}),
-            report.paragraph(EXPLAINED, quiet=True),
-        ],
-    )
+    return [
+        f"<p>{report.chip(said['swatch'])} &nbsp; seed {int(said['seed'])}</p>",
+        f'<div class="grid">{figures}</div>',
+        "<h2>Figures</h2>",
+        report.table(HEADERS, columns, {k: v for k, v in marks.items() if v is not None}),
+    ]
