@@ -8,6 +8,7 @@ Exit codes: 0 done, 1 failed, 2 bad input (one line on stderr), 130 stopped.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import difflib
 import os
@@ -142,14 +143,24 @@ def settle_run_folder(options: argparse.Namespace, config: TrainConfig) -> tuple
 
 
 def run_train(options: argparse.Namespace, overrides: dict[str, str]) -> int:
-    """Train: settle the run folder, hand over to wallpaint.train, and keep how it ended in run.json."""
+    """Train: settle the run folder, be the only process in it, and train there."""
     from wallpaint import runs
+    from wallpaint.checkpoints import find_start
     from wallpaint.config import load_config
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the trainer sets its own
     path = existing(options.train, "--train") if options.train else None
     config, fresh = settle_run_folder(options, load_config(path, overrides))
     folder = Path(config.output_dir)
+    with runs.claim(folder) if FIRST else contextlib.nullcontext():
+        find_start(folder, bool(options.resume))  # complains before run.json says anything new
+        return train_there(folder, config, bool(options.resume), fresh)
+
+
+def train_there(folder: Path, config: TrainConfig, resume: bool, fresh: bool) -> int:
+    """Hand over to wallpaint.train, keep how it ended in run.json; a `fresh` folder goes with bad input."""
+    from wallpaint import disk, runs
+
     if FIRST:
         runs.write_state(folder, state="starting", pid=os.getpid(), max_train_steps=config.max_train_steps)
         print(f"run folder: {folder}", flush=True)
@@ -157,7 +168,7 @@ def run_train(options: argparse.Namespace, overrides: dict[str, str]) -> int:
     try:
         from wallpaint import train
 
-        train.train(config, resume=bool(options.resume))
+        train.train(config, resume=resume)
         code = STOPPED if FIRST and runs.read_run(folder).state == "stopped" else 0
     except KeyboardInterrupt:
         code = STOPPED
@@ -166,10 +177,14 @@ def run_train(options: argparse.Namespace, overrides: dict[str, str]) -> int:
         raise
     except Exception as problem:
         error = f"{type(problem).__name__}: {problem}"
-        raise
+        if not disk.is_full(problem):
+            raise
+        error = f"the disk is full, {folder}, make room and go on with --resume from its last checkpoint"
+        print(f"error: {error}", file=sys.stderr)
     finally:
         if FIRST:
-            runs.write_state(folder, state=ENDED.get(code, "failed"), exit_code=code, error=error)
+            with contextlib.suppress(OSError):  # not even run.json could be written
+                runs.write_state(folder, state=ENDED.get(code, "failed"), exit_code=code, error=error)
         if FIRST and code == 2 and fresh and not any((folder / name).exists() for name in LEARNED):
             shutil.rmtree(folder)  # bad input leaves nothing half-written
     return code

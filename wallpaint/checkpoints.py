@@ -2,6 +2,7 @@
 
 A step's randomness is a function of (seed, step), so a checkpoint needs no generator's state: what learns,
 the optimizer, the schedule and the step are all of it. A kill at any moment leaves the last whole one.
+torch is imported where tensors are: whether a folder holds a run is asked before.
 """
 
 import io
@@ -11,14 +12,12 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from safetensors.torch import load_file, save
+if TYPE_CHECKING:
+    import torch
 
-from wallpaint.images import atomic_path
-
-Tensors = dict[str, torch.Tensor]
+Tensors = dict[str, "torch.Tensor"]
 LAYOUT = 1  # raised when a run of before could not be gone on with
 
 
@@ -34,6 +33,9 @@ def save_checkpoint(
         states: name -> state dict ('optimizer', 'schedule', 'scaler').
         keep: how many checkpoints stay.
     """
+    import torch
+    from safetensors.torch import save
+
     final = folder / "checkpoints" / f"step-{step:06d}"
     if _whole(final):  # the same run's: a step saves the same twice
         return final
@@ -104,7 +106,7 @@ def find_start(folder: Path, resume: bool) -> Path | None:
                          "go on with it by --resume, or give another output_dir")  # fmt: skip
     if not resume:
         return None
-    if not checkpoints and not (folder / "config.yaml").is_file():
+    if not checkpoints and not any((folder / name).is_file() for name in ("run.json", "config.yaml")):
         raise ValueError(f"there is no checkpoint in {folder} to resume from: start it without --resume")
     if checkpoints and (layout := _read_step(checkpoints[-1]).get("layout")) != LAYOUT:
         raise ValueError(f"{checkpoints[-1]} was saved by another version of wallpaint (layout {layout}, not "
@@ -120,6 +122,9 @@ def load_checkpoint(
     Raises:
         ValueError: it cannot be read, or holds other tensors than `expected` (another method, rank, family).
     """
+    import torch
+    from safetensors.torch import load_file
+
     tensors = {}
     try:
         for name in expected:
@@ -135,12 +140,6 @@ def load_checkpoint(
             raise ValueError(f"{path / name}.safetensors was saved with another method, rank, family or "
                              "use_ema: resume with the run's own config.yaml")  # fmt: skip
     return _read_step(path)["step"], tensors, states
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a small JSON file, whole or not at all."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
 def _whole(path: Path) -> bool:
