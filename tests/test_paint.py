@@ -11,7 +11,8 @@ from wallpaint.images import to_tensor
 from wallpaint.latents import decode_latents
 from wallpaint.methods import METHODS
 from wallpaint.models import set_ip_adapter_scale
-from wallpaint.paint import Painter, denoise, paint_wall, prepare_painting, resolve_arms
+from wallpaint.paint import Painter, resolve_arms
+from wallpaint.sampler import denoise, paint_wall, prepare_painting
 from wallpaint.weights import save_weights
 
 SAGE = Swatch((122, 158, 126))

@@ -11,7 +11,7 @@ from wallpaint.denoiser import build_denoiser, painting_denoiser
 from wallpaint.families import find_adapter
 from wallpaint.methods import METHODS
 from wallpaint.models import encode_references, read_adapter
-from wallpaint.paint import lora_batch
+from wallpaint.sampler import lora_batch
 from wallpaint.weights import (
     adapter_state,
     find_arm,
@@ -136,7 +136,7 @@ def test_weights_that_do_not_fit_are_one_clear_error(load, trained, tmp_path, br
         save_file({"something": torch.zeros(1)}, path)
     models = load()
     with pytest.raises(ValueError) as caught:
-        load_arm(models, path, "mine")
+        load_arm(models, find_arm(path), "mine")
     assert "\n" not in str(caught.value) and "broken.safetensors" in str(caught.value)
     assert not getattr(models.unet, "peft_config", None)  # nothing half-loaded
 

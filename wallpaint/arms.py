@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from wallpaint.paint import OnStep, Painter
 
 RECOLOR = "recolor"
-FAMILY_FIELDS = ("base_model", "resolution", "ip_adapter_model", "ip_adapter_weight_name")
 
 
 @dataclass(frozen=True)
@@ -105,8 +104,9 @@ _load_once = functools.lru_cache(maxsize=1)(_load)
 
 
 def _family_of(paths: dict[str, Path | None], family: str | None) -> dict[str, Any]:
-    """Find the family (and its overrides) that the arms belong to: what their runs' config.yaml says."""
-    from wallpaint.config import load_config
+    """Find the family (with overrides, and whose UNet) of the arms: what their runs' config.yaml says."""
+    from wallpaint.config import FAMILY_FIELDS, load_config
+    from wallpaint.methods import METHODS
 
     found: dict[str, tuple[str, dict]] = {}
     for name, path in paths.items():
@@ -116,7 +116,8 @@ def _family_of(paths: dict[str, Path | None], family: str | None) -> dict[str, A
         )
         if config is not None:
             said = load_config(config)
-            found[name] = (said.family, {key: getattr(said, key) for key in FAMILY_FIELDS})
+            overrides = {key: getattr(said, key) for key in FAMILY_FIELDS}
+            found[name] = (said.family, {"base": METHODS[said.method].base, **overrides})
     families = {said[0] for said in found.values()} | ({family} if family else set())
     if len(families) > 1:
         told = ", ".join(f"{name} on {said[0]}" for name, said in found.items())

@@ -1,6 +1,7 @@
 """Batches: what a training step needs, drawn from encoded samples as a function of (seed, number) alone."""
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
@@ -21,28 +22,34 @@ class Batch:
     wall: torch.Tensor  # (B, 1, H, W) 0 or 1, the mask itself at working size
     color: torch.Tensor  # (B, 3) sRGB, 0 to 1
     prompt_embeds: torch.Tensor  # (B, L, D)
-    image_embeds: (
-        torch.Tensor
-    )  # (B, T, E) tokens of the frozen adapter, or (B, S, D) states for one that learns
+    image_embeds: torch.Tensor  # (B, T, E) what an encoder says of the reference, see encoders.ENCODERS
+    heard: torch.Tensor | None = None  # (B,) bool: whether there is a reference, or the null in its place
+    detail: torch.Tensor | None = None  # (B, 3, H, W) -1 to 1, the wall's texture, where a method asks for it
+
+    def map(self, function: Callable[..., torch.Tensor], *others: "Batch") -> "Batch":
+        """`function` over every tensor of this batch and the others; what is None stays None."""
+        every = zip(*(vars(batch).values() for batch in (self, *others)), strict=True)
+        return Batch(*(None if tensors[0] is None else function(*tensors) for tensors in every))
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on `device`, on its way there without waiting for it."""
-        return replace(self, **{f.name: send(getattr(self, f.name), device) for f in fields(self)})
+        return self.map(lambda tensor: send(tensor, device))
 
     def pick(self, rows: torch.Tensor) -> "Batch":
         """Some of its samples, by a boolean (B,) or by indices."""
-        return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+        return self.map(lambda tensor: tensor[rows])
 
 
 @dataclass(frozen=True)
 class Encoded:
     """Encoded samples in memory, by shape; row 0 of the tables is the empty prompt and the null image."""
 
-    groups: list[
-        Rows
-    ]  # latents_mean, latents_std, masked_mean, masked_std, mask, wall, color, prompt, reference
+    # latents_mean, latents_std, masked_mean, masked_std, mask, wall, color, prompt, reference (n, variants);
+    # where a method asks for them hole_masked_mean, hole_masked_std, hole_mask, hole_wall, each (n, variants,
+    # …), and detail
+    groups: list[Rows]
     prompts: torch.Tensor  # (P, L, D)
-    references: torch.Tensor  # (R, T, E) or (R, S, D)
+    references: torch.Tensor  # (R, T, E)
     encoded: int  # rows that were not found in the cache
 
     def __len__(self) -> int:
@@ -51,7 +58,7 @@ class Encoded:
 
 def draw_batch(
     encoded: Encoded, draws: Draws, number: int, seed: int, size: int,
-    drops: tuple[float, float, float] = (0.0, 0.0, 0.0), first: int = 0,
+    drops: tuple[float, float, float] = (0.0, 0.0, 0.0), first: int = 0, holes: float = 0.0,
 ) -> Batch:  # fmt: skip
     """Batch `number` of a run, or a process's share of it; a function of (seed, number) alone; on the CPU.
 
@@ -63,6 +70,7 @@ def draw_batch(
         size: samples a whole batch; a group's last batch is filled up from its start.
         drops: shares trained without image, without text, without both.
         first: place in the batch of the first sample wanted.
+        holes: share with a random hole in the wall in place of the whole wall, where such are encoded.
     """
     sizes = [len(group["color"]) for group in encoded.groups]
     batches = [-(-rows // size) for rows in sizes]
@@ -82,18 +90,31 @@ def draw_batch(
     # paints this view is known in, as at inference: else the answer is read there and not off the reference.
     place = group["first"][rows] + (draws.rand() * group["alike"][rows]).long()
 
-    def sampled(name: str, rows: torch.Tensor) -> torch.Tensor:
-        mean, std = group[f"{name}_mean"][rows].float(), group[f"{name}_std"][rows].float()
-        return mean + std * draws.randn(*mean.shape[1:])
+    seen = group["by_view"][place]
+    variant = (draws.rand() * group["reference"].shape[1]).long()
+    pierced = draws.rand() < (holes if "hole_mask" in group else 0.0)
+
+    def wall(name: str, at: torch.Tensor) -> torch.Tensor:
+        """The whole wall's at these rows, or the hole's own."""
+        whole = group[name][at].float()
+        if not pierced.any():
+            return whole
+        hole = group[f"hole_{name}"][rows, variant].float()
+        return torch.where(pierced[:, None, None, None], hole, whole)
+
+    def sampled(mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
+        return mean.float() + std.float() * draws.randn(*mean.shape[1:])
 
     return Batch(
-        latents=sampled("latents", rows),
-        masked_image_latents=sampled("masked", group["by_view"][place]),
-        mask=group["mask"][rows].float(),
-        wall=group["wall"][rows].float(),
+        latents=sampled(group["latents_mean"][rows], group["latents_std"][rows]),
+        masked_image_latents=sampled(wall("masked_mean", seen), wall("masked_std", seen)),
+        mask=wall("mask", rows),
+        wall=wall("wall", rows),
         color=group["color"][rows],
         prompt_embeds=encoded.prompts[group["prompt"][rows] * ~no_text],
-        image_embeds=encoded.references[group["reference"][rows] * ~no_image],
+        image_embeds=encoded.references[group["reference"][rows, variant] * ~no_image],
+        heard=~no_image,
+        detail=group["detail"][seen].float() / 127 if "detail" in group else None,
     )
 
 

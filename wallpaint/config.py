@@ -13,7 +13,12 @@ from typing import Any
 import yaml
 
 FAMILY_NAMES = ("room-tiny", "sd15")
-METHOD_NAMES = ("lora", "lora_ip", "lora_ip_color", "joint", "ip_adapter")
+METHOD_NAMES = ("lora", "lora_ip", "lora_ip_color", "joint", "ip_adapter", "paint_by_example", "anydoor")
+REFERENCES = ("swatch", "self_crop", "other_view")
+FAMILY_FIELDS = (  # what a run may replace of its family's row, by the names it has there
+    "base_model", "ip_adapter_model", "ip_adapter_weight_name", "dinov2_model", "paint_by_example_model",
+    "resolution",
+)  # fmt: skip
 SCHEDULES = ("constant", "constant_with_warmup", "linear", "cosine", "polynomial")
 # What a method means for the study's switches: use_ip_adapter_training, freeze_ip_adapter, needs colour loss.
 SWITCHES = {
@@ -22,7 +27,20 @@ SWITCHES = {
     "lora_ip_color": (True, True, True),
     "joint": (True, False, False),
     "ip_adapter": (True, False, False),
+    "paint_by_example": (False, True, False),
+    "anydoor": (False, True, False),
 }
+# Settings whose default is the method's: Paint-by-Example drops a fifth of its references as its paper does,
+# and disturbs their colour as the study prints; AnyDoor drops a tenth, as the study does.
+_CROPS = {"text_drop_prob": 0.0, "both_drop_prob": 0.0}
+METHOD_DEFAULTS: dict[str, dict[str, float]] = {
+    "": {
+        "image_drop_prob": 0.05, "text_drop_prob": 0.05, "both_drop_prob": 0.05, "color_jitter": 0.0,
+        "random_mask_prob": 0.0,
+    },
+    "paint_by_example": {**_CROPS, "image_drop_prob": 0.2, "color_jitter": 0.4, "random_mask_prob": 0.5},
+    "anydoor": {**_CROPS, "image_drop_prob": 0.1},
+}  # fmt: skip
 
 
 def setting(default: Any, help: str, low=None, high=None, choices=None, group: str = "training") -> Any:
@@ -91,12 +109,16 @@ class TrainConfig:
         1.0, "weight of the diffusion loss outside the wall; inside it is 1", 0.0, 1.0, group="losses"
     )
     image_drop_prob: float = setting(
-        0.05, "share of samples trained without the reference", 0.0, 1.0, group="losses"
-    )
+        None, "share of samples trained without the reference; empty: as the method says", 0.0, 1.0,
+        group="losses",
+    )  # fmt: skip
     text_drop_prob: float = setting(
-        0.05, "share of samples trained without the text", 0.0, 1.0, group="losses"
+        None, "share of samples trained without the text; empty: as the method says", 0.0, 1.0,
+        group="losses",
+    )  # fmt: skip
+    both_drop_prob: float = setting(
+        None, "share of samples trained without both; empty: as the method says", 0.0, 1.0, group="losses"
     )
-    both_drop_prob: float = setting(0.05, "share of samples trained without both", 0.0, 1.0, group="losses")
     use_color_loss: bool | None = setting(
         None, "add the colour-consistency loss; empty: as the method says", group="losses"
     )
@@ -111,7 +133,34 @@ class TrainConfig:
         group="losses",
     )
     color_loss_crop: int = setting(
-        32, "side of the decoded piece of wall, in latents; 0: the whole picture", 0, 256, group="losses"
+        32,
+        "side of the decoded piece of wall, in latents, at most half the picture's; 0: all of it",
+        0,
+        256,
+        group="losses",
+    )
+    # References
+    reference: str = setting(
+        "",
+        "a plain swatch, a crop of the wall itself, or one of the same wall in another picture of the room; "
+        "empty: as the method says",
+        choices=REFERENCES,
+        group="reference",
+    )
+    reference_variants: int = setting(
+        4, "crops, and holes in the wall, that are made of a sample", 1, 64, group="reference"
+    )
+    color_jitter: float = setting(
+        None, "how far a crop's colours are moved, 0.4 in the study; empty: as the method says", 0.0, 1.0,
+        group="reference",
+    )  # fmt: skip
+    random_mask_prob: float = setting(
+        None, "share of samples with a random hole in the wall; empty: as the method says", 0.0, 1.0,
+        group="reference",
+    )  # fmt: skip
+    dinov2_model: str = setting("", "folder or hub id of DINOv2; empty: the family's own", group="reference")
+    paint_by_example_model: str = setting(
+        "", "folder or hub id of Paint-by-Example; empty: the family's own", group="reference"
     )
     # LoRA and the adapter
     lora_rank: int = setting(16, "rank of the LoRA", 1, 512, group="lora")
@@ -167,7 +216,15 @@ class TrainConfig:
                 settle(name, value)
         if self.use_color_loss is None:
             settle("use_color_loss", color)
+        for name in METHOD_DEFAULTS[""]:
+            if getattr(self, name) is None:
+                settle(name, method_default(self.method, name))
         _check_contradictions(self)
+
+
+def method_default(method: str, name: str) -> float:
+    """What a setting is where the user leaves it to the method."""
+    return METHOD_DEFAULTS.get(method, {}).get(name, METHOD_DEFAULTS[""][name])
 
 
 def config_fields() -> tuple[Field, ...]:
@@ -230,6 +287,8 @@ def _kind(f: Field) -> type:
 def _convert(f: Field, value: Any) -> Any:
     """Turn `value` (a YAML value or a text of the command line) to the field's type, or say why not."""
     kind = _kind(f)
+    if f.default is None and isinstance(value, str) and value.lower() in ("", "none"):
+        return None  # left to the method
     if kind is bool and isinstance(value, str):
         words = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False,
                  "off": False}  # fmt: skip

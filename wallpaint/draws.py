@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 
-def step_generator(*numbers: int) -> torch.Generator:
+def step_generator(*numbers: int | str) -> torch.Generator:
     """A CPU generator that is a function of `numbers`, such as (seed, epoch)."""
     digest = hashlib.sha256(repr(numbers).encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))

@@ -12,6 +12,11 @@ from typing import Any
 ASSETS = Path(__file__).resolve().parent.parent / "assets" / "models"
 
 
+# What the UNet takes in, in its order. Paint-by-Example's says the mask last, 1 where the picture is kept.
+INPAINTING = ("latents", "mask", "masked_image_latents")
+UNET_TAKES = {"": INPAINTING, "paint_by_example_model": ("latents", "masked_image_latents", "kept")}
+
+
 @dataclass(frozen=True)
 class Family:
     """Ids, sizes and sampling defaults of one family of models."""
@@ -26,8 +31,14 @@ class Family:
     num_inference_steps: int
     guidance_scale: float
     sam: str
-    dinov2: str
-    paint_by_example: str
+    walls: str  # finds walls unasked: the classifier's .safetensors, or a SegFormer on ADE20K (folder or id)
+    dinov2_model: str
+    paint_by_example_model: (
+        str  # its UNet, VAE, scheduler and image encoder; '': it starts from the family's own
+    )
+    detail_channels: tuple[int, ...]  # of the layers through which a detail map comes down to latents
+    unet_model: str = ""  # where UNet, VAE and scheduler are; '': in base_model
+    unet_takes: tuple[str, ...] = INPAINTING
 
 
 def family_folder(name: str) -> Path:
@@ -47,8 +58,10 @@ FAMILIES: dict[str, Family] = {
         num_inference_steps=2,
         guidance_scale=1.25,
         sam="sam.json",
-        dinov2="dinov2",
-        paint_by_example="",
+        walls=str(ASSETS.parent / "walls" / "room-tiny.safetensors"),
+        dinov2_model="dinov2",
+        paint_by_example_model="",
+        detail_channels=(8, 16, 32, 48),
     ),
     "sd15": Family(
         name="sd15",
@@ -61,8 +74,10 @@ FAMILIES: dict[str, Family] = {
         num_inference_steps=30,
         guidance_scale=5.0,
         sam="sam_vit_b_01ec64.pth",
-        dinov2="facebook/dinov2-large",
-        paint_by_example="Fantasy-Studio/Paint-by-Example",
+        walls="nvidia/segformer-b4-finetuned-ade-512-512",
+        dinov2_model="facebook/dinov2-large",
+        paint_by_example_model="Fantasy-Studio/Paint-by-Example",
+        detail_channels=(16, 32, 96, 256),
     ),
 }
 
@@ -72,8 +87,15 @@ def resolve_family(name: str, **overrides: Any) -> Family:
     if name not in FAMILIES:
         raise ValueError(f"family {name!r} does not exist: choose {' or '.join(FAMILIES)}")
     family = replace(FAMILIES[name], **{key: value for key, value in overrides.items() if value})
-    inside = Path(family.base_model) / family.ip_adapter_model
-    return replace(family, ip_adapter_model=str(inside)) if inside.is_dir() else family
+    folder = Path(family.base_model)
+    inside: dict[str, Any] = {f: str(folder / getattr(family, f)) for f in ("ip_adapter_model", "dinov2_model")}
+    return replace(family, **{f: path for f, path in inside.items() if Path(path).is_dir()})
+
+
+def with_base(family: Family, base: str) -> Family:
+    """The family with the UNet that its field `base` names ('paint_by_example_model'), where it has one."""
+    source = getattr(family, base) if base else ""
+    return replace(family, unet_model=source, unet_takes=UNET_TAKES[base if source else ""])
 
 
 def find_adapter(family: Family) -> Path:
@@ -85,10 +107,11 @@ def find_adapter(family: Family) -> Path:
 
 
 def find_weights(source: str, folder: str) -> tuple[Path, str | None]:
-    """The weights of the module in `source/folder`, by any usual name, and diffusers' variant of it."""
+    """The weights in `source/folder` ('': right in it), by any usual name, and diffusers' variant of it."""
     stem = "diffusion_pytorch_model" if folder in ("vae", "unet") else "model"
-    names = [f"{folder}/{stem}{end}" for end in (".safetensors", ".fp16.safetensors", ".bin")]
-    found = find_file(source, [*names, f"{folder}/pytorch_model.bin"])
+    inside = f"{folder}/" if folder else ""
+    names = [f"{inside}{stem}{end}" for end in (".safetensors", ".fp16.safetensors", ".bin")]
+    found = find_file(source, [*names, f"{inside}pytorch_model.bin"])
     return found, "fp16" if ".fp16." in found.name else None
 
 
@@ -102,7 +125,7 @@ def find_file(source: str, names: str | list[str] | tuple[str, ...], what: str =
     looked, remedy = f"in {folder}", f"check that {folder} is a whole model folder"
     if source == FAMILIES["room-tiny"].base_model or source.startswith(str(ASSETS)):
         remedy = "restore it with `git checkout -- assets/models` or make it with `python -m wallpaint.tiny`"
-    elif not folder.is_absolute() and not folder.is_dir() and _is_hub_id(source):
+    elif not folder.is_absolute() and not folder.is_dir() and is_hub_id(source):
         from huggingface_hub import try_to_load_from_cache
         from huggingface_hub.constants import HF_HUB_CACHE
 
@@ -116,7 +139,8 @@ def find_file(source: str, names: str | list[str] | tuple[str, ...], what: str =
     raise ValueError(f"{label} is missing (looked {looked}): {remedy}")
 
 
-def _is_hub_id(source: str) -> bool:
+def is_hub_id(source: str) -> bool:
+    """Whether this could be the id of a repository on the hub: user/name."""
     from huggingface_hub.utils import validate_repo_id
 
     try:

@@ -29,13 +29,13 @@ def prepare_picture(
     wall = (to_tensor(mask.resize(size, Image.Resampling.BOX)) >= 0.5).float()
     if not wall.any():  # a wall thinner than a pixel at this size
         wall = (to_tensor(mask.resize(size, Image.Resampling.BOX)) > 0).float()
+    return {"image": image, **blank_wall(image, wall, growth, factor)}
+
+
+def blank_wall(image: torch.Tensor, wall: torch.Tensor, growth: int, factor: int) -> dict[str, torch.Tensor]:
+    """What stands in place of a wall (1, 1, H, W) in a picture (1, 3, H, W), see `prepare_picture`."""
     grown = F.max_pool2d(wall, 2 * growth + 1, 1, growth)
-    return {
-        "image": image,
-        "masked_image": image * (grown < 0.5),
-        "wall": wall,
-        "mask": F.max_pool2d(grown, factor),
-    }
+    return {"masked_image": image * (grown < 0.5), "wall": wall, "mask": F.max_pool2d(grown, factor)}
 
 
 def encode_pictures(models: Models, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,7 +1,7 @@
 """A family, loaded and frozen, and what its encoders say."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,16 @@ from diffusers.utils import logging as diffusers_logging
 from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
-from transformers import CLIPImageProcessor, CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
+from transformers import (
+    CLIPImageProcessor,
+    CLIPTextModel,
+    CLIPTokenizer,
+    CLIPVisionModelWithProjection,
+    PreTrainedModel,
+)
 from transformers.utils import logging as transformers_logging
 
-from wallpaint.families import Family, find_adapter, find_file, find_weights, resolve_family
+from wallpaint.families import Family, find_adapter, find_file, find_weights, resolve_family, with_base
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,7 @@ class Models:
     image_processor: CLIPImageProcessor
     noise_scheduler: DDIMScheduler
     fingerprint: str  # of the encoders' files: cached encodings are valid for this only
+    parts: dict[str, nn.Module] = field(default_factory=dict)  # what some methods add, see parts.py
 
     @property
     def latent_factor(self) -> int:
@@ -79,44 +86,51 @@ class Models:
         return 2 ** (len(self.vae.config.block_out_channels) - 1)
 
 
-def load_models(family_name: str, runtime: Runtime | None = None, **overrides: Any) -> Models:
+def load_models(family_name: str, runtime: Runtime | None = None, base: str = "", **overrides: Any) -> Models:
     """Load every model of a family, frozen and in eval mode.
 
     Args:
         family_name: a key of FAMILIES.
         runtime: device and dtype; None picks them.
+        base: the field of Family that names a method's own UNet, see `Method.base`.
         overrides: fields of Family to replace; empty values leave the family's own.
 
     Raises:
         ValueError: an unknown family, or a file that is neither in the folder nor in the hub's cache.
     """
-    family, runtime = resolve_family(family_name, **overrides), runtime or pick_runtime()
+    return load_family(with_base(resolve_family(family_name, **overrides), base), runtime or pick_runtime())
+
+
+def load_family(family: Family, runtime: Runtime) -> Models:
+    """Load the models that a family's row names, see `load_models`."""
     base, adapter = family.base_model, family.ip_adapter_model
+    unet_model = family.unet_model or base
     diffusers_logging.set_verbosity_error()  # they draw a progress bar a module and warn of nothing
     transformers_logging.disable_progress_bar()
-    find_file(base, "model_index.json", f"family {family.name}")
+    for source in dict.fromkeys((base, unet_model)):
+        find_file(source, "model_index.json", f"family {family.name}")
     adapter_file = find_adapter(family)
-    vae = _load(AutoencoderKL, base, "vae", torch.float32)
-    unet = _load(UNet2DConditionModel, base, "unet", runtime.weight_dtype)
-    text_encoder = _load(CLIPTextModel, base, "text_encoder", runtime.weight_dtype)
-    image_encoder = _load(
+    vae = load_module(AutoencoderKL, unet_model, "vae", torch.float32)
+    unet = load_module(UNet2DConditionModel, unet_model, "unet", runtime.weight_dtype)
+    text_encoder = load_module(CLIPTextModel, base, "text_encoder", runtime.weight_dtype)
+    image_encoder = load_module(
         CLIPVisionModelWithProjection, adapter, "models/image_encoder", runtime.weight_dtype
     )
     tokenizer_file = find_file(base, ("tokenizer/tokenizer_config.json", "tokenizer/vocab.json"))
     image_proj = _attach_adapter(unet, read_adapter(adapter_file))
     size = image_encoder.config.image_size  # as diffusers' own load_ip_adapter makes it
-    scheduler = DDIMScheduler.from_pretrained(find_file(base, "scheduler/scheduler_config.json").parent)
+    scheduler = DDIMScheduler.from_pretrained(find_file(unet_model, "scheduler/scheduler_config.json").parent)
     modules = (vae, unet, image_proj, text_encoder, image_encoder)
     for module in modules:
         module.requires_grad_(False).eval().to(runtime.device)
     for module in (vae, unet):
         module.to(memory_format=torch.channels_last)  # convolutions take half the time on a CPU
-    files = [find_weights(base, "vae")[0], find_weights(base, "text_encoder")[0], adapter_file,
+    files = [find_weights(unet_model, "vae")[0], find_weights(base, "text_encoder")[0], adapter_file,
              find_weights(adapter, "models/image_encoder")[0]]  # fmt: skip
     return Models(
         family, runtime, vae, unet, image_proj.to(runtime.weight_dtype), text_encoder,
         CLIPTokenizer.from_pretrained(tokenizer_file.parent), image_encoder,
-        CLIPImageProcessor(size=size, crop_size=size), scheduler, _fingerprint(files),
+        CLIPImageProcessor(size=size, crop_size=size), scheduler, fingerprint(files),
     )  # fmt: skip
 
 
@@ -136,14 +150,18 @@ def encode_references(models: Models, images: list[Image.Image | None]) -> torch
     IP-Adapter-Plus reads `hidden_states[-2]`, and its null image is what the encoder says to zero pixels,
     not zeros in place of its states.
     """
-    size = models.image_encoder.config.image_size
-    zeros = torch.zeros(3, size, size)
-    pixels = [
-        zeros if i is None else models.image_processor(i, return_tensors="pt").pixel_values[0] for i in images
-    ]
+    pixels = process(models, models.image_processor, images)
     with torch.no_grad():
-        batch = torch.stack(pixels).to(models.runtime.device, models.runtime.weight_dtype)
-        return models.image_encoder(batch, output_hidden_states=True).hidden_states[-2]
+        return models.image_encoder(pixels, output_hidden_states=True).hidden_states[-2]
+
+
+def process(models: Models, processor: Any, images: list[Image.Image | None]) -> torch.Tensor:
+    """Pictures as an encoder takes them, (N, 3, S, S) on the models' device; None gives zeros."""
+    ready = [None if i is None else processor(i, return_tensors="pt").pixel_values[0] for i in images]
+    size = processor.crop_size
+    zeros = torch.zeros(3, size["height"], size["width"])
+    batch = torch.stack([zeros if pixels is None else pixels for pixels in ready])
+    return batch.to(models.runtime.device, models.runtime.weight_dtype)
 
 
 def send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
@@ -195,20 +213,20 @@ def _attach_adapter(unet: UNet2DConditionModel, adapter: dict[str, dict[str, tor
     return image_proj
 
 
-def _load(kind: Any, source: str, folder: str, dtype: torch.dtype) -> nn.Module:
-    """One module from `source/folder`, whichever of its usual files is there."""
+def load_module(kind: Any, source: str, folder: str, dtype: torch.dtype) -> nn.Module:
+    """One module from `source/folder` ('': right there), whichever of its usual files is there."""
     weights, variant = find_weights(source, folder)
-    config = find_file(source, f"{folder}/config.json")
+    config = find_file(source, f"{folder}/config.json" if folder else "config.json")
     options = {
         "variant": variant,
         "use_safetensors": weights.suffix == ".safetensors",
         "local_files_only": True,
     }
-    options["dtype" if kind.__module__.startswith("transformers") else "torch_dtype"] = dtype
+    options["dtype" if issubclass(kind, PreTrainedModel) else "torch_dtype"] = dtype
     return kind.from_pretrained(config.parent, **options)
 
 
-def _fingerprint(files: list[Path]) -> str:
+def fingerprint(files: list[Path]) -> str:
     """A hash of the files' contents; of big ones, size and time stand for the content."""
     digest = hashlib.sha256()
     for path in files:
@@ -217,4 +235,12 @@ def _fingerprint(files: list[Path]) -> str:
         digest.update(
             path.read_bytes() if small else f"{path.name} {stat.st_size} {stat.st_mtime_ns}".encode()
         )
+    return digest.hexdigest()[:16]
+
+
+def hash_state(module: nn.Module) -> str:
+    """A hash of a module's weights."""
+    digest = hashlib.sha256()
+    for value in module.state_dict().values():
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:16]

@@ -76,6 +76,7 @@ class Painter:
     """
 
     def __init__(self, models: Models, arms: dict[str, Path | None], ip_adapter_scale: float = 1.0):
+        self.models = models
         self.names = list(arms)
         self.seconds: dict[str, float] = {}
         self._scale = ip_adapter_scale

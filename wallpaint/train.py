@@ -131,7 +131,9 @@ def take_step(session: Session, told: Told) -> None:
         # Its piece of the batch that one process without accumulation would hold: their steps are the same.
         first = (micro * accelerator.num_processes + rank) * size
         draws = sample_draws(size, first, config.seed, step)
-        drawn = draw_batch(session.encoded, draws, step, config.seed, whole, drops, first)
+        drawn = draw_batch(
+            session.encoded, draws, step, config.seed, whole, drops, first, config.random_mask_prob
+        )
         drawn_noise = add_noise(drawn.latents, session.models.noise_scheduler, draws, config.noise_offset)
         batch, noised = drawn.to(accelerator.device), drawn_noise.to(accelerator.device)
         with accelerator.autocast():

@@ -2,35 +2,35 @@
 
 LoRA: diffusers' `pytorch_lora_weights.safetensors`, with rank and alpha in its metadata, so that a stock
 `pipe.load_lora_weights(folder)` gives the same picture. IP-Adapter: the h94 layout, so that a stock
-`pipe.load_ip_adapter` reads it.
+`pipe.load_ip_adapter` reads it. Parts: Paint-by-Example's image encoder and the ControlNet as the folders
+that their own `from_pretrained` reads.
 """
 
-import warnings
-from dataclasses import dataclass
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
-from diffusers import StableDiffusionInpaintPipeline, UNet2DConditionModel
+from diffusers import ControlNetModel, StableDiffusionInpaintPipeline
+from diffusers.pipelines.deprecated.paint_by_example import PaintByExampleImageEncoder
 from diffusers.training_utils import _collate_lora_metadata
-from diffusers.utils import convert_unet_state_dict_to_peft
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
+from wallpaint.adapter import Adapter, adapter_state, load_adapter
 from wallpaint.images import atomic_path
+from wallpaint.lora import load_lora
 from wallpaint.models import Models, read_adapter
+from wallpaint.parts import part
 
 LORA_NAME = "pytorch_lora_weights.safetensors"
 ADAPTER_NAME = "ip_adapter.safetensors"
-RENAMES = (  # diffusers' Resampler -> h94's, https://github.com/tencent-ailab/IP-Adapter resampler.py
-    (".ln0.", ".0.norm1."),
-    (".ln1.", ".0.norm2."),
-    (".attn.to_q.", ".0.to_q."),
-    (".attn.to_out.0.", ".0.to_out."),
-    (".ff.0.", ".1.0."),
-    (".ff.1.net.0.proj.", ".1.1."),
-    (".ff.1.net.2.", ".1.3."),
-)
-Adapter = dict[str, dict[str, torch.Tensor]]
+PART_NAMES = {"example": "image_encoder", "identity": "identity.safetensors", "detail": "controlnet"}
+PART_KINDS: dict[str, Any] = {"example": PaintByExampleImageEncoder, "detail": ControlNetModel}  # folders
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,28 @@ class ArmFiles:
 
     lora: Path | None
     adapter: Path | None
+    parts: dict[str, Path] = field(default_factory=dict)  # by group: 'example', 'identity', 'detail'
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """What was learned, as in `Method.learns`."""
+        own = {"lora": self.lora, "ip_adapter": self.adapter, **self.parts}
+        return tuple(group for group, path in own.items() if path)
+
+
+@dataclass(frozen=True)
+class Own:
+    """An arm's own weights beside its LoRA: they take the family's place while it paints."""
+
+    adapter: Adapter | None
+    parts: dict[str, dict[str, torch.Tensor]]
+
+    def __bool__(self) -> bool:
+        return bool(self.adapter or self.parts)
 
 
 def save_weights(folder: str | Path, models: Models, learns: tuple[str, ...]) -> None:
-    """Write `learns` ('lora', 'ip_adapter') to `folder`, each file whole or not at all."""
+    """Write the groups `learns` to `folder`, each file whole or not at all."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     if "lora" in learns:
@@ -60,6 +78,8 @@ def save_weights(folder: str | Path, models: Models, learns: tuple[str, ...]) ->
         }
         with atomic_path(folder / ADAPTER_NAME) as path:
             save_file(flat, path)
+    for group in PART_NAMES.keys() & set(learns):
+        _save_part(part(models, group), folder / PART_NAMES[group])
 
 
 def find_arm(path: str | Path) -> ArmFiles:
@@ -74,53 +94,34 @@ def find_arm(path: str | Path) -> ArmFiles:
             raise ValueError(f"{path} is not a .safetensors file: give one, or a run folder")
         return ArmFiles(None, path) if _is_adapter(path) else ArmFiles(path, None)
     for folder in (path / "weights", path):
-        lora, adapter = folder / LORA_NAME, folder / ADAPTER_NAME
-        if lora.is_file() or adapter.is_file():
-            return ArmFiles(lora if lora.is_file() else None, adapter if adapter.is_file() else None)
-    raise ValueError(f"no learned weights in {path} (looked for {LORA_NAME} and {ADAPTER_NAME}): "
+        lora, adapter = (
+            file if file.is_file() else None for file in (folder / LORA_NAME, folder / ADAPTER_NAME)
+        )
+        parts = {group: folder / name for group, name in PART_NAMES.items() if (folder / name).exists()}
+        if lora or adapter or parts:
+            return ArmFiles(lora, adapter, parts)
+    names = ", ".join((LORA_NAME, ADAPTER_NAME, *PART_NAMES.values()))
+    raise ValueError(f"no learned weights in {path} (looked for {names}): "
                      "give a run folder whose training has saved some, or a .safetensors file")  # fmt: skip
 
 
-def load_lora(unet: UNet2DConditionModel, path: Path, name: str) -> None:
-    """Load a LoRA (diffusers' layout, or Kohya's) as the peft adapter `name`, frozen.
+def start_from(models: Models, path: str | Path, learns: tuple[str, ...]) -> tuple[str, ...]:
+    """Begin at an earlier run's weights; an adapter that it learned is heard also where it does not learn on.
+
+    Returns:
+        the groups that are the earlier run's: to be saved with what learns, even if they stay as they are.
 
     Raises:
-        ValueError: the file cannot be read, is no LoRA of a UNet, or was trained on another model.
-    """
-    try:
-        state, alphas, metadata = StableDiffusionInpaintPipeline.lora_state_dict(
-            path.parent, weight_name=path.name, unet_config=unet.config, use_safetensors=True,
-            return_lora_metadata=True, local_files_only=True,
-        )  # fmt: skip
-    except (
-        Exception
-    ) as error:  # a broken header, a pickle in disguise, unknown keys: as many kinds as loaders
-        reason = " ".join(str(error).split())
-        raise ValueError(
-            f"LoRA {path} cannot be read ({reason}): give a LoRA saved as .safetensors"
-        ) from None
-    _check_lora(unet, state, path)
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # peft wonders at a second adapter; several arms are what we are here for
-        unet.load_lora_adapter(
-            state, prefix="unet", network_alphas=alphas, adapter_name=name, metadata=metadata
-        )
-    for key, parameter in unet.named_parameters():
-        if f".{name}." in key:
-            parameter.data = parameter.data.float()
-            parameter.requires_grad_(False)
-
-
-def start_from(models: Models, path: str | Path, learns: tuple[str, ...]) -> None:
-    """Let what learns begin at an earlier run's weights.
-
-    Raises:
-        ValueError: there are none, or they are of another rank or family.
+        ValueError: there are none, they are of another rank or family, or of a group that does not learn.
     """
     files = find_arm(path)
-    if "lora" in learns and files.lora:
+    strange = [group for group in files.groups if group not in (*learns, "ip_adapter")]
+    if strange:
+        raise ValueError(
+            f"init_from {path} holds {' and '.join(strange)}, which is not learned here but "
+            f"{' and '.join(learns)}: choose the method it was trained with"
+        )
+    if files.lora:
         own = get_peft_model_state_dict(models.unet)
         state = {key.removeprefix("unet."): value for key, value in load_file(files.lora).items()}
         if {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in own.items()}:
@@ -128,71 +129,83 @@ def start_from(models: Models, path: str | Path, learns: tuple[str, ...]) -> Non
                 f"init_from {files.lora} has another rank or family: set lora_rank as it was trained"
             )
         set_peft_model_state_dict(models.unet, state)
-    if "ip_adapter" in learns and files.adapter:
+    if files.adapter:
         load_adapter(models, read_adapter(files.adapter), f"init_from {files.adapter}")
+    for group, found in files.parts.items():
+        load_part(models, group, read_part(group, found), f"init_from {found}")
+    return files.groups
 
 
-def adapter_state(models: Models) -> Adapter:
-    """The adapter as it is now, in the h94 layout, copied."""
-    state, image_proj = models.image_proj.state_dict(), {}
-    for key, value in state.items():
-        if ".attn.to_v." in key:
-            continue
-        if ".attn.to_k." in key:
-            value = torch.cat([value, state[key.replace("to_k", "to_v")]])
-            key = key.replace(".attn.to_k.", ".0.to_kv.")
-        for ours, theirs in RENAMES:
-            key = key.replace(ours, theirs)
-        image_proj[key] = value.detach().clone()
-    heads = {key: parameter.detach().clone() for key, parameter in _heads(models.unet).items()}
-    return {"image_proj": image_proj, "ip_adapter": heads}
-
-
-def load_adapter(models: Models, adapter: Adapter, source: str = "the adapter") -> None:
-    """Put an h94 adapter in the place of the one the models hold.
+def read_part(group: str, path: Path) -> dict[str, torch.Tensor]:
+    """The weights of a part, from a folder that its own class reads or from a file.
 
     Raises:
-        ValueError: it is of another size.
+        ValueError: they cannot be read.
     """
-    heads = _heads(models.unet)
     try:
-        layer = models.unet._convert_ip_adapter_image_proj_to_diffusers(adapter["image_proj"])
-        models.image_proj.load_state_dict(layer.state_dict())
-        if adapter["ip_adapter"].keys() != heads.keys():
-            raise ValueError("other layers")
-        for key, parameter in heads.items():
-            if parameter.shape != adapter["ip_adapter"][key].shape:
-                raise ValueError(
-                    f"{key} is {tuple(adapter['ip_adapter'][key].shape)}, not {tuple(parameter.shape)}"
-                )
-            parameter.data.copy_(adapter["ip_adapter"][key])
-    except (RuntimeError, ValueError, KeyError) as error:
-        raise ValueError(f"{source} does not fit family {models.family.name} ({str(error).splitlines()[0]}): "
-                         "give one trained on it") from None  # fmt: skip
+        if group not in PART_KINDS:
+            return load_file(path)
+        kind = PART_KINDS[group]
+        return kind.from_pretrained(path, use_safetensors=True, local_files_only=True).state_dict()
+    except Exception as error:  # as many kinds as loaders
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path} cannot be read ({reason}): give a run that has saved its weights") from None
 
 
-def load_arm(models: Models, path: str | Path, name: str) -> tuple[str | None, Adapter | None]:
-    """Load an arm's LoRA into the UNet as `name` and read its adapter, which is not put in place.
+def load_part(models: Models, group: str, state: dict[str, torch.Tensor], source: str) -> None:
+    """Put a part's weights in place.
 
-    Returns:
-        the LoRA's name (None if it has none) and its own adapter (None if it uses the family's).
+    Raises:
+        ValueError: they are of another size.
     """
-    files = find_arm(path)
+    try:
+        part(models, group).load_state_dict(state)
+    except RuntimeError as error:
+        said = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"{source} does not fit family {models.family.name} ({said}): give one trained on it"
+        ) from None
+
+
+def load_arm(models: Models, files: ArmFiles, name: str) -> Own:
+    """Load an arm's LoRA, if it has one, into the UNet as `name`; what else it has is read only."""
     adapter = read_adapter(files.adapter) if files.adapter else None
-    if files.lora is None:
-        return None, adapter
-    load_lora(models.unet, files.lora, name)
-    return name, adapter
+    parts = {group: read_part(group, path) for group, path in files.parts.items()}
+    if files.lora is not None:
+        load_lora(models.unet, files.lora, name)
+    return Own(adapter, parts)
 
 
-def _heads(unet: UNet2DConditionModel) -> dict[str, torch.nn.Parameter]:
-    """The adapter's keys and values under h94's names: 1, 3, 5, … in the order of `attn_processors`."""
-    processors = [p for key, p in unet.attn_processors.items() if key.endswith("attn2.processor")]
-    named = {}
-    for index, processor in enumerate(processors):
-        named[f"{2 * index + 1}.to_k_ip.weight"] = processor.to_k_ip[0].weight
-        named[f"{2 * index + 1}.to_v_ip.weight"] = processor.to_v_ip[0].weight
-    return named
+@contextlib.contextmanager
+def in_place(models: Models, own: Own, source: str) -> Iterator[None]:
+    """Let an arm's own weights stand in the family's place for a while.
+
+    Raises:
+        ValueError: they are of another size.
+    """
+    familys = adapter_state(models) if own.adapter else None
+    try:
+        if own.adapter:
+            load_adapter(models, own.adapter, f"the adapter of {source}")
+        for group, state in own.parts.items():
+            load_part(models, group, state, f"{group} of {source}")
+        yield
+    finally:
+        if familys:
+            load_adapter(models, familys)
+
+
+def _save_part(module: Any, path: Path) -> None:
+    """Write a part: as its own class reads it, or its weights alone."""
+    if path.suffix == ".safetensors":
+        with atomic_path(path) as temporary:
+            save_file({key: value.float().cpu() for key, value in module.state_dict().items()}, temporary)
+        return
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        module.save_pretrained(folder)
+        for file in sorted(Path(folder).iterdir()):
+            with atomic_path(path / file.name) as temporary:
+                shutil.copyfile(file, temporary)
 
 
 def _is_adapter(path: Path) -> bool:
@@ -203,23 +216,3 @@ def _is_adapter(path: Path) -> bool:
             return any(key.startswith("ip_adapter.") for key in file.keys())  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path} cannot be read ({' '.join(str(error).split())}): save it again") from None
-
-
-def _check_lora(unet: UNet2DConditionModel, state: dict[str, torch.Tensor], path: Path) -> None:
-    """Every LoRA pair has to sit on a layer of this UNet and have its width."""
-    pairs = {key.removeprefix("unet."): value for key, value in state.items() if key.startswith("unet.")}
-    pairs = {k: v for k, v in convert_unet_state_dict_to_peft(pairs).items() if v.ndim >= 2}
-    if not pairs:
-        raise ValueError(f"{path} holds no LoRA of a UNet: give a LoRA saved as .safetensors")
-    layers = dict(unet.named_modules())
-    for key, value in pairs.items():
-        name, _, end = key.partition(".lora")
-        layer = layers.get(name)
-        layer = getattr(layer, "base_layer", layer)
-        down = end.startswith("_A")
-        wanted = None if layer is None else layer.weight.shape[1 if down else 0]
-        if wanted != value.shape[1 if down else 0]:
-            raise ValueError(
-                f"LoRA {path} does not fit this model ({name} is {wanted or 'not there'}, the LoRA's is "
-                f"{value.shape[1 if down else 0]}): give one trained on the same family"
-            )
