@@ -25,7 +25,7 @@ from wallpaint.images import atomic_path, read_size
 SPLITS = ("train", "validation")
 KINDS = ("plain", "dark", "patterned", "accent")
 REQUIRED = ("file_name", "mask_file_name", "reference_color_rgb", "text", "room_id")
-_WRITING = threading.Lock()  # two browser tabs may save into one dataset at the same moment
+WRITING = threading.Lock()  # two browser tabs may save into one dataset at the same moment
 PROMPT = "a room with painted walls"  # names no colour: that is what the swatch is for
 
 
@@ -109,9 +109,9 @@ def add_sample(
     """
     swatch = Swatch(color)
     where = Path(folder) / split
-    with _WRITING:
+    with WRITING:
         _check_new(Path(folder), split, photo, mask, room_id)
-        name = _free_name(where, room_id)
+        name = free_name(where, room_id)
         row: dict[str, Any] = {
             "file_name": f"{name}.png",
             "mask_file_name": f"{name}_mask.png",
@@ -250,7 +250,7 @@ def _check_new(folder: Path, split: str, photo: Image.Image, mask: Image.Image, 
         raise ValueError(f"room {room_id!r} is in {other.parent} already: put all its photos into one split")
 
 
-def _free_name(where: Path, room_id: str) -> str:
+def free_name(where: Path, room_id: str) -> str:
     """Choose a file name that is not taken: the room's letters and digits and a number."""
     plain = unicodedata.normalize("NFKD", str(room_id).replace("đ", "d").replace("Đ", "D"))
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", plain.encode("ascii", "ignore").decode()).strip("-")[:40] or "room"

@@ -1,0 +1,266 @@
+"""Keep a dataset in order: edit a sample, move a room to the other split, delete and take that back, zip.
+
+A row is written only when its pictures are there, and pictures go only when no row names them any more: a
+reader that comes in between finds a whole dataset.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import stat
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from wallpaint.color import Swatch
+from wallpaint.dataset import SPLITS, WRITING, Sample, free_name, iterate_rows, read_row, read_samples
+from wallpaint.images import atomic_path
+
+TRASH = ".deleted"
+MAX_FILES, MAX_BYTES, MAX_FILE_BYTES = 20_000, 4_000_000_000, 200_000_000
+MAX_RATIO = 100  # pictures hardly shrink in a zip; what grows more than this is a bomb
+Row = dict[str, Any]
+
+
+def read_table(folder: str | Path, split: str) -> list[Row]:
+    """Read the rows of a split as they are; none where there is no such split."""
+    metadata = Path(folder) / split / "metadata.jsonl"
+    return [row for _, row in iterate_rows(metadata)] if metadata.is_file() else []
+
+
+def edit_sample(folder: str | Path, split: str, file_name: str, **changes: Any) -> Sample:
+    """Change a sample's `reference_color_rgb`, `text` or `room_id`; a room stays in one split.
+
+    Raises:
+        ValueError: no such sample, or a change that the dataset's reader would refuse.
+    """
+    folder = Path(folder)
+    with WRITING:
+        rows = read_table(folder, split)
+        row = _find(rows, split, file_name)
+        row.update({key: value for key, value in changes.items() if value is not None})
+        row["reference_color_rgb"] = list(Swatch(tuple(row["reference_color_rgb"])).rgb)
+        row["room_id"] = str(row["room_id"]).strip()
+        other = SPLITS[1 - SPLITS.index(split)]
+        if any(one.get("room_id") == row["room_id"] for one in read_table(folder, other)):
+            raise ValueError(f"room {row['room_id']!r} is in {other}, {file_name}, choose another name")
+        sample = read_row(row, folder / split, file_name)
+        _write_table(folder, split, rows)
+    return sample
+
+
+def move_room(folder: str | Path, room_id: str, split: str) -> int:
+    """Move all samples of a room into `split`; give how many moved.
+
+    Raises:
+        ValueError: an unknown split, or no such room.
+    """
+    folder = Path(folder)
+    if split not in SPLITS:
+        raise ValueError(f"split {split!r} is unknown, for room {room_id!r}, choose train or validation")
+    source = SPLITS[1 - SPLITS.index(split)]
+    with WRITING:
+        stay, there = read_table(folder, source), read_table(folder, split)
+        moving = [row for row in stay if row.get("room_id") == room_id]
+        if not moving:
+            if any(row.get("room_id") == room_id for row in there):
+                return 0
+            raise ValueError(f"no room {room_id!r}, in {folder.name}, choose one of the list")
+        stay = [row for row in stay if row not in moving]
+        moved = [_copy_pictures(row, folder / source, folder / split) for row in moving]
+        _write_table(folder, split, [*there, *moved])
+        _write_table(folder, source, stay)
+        _drop_pictures(folder / source, moving, stay)
+    return len(moving)
+
+
+def delete_sample(folder: str | Path, split: str, file_name: str) -> str:
+    """Take a sample out; give the name under which `undo_delete` finds it again."""
+    folder = Path(folder)
+    with WRITING:
+        rows = read_table(folder, split)
+        row = _find(rows, split, file_name)
+        name = f"{len(list((folder / TRASH).glob('*'))):05d}-{secrets.token_hex(4)}"
+        bin_ = folder / TRASH / name
+        kept = _copy_pictures(row, folder / split, bin_)
+        (bin_ / "row.json").write_text(json.dumps({"split": split, "row": kept}), "utf-8")
+        rest = [one for one in rows if one is not row]
+        _write_table(folder, split, rest)
+        _drop_pictures(folder / split, [row], rest)
+    return name
+
+
+def undo_delete(folder: str | Path) -> Sample:
+    """Bring back the sample deleted last.
+
+    Raises:
+        ValueError: nothing was deleted, or its room is in the other split by now.
+    """
+    folder = Path(folder)
+    with WRITING:
+        bins = sorted((folder / TRASH).glob("*/row.json"))
+        if not bins:
+            raise ValueError(f"nothing to bring back, in {folder.name}, no sample was deleted")
+        said = json.loads(bins[-1].read_text("utf-8"))
+        split, row = said["split"], said["row"]
+        other = SPLITS[1 - SPLITS.index(split)]
+        if any(one.get("room_id") == row["room_id"] for one in read_table(folder, other)):
+            raise ValueError(f"room {row['room_id']!r} is in {other} by now, move it back first")
+        back = _copy_pictures(row, bins[-1].parent, folder / split)
+        _write_table(folder, split, [*read_table(folder, split), back])
+        shutil.rmtree(bins[-1].parent)
+    return read_row(back, folder / split, back["file_name"])
+
+
+def export_zip(folder: str | Path, path: str | Path) -> Path:
+    """Write both splits, and only what their rows name, as a zip; ValueError when there is nothing."""
+    folder, count = Path(folder), 0
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        for split in SPLITS:
+            rows = read_table(folder, split)
+            for row in rows:
+                read_row(row, folder / split, f"{split}/{row.get('file_name')}")  # leads nowhere else
+            for name in sorted({name for row in rows for name in _pictures(row)}):
+                archive.write(folder / split / name, f"{split}/{name}")
+                count += 1
+            if rows:
+                archive.writestr(f"{split}/metadata.jsonl", _dump(rows))
+        if not count:
+            raise ValueError(f"{folder.name} has no samples, save one first")
+    return Path(path)
+
+
+def import_zip(path: str | Path, folder: str | Path) -> dict[str, int]:
+    """Unpack a zipped dataset into a folder that does not exist yet; give the samples of each split.
+
+    Raises:
+        ValueError: no zip; a path that leads out, a link, a bomb, a file that has no place in a dataset;
+            rows that cannot be read; or the folder is there already. Then nothing is left behind.
+    """
+    folder = Path(folder)
+    if folder.exists():
+        raise ValueError(f"dataset {folder.name!r} exists, in this workspace, choose another name")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".import-", dir=folder.parent))
+    try:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                _unpack(archive, temporary)
+        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+            raise ValueError(f"{Path(path).name} is no readable zip ({error}), zip it again") from None
+        counts = {
+            split: len(read_samples(temporary, split))
+            for split in SPLITS
+            if (temporary / split / "metadata.jsonl").is_file()
+        }
+        if not counts:
+            raise ValueError(f"{Path(path).name} holds no train/metadata.jsonl, zip a dataset folder")
+        temporary.chmod(0o755)
+        os.rename(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return counts
+
+
+def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
+    """Unpack what a dataset may hold, counting the bytes that really come out, not those announced."""
+    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+    if len(entries) > MAX_FILES:
+        raise ValueError(f"the zip holds {len(entries)} files, more than {MAX_FILES}, split the dataset")
+    total = 0
+    for entry in entries:
+        target = folder.joinpath(*_safe_parts(entry))
+        limit = min(MAX_FILE_BYTES, MAX_RATIO * max(entry.compress_size, 1000), MAX_BYTES - total)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with archive.open(entry) as source, open(target, "xb") as sink:
+            while chunk := source.read(1 << 20):
+                limit -= len(chunk)
+                total += len(chunk)
+                if limit < 0:
+                    raise ValueError(f"{entry.filename!r} unpacks to far more than it takes: a zip bomb")
+                sink.write(chunk)
+
+
+def _safe_parts(entry: zipfile.ZipInfo) -> tuple[str, ...]:
+    """Give an entry's place, split/…/file; anything but plain pictures and rows in a split is refused."""
+    parts = tuple(entry.filename.replace("\\", "/").split("/"))
+    if len(parts) > 1 and parts[0] not in SPLITS and parts[1] in SPLITS:
+        parts = parts[1:]  # the dataset's own folder was zipped
+    plain = all(part and part not in (".", "..") and ":" not in part and "\0" not in part for part in parts)
+    kind = stat.S_IFMT(entry.external_attr >> 16)
+    if not plain or kind not in (0, stat.S_IFREG) or entry.flag_bits & 1:
+        raise ValueError(f"{entry.filename!r} is a link, a secret or leads out, zip the folder plainly")
+    known = Path(parts[-1]).suffix.lower() in (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".jsonl")
+    if parts[0] not in SPLITS or len(parts) < 2 or not known:
+        raise ValueError(f"{entry.filename!r} has no place in a dataset, zip train/ and validation/ alone")
+    return parts
+
+
+def _find(rows: list[Row], split: str, file_name: str) -> Row:
+    """Find a sample's row; ValueError where there is none."""
+    for row in rows:
+        if row.get("file_name") == file_name:
+            return row
+    raise ValueError(f"no sample {file_name!r}, in {split}, it may be deleted: look at the list again")
+
+
+def _pictures(row: Row) -> list[str]:
+    """Name the files of a row."""
+    truths = [truth["file_name"] for truth in row.get("truths") or []]
+    return [row["file_name"], row["mask_file_name"], *truths]
+
+
+def _copy_pictures(row: Row, source: Path, target: Path) -> Row:
+    """Copy a row's pictures into another folder; give the row under the names they have there."""
+    target.mkdir(parents=True, exist_ok=True)
+    stem = free_name(target, str(row["room_id"]))
+
+    def copy(name: str, ending: str) -> str:
+        path = target / f"{stem}{ending}{Path(name).suffix}"
+        _find_inside(source, name)
+        with atomic_path(path) as temporary:
+            shutil.copyfile(source / name, temporary)
+        return path.name
+
+    photo, mask = copy(row["file_name"], ""), copy(row["mask_file_name"], "_mask")
+    new: Row = {**row, "file_name": photo, "mask_file_name": mask}
+    if row.get("truths"):
+        new["truths"] = [
+            {**truth, "file_name": copy(truth["file_name"], f"_truth{number}")}
+            for number, truth in enumerate(row["truths"])
+        ]
+    return new
+
+
+def _find_inside(folder: Path, name: str) -> None:
+    """Refuse a row that names a file elsewhere: it would be copied, or deleted."""
+    if not (folder / name).resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"{name!r} leads out of {folder.name}, mend its row in metadata.jsonl")
+
+
+def _drop_pictures(folder: Path, gone: list[Row], rest: list[Row]) -> None:
+    """Delete the pictures of rows that are gone, but those that other rows name as well."""
+    needed = {name for row in rest for name in _pictures(row)}
+    for name in {name for row in gone for name in _pictures(row)} - needed:
+        _find_inside(folder, name)
+        with contextlib.suppress(FileNotFoundError):
+            (folder / name).unlink()
+
+
+def _write_table(folder: Path, split: str, rows: list[Row]) -> None:
+    """Write a split's rows whole; a split without rows has no file."""
+    metadata = folder / split / "metadata.jsonl"
+    if not rows:
+        metadata.unlink(missing_ok=True)
+        return
+    with atomic_path(metadata) as temporary:
+        temporary.write_text(_dump(rows), "utf-8")
+
+
+def _dump(rows: list[Row]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
