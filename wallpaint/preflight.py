@@ -3,12 +3,13 @@
 import time
 from collections.abc import Sequence
 from dataclasses import fields
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from wallpaint.batches import draw_batch
 from wallpaint.color import Swatch
@@ -94,8 +95,8 @@ def look_ahead(session: "Session") -> dict[str, Any]:
     floor = vae_floor(session.models, [after for _, after in session.watched[:2]])
     draw_overlay(session.splits["train"][:SAMPLES], session.folder / OVERLAY)
     say(f"learns {', '.join(f'{name}: {count:,}' for name, count in learned.items())}; frozen: {frozen:,}")
-    say(f"walls cover {mean:.0%} of a picture ({low:.0%} to {high:.0%}), see {OVERLAY}")
-    say(f"expected: {memory / GIB:.1f} GiB, about {seconds / 60:.0f} min; the VAE's floor is ΔE {floor:.1f}")
+    say(f"the first walls and swatches are drawn in {OVERLAY}; the VAE's floor is ΔE {floor:.1f}")
+    say(f"expected: about {memory / 2**20:,.0f} MiB and {timedelta(seconds=round(seconds))}")
     warnings = _tight(session, memory)
     for warning in warnings:
         say(f"warning: {warning}")
@@ -169,8 +170,7 @@ def draw_overlay(samples: Sequence[Sample], path: Path) -> None:
         mask = np.asarray(load_mask(sample.mask, photo.size)) >= 128
         pixels = np.asarray(photo).astype(np.float32)
         pixels[mask] = 0.5 * pixels[mask] + 0.5 * np.array([255, 0, 255], np.float32)
-        tile = Image.fromarray(pixels.round().astype(np.uint8))
-        tile.thumbnail((TILE, TILE))
+        tile = ImageOps.contain(Image.fromarray(pixels.round().astype(np.uint8)), (TILE, TILE))
         tile.paste(Swatch(sample.color).image(TILE // 6), (0, 0))
         grid.paste(tile, (i * TILE, 0))
     with atomic_path(path) as temporary:
@@ -212,7 +212,7 @@ def _tight(session: "Session", memory: int) -> list[str]:
     """Memory and disk that will not do; on disk stands one checkpoint more, with Adam's two moments."""
     config, found = session.config, []
     if memory > (free := find_device(config.device).free):
-        found.append(f"{memory / GIB:.1f} GiB are expected and {free / GIB:.1f} are free: "
+        found.append(f"{memory / GIB:.1f} GiB of memory are expected and {free / GIB:.1f} are free: "
                      "lower train_batch_size or set gradient_checkpointing")  # fmt: skip
     learned = sum(p.numel() for p in session.learned.values()) * 4
     need = learned * ((4 if session.ema else 3) * (config.checkpoints_total_limit + 1) + 3)
