@@ -48,7 +48,7 @@ MAY_IMPORT = {
     "train": {"session", "saving", "preflight", "batches", "denoiser", "losses", "draws"},
     "saving": {"session", "cards", "checkpoints", "validation", "weights"},
     "session": {
-        *("cache", "batches", "denoiser", "weights", "models", "dataset", *BASE),
+        *("cache", "views", "batches", "denoiser", "weights", "models", "dataset", *BASE),
         *("checkpoints", "records", "validation", "preflight"),
     },
     "preflight": {
@@ -70,7 +70,9 @@ MAY_IMPORT = {
     "adapter": {"models"},
     "lora": set(),
     "denoiser": {"conditions", "models", "draws"},
-    "cache": {"batches", "latents", "shards", "encoders", "references", "models", "dataset", *BASE},
+    "cache": {"batches", "latents", "shards", "tables", "views", "references", "models", "dataset", *BASE},
+    "tables": {"batches", "shards", "views", "encoders", "references", "models", *BASE},
+    "views": {"latents", "models", "dataset", *BASE},
     "shards": {"batches", *BASE},
     "encoders": {"parts", "models"},
     "references": {"draws", *BASE},

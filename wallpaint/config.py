@@ -17,7 +17,7 @@ METHOD_NAMES = ("lora", "lora_ip", "lora_ip_color", "joint", "ip_adapter", "pain
 REFERENCES = ("swatch", "self_crop", "other_view")
 FAMILY_FIELDS = (  # what a run may replace of its family's row, by the names it has there
     "base_model", "ip_adapter_model", "ip_adapter_weight_name", "dinov2_model", "paint_by_example_model",
-    "resolution",
+    "resolution", "prediction_type",
 )  # fmt: skip
 SCHEDULES = ("constant", "constant_with_warmup", "linear", "cosine", "polynomial")
 # What a method means for the study's switches: use_ip_adapter_training, freeze_ip_adapter, needs colour loss.
@@ -105,6 +105,10 @@ class TrainConfig:
     noise_offset: float = setting(
         0.0, "strength of noise shared by a whole channel", 0.0, 1.0, group="losses"
     )
+    prediction_type: str = setting(
+        "", "what the UNet learns to say; empty: what the base model says",
+        choices=("epsilon", "v_prediction"), group="losses",
+    )  # fmt: skip
     mask_loss_weight: float = setting(
         1.0, "weight of the diffusion loss outside the wall; inside it is 1", 0.0, 1.0, group="losses"
     )

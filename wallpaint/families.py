@@ -39,6 +39,7 @@ class Family:
     detail_channels: tuple[int, ...]  # of the layers through which a detail map comes down to latents
     unet_model: str = ""  # where UNet, VAE and scheduler are; '': in base_model
     unet_takes: tuple[str, ...] = INPAINTING
+    prediction_type: str = ""  # what the UNet says; '': as its scheduler's config tells
 
 
 def family_folder(name: str) -> Path:
@@ -88,7 +89,9 @@ def resolve_family(name: str, **overrides: Any) -> Family:
         raise ValueError(f"family {name!r} does not exist: choose {' or '.join(FAMILIES)}")
     family = replace(FAMILIES[name], **{key: value for key, value in overrides.items() if value})
     folder = Path(family.base_model)
-    inside: dict[str, Any] = {f: str(folder / getattr(family, f)) for f in ("ip_adapter_model", "dinov2_model")}
+    inside: dict[str, Any] = {
+        f: str(folder / getattr(family, f)) for f in ("ip_adapter_model", "dinov2_model")
+    }
     return replace(family, **{f: path for f, path in inside.items() if Path(path).is_dir()})
 
 

@@ -107,6 +107,7 @@ def load_family(family: Family, runtime: Runtime) -> Models:
     unet_model = family.unet_model or base
     diffusers_logging.set_verbosity_error()  # they draw a progress bar a module and warn of nothing
     transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
     for source in dict.fromkeys((base, unet_model)):
         find_file(source, "model_index.json", f"family {family.name}")
     adapter_file = find_adapter(family)
@@ -120,6 +121,8 @@ def load_family(family: Family, runtime: Runtime) -> Models:
     image_proj = _attach_adapter(unet, read_adapter(adapter_file))
     size = image_encoder.config.image_size  # as diffusers' own load_ip_adapter makes it
     scheduler = DDIMScheduler.from_pretrained(find_file(unet_model, "scheduler/scheduler_config.json").parent)
+    if family.prediction_type:
+        scheduler.register_to_config(prediction_type=family.prediction_type)
     modules = (vae, unet, image_proj, text_encoder, image_encoder)
     for module in modules:
         module.requires_grad_(False).eval().to(runtime.device)

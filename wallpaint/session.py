@@ -17,7 +17,7 @@ from accelerate.utils import ProjectConfiguration
 from diffusers.optimization import get_scheduler
 
 from wallpaint.batches import Encoded
-from wallpaint.cache import Wanted, encode_samples
+from wallpaint.cache import encode_samples
 from wallpaint.checkpoints import find_start, load_checkpoint
 from wallpaint.config import FAMILY_FIELDS, TrainConfig, load_config, to_yaml
 from wallpaint.dataset import Sample, read_splits
@@ -30,6 +30,7 @@ from wallpaint.preflight import other_settings, warn_early
 from wallpaint.records import Record
 from wallpaint.runs import new_run_folder, write_state
 from wallpaint.validation import pick_samples
+from wallpaint.views import Wanted
 from wallpaint.weights import start_from
 
 Splits = dict[str, list[Sample]]
