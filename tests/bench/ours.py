@@ -1,0 +1,134 @@
+"""Our loop for the bench: a session around `wallpaint.train.take_step` without a run folder."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from diffusers.optimization import get_scheduler
+from torch.utils.flop_counter import FlopCounterMode
+
+from wallpaint import train
+from wallpaint.batches import Encoded, draw_batch
+from wallpaint.config import TrainConfig
+from wallpaint.denoiser import build_denoiser, parameter_groups
+from wallpaint.draws import sample_draws
+from wallpaint.methods import METHODS
+from wallpaint.models import Models
+
+DRAWS = 50
+
+
+def make_session(options: Any, models: Models, encoded: Encoded) -> SimpleNamespace:
+    """What `take_step` looks at of a session, as `open_session` sets it up, without files."""
+    config = TrainConfig(
+        method="lora_ip", train_batch_size=options.batch, learning_rate=1e-4, max_train_steps=10**6,
+        gradient_checkpointing=options.checkpointing,
+    )  # fmt: skip
+    method = METHODS[config.method]
+    accelerator = Accelerator(mixed_precision=models.runtime.mixed_precision, cpu=options.device == "cpu")
+    torch.manual_seed(0)
+    denoiser = build_denoiser(models, method, gradient_checkpointing=config.gradient_checkpointing)
+    learned = parameter_groups(denoiser)["lora"]
+    optimizer: Any = torch.optim.AdamW(learned.values(), lr=config.learning_rate, fused=True)
+    schedule = get_scheduler("constant", optimizer)
+    denoiser, optimizer = accelerator.prepare(denoiser, optimizer)
+    denoiser.train()
+    return SimpleNamespace(
+        config=config, method=method, accelerator=accelerator, models=models, encoded=encoded,
+        denoiser=denoiser, learned=learned, ema={}, optimizer=optimizer, schedule=schedule, step=0,
+    )  # fmt: skip
+
+
+def stepper(session: SimpleNamespace) -> Callable[[], None]:
+    """A step as the loop takes it; what it told is read every `logging_steps`."""
+    told = train.Told()
+
+    def step() -> None:
+        train.take_step(session, told)
+        session.step += 1
+        if session.step % session.config.logging_steps == 0:
+            told.means()
+            assert torch.stack(told.good).all(), "a step was not finite"
+            told.losses.clear()
+            told.good.clear()
+
+    return step
+
+
+def with_color(session: SimpleNamespace) -> SimpleNamespace:
+    """The same with the colour loss from the first step."""
+    config = replace(session.config, use_color_loss=True, color_loss_start_step=0)
+    return SimpleNamespace(**vars(session) | {"config": config})
+
+
+def compile_blocks(session: SimpleNamespace) -> None:
+    """As `torch_compile: true` does."""
+    from wallpaint.denoiser import compile_blocks
+
+    compile_blocks(session.models.unet)
+
+
+def count_flops(session: SimpleNamespace) -> int:
+    """Floating-point operations of one step, forward and backward."""
+    with FlopCounterMode(display=False) as counter:
+        stepper(session)()
+    return counter.get_total_flops()
+
+
+def stall(session: SimpleNamespace, seconds: float, timed: Callable[[Callable], float]) -> float:
+    """The share of a step in which the device waits for data.
+
+    On a GPU: what a step saves when its batch is already there. On a CPU nothing runs beside the drawing, so
+    it is the drawing's own share.
+    """
+    size = session.config.train_batch_size
+    device = session.accelerator.device
+    if device.type == "cpu":
+        return draw_seconds(session, len(session.encoded), session.encoded) / seconds
+    ready = draw_batch(session.encoded, sample_draws(size, 0, 0), 0, 0, size)
+    on_device = ready.to(device)
+    kept = train.draw_batch, type(ready).to
+    train.draw_batch = lambda *args: ready
+    type(ready).to = lambda batch, device: on_device
+    try:
+        still = timed(stepper(session))
+    finally:
+        train.draw_batch, type(ready).to = kept
+    return max(0.0, 1 - still / seconds)
+
+
+def draw_seconds(session: SimpleNamespace, rows: int, encoded: Encoded | None = None) -> float:
+    """Seconds to draw a batch out of so many cached samples, and to send it."""
+    size = session.config.train_batch_size
+    encoded = encoded or many_rows(session.encoded, rows)
+    for number in range(DRAWS + 3):
+        if number == 3:  # the epoch's order is drawn, once for all its steps
+            start = time.perf_counter()
+        batch = draw_batch(encoded, sample_draws(size, 0, 0, number), number, 0, size)
+        batch.to(session.accelerator.device)
+    return (time.perf_counter() - start) / DRAWS
+
+
+def many_rows(encoded: Encoded, rows: int) -> Encoded:
+    """As many cached samples as asked for: the real ones' shard, over and over."""
+    first = encoded.groups[0]
+    place = torch.arange(rows) % len(first["color"])
+    big = {
+        name: Again(tensor, place) if tensor[0].ndim > 1 else tensor[place] for name, tensor in first.items()
+    }
+    big |= {"by_view": torch.arange(rows), "first": torch.arange(rows), "alike": torch.ones(rows)}
+    return replace(encoded, groups=[big])
+
+
+class Again:
+    """Rows that are views of fewer: what a million cached samples would be, without their memory."""
+
+    def __init__(self, tensor: torch.Tensor, place: torch.Tensor):
+        self.tensor, self.place = tensor, place
+
+    def __getitem__(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.tensor[self.place[rows]]

@@ -1,0 +1,116 @@
+"""Models of true shapes with random weights, made right on the device in the dtype they run in.
+
+The configs are those of the published files (stable-diffusion-v1-5/stable-diffusion-inpainting,
+h94/IP-Adapter with its ViT-H image encoder); only the tokenizer is room-tiny's: its words do not matter here.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from transformers import (
+    CLIPImageProcessor,
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTokenizer,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
+)
+
+from wallpaint.families import FAMILIES
+from wallpaint.models import Models, Runtime, _attach_adapter, load_models
+
+UNET: dict[str, Any] = {
+    "sample_size": 64, "in_channels": 9, "out_channels": 4, "cross_attention_dim": 768,
+    "block_out_channels": (320, 640, 1280, 1280), "attention_head_dim": 8,
+}  # fmt: skip
+VAE: dict[str, Any] = {
+    "down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "block_out_channels": (128, 256, 512, 512), "layers_per_block": 2, "sample_size": 512,
+}  # fmt: skip
+TEXT: dict[str, Any] = {
+    "vocab_size": 49408, "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12,
+    "num_attention_heads": 12, "max_position_embeddings": 77, "projection_dim": 768,
+}  # fmt: skip
+VISION: dict[str, Any] = {  # ViT-H/14
+    "hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 32, "num_attention_heads": 16,
+    "image_size": 224, "patch_size": 14, "projection_dim": 1024, "hidden_act": "gelu",
+}  # fmt: skip
+SCHEDULER: dict[str, Any] = {
+    "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "clip_sample": False,
+    "set_alpha_to_one": False, "steps_offset": 1,
+}  # fmt: skip
+
+
+def random_adapter(unet: UNet2DConditionModel, states: int = 1280, queries: int = 16) -> dict[str, dict]:
+    """An ip-adapter-plus in the h94 layout for this UNet: {'image_proj': {...}, 'ip_adapter': {...}}."""
+    told = unet.config.cross_attention_dim
+    width, layers = told, {}
+    for i in range(4):
+        layers |= {f"layers.{i}.0.{norm}.{end}": (width,) for norm in ("norm1", "norm2")
+                   for end in ("weight", "bias")}  # fmt: skip
+        layers |= {
+            f"layers.{i}.0.to_q.weight": (width, width),
+            f"layers.{i}.0.to_kv.weight": (2 * width, width),
+        }
+        layers |= {f"layers.{i}.0.to_out.weight": (width, width)}
+        layers |= {f"layers.{i}.1.0.weight": (width,), f"layers.{i}.1.0.bias": (width,)}
+        layers |= {f"layers.{i}.1.1.weight": (4 * width, width), f"layers.{i}.1.3.weight": (width, 4 * width)}
+    shapes = {
+        "latents": (1, queries, width), "proj_in.weight": (width, states), "proj_in.bias": (width,),
+        "proj_out.weight": (told, width), "proj_out.bias": (told,), "norm_out.weight": (told,),
+        "norm_out.bias": (told,), **layers,
+    }  # fmt: skip
+    heads = {}
+    cross = [name for name in unet.attn_processors if name.endswith("attn2.processor")]
+    for index, name in enumerate(cross):
+        inner = unet.get_submodule(name.removesuffix(".processor")).to_q.out_features
+        heads |= {f"{2 * index + 1}.to_{x}_ip.weight": (inner, told) for x in "kv"}
+    options = {"device": unet.device, "dtype": unet.dtype}
+    return {
+        group: {key: torch.randn(shape, **options) * 0.02 for key, shape in named.items()}
+        for group, named in (("image_proj", shapes), ("ip_adapter", heads))
+    }
+
+
+def random_sd15(runtime: Runtime, resolution: int = 512) -> Models:
+    """Stable Diffusion 1.5 inpainting with IP-Adapter-Plus, as `load_models` would give it."""
+    torch.manual_seed(0)
+    vae = _make(lambda: AutoencoderKL(**VAE), runtime, torch.float32)
+    unet = _make(lambda: UNet2DConditionModel(**UNET), runtime, runtime.weight_dtype)
+    text = _make(lambda: CLIPTextModel(CLIPTextConfig(**TEXT)), runtime, runtime.weight_dtype)
+    vision = _make(
+        lambda: CLIPVisionModelWithProjection(CLIPVisionConfig(**VISION)), runtime, runtime.weight_dtype
+    )
+    image_proj = _attach_adapter(unet, random_adapter(unet))
+    for module in (vae, unet):
+        module.to(memory_format=torch.channels_last)
+    for module in (vae, unet, image_proj, text, vision):
+        module.requires_grad_(False).eval().to(runtime.device)
+    tokenizer = CLIPTokenizer.from_pretrained(Path(FAMILIES["room-tiny"].base_model) / "tokenizer")
+    tokenizer.model_max_length = TEXT["max_position_embeddings"]
+    family = replace(FAMILIES["sd15"], resolution=resolution)
+    return Models(
+        family, runtime, vae, unet, image_proj.to(runtime.weight_dtype), text, tokenizer, vision,
+        CLIPImageProcessor(size=224, crop_size=224), DDIMScheduler(**SCHEDULER), "random",
+    )  # fmt: skip
+
+
+def bench_models(family: str, runtime: Runtime, resolution: int = 0) -> Models:
+    """`room-tiny` as shipped, or `sd15-random`."""
+    if family == "sd15-random":
+        return random_sd15(runtime, resolution or 512)
+    return load_models(family, runtime, resolution=resolution)
+
+
+def _make(build, runtime: Runtime, dtype: torch.dtype) -> torch.nn.Module:
+    """Build on the device and in `dtype` at once: the weights are never anywhere else."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        with runtime.device:
+            return build()
+    finally:
+        torch.set_default_dtype(before)
