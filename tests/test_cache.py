@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from toys import PAINTS, toy_room
 
-from wallpaint import cache
+from wallpaint import cache, tables
 from wallpaint.batches import draw_batch
 from wallpaint.cache import encode_samples
 from wallpaint.dataset import add_sample, read_samples
@@ -25,8 +25,8 @@ def test_a_second_run_encodes_nothing_and_reads_the_same(loaded, dataset, tmp_pa
     first = encode(loaded, dataset, tmp_path)
     assert first.encoded == 4 + 3 + 3  # pictures, texts with '', swatches with the null image
     monkeypatch.setattr(cache, "encode_pictures", None)
-    monkeypatch.setattr(cache, "encode_text", None)
-    monkeypatch.setattr(cache, "encode_images", None)
+    monkeypatch.setattr(tables, "encode_text", None)
+    monkeypatch.setattr(tables, "encode_images", None)
     second = encode(loaded, dataset, tmp_path)
     assert second.encoded == 0
     for name, tensor in first.groups[0].items():

@@ -21,9 +21,9 @@ SAGE = Swatch((122, 158, 126))
 def save_arm(models, folder, method, seed):
     """A run folder whose learned weights are moved at random."""
     torch.manual_seed(seed)
-    build_denoiser(models, METHODS[method], lora_rank=2 + seed, lora_alpha=4)
+    denoiser = build_denoiser(models, METHODS[method], lora_rank=2 + seed, lora_alpha=4)
     with torch.no_grad():
-        for parameter in [*models.unet.parameters(), *models.image_proj.parameters()]:
+        for parameter in denoiser.parameters():
             if parameter.requires_grad:
                 parameter += 0.1 * torch.randn_like(parameter)
     save_weights(folder / "weights", models, METHODS[method].learns)
@@ -32,11 +32,12 @@ def save_arm(models, folder, method, seed):
 
 @pytest.fixture(scope="module")
 def arms(loaded, tmp_path_factory):
-    """Arms of every kind: nothing learned, two LoRAs of different rank, a LoRA with its own adapter."""
+    """Arms of every kind: nothing learned, two LoRAs of different rank, and LoRAs with parts of their own."""
     import copy
 
     folder = tmp_path_factory.mktemp("arms")
-    kinds = (("old", "lora"), ("new", "lora_ip"), ("both", "joint"))
+    kinds = [("old", "lora"), ("new", "lora_ip"), ("both", "joint")]
+    kinds += [("example", "paint_by_example"), ("door", "anydoor")]
     made = {n: save_arm(copy.deepcopy(loaded), folder / n, m, i) for i, (n, m) in enumerate(kinds)}
     return {"base": None, **made}
 

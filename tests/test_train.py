@@ -27,7 +27,7 @@ def rows(folder):
 
 
 def weights(folder):
-    return {f"{path.stem}.{key}": value for path in sorted((folder / "weights").glob("*.safetensors"))
+    return {f"{path.stem}.{key}": value for path in sorted((folder / "weights").rglob("*.safetensors"))
             for key, value in load_file(path).items()}  # fmt: skip
 
 
@@ -47,6 +47,8 @@ def opened(monkeypatch):
         groups = parameter_groups(found.denoiser)
         named = {(g, k): p for g, group in groups.items() for k, p in group.items()}
         projection = {("image_proj", k): p for k, p in found.models.image_proj.named_parameters()}
+        if "dino" in found.models.parts:
+            tensors |= {f"dino.{k}": v for k, v in found.models.parts["dino"].state_dict().items()}
         named |= {("encoders", k): v for k, v in tensors.items()}
         if "ip_adapter" not in found.method.learns:
             named |= projection  # where it learns it is part of the denoiser
@@ -69,7 +71,7 @@ def test_exactly_what_a_method_learns_moves_and_all_else_is_bit_identical(config
     assert all(moved[group] == {True} for group in METHODS[method].learns)  # every one of its tensors
 
 
-@pytest.mark.parametrize("method", ["lora_ip_color", "joint"])
+@pytest.mark.parametrize("method", ["lora_ip_color", "joint", "paint_by_example", "anydoor"])
 def test_stopped_and_resumed_ends_bit_identical_to_never_stopped(config, tmp_path, method):
     options = {
         "method": method,

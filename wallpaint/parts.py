@@ -26,6 +26,7 @@ def part(models: Models, name: str) -> nn.Module:
             torch.manual_seed(0)
             made = PARTS[name](models)
         made.requires_grad_(False).eval().to(models.runtime.device, models.runtime.weight_dtype)
+        made.to(memory_format=torch.channels_last)  # as the UNet
         models.parts[name] = made
     return models.parts[name]
 

@@ -85,7 +85,7 @@ def open_session(config: TrainConfig, resume: bool) -> Session:
     if accelerator.is_main_process:
         for warning in _warn(config, folder, splits, start):
             record.say(f"warning: {warning}")
-    models = _load_models(config, runtime)
+    models = load_for(config, runtime)
     _open_folder(folder, config, accelerator)
     record.say(
         f"{config.method}, family {config.family}, on {runtime.device} ({runtime.reason}), run {folder}"
@@ -113,7 +113,8 @@ def _warn(config: TrainConfig, folder: Path, splits: Splits, start: Path | None)
     return warnings + warn_early(config, family, [s for rows in splits.values() for s in rows])
 
 
-def _load_models(config: TrainConfig, runtime: Runtime) -> Models:
+def load_for(config: TrainConfig, runtime: Runtime) -> Models:
+    """The family as `config` wants it for its method."""
     overrides = {name: getattr(config, name) for name in FAMILY_FIELDS}
     return load_models(config.family, runtime, METHODS[config.method].base, **overrides)
 
@@ -125,7 +126,7 @@ def _set_up(
     """Data encoded, what learns attached, its optimizer made."""
     method = METHODS[config.method]
     watched = pick_samples(splits.get("validation", splits["train"]), config.num_validation_images)
-    plain, saves = _attach(config, models, method)
+    plain, saves = attach(config, models, method)
     with accelerator.main_process_first():  # the others then find everything in the cache
         encoded = _encode(config, models, plain.reads, splits["train"], record, config.random_flip)
         goals = [after for _, after in watched] if config.validation_steps else []
@@ -150,20 +151,23 @@ def _set_up(
 def _encode(
     config: TrainConfig, models: Models, reads: str, samples: list[Sample], record: Record, flip: bool = False
 ) -> Encoded:
-    """What the frozen encoders say of samples, as this method needs it; `reads`: see `Denoiser.reads`."""
-    method = METHODS[config.method]
-    crops = config.reference in ("self_crop", "other_view")
-    wanted = Wanted(
-        reads, config.reference or "swatch", config.reference_variants if crops else 1, config.color_jitter,
-        holes=config.random_mask_prob > 0, detail="detail" in method.conditions,
-    )  # fmt: skip
+    """What the frozen encoders say of samples, as this method needs it."""
     return encode_samples(
-        models, samples, config.cache_dir, wanted,
+        models, samples, config.cache_dir, wanted_by(config, reads),
         flip=flip, workers=config.dataloader_num_workers, report=record.say,
     )  # fmt: skip
 
 
-def _attach(config: TrainConfig, models: Models, method: Method) -> tuple[Denoiser, tuple[str, ...]]:
+def wanted_by(config: TrainConfig, reads: str) -> Wanted:
+    """What a run has to have encoded; `reads`: see `Denoiser.reads`."""
+    method = METHODS[config.method]
+    return Wanted(
+        reads, config.reference or method.reference or "swatch", config.reference_variants,
+        config.color_jitter, holes=config.random_mask_prob > 0, detail="detail" in method.conditions,
+    )  # fmt: skip
+
+
+def attach(config: TrainConfig, models: Models, method: Method) -> tuple[Denoiser, tuple[str, ...]]:
     """The denoiser with what the method learns, begun anew or where `init_from` ended; the groups to save."""
     torch.manual_seed(config.seed)  # the LoRA's start
     denoiser = build_denoiser(
