@@ -16,7 +16,7 @@ import shutil
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from wallpaint.config import TrainConfig
@@ -25,6 +25,9 @@ FIRST = os.environ.get("RANK", "0") == "0"  # of the processes that accelerate o
 STOPPED = 130
 ENDED = {0: "done", STOPPED: "stopped"}  # any other exit code: failed
 LEARNED = ("metrics.jsonl", "checkpoints", "weights")  # a run folder with one of these is worth keeping
+ENCODING = {"family", "base_model", "ip_adapter_model", "ip_adapter_weight_name", "method", "resolution",
+            "random_flip", "device", "mixed_precision", "cache_dir", "dataloader_num_workers"}  # fmt: skip
+PAINTING = {"family", "seed", "num_inference_steps", "guidance_scale", "ip_adapter_scale"}
 COMMANDS = {  # command -> the options it takes, beside --train's own --FIELD VALUE
     "studio": {"host", "port", "auth", "share", "workspace"},
     "train": {"resume", "workspace"},
@@ -32,12 +35,22 @@ COMMANDS = {  # command -> the options it takes, beside --train's own --FIELD VA
     "evaluate": {"rooms", "arms", "limit", "out"},
     "masks": {"out"},
     "check": set(),
+    "encode": {"engine"},
+    "export": {"run", "out"},
+    "push_to_hub": {"run"},
 }
-FIELDS = {"masks": {"family"}}  # the fields of TrainConfig that other commands than --train take
+FIELDS = {  # the fields of TrainConfig that other commands than --train take
+    "masks": {"family"},
+    "encode": ENCODING,
+    "compare": PAINTING,
+    "evaluate": PAINTING,
+}
 NEEDS = {
     "compare": ("photo", "mask", "swatch", "out"),
     "evaluate": ("rooms", "out"),
     "masks": ("out",),
+    "export": ("run",),
+    "push_to_hub": ("run",),
 }
 
 
@@ -57,7 +70,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="studio.py",
         usage="studio.py [--host H] [--port P] [...] | --train [CONFIG.yaml] [--FIELD VALUE ...] "
-        "| --compare ... | --evaluate ... | --masks FOLDER --out DATASET | --check DATASET",
+        "| --compare ... | --evaluate ... | --masks FOLDER --out DATASET | --check DATASET "
+        "| --encode DATASET | --export kohya --run RUN | --push-to-hub REPO --run RUN",
         description=__doc__.split("\n")[0],
         allow_abbrev=False,
     )
@@ -67,6 +81,11 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--evaluate", action="store_true", help="measure arms on rooms with truths")
     command.add_argument("--masks", metavar="FOLDER", help="propose walls for a folder of photos")
     command.add_argument("--check", metavar="DATASET", help="say what is wrong with a dataset")
+    command.add_argument(
+        "--encode", metavar="DATASET", help="fill the cache that training reads, ahead of it"
+    )
+    command.add_argument("--export", metavar="LAYOUT", help="write a run's LoRA for other tools: kohya")
+    command.add_argument("--push-to-hub", metavar="REPO", help="put a run on the Hugging Face hub")
     group = parser.add_argument_group("the studio")
     group.add_argument("--host", help="address to listen on (127.0.0.1)")
     group.add_argument("--port", type=int, help="port to listen on (7860)")
@@ -81,6 +100,9 @@ def build_parser() -> argparse.ArgumentParser:
     group.add_argument("--arms", help="NAME or NAME=PATH, by commas; names: old, new, color, base, recolor")
     group.add_argument("--limit", type=int, metavar="N", help="at most N repaints, of every kind of room")
     group.add_argument("--out", metavar="DIR", help="where the report, the pictures or the dataset go")
+    group = parser.add_argument_group("--encode, --export and --push-to-hub")
+    group.add_argument("--engine", choices=("plain", "ray"), help="what spreads the encoding (plain)")
+    group.add_argument("--run", metavar="RUN", help="a run folder, or for --export also a LoRA file")
     group = parser.add_argument_group("--train (any field may also stand in the YAML)")
     group.add_argument("--resume", action="store_true", default=None, help="go on from the last checkpoint")
     for field in config_fields():
@@ -190,32 +212,47 @@ def train_there(folder: Path, config: TrainConfig, resume: bool, fresh: bool) ->
     return code
 
 
-def run_compare(options: argparse.Namespace) -> int:
+def painting(overrides: dict[str, str]) -> dict[str, Any]:
+    """Give the painting settings of the command line, checked as the fields of TrainConfig are."""
+    from wallpaint.config import load_config
+
+    config = load_config(None, overrides)
+    given = {name: getattr(config, name) for name in overrides if name != "family"}
+    for name in ("num_inference_steps", "guidance_scale"):
+        given[name] = given.get(name) or None  # 0: the family's own
+    return given
+
+
+def run_compare(options: argparse.Namespace, overrides: dict[str, str]) -> int:
     """Compare: one photo, one swatch, several arms."""
     photo, mask = existing(options.photo, "--photo"), existing(options.mask, "--mask")
     from wallpaint.color import parse_color
 
     swatch = parse_color(options.swatch)
+    from wallpaint.arms import Settings
     from wallpaint.compare import compare
 
-    compare(photo, mask, swatch, split_arms(options.arms), Path(options.out))
+    settings = Settings(**painting(overrides))
+    compare(photo, mask, swatch, split_arms(options.arms), Path(options.out), settings, options.family)
     print(f"report: {Path(options.out) / 'report.html'}")
     return 0
 
 
-def run_evaluate(options: argparse.Namespace) -> int:
+def run_evaluate(options: argparse.Namespace, overrides: dict[str, str]) -> int:
     """Evaluate: the same over a folder of rooms whose true repaint is known."""
     rooms = existing(options.rooms, "--rooms", folder=True)
     if options.limit is not None and options.limit < 1:
         raise ValueError(f"limit {options.limit} is too small, given to --limit, use 1 or more")
+    from wallpaint.arms import Settings
     from wallpaint.evaluate import evaluate
 
-    evaluate(rooms, split_arms(options.arms), options.limit, Path(options.out))
+    settings = Settings(**painting(overrides))
+    evaluate(rooms, split_arms(options.arms), options.limit, Path(options.out), settings, options.family)
     print(f"report: {Path(options.out) / 'report.html'}")
     return 0
 
 
-def run_masks(options: argparse.Namespace) -> int:
+def run_masks(options: argparse.Namespace, overrides: dict[str, str]) -> int:
     """Propose walls for a folder of photos and keep them as a dataset; 1 when not one was found."""
     folder = existing(options.masks, "--masks", folder=True)
     from wallpaint.walls import SURE, list_photos, load_finder, mask_folder
@@ -236,7 +273,7 @@ def run_masks(options: argparse.Namespace) -> int:
     return 0 if kept else 1
 
 
-def run_check(options: argparse.Namespace) -> int:
+def run_check(options: argparse.Namespace, overrides: dict[str, str]) -> int:
     """Say what is wrong with a dataset, where, and how to mend it; 1 when something is."""
     from wallpaint.doctor import check_dataset
 
@@ -249,7 +286,41 @@ def run_check(options: argparse.Namespace) -> int:
     return 1 if findings else 0
 
 
-def run_studio(options: argparse.Namespace) -> int:
+def run_encode(options: argparse.Namespace, overrides: dict[str, str]) -> int:
+    """Fill the cache with what the frozen encoders say of a dataset."""
+    from wallpaint.config import load_config
+
+    dataset = existing(options.encode, "--encode", folder=True)
+    config = load_config(None, {**overrides, "dataset": str(dataset)})
+    from wallpaint.encode import encode_dataset
+
+    manifest = encode_dataset(config, options.engine or "plain")
+    print(f"manifest: {manifest}")
+    return 0
+
+
+def run_export(options: argparse.Namespace, overrides: dict[str, str]) -> int:
+    """Write a run's LoRA in another layout."""
+    if options.export != "kohya":
+        raise ValueError(f"layout {options.export!r} does not exist, given to --export, write kohya")
+    if not Path(options.run).exists():
+        raise ValueError(f"no such run or file {options.run!r}, given to --run, check the path")
+    from wallpaint.export import export_kohya
+
+    print(f"LoRA: {export_kohya(options.run, options.out)}")
+    return 0
+
+
+def run_push_to_hub(options: argparse.Namespace, overrides: dict[str, str]) -> int:
+    """Put a run on the hub."""
+    folder = existing(options.run, "--run", folder=True)
+    from wallpaint.export import push_to_hub
+
+    print(f"repository: {push_to_hub(folder, options.push_to_hub)}")
+    return 0
+
+
+def run_studio(options: argparse.Namespace, overrides: dict[str, str]) -> int:
     """Serve the studio until it is interrupted."""
     host, port = options.host or "127.0.0.1", 7860 if options.port is None else options.port
     if not 1 <= port <= 65535:
@@ -262,17 +333,24 @@ def run_studio(options: argparse.Namespace) -> int:
     return 0
 
 
+RUN = {
+    "studio": run_studio,
+    "train": run_train,
+    "compare": run_compare,
+    "evaluate": run_evaluate,
+    "masks": run_masks,
+    "check": run_check,
+    "encode": run_encode,
+    "export": run_export,
+    "push_to_hub": run_push_to_hub,
+}
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
     command, options, overrides = read_arguments(sys.argv[1:] if arguments is None else arguments)
     try:
-        if command == "train":
-            return run_train(options, overrides)
-        run = {
-            **{"compare": run_compare, "evaluate": run_evaluate, "studio": run_studio},
-            **{"masks": run_masks, "check": run_check},
-        }
-        return run[command](options)
+        return RUN[command](options, overrides)
     except ValueError as problem:
         print("error: " + " ".join(str(problem).split()), file=sys.stderr)
         return 2

@@ -56,7 +56,7 @@ def kill(process):
 def digest(folder):
     """The hash of all weights of a run: names, shapes and bytes."""
     sha = hashlib.sha256()
-    for path in sorted((folder / "weights").glob("*.safetensors")):
+    for path in sorted((folder / "weights").rglob("*.safetensors")):
         for name, tensor in sorted(load_file(path).items()):
             sha.update(f"{path.name} {name} {tuple(tensor.shape)} {tensor.dtype}".encode())
             sha.update(tensor.contiguous().numpy().tobytes())

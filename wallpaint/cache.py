@@ -40,7 +40,7 @@ def encode_samples(
         report: gets a line before something is encoded.
     """
     wanted = wanted or Wanted()
-    shelf = Shelf(Path(cache_dir) / f"{models.fingerprint}-{LAYOUT}-{str(kept_dtype(models))[6:]}")
+    shelf = open_shelf(models, cache_dir)
     texts: list[str] = ["", *sorted({sample.text for sample in samples} - {""})]
     prompts = text_table(models, shelf, texts)
     views = list_views(samples, flip)
@@ -61,6 +61,11 @@ def encode_samples(
         rooms = [(view.sample.room_id, view.mirrored) for view in members]
         groups.append(group | _alike(list(zip(rooms, walls, strict=True))))
     return Encoded(groups, prompts, references, shelf.encoded)
+
+
+def open_shelf(models: Models, cache_dir: str | Path) -> Shelf:
+    """The shards that hold for these models."""
+    return Shelf(Path(cache_dir) / f"{models.fingerprint}-{LAYOUT}-{str(kept_dtype(models))[6:]}")
 
 
 def _encode_views(

@@ -7,19 +7,19 @@ same noise, so what differs between two pictures is what was learned.
 
 import difflib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from PIL import Image
 
 from wallpaint.color import Swatch
 from wallpaint.denoiser import painting_denoiser, set_adapter_strength
-from wallpaint.families import with_base
+from wallpaint.families import find_file, is_hub_id, with_base
 from wallpaint.images import composite
 from wallpaint.methods import painted_as
 from wallpaint.models import Models, load_family
-from wallpaint.sampler import OnStep, paint_wall
-from wallpaint.weights import ArmFiles, Own, find_arm, in_place, load_arm
+from wallpaint.sampler import OnStep, Recall, paint_wall
+from wallpaint.weights import ADAPTER_NAME, LORA_NAME, ArmFiles, Own, find_arm, in_place, load_arm
 
 LORAS = Path(__file__).resolve().parent.parent / "assets" / "loras"
 ARMS: dict[str, Path | None] = {  # the shipped ones; 'base' is the family with nothing learned on top
@@ -47,6 +47,8 @@ def resolve_arms(arms: list[str]) -> dict[str, Path | None]:
             hint = f"did you mean {near[0]}?" if near else f"choose {', '.join(ARMS)}, or write {name}=PATH"
             raise ValueError(f"arm {name!r} does not exist among --arms: {hint}")
         found = Path(path) if given else ARMS[name]
+        if given and not found.exists() and is_hub_id(path) and not Path(path).parent.exists():
+            found = find_file(path, (LORA_NAME, ADAPTER_NAME), f"arm {name}").parent  # in the hub's cache
         if found is not None and not found.exists():
             raise ValueError(f"arm {name} has no weights at {found}: train it, or give {name}=PATH")
         resolved[name] = found
@@ -61,6 +63,7 @@ class _Turn:
     paints: tuple[str, ...]  # conditions, see Method.paints
     own: Own  # what takes the family's place meanwhile
     loras: dict[str, str]  # arm -> the name of its LoRA
+    recall: Recall = field(default_factory=Recall)
 
 
 class Painter:
@@ -130,7 +133,7 @@ class Painter:
                 pictures = paint_wall(
                     turn.models, painting_denoiser(turn.models, turn.paints), photo, mask, swatch, prompt,
                     list(turn.loras.values()), seed, num_inference_steps, guidance_scale,
-                    on_step and self._share(on_step, len(painted), len(turn.loras)),
+                    on_step and self._share(on_step, len(painted), len(turn.loras)), turn.recall,
                 )  # fmt: skip
             for name, picture in zip(turn.loras, pictures, strict=True):
                 painted[name] = composite(photo, picture, mask)
