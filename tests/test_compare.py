@@ -49,7 +49,7 @@ class Links(HTMLParser):
 def test_the_classical_repaint_alone_needs_no_model_and_writes_every_file(room, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "wallpaint.models", None)
     out = tmp_path / "new" / "out"
-    result = compare(*room, SAGE, ["recolor"], out, seed=7)
+    result = compare(*room, SAGE, ["recolor"], out, Settings(seed=7))
     assert sorted(p.name for p in out.iterdir()) == [
         "comparison.csv", "comparison.json", "grid.png", "recolor.png", "report.html",
     ]  # fmt: skip
@@ -102,7 +102,7 @@ def test_diffusing_arms_and_the_classical_one_stand_in_the_order_asked_for(room,
     first = (tmp_path / "out" / "base.png").read_bytes()
     compare(*room, SAGE, ["base"], tmp_path / "again", models=load())
     assert (tmp_path / "again" / "base.png").read_bytes() == first  # the seed decides
-    compare(*room, SAGE, ["base"], tmp_path / "other", seed=1, models=load())
+    compare(*room, SAGE, ["base"], tmp_path / "other", Settings(seed=1), models=load())
     assert (tmp_path / "other" / "base.png").read_bytes() != first
 
 

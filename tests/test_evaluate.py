@@ -10,8 +10,9 @@ from PIL import Image
 
 from wallpaint.color import Swatch
 from wallpaint.dataset import Sample, Truth
-from wallpaint.evaluate import choose_repaints, evaluate, summarise, vae_round_trip
+from wallpaint.evaluate import choose_repaints, evaluate, summarise
 from wallpaint.recolor import recolor
+from wallpaint.sampler import vae_round_trip
 
 OLD = Swatch((220, 210, 190))
 PAINTS = ((122, 158, 126), (31, 42, 68))

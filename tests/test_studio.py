@@ -11,6 +11,7 @@ import pytest
 import studio
 import wallpaint
 from wallpaint import runs
+from wallpaint.arms import Settings
 
 ROOT = Path(studio.__file__).resolve().parent
 
@@ -76,7 +77,8 @@ def test_help_imports_neither_torch_nor_gradio():
 BAD = {
     ("--nonsense",): "unknown argument '--nonsense'",
     ("--train", "--lora_rnk", "8"): "did you mean --lora_rank?",
-    ("--masks", "photos"): "unknown argument",
+    ("--masks", "photos"): "--masks needs --out",
+    ("--compare", "--lora_rank", "8"): "--lora_rank does not belong to --compare",
     ("--compare",): "--compare needs --photo and --mask and --swatch and --out",
     ("--evaluate", "--out", "o"): "--evaluate needs --rooms",
     ("--train", "--photo", "p.png"): "--photo does not belong to --train",
@@ -208,12 +210,19 @@ def test_compare_and_evaluate_hand_over_what_they_are_given(trained, tmp_path):
         (tmp_path / name).write_text("")
     given = ["--photo", "p.png", "--mask", "m.png", "--swatch", "#7a9e7e", "--out", "o"]
     assert studio.main(["--compare", *given, "--arms", "new, mine=runs/x"]) == 0
-    photo, mask, swatch, arms, out = calls.pop()[0]
+    photo, mask, swatch, arms, out, settings, family = calls.pop()[0]
+    assert (settings, family) == (Settings(), None)
     assert (photo, mask, out) == (Path("p.png"), Path("m.png"), Path("o"))
     assert (swatch.rgb, arms) == ((122, 158, 126), ["new", "mine=runs/x"])
     calls = trained(name="evaluate")
-    assert studio.main(["--evaluate", "--rooms", ".", "--limit", "3", "--out", "o"]) == 0
-    assert calls.pop()[0] == (Path("."), None, 3, Path("o"))
+    given = ["--evaluate", "--rooms", ".", "--limit", "3", "--out", "o"]
+    how = ["--num_inference_steps", "4", "--guidance_scale", "1.5", "--seed", "7", "--ip_adapter_scale", "0"]
+    assert studio.main([*given, *how, "--family", "room-tiny"]) == 0
+    settings = Settings(seed=7, num_inference_steps=4, guidance_scale=1.5, ip_adapter_scale=0.0)
+    assert calls.pop()[0] == (Path("."), None, 3, Path("o"), settings, "room-tiny")
+    assert studio.main([*given, "--num_inference_steps", "0"]) == 0
+    assert calls.pop()[0][4] == Settings()  # 0: the family's own
+    assert studio.main([*given, "--guidance_scale", "-1"]) == 2
 
 
 def test_a_taken_port_is_bad_input(capsys, tmp_path):

@@ -88,10 +88,9 @@ def compare(
     swatch: Swatch,
     arms: Sequence[str] | None,
     out_dir: str | Path,
-    seed: int = 0,
+    settings: Settings | None = None,
     family: str | None = None,
     truth: str | Path | None = None,
-    prompt: str | None = None,
     models: Models | None = None,
 ) -> Comparison:
     """Paint one wall with several arms and write comparison.json, .csv, grid.png, report.html, PNGs.
@@ -102,10 +101,9 @@ def compare(
         swatch: the paint.
         arms: NAME or NAME=PATH; None takes ARMS.
         out_dir: gets the files at the end, all or none of them.
-        seed: of the noise, the same for every arm.
+        settings: how to paint, the same for every arm; None takes the usual.
         family: see `open_arms`.
         truth: the same room truly painted, where one is known.
-        prompt: None takes a plain one, the same for every colour.
         models: a loaded family, in place of loading one.
 
     Raises:
@@ -113,8 +111,9 @@ def compare(
     """
     scene = load_scene(photo_path, mask_path, truth)
     with all_or_nothing(out_dir) as folder:
-        opened = open_arms(ARMS if arms is None else arms, family, models)
-        rows, section = paint_scene(opened, scene, swatch, Settings(seed=seed, prompt=prompt), folder)
+        settings = settings or Settings()
+        opened = open_arms(ARMS if arms is None else arms, family, models, settings.ip_adapter_scale)
+        rows, section = paint_scene(opened, scene, swatch, settings, folder)
         (folder / "report.html").write_text(_page([section]), "utf-8")
     return _comparison(Path(out_dir), rows)
 

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from wallpaint import metrics, report
+from wallpaint.arms import Arms, Settings, open_arms
 from wallpaint.color import Swatch
-from wallpaint.compare import EXPLAINED, Arms, measure, open_arms
+from wallpaint.compare import EXPLAINED, measure
 from wallpaint.dataset import Sample, Truth, read_samples
 from wallpaint.images import load_mask, load_photo
 from wallpaint.report import Figures, all_or_nothing, best_row, clean, flat, write_csv
@@ -38,7 +39,7 @@ def evaluate(
     arms: Sequence[str] | None,
     limit: int | None,
     out_dir: str | Path,
-    seed: int = 0,
+    settings: Settings | None = None,
     family: str | None = None,
     models: Models | None = None,
     say: Callable[[str], None] = print,
@@ -50,7 +51,8 @@ def evaluate(
         arms: NAME or NAME=PATH; None takes ARMS.
         limit: at most so many repaints (room x colour), see `choose_repaints`; None takes all.
         out_dir: gets the files at the end, all or none of them.
-        seed: of the noise, the same for every arm and repaint.
+        settings: how to paint, the same for every arm and repaint; None takes the usual. The prompt is
+            each row's own.
         family: see `compare.open_arms`.
         models: a loaded family, in place of loading one.
         say: gets a line a repaint, and the table.
@@ -66,8 +68,9 @@ def evaluate(
     if not chosen:
         raise ValueError(f"no row of {rooms} has 'truths': give rooms whose true repaint is known")
     with all_or_nothing(out_dir) as folder:
-        opened = open_arms(ARMS if arms is None else arms, family, models)
-        rows, floors, strips = _paint_all(opened, chosen, seed, say)
+        settings = settings or Settings()
+        opened = open_arms(ARMS if arms is None else arms, family, models, settings.ip_adapter_scale)
+        rows, floors, strips = _paint_all(opened, chosen, settings, say)
         summary = summarise(rows, floors, len({sample.room_id for sample, _ in chosen}))
         write_csv(folder / "results.csv", [flat(clean(row)) for row in rows])
         (folder / "summary.json").write_text(
@@ -121,7 +124,7 @@ def summarise(rows: Sequence[Figures], floors: Sequence[float], rooms: int) -> F
 
 
 def _paint_all(
-    opened: Arms, chosen: Sequence[Repaint], seed: int, say: Callable[[str], None]
+    opened: Arms, chosen: Sequence[Repaint], settings: Settings, say: Callable[[str], None]
 ) -> tuple[list[Figures], list[float], list[str]]:
     """Paint every repaint: rows, floors, and HTML of some SHOWN of them; says a line after each."""
     rows: list[Figures] = []
@@ -130,7 +133,7 @@ def _paint_all(
     step = max(1, len(chosen) // SHOWN)
     start = time.perf_counter()
     for count, (sample, truth) in enumerate(chosen, start=1):
-        room_rows, floor, pictures = _repaint(opened, sample, truth, seed)
+        room_rows, floor, pictures = _repaint(opened, sample, truth, settings)
         rows += room_rows
         floors += floor
         if count % step == 0 and len(strips) < SHOWN:
@@ -143,13 +146,15 @@ def _paint_all(
 
 
 def _repaint(
-    opened: Arms, sample: Sample, truth: Truth, seed: int
+    opened: Arms, sample: Sample, truth: Truth, settings: Settings
 ) -> tuple[list[Figures], list[float], list]:
     """Paint one room in one colour: a row an arm, the VAE's floor (where there is one), titled pictures."""
     photo, true = load_photo(sample.image), load_photo(truth.image)
     mask = load_mask(sample.mask, photo.size)
     swatch = Swatch(truth.color)
-    painted = opened.paint(photo, mask, swatch, sample.text, seed)
+    painted = opened.paint(
+        photo, mask, swatch, sample.text, settings.seed, settings.num_inference_steps, settings.guidance_scale
+    )
     rows = []
     for name, (picture, seconds) in painted.items():
         row: dict[str, Any] = {"room_id": sample.room_id, "kind": sample.kind or ""}
