@@ -40,7 +40,6 @@ def write_figures(pool: Pool, work: Path, out: Path) -> None:
         "parameters": {
             name: count(getattr(family, name)) for name in ("vae", "unet", "text_encoder", "image_encoder")
         },
-        "training_views": len(pool.refresh().groups[0]),
         "held_out_views": len(rooms.views),
         "resolution": sizes.RESOLUTION,
     }

@@ -1,5 +1,6 @@
 """Stage `vae`: learn the detail that the colour-carrying start lacks. Stage `decoder`: the encoder stays."""
 
+import copy
 from pathlib import Path
 
 import torch
@@ -56,14 +57,14 @@ def train_decoder(pool: Pool, work: Path, minutes: float) -> AutoencoderKL:
     torch.backends.cudnn.allow_tf32 = False
     vae = build_vae().to(memory_format=torch.channels_last).train()
     load_result(work, "vae", [vae])
+    held_out = pool.only_held_out(8)
     if not checkpoint_path(work, "decoder").exists():
         generator = torch.Generator().manual_seed(0)
         pictures = torch.stack([random_picture(pool, generator) for _ in range(SOLVE_PICTURES)])
-        solve_decoder(vae, pictures.cpu())
+        solve_where_better(vae, pictures.cpu(), held_out)
     vae.to(pool.device)
     vae.encoder.requires_grad_(False)
     vae.quant_conv.requires_grad_(False)
-    held_out = pool.only_held_out(8)
 
     def step(generator: torch.Generator) -> dict[str, torch.Tensor]:
         return vae_losses(vae, random_crops(pool, generator), generator)
@@ -77,6 +78,16 @@ def train_decoder(pool: Pool, work: Path, minutes: float) -> AutoencoderKL:
         lambda: round_trip_figures(vae, held_out),
     )
     return vae.eval()
+
+
+def solve_where_better(vae: AutoencoderKL, pictures: torch.Tensor, held_out: Pool) -> None:
+    """The closed-form decoder, unless gradient steps have already come further."""
+    before, learned = round_trip_figures(vae, held_out), copy.deepcopy(vae.decoder.state_dict())
+    solve_decoder(vae, pictures)
+    after = round_trip_figures(vae, held_out)
+    if before and before["psnr"] > after["psnr"]:
+        vae.decoder.load_state_dict(learned)
+    print(f"decoder: learned {before}, solved {after}", flush=True)
 
 
 def random_crops(
