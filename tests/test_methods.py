@@ -27,7 +27,7 @@ from wallpaint.methods import METHODS, painted_as
 from wallpaint.models import load_models, pick_runtime
 from wallpaint.paint import Painter
 from wallpaint.parts import part
-from wallpaint.sampler import denoise, paint_wall, prepare_painting
+from wallpaint.sampler import denoise, paint_wall
 from wallpaint.session import open_session
 from wallpaint.train import train
 from wallpaint.weights import find_arm
@@ -190,7 +190,7 @@ def with_example(family, folder):
     )  # fmt: skip
 
 
-def test_paint_by_examples_own_weights_paint_as_in_its_own_pipeline(family, stock_example):
+def test_paint_by_examples_own_weights_paint_as_in_its_own_pipeline(family, stock_example, heard):
     folder, pipe = stock_example
     models = with_example(family, folder)
     photo, _ = toy_room(1, (200, 60, 50))
@@ -201,13 +201,9 @@ def test_paint_by_examples_own_weights_paint_as_in_its_own_pipeline(family, stoc
     theirs = pipe(example, photo, mask, num_inference_steps=3, guidance_scale=2.0,
                   generator=torch.Generator().manual_seed(4), output_type="latent").images  # fmt: skip
     models = replace(models, family=replace(models.family, mask_growth=0))
-    batch, noise = prepare_painting(models, photo, mask, SAGE, "", 4, "example")
-    null = replace(batch, heard=torch.zeros(1).bool())
-    denoiser = painting_denoiser(models, ("example",))
     set_adapter_strength(models, ("example",), 1.0)
-    with torch.no_grad():
-        ours = denoise(denoiser, batch, null, noise, models.noise_scheduler, 3, 2.0)
-    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
+    paint_wall(models, painting_denoiser(models, ("example",)), photo, mask, SAGE, "", None, 4, 3, 2.0)
+    torch.testing.assert_close(heard[0], theirs, atol=1e-4, rtol=1e-4)
 
 
 def test_a_method_with_a_unet_of_its_own_trains_on_it_and_stands_beside_the_others(
