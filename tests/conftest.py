@@ -1,12 +1,15 @@
 """Fixtures: a family of untrained models in the final layout, toy rooms, and a config that trains on both."""
 
 import copy
+import json
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+import numpy as np
 import pytest
+from PIL import Image
 from toys import PAINTS, toy_room
 
 
@@ -61,6 +64,52 @@ def config(family, dataset, tmp_path, tmp_path_factory):
         "output_dir": str(tmp_path / "run"), "cache_dir": str(tmp_path_factory.getbasetemp() / "cache"),
         "max_train_steps": 3, "train_batch_size": 2, "learning_rate": 1e-3, "color_loss_start_step": 0,
         "color_loss_crop": 4, "validation_steps": 0, "num_validation_images": 1, "num_inference_steps": 2,
-        "logging_steps": 1, "lora_rank": 2, "lora_alpha": 4, "checkpointing_steps": 0,
+        "logging_steps": 1, "lora_rank": 2, "lora_alpha": 4, "checkpointing_steps": 0, "report_to": "none",
     }  # fmt: skip
     return lambda **changes: TrainConfig(**settings | changes)
+
+
+@pytest.fixture
+def room_photo(tmp_path):
+    """A grey wall of 160 x 90 px, as a file."""
+    path = tmp_path / "my room.png"
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(140, 156, (90, 160, 3), dtype=np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture
+def shipped_rooms(tmp_path, monkeypatch, room_photo):
+    """Ship one sample room and one test room with a truth, in place of those of the repository."""
+    from wallpaint.dataset import add_sample
+    from wallpaint.ui import canvas
+
+    assets, image = tmp_path / "assets", Image.open(room_photo)
+    mask = Image.new("L", image.size)
+    mask.paste(255, (0, 0, 160, 40))
+    sample, test = assets / "rooms" / "sample", assets / "rooms" / "test"
+    file = add_sample(sample, "train", image, mask, (150, 150, 150), "", "attic").image.name
+    (sample / "train").rename(test)
+    add_sample(sample, "train", image, mask, (150, 150, 150), "", "attic")
+    rows = test / "metadata.jsonl"
+    truth = {"color": [122, 158, 126], "file_name": file}
+    rows.write_text(json.dumps({**json.loads(rows.read_text()), "kind": "dark", "truths": [truth]}))
+    monkeypatch.setattr(canvas, "ASSETS", assets)
+    return assets
+
+
+@pytest.fixture
+def run_folder(tmp_path):
+    """A run at work (this process), half a line of metrics in its file."""
+    from wallpaint import runs
+
+    folder = runs.new_run_folder(tmp_path, "lora")
+    runs.write_state(folder, state="running", pid=os.getpid(), step=0, max_train_steps=200)
+    runs.write_state(folder, step=50)
+    (folder / "metrics.jsonl").write_text(
+        '{"step": 10, "loss": 0.5, "loss_diffusion": 0.4}\n{"step": 20, "lo'
+    )
+    (folder / "train.log").write_text("hello\nstep 50/200\n")
+    (folder / "samples").mkdir()
+    Image.new("RGB", (8, 8), "red").save(folder / "samples" / "step-000050.png")
+    return folder

@@ -1,5 +1,6 @@
 """Nothing is lost: what is kept, what is refused, what a signal leaves behind."""
 
+import importlib.util
 import json
 import os
 import signal
@@ -238,3 +239,21 @@ def test_the_model_card_is_one_the_hub_reads(config):
     assert front["model-index"][0]["name"] == "run" and "base_model" not in front  # a folder is no hub id
     assert "samples/step-000002.png" in card.text and (folder / "samples" / "step-000002.png").is_file()
     assert "| `lora_rank` | `2` |" in card.text and "4 samples in train" in card.text
+
+
+def test_tensorboard_hears_what_the_metrics_say_and_a_missing_tracker_is_a_warning(config, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder = train(config(report_to="tensorboard", max_train_steps=2, validation_steps=2))
+    events = EventAccumulator(str(folder / "logs" / "wallpaint")).Reload()
+    for name in ("loss", "lr", "delta_e_paint", "validation_loss"):
+        heard = {event.step: event.value for event in events.Scalars(name)}
+        told = {row["step"]: row[name] for row in read_metrics(folder) if name in row}
+        assert heard == pytest.approx(told) and 2 in heard, name
+    if importlib.util.find_spec("trackio"):
+        return
+    folder = train(config(report_to="trackio", max_train_steps=1, output_dir=str(tmp_path / "other")))
+    assert (
+        "warning: trackio is not installed, metrics.jsonl alone is written"
+        in (folder / "train.log").read_text()
+    )

@@ -203,7 +203,8 @@ class TrainConfig:
         500, "a checkpoint every so many steps; 0: only when stopped", 0, 10_000_000, group="output"
     )
     checkpoints_total_limit: int = setting(2, "how many checkpoints to keep", 1, 1000, group="output")
-    report_to: str = setting("none", "also log to this tracker", choices=("none", "tensorboard", "wandb"),
+    report_to: str = setting("tensorboard", "also log to this tracker, beside metrics.jsonl",
+                             choices=("none", "tensorboard", "trackio", "wandb"),
                              group="output")  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -229,6 +230,14 @@ class TrainConfig:
 def method_default(method: str, name: str) -> float:
     """What a setting is where the user leaves it to the method."""
     return METHOD_DEFAULTS.get(method, {}).get(name, METHOD_DEFAULTS[""][name])
+
+
+def is_said(config: TrainConfig, f: Field) -> bool:
+    """Whether a setting is another than it would be if nobody had said anything."""
+    names = ("use_ip_adapter_training", "freeze_ip_adapter", "use_color_loss")
+    unsaid = dict(zip(names, SWITCHES[config.method], strict=True))
+    unsaid |= {name: method_default(config.method, name) for name in METHOD_DEFAULTS[""]}
+    return bool(getattr(config, f.name) != unsaid.get(f.name, f.default))
 
 
 def config_fields() -> tuple[Field, ...]:

@@ -48,9 +48,10 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
         if session.main and session.step == 0:
             write_state(session.folder, preflight=look_ahead(session))
         # What the family does before it has learned, or a validation that a signal cut short.
-        if due(config, session.step) and not record.has_figures(session.step):
-            if figures := watch(session, lambda: bool(stopped)):
-                record.log({"step": session.step, **figures})
+        missing = due(config, session.step) and not record.has_figures(session.step)
+        if figures := watch(session, lambda: bool(stopped)) if missing else {}:
+            record.log({"step": session.step, **figures})
+            accelerator.log(figures, step=session.step)
         seen, since = 0, time.perf_counter()
         while session.step < config.max_train_steps and not _any(stopped, accelerator):
             rate = session.schedule.get_last_lr()[0]
