@@ -91,7 +91,9 @@ def draw_batch(
     place = group["first"][rows] + (draws.rand() * group["alike"][rows]).long()
 
     seen = group["by_view"][place]
-    variant = (draws.rand() * group["reference"].shape[1]).long()
+    variants = group["hole_mask" if "hole_mask" in group else "reference"].shape[1]
+    variant = (draws.rand() * variants).long()
+    reference = group["reference"][rows, variant % group["reference"].shape[1]]
     pierced = draws.rand() < (holes if "hole_mask" in group else 0.0)
 
     def wall(name: str, at: torch.Tensor) -> torch.Tensor:
@@ -112,7 +114,7 @@ def draw_batch(
         wall=wall("wall", rows),
         color=group["color"][rows],
         prompt_embeds=encoded.prompts[group["prompt"][rows] * ~no_text],
-        image_embeds=encoded.references[group["reference"][rows, variant] * ~no_image],
+        image_embeds=encoded.references[reference * ~no_image],
         heard=~no_image,
         detail=group["detail"][seen].float() / 127 if "detail" in group else None,
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from wallpaint.config import TrainConfig
+from wallpaint.config import TrainConfig, is_said
 from wallpaint.families import FAMILIES, is_hub_id
 from wallpaint.images import atomic_path
 from wallpaint.methods import METHODS
@@ -119,7 +119,7 @@ def _picture(pictures: list[Path]) -> str:
 
 def _settings(config: TrainConfig) -> str:
     """The settings that are not their defaults; all are in config.yaml."""
-    told = [f for f in fields(config) if f.name not in PLACES and getattr(config, f.name) != f.default]
+    told = [f for f in fields(config) if f.name not in PLACES and is_said(config, f)]
     return _table(("setting", "value"), [f"| `{f.name}` | `{getattr(config, f.name)}` |" for f in told])
 
 
@@ -130,7 +130,14 @@ def _use(folder: Path) -> str:
     if adapter:
         calls += [f'pipe.load_ip_adapter(".", subfolder="weights", weight_name="{ADAPTER_NAME}")']
     lines = ["In wallpaint:", "```", f"{compare} --out OUT", "```"]
-    if calls:
+    classes = {"image_encoder": "PaintByExampleImageEncoder", "controlnet": "ControlNetModel"}
+    parts = [name for name in classes if (folder / "weights" / name).is_dir()]
+    if parts:  # they need this package's conditions round them
+        readers = [
+            f"`weights/{name}` is read by diffusers' `{classes[name]}.from_pretrained`" for name in parts
+        ]
+        lines += ["; ".join(readers) + "."]
+    elif calls:
         lines += [
             "In diffusers, with `pipe` a `StableDiffusionInpaintPipeline` of the base model:",
             "```python",

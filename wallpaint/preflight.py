@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 
 from wallpaint.batches import draw_batch
 from wallpaint.color import Swatch
-from wallpaint.config import TrainConfig
+from wallpaint.config import TrainConfig, is_said
 from wallpaint.dataset import Sample
 from wallpaint.denoiser import add_noise, parameter_groups
 from wallpaint.disk import free_bytes
@@ -40,8 +40,13 @@ IDLE = (  # (settings, when they do nothing, why)
      lambda c, m: not c.use_color_loss, "no colour loss is used"),
     (("lora_rank", "lora_alpha", "lora_dropout", "lora_target"),
      lambda c, m: "lora" not in m.learns, "this method learns no LoRA"),
-    (("image_drop_prob", "both_drop_prob"),
+    (("image_drop_prob", "both_drop_prob", "reference"),
      lambda c, m: not m.reference, "this method hears no reference while it trains"),
+    (("text_drop_prob",), lambda c, m: "text" not in m.conditions, "this method hears no text"),
+    (("color_jitter", "reference_variants"),
+     lambda c, m: (c.reference or m.reference or "swatch") == "swatch", "the reference is a plain swatch"),
+    (("dinov2_model",), lambda c, m: "identity" not in m.conditions, "this method does not use DINOv2"),
+    (("paint_by_example_model",), lambda c, m: not m.base, "this method does not use Paint-by-Example"),
     (("ip_adapter_scale",), lambda c, m: "image_prompt" not in m.conditions and not c.validation_steps,
      "this method trains without the adapter"),
     (("num_validation_images", "num_inference_steps", "guidance_scale"),
@@ -62,13 +67,13 @@ def warn_early(config: TrainConfig, family: Family, samples: Sequence[Sample]) -
 
 def idle_settings(config: TrainConfig, method: Method) -> list[str]:
     """Settings that somebody changed and that have no effect in this run."""
-    defaults = {f.name: f.default for f in fields(config)}
+    said = {f.name for f in fields(config) if is_said(config, f)}
     return [
         f"{name} {getattr(config, name)} has no effect: {why}"
         for names, idle, why in IDLE
         if idle(config, method)
         for name in names
-        if getattr(config, name) != defaults[name]
+        if name in said
     ]
 
 
