@@ -235,7 +235,7 @@ def method_default(method: str, name: str) -> float:
 def is_said(config: TrainConfig, f: Field) -> bool:
     """Whether a setting is another than it would be if nobody had said anything."""
     names = ("use_ip_adapter_training", "freeze_ip_adapter", "use_color_loss")
-    unsaid = dict(zip(names, SWITCHES[config.method], strict=True))
+    unsaid: dict[str, Any] = dict(zip(names, SWITCHES[config.method], strict=True))
     unsaid |= {name: method_default(config.method, name) for name in METHOD_DEFAULTS[""]}
     return bool(getattr(config, f.name) != unsaid.get(f.name, f.default))
 

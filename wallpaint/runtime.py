@@ -1,0 +1,41 @@
+"""Where the models run, decided once."""
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where the models run, in which arithmetic, and why."""
+
+    device: torch.device
+    weight_dtype: torch.dtype  # of what is frozen; what learns is always float32
+    reason: str
+
+    @property
+    def mixed_precision(self) -> str:
+        """The name accelerate has for it."""
+        return {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(self.weight_dtype, "no")
+
+
+def pick_runtime(device: str = "auto", mixed_precision: str = "auto") -> Runtime:
+    """Choose the device and the dtype once; the reason is for the log.
+
+    Raises:
+        ValueError: a GPU was asked for and there is none, or half precision on a CPU without need.
+    """
+    found = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if device not in ("auto", "cpu") and device != found:
+        raise ValueError(
+            f"device {device} was asked for but torch finds {found} here: choose auto or {found}"
+        )
+    kind = found if device == "auto" else device
+    dtypes = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+    if mixed_precision != "auto":
+        return Runtime(torch.device(kind), dtypes[mixed_precision], f"{kind}, {mixed_precision} as asked")
+    if kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return Runtime(torch.device(kind), torch.bfloat16, f"{torch.cuda.get_device_name()} computes in bf16")
+    if kind == "cuda":
+        return Runtime(torch.device(kind), torch.float16, f"{torch.cuda.get_device_name()} has no bf16")
+    return Runtime(torch.device(kind), torch.float32, f"{kind} is fastest and exact in float32")
