@@ -12,8 +12,9 @@ BASE = {"color", "images"}
 MAY_IMPORT = {
     "studio": {
         *("ui", "train", "compare", "evaluate", "runs", "config", "color", "walls", "doctor"),
-        *("checkpoints", "disk", "encode", "export", "arms"),
+        *("checkpoints", "disk", "cli", "encode", "export", "arms"),
     },
+    "cli": set(),
     "launch": set(),
     "forecast": {"dataset", "images"},
     "ui": {
