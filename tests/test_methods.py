@@ -262,3 +262,16 @@ def test_parts_of_another_size_are_one_clear_error(load, tmp_path):
     save_file({"weight": torch.zeros(3, 3), "bias": torch.zeros(3)}, folder / "weights/identity.safetensors")
     with pytest.raises(ValueError, match="identity of arm mine does not fit family room-tiny"):
         paint(load(), {"mine": folder})
+
+
+@pytest.mark.parametrize("method", ["paint_by_example", "anydoor"])
+def test_half_precision_trains_what_learns_in_float32(config, load, family, method):
+    halves = {"mixed_precision": "bf16", "gradient_checkpointing": True, "max_train_steps": 1}
+    folder = train(config(method=method, use_color_loss=True, **halves))
+    learned = load_file(folder / "checkpoints" / "step-000001" / "learned.safetensors")
+    assert learned and all(value.dtype == torch.float32 for value in learned.values())
+    assert all(value.isfinite().all() for value in learned.values())
+    models = load_models("room-tiny", pick_runtime("cpu", "bf16"), base_model=str(family), resolution=64)
+    half = paint(models, {"mine": folder})["mine"]
+    whole = paint(load(), {"mine": folder})["mine"]
+    assert np.abs(np.asarray(half).astype(int) - np.asarray(whole)).mean() < 4
