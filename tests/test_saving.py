@@ -211,6 +211,7 @@ def test_before_the_first_step_a_run_says_what_it_is_about_to_do(config):
     assert 0 < told["mask_coverage"]["min"] <= told["mask_coverage"]["max"] < 1
     assert 1e6 < told["expected_memory_bytes"] < 1e9 and 0 < told["expected_seconds"] < 100
     assert 0 < told["vae_floor_delta_e"] < 100
+    assert "color_loss_weight 0.7 has no effect: no colour loss is used" in told["warnings"]
     with Image.open(folder / told["overlay"]) as overlay:
         marked, swatch = overlay.getpixel((80, 60)), overlay.getpixel((4, 4))
     assert marked[0] > marked[1] < marked[2] and swatch == (122, 158, 126)

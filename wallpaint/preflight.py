@@ -98,18 +98,18 @@ def look_ahead(session: "Session") -> dict[str, Any]:
     low, mean, high = float(shares.min()), float(shares.mean()), float(shares.max())
     memory, seconds = expect(session)
     floor = vae_floor(session.models, [after for _, after in session.watched[:2]])
-    draw_overlay(session.splits["train"][:SAMPLES], session.folder / OVERLAY)
+    rooms = {sample.room_id: sample for sample in reversed(session.splits["train"])}  # the first of each
+    draw_overlay(list(rooms.values())[: -SAMPLES - 1 : -1], session.folder / OVERLAY)
     say(f"learns {', '.join(f'{name}: {count:,}' for name, count in learned.items())}; frozen: {frozen:,}")
     say(f"the first walls and swatches are drawn in {OVERLAY}; the VAE's floor is ΔE {floor:.1f}")
     say(f"expected: about {memory / 2**20:,.0f} MiB and {timedelta(seconds=round(seconds))}")
-    warnings = _tight(session, memory)
-    for warning in warnings:
-        say(f"warning: {warning}")
+    for warning in _tight(session, memory):
+        session.record.warn(warning)
     return {
         "parameters": {**learned, "frozen": frozen},
         "mask_coverage": {"min": low, "mean": mean, "max": high},
         "expected_memory_bytes": memory, "expected_seconds": seconds, "vae_floor_delta_e": floor,
-        "overlay": OVERLAY, "warnings": warnings,
+        "overlay": OVERLAY, "warnings": session.record.warnings,
     }  # fmt: skip
 
 

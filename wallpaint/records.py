@@ -28,6 +28,7 @@ class Record:
         log = folder / "train.log"
         self._tee = main and not (log.exists() and _same_file(log))
         self._early: list[str] = []  # said before there is a folder
+        self.warnings: list[str] = []
 
     def say(self, line: str) -> None:
         """Print a line, and keep it in train.log."""
@@ -35,6 +36,11 @@ class Record:
             return
         print(line, flush=True)
         self._keep(line)
+
+    def warn(self, line: str) -> None:
+        """Say a warning, and remember it for run.json."""
+        self.warnings.append(line)
+        self.say(f"warning: {line}")
 
     def start(self, step: int) -> None:
         """Begin at `step`: metrics of later steps, from before a resume, are dropped."""

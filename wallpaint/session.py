@@ -84,7 +84,7 @@ def open_session(config: TrainConfig, resume: bool) -> Session:
     record = Record(folder, config, accelerator.is_main_process)
     if accelerator.is_main_process:
         for warning in _warn(config, folder, splits, start):
-            record.say(f"warning: {warning}")
+            record.warn(warning)
     models = load_for(config, runtime)
     _open_folder(folder, config, accelerator)
     record.say(
