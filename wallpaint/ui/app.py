@@ -1,45 +1,35 @@
 """The studio: the page put together from its tabs, and the server it runs on."""
 
 import os
-import socket
-from collections.abc import Iterable
+import threading
+import time
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 import gradio as gr  # noqa: E402  (reads the line above)
-import psutil  # noqa: E402
-from starlette.datastructures import Headers  # noqa: E402
-from starlette.middleware import Middleware  # noqa: E402
-from starlette.middleware.trustedhost import TrustedHostMiddleware  # noqa: E402
-from starlette.responses import PlainTextResponse  # noqa: E402
 
+from wallpaint import launch  # noqa: E402
 from wallpaint.ui import canvas  # noqa: E402
-from wallpaint.ui.compare_tab import build_compare_tab  # noqa: E402
+from wallpaint.ui.compare_tab import add_run, build_compare_tab, sweep_results  # noqa: E402
 from wallpaint.ui.dataset_tab import build_dataset_tab  # noqa: E402
-from wallpaint.ui.page import PRIVATE, Page  # noqa: E402
+from wallpaint.ui.guard import check_bind, check_free, middleware  # noqa: E402
+from wallpaint.ui.page import PRIVATE, Page, guarded  # noqa: E402
 from wallpaint.ui.text import T, pick_language  # noqa: E402
 from wallpaint.ui.train_tab import POLL_SECONDS, build_train_tab  # noqa: E402
 
 MAX_UPLOAD = "50mb"
-FONTS = [
-    "system-ui",
-    "Segoe UI",
-    "Roboto",
-    "sans-serif",
-]  # the reader's own: nothing is fetched from elsewhere
-CSS = """
-#canvas img, #sample-rooms img, #test-rooms img { cursor: pointer; }
-#canvas img { cursor: crosshair; }
-#run-log textarea { font-family: ui-monospace, monospace; font-size: 12px; }
-.run .badge { padding: 2px 10px; border-radius: 10px; color: white; background: #6b7280; }
-.run .badge.running { background: #0d9488; } .run .badge.done { background: #2563eb; }
-.run .badge.failed, .run .badge.crashed { background: #b91c1c; }
-.run .bar { height: 8px; margin: 8px 0; border-radius: 4px; overflow: hidden; background: #9ca3af55; }
-.run .bar div { height: 100%; background: #0d9488; }
-.run-error { color: #b91c1c; }
-"""
+# The reader's own fonts: nothing is fetched from elsewhere.
+FONTS = ["system-ui", "Segoe UI", "Roboto", "sans-serif"]
+STYLE = Path(__file__).with_name("style.css")
+SWEEP_SECONDS = 3600.0
+QUIET = {**PRIVATE, "show_progress": "hidden"}
+# The page says its language to screen readers, and the address keeps it for the next visit.
+SAY_LANGUAGE = "(language) => { document.documentElement.lang = language; }"
+KEEP_LANGUAGE = """(language) => {
+  const url = new URL(window.location); url.searchParams.set('lang', language);
+  window.history.replaceState(null, '', url); return language; }"""
 
 
 def build_page(workspace: Path, public: bool) -> gr.Blocks:
@@ -48,91 +38,123 @@ def build_page(workspace: Path, public: bool) -> gr.Blocks:
     page.workspace.mkdir(parents=True, exist_ok=True)
     canvas.clear_old(page.workspace)
     with gr.Blocks(title="wallpaint", analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as demo:
-        language, timer = (
-            gr.State("en"),
-            gr.Timer(POLL_SECONDS, active=not public),
-        )  # outside the tabs, so it ticks
-        page.add(gr.Markdown, value=T("intro"))
-        with gr.Tabs():
+        language = gr.State("en")
+        timer = gr.Timer(POLL_SECONDS, active=not public)  # outside the tabs, so it ticks
+        with gr.Row(elem_id="header"):
+            page.add(gr.Markdown, value=T("intro"))
+            switch = page.add(
+                gr.Radio, choices=[("English", "en"), ("Tiếng Việt", "vi")], value="en",
+                label=T("language"), show_label=False, container=False, elem_id="language",
+            )  # fmt: skip
+        with gr.Tabs(elem_id="tabs") as tabs:
             with page.add(gr.Tab, label=T("tab_dataset"), id="dataset"):
                 dataset = build_dataset_tab(page, language)
             with page.add(gr.Tab, label=T("tab_train"), id="train") as train_tab:
                 train = build_train_tab(page, language, timer)
             with page.add(gr.Tab, label=T("tab_compare"), id="compare") as compare_tab:
                 compare = build_compare_tab(page, language, dataset["picture"])
-
-        def choose_language(request: gr.Request) -> list:
-            """Give the page's language, by ?lang= or the browser's own, and its words."""
-            chosen = pick_language(request.query_params.get("lang"), request.headers.get("accept-language"))
-            return [chosen, *page.translate(chosen)]
-
-        demo.load(choose_language, None, [language, *(part for part, _ in page.words)], **PRIVATE)
-        # What is on disk may have changed since the page was built.
-        quiet = {**PRIVATE, "show_progress": "hidden"}
-        for tab, parts in ((None, dataset), (train_tab, train), (compare_tab, compare)):
-            if "reload" in parts:
-                demo.load(parts["reload"], None, parts["reload_outputs"], **quiet)
-            if "reload" in parts and tab is not None:
-                tab.select(parts["reload"], parts["reload_outputs"], parts["reload_outputs"], **quiet)
+        wire_language(page, demo, language, switch)
+        wire_reload(demo, ((None, dataset), (train_tab, train), (compare_tab, compare)))
+        if "use" in train:
+            wire_use(page, train, compare, tabs)
     return demo.queue(max_size=20, api_open=False)
 
 
-class SameOrigin:
-    """ASGI middleware: a request that another site's page makes for its visitor is refused."""
+def wire_language(page: Page, demo: gr.Blocks, language: gr.State, switch: gr.Radio) -> None:
+    """Let the page's words follow the browser's language, `?lang=` and the switch."""
+    worded = [part for part, _ in page.words]
 
-    def __init__(self, app) -> None:
-        """Wrap `app`."""
-        self.app = app
+    def choose_language(request: gr.Request) -> list:
+        """Give the page's language, by ?lang= or the browser's own, and its words."""
+        chosen = pick_language(request.query_params.get("lang"), request.headers.get("accept-language"))
+        return [chosen, chosen, *page.translate(chosen)]
 
-    async def __call__(self, scope, receive, send) -> None:
-        """Pass the request on, or answer 403 when its Origin is not the host it is sent to."""
-        if scope["type"] in ("http", "websocket"):
-            headers = Headers(scope=scope)
-            origin = headers.get("origin")
-            if origin and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
-                await PlainTextResponse("cross-origin request refused", status_code=403)(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
+    def switch_language(wanted: str) -> list:
+        """Give the language asked for and its words."""
+        chosen = pick_language(wanted, None)
+        return [chosen, *page.translate(chosen)]
+
+    said = demo.load(choose_language, None, [language, switch, *worded], **PRIVATE)
+    said.then(None, switch, None, js=SAY_LANGUAGE)  # a State is not known there
+    kept = switch.input(switch_language, switch, [language, *worded], js=KEEP_LANGUAGE, **QUIET)
+    kept.then(None, switch, None, js=SAY_LANGUAGE)
 
 
-def own_names(host: str) -> Iterable[str]:
-    """Give the names this machine may be asked for under; any other is a page that rebinds its DNS to us."""
-    names = {"localhost", "127.0.0.1", "[::1]", host}
-    if host in ("0.0.0.0", "::"):
-        addresses = [entry for entries in psutil.net_if_addrs().values() for entry in entries]
-        names |= {entry.address for entry in addresses if entry.family == socket.AF_INET}
-        names |= {socket.gethostname(), f"{socket.gethostname()}.local"}
-    return sorted(name.lower() for name in names)
+def wire_reload(demo: gr.Blocks, tabs: tuple[tuple[gr.Tab | None, dict[str, Any]], ...]) -> None:
+    """Read anew what is on disk, which may have changed since the page was built or the tab was open."""
+    for tab, parts in tabs:
+        if "reload" not in parts:
+            continue
+        shown = parts["reload_outputs"]
+        reloads = [demo.load(parts["reload"], None, shown, **QUIET)]
+        if tab is not None:
+            reloads.append(tab.select(parts["reload"], shown, shown, **QUIET))
+        for reload in reloads:
+            for look in parts.get("looks", ()):  # (handler, inputs, outputs) of what follows from it
+                reload.then(*look, **QUIET)
+
+
+def wire_use(page: Page, train: dict[str, Any], compare: dict[str, Any], tabs: gr.Tabs) -> None:
+    """Let 'Use in Compare' tick the run among the arms and open the tab."""
+
+    @guarded
+    def use_here(name: str | None, arms: list[str]) -> tuple:
+        return add_run(name, arms, page.workspace), gr.Tabs(selected="compare")
+
+    train["use"].click(use_here, [train["run"], compare["arms"]], [compare["arms"], tabs], **PRIVATE)
+
+
+def keep_house(workspace: Path, public: bool) -> None:
+    """Move the queue of runs on and throw away what is old, in the background, as long as the studio runs."""
+
+    def keep() -> None:
+        swept = 0.0
+        while True:
+            if not public:
+                launch.start_next(workspace)
+            if time.monotonic() - swept > SWEEP_SECONDS:
+                canvas.clear_old(workspace)
+                if public:  # at home, results are the user's
+                    sweep_results(workspace)
+                swept = time.monotonic()
+            time.sleep(POLL_SECONDS)
+
+    threading.Thread(target=keep, daemon=True).start()
+
+
+def make_theme() -> gr.themes.Base:
+    """Give the page's look: the reader's own fonts, quiet text dark enough to read."""
+    theme = gr.themes.Default(primary_hue="teal", font=FONTS, font_mono=["ui-monospace", "monospace"])
+    quiet = {"body_text_color_subdued": "*neutral_600", "body_text_color_subdued_dark": "*neutral_300"}
+    info = {"block_info_text_color": "*neutral_600", "block_info_text_color_dark": "*neutral_300"}
+    labels = {"block_label_text_color": "*neutral_700", "block_title_text_color": "*neutral_700"}
+    return theme.set(
+        **quiet, **info, **labels, button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800", button_primary_text_color="white",
+    )  # fmt: skip
 
 
 def launch_options(host: str, share: bool, public: bool) -> dict:
     """Give launch()'s options that keep the studio private, whoever starts it."""
-    hosts = ["*"] if public else [*own_names(host), *(["*.gradio.live"] if share else [])]
-    middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=hosts), Middleware(SameOrigin)]
     return {
-        "app_kwargs": {"middleware": middleware},
-        "theme": gr.themes.Default(primary_hue="teal", font=FONTS, font_mono=["ui-monospace", "monospace"]),
-        "css": CSS, "max_file_size": MAX_UPLOAD, "run_history": False, "footer_links": [], "ssr_mode": False,
-        "show_error": False, "enable_monitoring": False, "quiet": True,
+        "app_kwargs": {"middleware": middleware(host, share, public)},
+        "theme": make_theme(), "css": STYLE.read_text(encoding="utf-8"), "max_file_size": MAX_UPLOAD,
+        "run_history": False, "footer_links": [], "ssr_mode": False, "show_error": False,
+        "enable_monitoring": False, "quiet": True,
     }  # fmt: skip
 
 
 def serve(host: str, port: int, auth: str | None, share: bool, workspace: Path) -> None:
-    """Serve the studio until it is interrupted; ValueError when the port is taken."""
+    """Serve the studio until it is interrupted; ValueError for an address that is taken or too open."""
     public = bool(os.environ.get("SPACE_ID"))
     if public:
         host = "0.0.0.0"
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as problem:
-            reason = problem.strerror or problem
-            raise ValueError(
-                f"cannot listen ({reason}), {host}:{port}, choose another --port or --host"
-            ) from None
+        check_free(host, port)
+    else:
+        check_bind(host, port, auth, share)
     canvas.warm_up()
     demo = build_page(workspace, public)
+    keep_house(workspace.resolve(), public)
     results = str(workspace.resolve() / "results")
     name = tuple(auth.split(":", 1)) if auth else None
     demo.launch(

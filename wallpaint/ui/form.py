@@ -6,7 +6,8 @@ from typing import Any
 
 import gradio as gr
 
-from wallpaint.config import SWITCHES, config_fields, load_config
+from wallpaint.config import SWITCHES, config_fields, load_config, method_default
+from wallpaint.methods import METHODS
 from wallpaint.ui.page import Page
 from wallpaint.ui.text import T
 
@@ -23,8 +24,11 @@ def form_fields() -> list[Field]:
 
 def make_input(page: Page, field: Field, value: Any) -> Any:
     """Make the component that fits a field; floats are text, so that 1e-05 stays readable."""
-    props = {"label": field.name, "info": field.metadata["help"], "interactive": True, "min_width": 180}
+    props = {"label": field.name, "info": T(f"help_{field.name}"), "interactive": True, "min_width": 180}
     default, choices = field.default, field.metadata["choices"]
+    if field.name == "method":
+        named = [(f"{name} · {METHODS[name].study_name}", name) for name in choices]
+        return page.add(gr.Dropdown, choices=named, value=value, elem_id="method", **props)
     if choices:
         options = [*([] if default in choices else [("–", default)]), *choices]
         return page.add(gr.Dropdown, choices=options, value=value, **props)
@@ -69,6 +73,8 @@ def fill_form(names: list[str], preset: Path | None) -> list[Any]:
         if field.type == (bool | None):  # what the method says anyway stays unsaid, so that it may be changed
             said = field.name == "use_color_loss" and value != SWITCHES[config.method][2]
             value = str(value).lower() if said else ""
+        elif field.default is None and value == method_default(config.method, field.name):
+            value = ""
         plain = field.metadata["choices"] or field.type in (bool, int)
         values.append((field.name, value if plain else str(value)))
     shown = dict(values)

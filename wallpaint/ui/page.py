@@ -3,6 +3,7 @@
 import functools
 import html
 import logging
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,7 +16,13 @@ from wallpaint.color import Swatch, parse_color
 from wallpaint.ui import canvas
 from wallpaint.ui.text import T, t
 
+try:
+    import spaces  # on a Hugging Face Space: before torch
+except ImportError:
+    spaces = None
+
 log = logging.getLogger(__name__)
+SHARED_GPU = bool(spaces and os.environ.get("SPACES_ZERO_GPU"))  # work then runs in a process of its own
 GPU = {"concurrency_id": "gpu", "concurrency_limit": 1}  # whatever runs a model waits its turn
 PRIVATE = {"api_visibility": "private"}
 SHOWN_ROOMS = 24
@@ -44,6 +51,11 @@ class Page:
             gr.update(**{name: _say(value, language) for name, value in texts.items()})
             for _, texts in self.words
         ]
+
+
+def on_gpu(function: Callable) -> Callable:
+    """Let a function run on a Space's shared GPU; elsewhere it stays what it is."""
+    return spaces.GPU(function) if spaces else function
 
 
 def add_rooms(page: Page, which: str, caption: str, **props: Any) -> gr.Gallery:

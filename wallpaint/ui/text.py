@@ -1,6 +1,8 @@
 """Every word of the page, in English and Vietnamese; messages of the engine itself stay as they are."""
 
 from wallpaint.ui.text_compare import COMPARE
+from wallpaint.ui.text_dataset import DATASET
+from wallpaint.ui.text_help import HELP
 from wallpaint.ui.text_train import TRAIN
 
 TEXT: dict[str, tuple[str, str]] = {
@@ -64,8 +66,10 @@ TEXT: dict[str, tuple[str, str]] = {
     # Anything
     "trouble": ("something went wrong ({kind}); the log of the studio says more",
                 "có lỗi xảy ra ({kind}); xem nhật ký của studio"),
+    **DATASET,
     **TRAIN,
     **COMPARE,
+    **HELP,
 }  # fmt: skip
 LANGUAGES = ("en", "vi")
 

@@ -1,80 +1,31 @@
 """Tab 2: choose a recipe, start a run, watch it. All that is shown of a run is read from its folder."""
 
-from pathlib import Path
+from html import escape
 from typing import Any
 
 import gradio as gr
 
-from wallpaint import launch, runs
-from wallpaint.config import load_config, to_yaml
-from wallpaint.ui import canvas
-from wallpaint.ui.form import build_form, fill_form, read_form
+from wallpaint.config import load_config
+from wallpaint.methods import METHODS
+from wallpaint.ui.form import build_form, fill_form
 from wallpaint.ui.page import PRIVATE, Page, guarded
-from wallpaint.ui.text import T, t
-from wallpaint.ui.watch import build_watch, choose_run, watch_run
+from wallpaint.ui.text import T
+from wallpaint.ui.train_runs import (
+    CONFIGS,
+    choose_dataset,
+    delete_training,
+    list_datasets,
+    list_presets,
+    resume_training,
+    show_plan,
+    start_training,
+    stop_training,
+    train_arms,
+)
+from wallpaint.ui.watch import WATCHED, build_watch, choose_run, watch_run
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 POLL_SECONDS = 2.0
-
-
-def list_presets() -> list[str]:
-    """Names of the recipes in configs/, the study's three first."""
-    names = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
-    return sorted(
-        names, key=lambda name: next((i for i, k in enumerate(("old", "new", "color")) if k in name), 9)
-    )
-
-
-def list_datasets(workspace: Path) -> list[tuple[str, str]]:
-    """Give (name, folder) of what can be trained on: the workspace's datasets, then the shipped sample."""
-    folders = sorted((workspace / "datasets").glob("*/train/metadata.jsonl"))
-    found = [(path.parent.parent.name, str(path.parent.parent)) for path in folders]
-    sample = canvas.ASSETS / "rooms" / "sample"
-    return [
-        *found,
-        *([("sample rooms", str(sample))] if (sample / "train" / "metadata.jsonl").is_file() else []),
-    ]
-
-
-def run_folder(name: str | None, workspace: Path, language: str = "en") -> Path:
-    """Give the folder of a run that the workspace lists; a name from elsewhere is refused."""
-    folders = {run.name: run.folder for run in runs.list_runs(workspace)}
-    if name not in folders:
-        raise ValueError(t("no_run", language))
-    return folders[name]
-
-
-def choose_dataset(folder: str | None, workspace: Path) -> Any:
-    """Give the datasets as they are on disk, `folder` chosen, else the first."""
-    choices = list_datasets(workspace)
-    folders = [folder for _, folder in choices]
-    return gr.update(choices=choices, value=folder if folder in folders else next(iter(folders), None))
-
-
-def start_training(
-    dataset: str | None, language: str, workspace: Path, names: list[str], values: list
-) -> tuple:
-    """Check the form, write it as YAML and start the run; give the run list and the message."""
-    if dataset not in [folder for _, folder in list_datasets(workspace)]:
-        raise ValueError(t("no_dataset", language))
-    places = {"dataset": dataset, "cache_dir": str(workspace / "cache")}
-    config = load_config(None, {**read_form(names, values), **places})
-    path = canvas.working_folder(workspace) / "config.yaml"
-    path.write_text(to_yaml(config), encoding="utf-8")
-    folder = launch.start_run(path, workspace, config.method)
-    return choose_run(folder.name, workspace), t("started", language, name=folder.name)
-
-
-def stop_training(name: str | None, language: str, workspace: Path) -> str:
-    """Ask the chosen run to stop; give the message."""
-    asked = launch.stop_run(run_folder(name, workspace, language))
-    return t("stopping", language, name=name) if asked else t("not_running", language)
-
-
-def resume_training(name: str | None, language: str, workspace: Path) -> str:
-    """Go on with the chosen run from its last checkpoint; give the message."""
-    launch.resume_run(run_folder(name, workspace, language))
-    return t("started", language, name=name)
+QUIET = {**PRIVATE, "show_progress": "hidden"}
 
 
 def build_train_tab(page: Page, language: gr.State, timer: gr.Timer) -> dict[str, Any]:
@@ -82,35 +33,53 @@ def build_train_tab(page: Page, language: gr.State, timer: gr.Timer) -> dict[str
     if page.public:
         page.add(gr.Markdown, value=T("space_no_training"))
         return {}
-    parts = {}
+    parts: dict[str, Any] = {}
     with gr.Row():
-        with gr.Column(scale=1, min_width=380):
-            presets, folders = list_presets(), list_datasets(page.workspace)
-            with gr.Row():
-                parts["preset"] = page.add(
-                    gr.Dropdown,
-                    choices=presets,
-                    value=next(iter(presets), None),
-                    label=T("preset"),
-                    min_width=150,
-                )
-                first = folders[0][1] if folders else None
-                parts["dataset"] = page.add(
-                    gr.Dropdown, choices=folders, value=first, label=T("train_dataset"), min_width=150
-                )
-            parts["start"] = page.add(
-                gr.Button, value=T("start"), variant="primary", elem_id="start-training"
-            )
+        with gr.Column(scale=2, min_width=320):
+            parts |= build_recipe(page)
+            presets = list_presets()
             inputs = build_form(page, CONFIGS / f"{presets[0]}.yaml" if presets else None)
-        with gr.Column(scale=2, min_width=480):
+            with page.add(gr.Accordion, label=T("yaml"), open=False, elem_id="yaml-fold"):
+                parts["yaml"] = gr.Code(
+                    language="yaml", interactive=False, show_label=False, max_lines=30,
+                    buttons=["copy", "download"], elem_id="yaml",
+                )  # fmt: skip
+        with gr.Column(scale=3, min_width=320):
             parts |= build_watch(page)
-    wire_train_tab(page, parts, inputs, language, timer)
+    wire_plan(page, parts, inputs, language)
+    wire_runs(page, parts, inputs, language, timer)
     return parts
 
 
-def wire_train_tab(page: Page, parts: dict, inputs: dict, language: gr.State, timer: gr.Timer) -> None:
-    """Wire the tab's events; the timer reads the run folder whether or not the tab is open."""
-    workspace, names, seen = page.workspace, list(inputs), gr.State(None)
+def build_recipe(page: Page) -> dict[str, Any]:
+    """Lay out the recipe, the dataset, the pre-flight and the buttons that start."""
+    parts: dict[str, Any] = {}
+    presets, folders = list_presets(), list_datasets(page.workspace)
+    named = [
+        (f"{name} · {METHODS[load_config(CONFIGS / f'{name}.yaml').method].study_name}", name)
+        for name in presets
+    ]
+    parts["preset"] = page.add(
+        gr.Dropdown, choices=named, value=next(iter(presets), None), label=T("preset"), elem_id="preset",
+        info=T("preset_info"),
+    )  # fmt: skip
+    parts["dataset"] = page.add(
+        gr.Dropdown, choices=folders, value=folders[0][1] if folders else None, label=T("train_dataset"),
+        elem_id="train-dataset",
+    )  # fmt: skip
+    parts["preflight"] = gr.HTML()
+    with gr.Row(elem_classes="buttons"):
+        parts["start"] = page.add(
+            gr.Button, value=T("start"), variant="primary", min_width=140, elem_id="start-training"
+        )
+        parts["all"] = page.add(gr.Button, value=T("train_all"), min_width=140, elem_id="train-all")
+    page.add(gr.Markdown, value=T("queue_help"), elem_classes="quiet")
+    return parts
+
+
+def wire_plan(page: Page, parts: dict, inputs: dict, language: gr.State) -> None:
+    """Wire what shows the run to come: recipe, form, pre-flight, YAML."""
+    workspace, names = page.workspace, list(inputs)
 
     @guarded
     def fill_form_here(preset: str) -> list:
@@ -119,36 +88,68 @@ def wire_train_tab(page: Page, parts: dict, inputs: dict, language: gr.State, ti
         return fill_form(names, CONFIGS / f"{preset}.yaml")
 
     @guarded
-    def start_here(dataset: str | None, language: str, *values: Any) -> tuple:
-        return start_training(dataset, language, workspace, names, list(values))
+    def show_plan_here(dataset: str | None, language: str, *values: Any) -> tuple:
+        return show_plan(dataset, language, workspace, names, list(values))
+
+    given, shown = [parts["dataset"], language, *inputs.values()], [parts["preflight"], parts["yaml"]]
+    filled = parts["preset"].change(fill_form_here, parts["preset"], list(inputs.values()), **QUIET)
+    filled.then(show_plan_here, given, shown, **QUIET)
+    heard = [field.input for field in inputs.values()]
+    gr.on([*heard, parts["dataset"].change, language.change], show_plan_here, given, shown,
+          trigger_mode="always_last", **QUIET)  # fmt: skip
+    parts["looks"] = [(show_plan_here, given, shown)]
+
+
+def wire_runs(page: Page, parts: dict, inputs: dict, language: gr.State, timer: gr.Timer) -> None:
+    """Wire what starts, stops and shows runs; the timer reads the folders whether or not the tab is open."""
+    workspace, names, seen = page.workspace, list(inputs), gr.State(None)
+    run = parts["run"]
 
     @guarded
-    def stop_here(name: str | None, language: str) -> str:
-        return stop_training(name, language, workspace)
+    def start_here(dataset: str | None, language: str, *values: Any) -> Any:
+        return tell(*start_training(dataset, language, workspace, names, list(values)))
 
     @guarded
-    def resume_here(name: str | None, language: str) -> str:
-        return resume_training(name, language, workspace)
+    def train_all_here(preset: str, dataset: str | None, language: str, *values: Any) -> Any:
+        return tell(*train_arms(preset, dataset, language, workspace, names, list(values)))
 
     @guarded
-    def watch_here(name: str | None, seen: Any, language: str) -> tuple:
-        return watch_run(name, seen, language, workspace)
+    def stop_here(name: str | None, language: str) -> None:
+        tell(None, stop_training(name, language, workspace))
 
-    quiet = {**PRIVATE, "show_progress": "hidden"}
-    watched = [seen, parts["status"], parts["curve"], parts["samples"], parts["log"]]
-    parts["preset"].change(fill_form_here, parts["preset"], list(inputs.values()), **quiet)
-    parts["start"].click(
-        start_here,
-        [parts["dataset"], language, *inputs.values()],
-        [parts["run"], parts["message"]],
-        **PRIVATE,
-    )
-    parts["stop"].click(stop_here, [parts["run"], language], parts["message"], **PRIVATE)
-    parts["resume"].click(resume_here, [parts["run"], language], parts["message"], **PRIVATE)
-    for listen in (timer.tick, parts["run"].change):
-        listen(watch_here, [parts["run"], seen, language], watched, trigger_mode="once", **quiet)
-    parts["reload"] = lambda run=None, dataset=None: (
-        choose_run(run, workspace),
+    @guarded
+    def resume_here(name: str | None, language: str) -> None:
+        tell(None, resume_training(name, language, workspace))
+
+    @guarded
+    def delete_here(name: str | None, language: str) -> tuple:
+        return tell(*delete_training(name, language, workspace)), gr.update(visible=False)
+
+    @guarded
+    def watch_here(name: str | None, seen: Any, language: str) -> list:
+        seen, updates = watch_run(name, seen, language, workspace)
+        return [seen, *(updates.get(part, gr.skip()) for part in ("run", *WATCHED))]
+
+    form = [parts["dataset"], language, *inputs.values()]
+    parts["start"].click(start_here, form, run, **PRIVATE)
+    parts["all"].click(train_all_here, [parts["preset"], *form], run, **PRIVATE)
+    parts["stop"].click(stop_here, [run, language], None, **PRIVATE)
+    parts["resume"].click(resume_here, [run, language], None, **PRIVATE)
+    parts["delete"].click(lambda: gr.update(visible=True), None, parts["confirm"], **QUIET)
+    parts["keep"].click(lambda: gr.update(visible=False), None, parts["confirm"], **QUIET)
+    parts["really"].click(delete_here, [run, language], [run, parts["confirm"]], **PRIVATE)
+    watched = [seen, run, *(parts[name] for name in WATCHED)]
+    gr.on([timer.tick, run.change, language.change], watch_here, [run, seen, language], watched,
+          trigger_mode="once", **QUIET)  # fmt: skip
+    parts["looks"].append((watch_here, [run, seen, language], watched))
+    parts["reload"] = lambda name=None, dataset=None: (
+        choose_run(name, workspace),
         choose_dataset(dataset, workspace),
     )
-    parts["reload_outputs"] = [parts["run"], parts["dataset"]]
+    parts["reload_outputs"] = [run, parts["dataset"]]
+
+
+def tell(update: Any, message: str) -> Any:
+    """Show a message as a toast and hand the update on."""
+    gr.Info(escape(message))
+    return update

@@ -1,121 +1,133 @@
 """The right side of tab 2: a run as its folder shows it."""
 
-import html
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import pandas as pd
 from PIL import Image
 
 from wallpaint import runs
+from wallpaint.ui.canvas import thumbnail
+from wallpaint.ui.curves import DELTAS, LOSSES, SMOOTHED, color_map, draw_curves
 from wallpaint.ui.page import Page
+from wallpaint.ui.run_view import (
+    ENDED_BADLY,
+    draw_legend,
+    draw_log,
+    draw_nothing,
+    draw_status,
+    say_state,
+)
 from wallpaint.ui.text import T, t
 
-CURVE_POINTS = 400
+GRIDS, GRID_SIDE = 6, 1600  # sample grids shown, the newest first, and their longest side
+WATCHED = ("details", "status", "losses", "deltas", "samples", "log", "stop", "resume", "use", "delete")
 
 
-def choose_run(name: str | None, workspace: Path) -> Any:
+def list_choices(found: list[runs.RunState], language: str) -> list[tuple[str, str]]:
+    """Give (label with the state, name) of each run."""
+    return [(f"{run.name} · {say_state(run, language)}", run.name) for run in found]
+
+
+def choose_run(name: str | None, workspace: Path, language: str = "en") -> Any:
     """Give the run list as it is on disk, `name` chosen, else the newest run."""
-    names = [run.name for run in runs.list_runs(workspace)]
-    return gr.update(choices=names, value=name if name in names else next(iter(names), None))
+    choices = list_choices(runs.list_runs(workspace), language)
+    names = [name for _, name in choices]
+    return gr.update(choices=choices, value=name if name in names else next(iter(names), None))
 
 
-def watch_run(name: str | None, seen: Any, language: str, workspace: Path) -> tuple:
-    """Give (seen, status, curve, picture, log) of the chosen run; skipped while its folder is the same."""
-    names = [run.name for run in runs.list_runs(workspace)]
-    if name not in names:
-        empty = (None, language)
-        return (gr.skip(),) * 5 if seen == empty else (empty, t("no_runs", language), None, None, "")
-    folder = workspace / "runs" / name
-    run = runs.read_run(folder)
-    picture = max((folder / "samples").glob("step-*.png"), default=None)
-    files = [
-        folder / "run.json",
-        folder / "metrics.jsonl",
-        folder / "train.log",
-        *([picture] if picture else []),
-    ]
-    now = (name, language, run.state, *(path.stat().st_mtime_ns if path.exists() else 0 for path in files))
-    if now == seen:
-        return (gr.skip(),) * 5
-    shown = (
-        gr.skip() if seen and seen[0] == name and seen[-1] == now[-1] and len(seen) == len(now) else picture
-    )
-    shown = Image.open(shown).convert("RGB") if isinstance(shown, Path) else shown
-    return now, draw_status(run, language), draw_curve(folder), shown, runs.tail_log(folder, 14)
+def watch_run(name: str | None, seen: Any, language: str, workspace: Path) -> tuple[Any, dict[str, Any]]:
+    """Look at the runs: give what was seen, and updates of `run` and of WATCHED where something is new."""
+    found = runs.list_runs(workspace)
+    run = next((run for run in found if run.name == name), None)
+    listed = (language, tuple((run.name, run.state) for run in found))
+    before = seen or (None, None, None)
+    updates: dict[str, Any] = {}
+    if listed != before[0]:
+        updates["run"] = choose_run(name, workspace, language)
+    if run is None:
+        if listed != before[0] or before[1] is not None:
+            updates |= {"details": gr.update(visible=False), "status": draw_nothing(found, language)}
+            updates |= show_buttons(None, Path())
+        return (listed, None, None), updates
+    stamps = (name, language, run.state, *(_stamp(run.folder / file) for file in runs.GROWING))
+    grids = (name, tuple(sorted(path.name for path in (run.folder / "samples").glob("step-*.png"))))
+    if stamps != before[1]:
+        updates |= show_run(run, language) | show_buttons(run, run.folder)
+        updates["details"] = gr.update(visible=True)
+    if grids != before[2]:
+        updates["samples"] = show_grids(run.folder, language)
+    return (listed, stamps, grids), updates
 
 
-def draw_status(run: runs.RunState, language: str) -> str:
-    """Write a run's state, progress and time left as HTML."""
-    total, step = run.max_train_steps, run.step
-    share = min(1.0, step / total) if total else 0.0
-    words = [t("step", language, step=step, total=total or "?")]
-    if run.eta_seconds is not None:
-        words.append(t("left", language, time=write_duration(run.eta_seconds)))
-    known = (
-        f"state_{run.state}"
-        if run.state in (*runs.ALIVE, "done", "stopped", "failed", "crashed")
-        else "state_unknown"
-    )
-    error = f'<div class="run-error">{html.escape(run.error)}</div>' if run.error else ""
-    return (
-        f'<div class="run"><span class="badge {html.escape(run.state)}">{t(known, language)}</span> '
-        f"<b>{html.escape(run.name)}</b> · {' · '.join(words)}"
-        f'<div class="bar"><div style="width:{share:.1%}"></div></div>{error}</div>'
-    )
+def _stamp(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
 
 
-def write_duration(seconds: float) -> str:
-    """Write 75 as '1 min 15 s', 7500 as '2 h 5 min'."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+def show_run(run: runs.RunState, language: str) -> dict[str, Any]:
+    """Give the status, the curves and the log of a run."""
+    rows = runs.read_metrics(run.folder)
+    return {
+        "status": draw_status(run, rows, language),
+        "losses": draw_curves(rows, LOSSES, SMOOTHED),
+        "deltas": draw_curves(rows, DELTAS, SMOOTHED),
+        "log": draw_log(run.folder, language),
+    }
 
 
-def draw_curve(folder: Path) -> pd.DataFrame | None:
-    """Give the losses as rows (step, value, loss) thinned to what a plot can show; None before the first."""
-    rows = runs.read_metrics(folder)
-    names = [name for name in ("loss", "loss_diffusion", "loss_color") if any(name in row for row in rows)]
-    rows = rows[:: max(1, len(rows) // CURVE_POINTS)]
-    points = [(row["step"], row[name], name) for name in names for row in rows if row.get(name) is not None]
-    return pd.DataFrame(points, columns=["step", "value", "loss"]) if points else None
+def show_buttons(run: runs.RunState | None, folder: Path) -> dict[str, Any]:
+    """Let be pressed what makes sense for the run."""
+    busy = run is not None and (run.alive or run.state == runs.QUEUED)
+    rested = run is not None and not busy
+    return {
+        "stop": gr.update(interactive=busy),
+        "resume": gr.update(
+            interactive=rested and run is not None and run.state != "done",
+            variant="primary" if run is not None and run.state in ENDED_BADLY else "secondary",
+        ),
+        "use": gr.update(interactive=run is not None and any((folder / "weights").glob("*.safetensors"))),
+        "delete": gr.update(interactive=run is not None and not run.alive),
+    }
+
+
+def show_grids(folder: Path, language: str) -> list[tuple[Image.Image, str]]:
+    """Give (picture, caption) of the newest sample grids."""
+    paths = sorted((folder / "samples").glob("step-*.png"), reverse=True)[:GRIDS]
+    steps = [t("step_short", language, step=int(path.stem.split("-")[1])) for path in paths]
+    return [(thumbnail(path, GRID_SIDE), step) for path, step in zip(paths, steps, strict=True)]
 
 
 def build_watch(page: Page) -> dict[str, Any]:
     """Lay out the right column, where a run is watched."""
-    parts = {}
-    with gr.Row(equal_height=True):
-        names = [run.name for run in runs.list_runs(page.workspace)]
-        parts["run"] = page.add(
-            gr.Dropdown, choices=names, value=next(iter(names), None), label=T("run"), scale=3, elem_id="run"
-        )
-        parts["stop"] = page.add(
-            gr.Button, value=T("stop"), variant="stop", min_width=80, elem_id="stop-training"
-        )
-        parts["resume"] = page.add(gr.Button, value=T("resume"), min_width=80)
-    parts["message"] = gr.Markdown()
+    parts: dict[str, Any] = {}
+    parts["run"] = page.add(
+        gr.Dropdown, choices=list_choices(runs.list_runs(page.workspace), "en"), value=None,
+        label=T("run"), elem_id="run",
+    )  # fmt: skip
+    with gr.Row(elem_classes="buttons"):
+        for name, variant in (("stop", "stop"), ("resume", "secondary"), ("use", "secondary"),
+                              ("delete", "secondary")):  # fmt: skip
+            parts[name] = page.add(
+                gr.Button, value=T(name), variant=variant, size="md", min_width=110, interactive=False,
+                elem_id=f"{name}-training",
+            )  # fmt: skip
+    with gr.Row(visible=False, elem_id="confirm-delete") as parts["confirm"]:
+        parts["really"] = page.add(gr.Button, value=T("really_delete"), variant="stop", size="md")
+        parts["keep"] = page.add(gr.Button, value=T("keep"), size="md")
     parts["status"] = gr.HTML(elem_id="run-status")
-    with gr.Row():
-        parts["curve"] = page.add(
-            gr.LinePlot,
-            label=T("loss"),
-            x="step",
-            y="value",
-            color="loss",
-            height=340,
-            elem_id="loss-plot",
-            buttons=[],
-        )
+    with gr.Column(visible=False) as parts["details"]:
+        with gr.Row():
+            for name, metrics in (("losses", LOSSES), ("deltas", DELTAS)):
+                with gr.Column(min_width=280):
+                    parts[name] = page.add(
+                        gr.LinePlot, label=T(f"plot_{name}"), x="step", y="value", color="curve",
+                        color_map=color_map(metrics, SMOOTHED), colors_in_legend=[], y_title=" ",
+                        color_title=" ", height=260, elem_id=f"{name}-plot", buttons=[],
+                    )  # fmt: skip
+                    gr.HTML(draw_legend(metrics), elem_classes="legend")
         parts["samples"] = page.add(
-            gr.Image,
-            label=T("last_samples"),
-            interactive=False,
-            format="png",
-            height=300,
-            buttons=["fullscreen"],
-        )
-    parts["log"] = page.add(
-        gr.Textbox, label=T("log"), lines=10, max_lines=10, interactive=False, elem_id="run-log"
-    )
+            gr.Gallery, label=T("sample_grids"), columns=2, object_fit="contain", format="jpeg",
+            fit_columns=False, interactive=False, buttons=["fullscreen", "download"], elem_id="sample-grids",
+        )  # fmt: skip
+        parts["log"] = gr.HTML(elem_id="run-log")
     return parts
