@@ -169,7 +169,7 @@ def _cast_along(unet: nn.Module) -> None:
 
 
 def compile_blocks(unet: nn.Module) -> None:
-    """Compile the UNet's repeated blocks where they stand, each shape once: minutes once, then faster steps."""
+    """Compile the UNet's repeated blocks where they stand, a graph a shape: minutes once, then faster."""
     torch._dynamo.config.recompile_limit = max(64, torch._dynamo.config.recompile_limit)  # a graph a size
     for module in unet.modules():
         if type(module).__name__ in ("ResnetBlock2D", "Transformer2DModel"):
