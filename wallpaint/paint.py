@@ -47,7 +47,7 @@ def resolve_arms(arms: list[str]) -> dict[str, Path | None]:
             hint = f"did you mean {near[0]}?" if near else f"choose {', '.join(ARMS)}, or write {name}=PATH"
             raise ValueError(f"arm {name!r} does not exist among --arms: {hint}")
         found = Path(path) if given else ARMS[name]
-        if given and not found.exists() and is_hub_id(path) and not Path(path).parent.exists():
+        if given and not Path(path).exists() and is_hub_id(path) and not Path(path).parent.exists():
             found = find_file(path, (LORA_NAME, ADAPTER_NAME), f"arm {name}").parent  # in the hub's cache
         if found is not None and not found.exists():
             raise ValueError(f"arm {name} has no weights at {found}: train it, or give {name}=PATH")
