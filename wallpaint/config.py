@@ -95,6 +95,7 @@ class TrainConfig:
         "auto", "where to train; auto: the GPU if there is one", choices=("auto", "cpu", "cuda", "mps")
     )
     gradient_checkpointing: bool = setting(False, "compute activations twice to save memory")
+    torch_compile: bool = setting(False, "compile the UNet's blocks: minutes at the start, then faster steps")
     use_ema: bool = setting(False, "save a running average of the weights in place of the last ones")
     seed: int = setting(0, "the same seed gives the same run on the same machine", 0, 2**31 - 1)
     dataloader_num_workers: int = setting(2, "threads that read pictures while the cache is filled", 1, 64)
@@ -137,7 +138,7 @@ class TrainConfig:
         group="losses",
     )
     color_loss_crop: int = setting(
-        32,
+        24,
         "side of the decoded piece of wall, in latents, at most half the picture's; 0: all of it",
         0,
         256,

@@ -21,7 +21,7 @@ from wallpaint.cache import encode_samples
 from wallpaint.checkpoints import find_start, load_checkpoint
 from wallpaint.config import FAMILY_FIELDS, TrainConfig, load_config, to_yaml
 from wallpaint.dataset import Sample, read_splits
-from wallpaint.denoiser import Denoiser, build_denoiser, parameter_groups
+from wallpaint.denoiser import Denoiser, build_denoiser, compile_blocks, parameter_groups
 from wallpaint.families import resolve_family
 from wallpaint.images import atomic_path
 from wallpaint.methods import METHODS, Method
@@ -93,6 +93,8 @@ def open_session(config: TrainConfig, resume: bool) -> Session:
     session = _set_up(config, accelerator, models, splits, folder, record)
     if start:
         _restore(session, start)
+    if config.torch_compile:
+        compile_blocks(models.unet)
     session.denoiser, session.optimizer = accelerator.prepare(session.plain, session.optimizer)
     session.denoiser.train()
     record.start(session.step)
@@ -181,6 +183,7 @@ def attach(config: TrainConfig, models: Models, method: Method) -> tuple[Denoise
 def _accelerate(config: TrainConfig, folder: Path) -> tuple[Accelerator, Runtime]:
     """Accelerate's view of this process, and the runtime on its device."""
     runtime = pick_runtime(config.device, config.mixed_precision)
+    torch.backends.cudnn.benchmark = True  # shapes hardly change; bit for bit the same is promised of CPUs
     places = ProjectConfiguration(project_dir=str(folder), logging_dir=str(folder / "logs"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it wishes for an oneAPI build on a CPU

@@ -15,8 +15,8 @@ from wallpaint.denoiser import Denoiser, add_noise, painting_denoiser, set_adapt
 from wallpaint.draws import sample_draws
 from wallpaint.images import atomic_path, composite, load_mask, load_photo
 from wallpaint.losses import Step, diffusion_loss
-from wallpaint.metrics import delta_e_paint, delta_e_truth
 from wallpaint.methods import METHODS
+from wallpaint.metrics import delta_e_paint, delta_e_truth
 from wallpaint.models import Models
 from wallpaint.sampler import paint_wall
 
@@ -71,10 +71,11 @@ def validate(
             break
         photo, goal, swatch = load_photo(before.image), load_photo(after.image), Swatch(after.color)
         mask = load_mask(after.mask, photo.size)
-        (painted,) = paint_wall(
-            models, painting_denoiser(models, method.paints), photo, mask, swatch, after.text, None, config.seed,
-            config.num_inference_steps or None, config.guidance_scale or None,
-        )  # fmt: skip
+        with torch.compiler.set_stance("force_eager"):  # another shape would be compiled anew
+            (painted,) = paint_wall(
+                models, painting_denoiser(models, method.paints), photo, mask, swatch, after.text, None,
+                config.seed, config.num_inference_steps or None, config.guidance_scale or None,
+            )  # fmt: skip
         output = composite(photo, painted, mask)
         truth.append(delta_e_truth(output, goal, mask)["mean"])
         paint.append(delta_e_paint(output, swatch, mask)["median"])

@@ -23,6 +23,7 @@ VIETNAMESE = {
     "mixed_precision": "kiểu số; auto: bf16 hoặc fp16 trên GPU, float32 trên CPU",
     "device": "huấn luyện ở đâu; auto: GPU nếu có",
     "gradient_checkpointing": "tính kích hoạt hai lần để tiết kiệm bộ nhớ",
+    "torch_compile": "biên dịch các khối của UNet: vài phút lúc đầu, sau đó mỗi bước nhanh hơn",
     "use_ema": "lưu trung bình trượt của trọng số thay cho trọng số cuối",
     "seed": "cùng hạt giống cho cùng kết quả trên cùng một máy",
     "dataloader_num_workers": "số luồng đọc ảnh khi nạp bộ đệm",
@@ -37,7 +38,7 @@ VIETNAMESE = {
     "color_loss_weight": "trọng số của hàm mất mát màu",
     "color_loss_start_step": "bước đầu tiên có hàm mất mát màu",
     "color_loss_mode": "shaded: màu sơn trong ánh sáng của tường; flat: mẫu màu phẳng",
-    "color_loss_crop": "cạnh của mảng tường được giải mã, tính theo latent; 0: cả ảnh",
+    "color_loss_crop": "cạnh của mảng tường được giải mã, tính theo latent, nhiều nhất nửa ảnh; 0: cả ảnh",
     "reference": "mẫu màu phẳng, mảnh cắt từ chính bức tường, hoặc từ ảnh khác của cùng phòng; "
     "để trống: theo phương pháp",
     "reference_variants": "số mảnh cắt và số lỗ trên tường được tạo cho mỗi mẫu",
