@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from diffusers import ControlNetModel, DDIMScheduler
 from diffusers.pipelines.deprecated.paint_by_example import (
     PaintByExampleImageEncoder,
@@ -264,8 +265,16 @@ def test_parts_of_another_size_are_one_clear_error(load, tmp_path):
         paint(load(), {"mine": folder})
 
 
+@pytest.fixture
+def another_precision():
+    """accelerate holds one precision a process: forget it before and after."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
 @pytest.mark.parametrize("method", ["paint_by_example", "anydoor"])
-def test_half_precision_trains_what_learns_in_float32(config, load, family, method):
+def test_half_precision_trains_what_learns_in_float32(config, load, family, method, another_precision):
     halves = {"mixed_precision": "bf16", "gradient_checkpointing": True, "max_train_steps": 1}
     folder = train(config(method=method, use_color_loss=True, **halves))
     learned = load_file(folder / "checkpoints" / "step-000001" / "learned.safetensors")
