@@ -59,8 +59,8 @@ def test_a_model_of_squares_is_asked_about_a_stretched_photo(sam_folder):
 
 def test_masks_that_say_what_the_clicks_say_lead(masker, monkeypatch):
     width, height = PHOTO.size
-    walls = np.zeros((3, height, width), bool)
-    walls[1, :, : width // 2] = True
+    walls = np.full((3, height, width), -1.0)  # logits
+    walls[1, :, : width // 2] = 1
     answer = lambda *_, **__: (walls, np.array([0.9, 0.2, 0.5]), None)  # noqa: E731
     monkeypatch.setattr(masker.predictor, "predict", answer)
     assert masker.predict([(2, 2)], [1])[0][1] == 0.2  # the only one that holds the click
@@ -75,13 +75,27 @@ def test_the_photo_is_looked_at_once(masker, monkeypatch):
     assert [m.tobytes() for m, _ in first] == [m.tobytes() for m, _ in second]
 
 
+def test_a_look_is_recalled_without_looking_again(masker, monkeypatch):
+    before = masker.predict([(30, 20)], [1])
+    look = masker.set_image(PHOTO)
+    masker.set_image(Image.new("RGB", (50, 60), "gray"))
+    monkeypatch.setattr(
+        masker.predictor.model.image_encoder, "forward", lambda x: pytest.fail("looked again")
+    )
+    masker.recall(look)
+    again = masker.predict([(30, 20)], [1])
+    assert [m.tobytes() for m, _ in before] == [m.tobytes() for m, _ in again]
+    assert look.embedding().ndim == 3 and again[0][0].size == PHOTO.size
+
+
 def test_it_asks_segment_anything_what_was_clicked(masker, monkeypatch):
     asked = []
 
-    def predict(points, labels, box, multimask_output):
+    def predict(points, labels, box, multimask_output, return_logits):
+        assert return_logits
         asked.append((points, labels, box, multimask_output))
-        wall = np.zeros((3 if multimask_output else 1, 40, 90), bool)
-        wall[:, :, :50] = True
+        wall = np.full((3 if multimask_output else 1, 40, 90), -1.0)
+        wall[:, :, :50] = 1
         return wall, np.array([0.2, 0.9, 0.5])[: len(wall)], None
 
     monkeypatch.setattr(masker.predictor, "predict", predict)

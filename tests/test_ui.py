@@ -12,33 +12,11 @@ from PIL import Image
 
 from wallpaint import dataset, launch, runs
 from wallpaint.config import config_fields, load_config
-from wallpaint.ui import app, canvas, compare_tab, dataset_tab, form, samples, train_tab, watch
+from wallpaint.ui import app, canvas, compare_tab, form, samples, train_tab, watch
 from wallpaint.ui.page import Page, check_name, guarded, read_paint
 from wallpaint.ui.text import TEXT, T, pick_language, t
 
 GREEN = "#7A9E7E"
-
-
-class FakeMasker:
-    """Marks a square about each wall click; counts how often it looks at a picture."""
-
-    looked = 0
-
-    def set_image(self, view):
-        self.size, self.looked = view.size, self.looked + 1
-
-    def predict(self, points, labels):
-        mask = np.zeros(self.size[::-1], np.uint8)
-        for (x, y), label in zip(points, labels, strict=True):
-            mask[max(0, y - 10) : y + 10, max(0, x - 10) : x + 10] = 255 * label
-        return [(Image.fromarray(mask), 0.9)]
-
-
-@pytest.fixture
-def masker(monkeypatch):
-    fake = FakeMasker()
-    monkeypatch.setattr(canvas, "_masker", {"model": fake})
-    return fake
 
 
 @pytest.fixture
@@ -71,8 +49,14 @@ def event(x, y=None):
     return types.SimpleNamespace(index=x if y is None else (x, y))
 
 
-def opened(photo, tmp_path):
-    return dataset_tab.open_upload(str(photo), GREEN, tmp_path)[0]
+def marked(photo, tmp_path, area):
+    """Open a photo as tab 1 does and mark this part of it."""
+    picture = canvas.open_picture(photo, tmp_path, "attic")
+    mask = np.zeros((90, 160), bool)
+    mask[area] = True
+    wall = canvas.Wall(canvas.save_wall_mask(picture["folder"], mask), GREEN, GREEN)
+    canvas.write_walls(picture["folder"], [wall])
+    return picture
 
 
 # ---- words
@@ -144,105 +128,6 @@ def test_a_picker_is_read_however_it_writes(value):
 def test_garbage_from_a_picker_is_refused(value):
     with pytest.raises(ValueError):
         read_paint(value)
-
-
-# ---- tab 1
-
-
-def test_an_upload_is_opened_upright_and_small_enough_to_show(tmp_path):
-    path = tmp_path / "tall.jpg"
-    image = Image.new("RGB", (2000, 1000), "gray")
-    exif = image.getexif()
-    exif[0x0112] = 6  # turn it by 90 degrees
-    image.save(path, exif=exif)
-    picture, shown, preview, wall, room = dataset_tab.open_upload(str(path), GREEN, tmp_path)
-    assert shown.size == (512, 1024) and preview is None and room == "tall"
-    with Image.open(f"{picture['folder']}/photo.png") as kept:
-        assert kept.size == (1000, 2000) and not kept.getexif()
-    assert "value" not in wall  # the paint on the wall stays as it was
-
-
-def test_what_is_no_photo_is_refused(tmp_path):
-    (tmp_path / "x.png").write_text("no picture")
-    with pytest.raises(ValueError, match=r"x\.png"):
-        dataset_tab.open_upload(str(tmp_path / "x.png"), GREEN, tmp_path)
-
-
-def test_clicks_mark_undo_and_clear_the_wall(photo, tmp_path, masker):
-    picture = opened(photo, tmp_path)
-    picture, shown, preview, wall = dataset_tab.add_click(picture, 1, GREEN, event(50, 30))
-    mask = np.asarray(canvas.mask_at(picture, (160, 90))) > 0
-    assert mask[20:40, 40:60].all() and mask.sum() == 400
-    plain = np.asarray(Image.open(photo), int)
-    change = np.abs(np.asarray(shown, int) - plain).sum(-1)
-    assert change[mask].all() and not change[70:, 100:].any()
-    repaint = np.abs(np.asarray(preview, int) - plain).sum(-1)
-    assert repaint[22:38, 42:58].all() and not repaint[~mask].any()
-    assert read_paint(wall).hex == wall
-    picture = dataset_tab.add_click(picture, 1, GREEN, event(100, 30))[0]
-    assert np.count_nonzero(canvas.mask_at(picture, (160, 90))) == 800
-    picture = dataset_tab.add_click(picture, 0, GREEN, event(50, 30))[0]
-    assert [click[2] for click in picture["clicks"]] == [1, 1, 0]
-    assert np.count_nonzero(canvas.mask_at(picture, (160, 90))) == 400
-    picture = dataset_tab.undo_click(picture, GREEN)[0]
-    assert np.count_nonzero(canvas.mask_at(picture, (160, 90))) == 800
-    assert masker.looked == 1  # one look at the photo serves all clicks
-    picture, _, preview, _ = dataset_tab.clear_clicks(picture, GREEN)
-    assert picture["clicks"] == [] and picture["mask"] is None and preview is None
-
-
-def test_two_sessions_do_not_mix_their_pictures(photo, tmp_path, masker):
-    one, other = opened(photo, tmp_path), opened(photo, tmp_path)
-    for picture, looks in ((one, 1), (other, 2), (other, 2), (one, 3)):
-        dataset_tab.add_click(picture, 1, GREEN, event(50, 30))
-        assert masker.looked == looks
-
-
-def test_a_large_photo_keeps_its_mask_at_its_own_size(tmp_path, masker):
-    Image.new("RGB", (2048, 1024), "gray").save(tmp_path / "large.png")
-    picture = opened(tmp_path / "large.png", tmp_path)
-    picture = dataset_tab.add_click(picture, 1, GREEN, event(100, 100))[0]
-    photo, mask = canvas.save_photo_mask(picture)
-    assert Image.open(photo).size == Image.open(mask).size == (2048, 1024)
-    assert np.count_nonzero(Image.open(mask)) == pytest.approx(1600, rel=0.05)
-
-
-def test_another_paint_changes_the_preview_alone(rooms, tmp_path):
-    picture = dataset_tab.open_sample(GREEN, tmp_path, event(0))[0]
-    picture = dataset_tab.use_given_mask(picture, GREEN, "en")[0]
-    code, red = dataset_tab.change_paint(picture, "rgb(200, 0, 0)")
-    assert code == "#C80000"
-    assert np.asarray(red)[:35, :, 0].mean() > 3 * np.asarray(red)[:35, :, 1].mean()
-    with pytest.raises(ValueError, match="hex"):
-        dataset_tab.change_paint(picture, "reddish")
-
-
-def test_without_room_or_mask_one_is_told_what_to_do(photo, tmp_path):
-    with pytest.raises(ValueError, match="choose a sample room"):
-        dataset_tab.use_given_mask(None, GREEN, "en")
-    with pytest.raises(ValueError, match="click on its wall"):
-        dataset_tab.use_given_mask(opened(photo, tmp_path), GREEN, "en")
-    values = ("d", "train", "room", GREEN, "")
-    with pytest.raises(ValueError, match="choose a sample room"):
-        samples.save_sample(tmp_path, None, *values, "en")
-    with pytest.raises(ValueError, match="click on the wall"):
-        samples.save_sample(tmp_path, opened(photo, tmp_path), *values, "en")
-    assert not (tmp_path / "datasets").exists()
-
-
-def test_a_saved_sample_is_in_the_dataset_and_the_list(rooms, tmp_path):
-    picture, *_, room = dataset_tab.open_sample(GREEN, tmp_path, event(0))
-    picture = dataset_tab.use_given_mask(picture, GREEN, "en")[0]
-    message, shown = samples.save_sample(
-        tmp_path, picture, "flat", "validation", room, "#102030", "a room", "en"
-    )
-    (sample,) = dataset.read_samples(tmp_path / "datasets" / "flat", "validation")
-    assert (sample.color, sample.text, sample.room_id) == ((16, 32, 48), "a room", "attic")
-    assert np.count_nonzero(Image.open(sample.mask)) == 160 * 40
-    assert "0 for training, 1 for validation" in message
-    assert [caption for _, caption in shown] == ["attic · #102030 · validation"]
-    with pytest.raises(ValueError, match="cannot be a name"):
-        samples.save_sample(tmp_path, picture, "../x", "train", room, GREEN, "", "en")
 
 
 # ---- tab 2
@@ -370,10 +255,8 @@ def test_a_dataset_saved_meanwhile_can_be_chosen(rooms, tmp_path):
     assert train_tab.choose_dataset(None, tmp_path) == gr.update(
         choices=[("sample rooms", sample)], value=sample
     )
-    picture = dataset_tab.use_given_mask(dataset_tab.open_sample(GREEN, tmp_path, event(0))[0], GREEN, "en")[
-        0
-    ]
-    samples.save_sample(tmp_path, picture, "mine", "train", "attic", GREEN, "", "en")
+    picture = marked(rooms / "rooms" / "test" / "attic-001.png", tmp_path, np.s_[:40])
+    samples.save_sample(tmp_path, picture, "mine", "train", "attic", "", "en")
     update = train_tab.choose_dataset(sample, tmp_path)
     assert [name for name, _ in update["choices"]] == ["mine", "sample rooms"] and update["value"] == sample
 
@@ -437,13 +320,12 @@ def test_a_comparison_is_painted_measured_and_reported(rooms, tmp_path):
         compare_tab.paint_comparison(tmp_path, room, GREEN, ["x=/etc/passwd"], 0, "en")
 
 
-def test_the_room_of_tab_1_is_compared_with_its_own_mask(photo, tmp_path, masker):
+def test_the_room_of_tab_1_is_compared_with_its_own_mask(photo, tmp_path):
     with pytest.raises(ValueError, match="choose a sample room"):
         compare_tab.open_tab1_room(None, "en")
-    picture = opened(photo, tmp_path)
     with pytest.raises(ValueError, match="click on the wall"):
-        compare_tab.open_tab1_room(picture, "en")
-    picture = dataset_tab.add_click(picture, 1, GREEN, event(50, 30))[0]
+        compare_tab.open_tab1_room(canvas.open_picture(photo, tmp_path), "en")
+    picture = marked(photo, tmp_path, np.s_[20:40, 40:60])
     room = compare_tab.open_tab1_room(picture, "en")[0]
     assert np.count_nonzero(Image.open(room["mask"])) == 400
 
@@ -461,10 +343,10 @@ def page(rooms, tmp_path):
 
 
 def test_a_public_page_registers_nothing_that_trains_or_keeps(page, rooms, tmp_path):
-    writing = {"start_here", "stop_here", "resume_here", "save_sample_here", "watch_here"}
+    writing = {"start_here", "stop_here", "resume_here", "save_here", "watch_here"}
     assert writing <= handlers(page)
     public = handlers(app.build_page(tmp_path / "public", public=True))
-    assert not writing & public and {"paint_here", "add_click"} <= public
+    assert not writing & public and {"paint_here", "open_sample_here"} <= public
 
 
 def test_no_handler_is_offered_as_an_api(page):

@@ -1,41 +1,68 @@
-"""The picture under the clicks: a photo's working copies, the mask its clicks give, and how they are shown.
+"""The picture at hand: a photo's working copies and its walls, in a folder of their own.
 
-A picture is a small dict that a session keeps: `folder` (photo.png at full size, view.png for the page),
-`name` (of the room), `clicks` [(x, y, label)] in view pixels, `mask` (a path or None), `given` (a sample's
-own mask or None). Models are kept out of it: one Masker serves the whole process, one caller at a time.
+A picture is a small dict that a session keeps: `folder` (photo.png at full size, view.png for the page,
+walls.json, and given.png, a sample's own mask), `name` (of the room), `given` (whether it brings a mask). The
+folder's name cannot be guessed, so it is also the token by which the page's script asks for it.
 """
 
-import contextlib
+from __future__ import annotations
+
 import functools
-import os
+import json
+import re
 import secrets
 import shutil
-import threading
 import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from wallpaint.arrays import erode
 from wallpaint.dataset import Sample, read_samples
-from wallpaint.images import load_mask, load_photo
+from wallpaint.images import atomic_path, load_mask, load_photo
+from wallpaint.ui.sight import load_view as view_in
+from wallpaint.ui.sight import look_ahead, warm_up
 
+__all__ = ["warm_up"]  # the page starts it with the rest
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
-# A folder with sam.json and its weights, or one of Meta's .pth checkpoints.
-SAM = Path(os.environ.get("WALLPAINT_SAM") or ASSETS / "models" / "room-tiny")
 VIEW = 1024  # longest side of what the page shows and the clicks are counted in
 TINT = (255, 64, 129)
 KEPT_SECONDS = 24 * 3600
+MAX_WALLS = 8
+TOKEN = re.compile(r"[0-9a-f]{24}")
+Picture = dict[str, Any]
 
-_lock = threading.Lock()
-_masker: dict[str, Any] = {}  # "model", and "view": the picture it has looked at
+
+@dataclass(frozen=True)
+class Wall:
+    """A wall of the picture: its mask's file (or '' while unmarked) and two paints."""
+
+    mask: str = ""
+    now: str = ""  # the paint on it, '#RRGGBB'; what a saved sample says. '' while unknown
+    paint: str = ""  # the paint to try on it
+    chosen: bool = False  # `now` comes from a person, not from the estimate
 
 
 def working_folder(workspace: Path) -> Path:
     """Make a fresh folder for one picture, under a name nobody can guess."""
     folder = workspace / "working" / secrets.token_hex(12)
     folder.mkdir(parents=True)
+    return folder
+
+
+def find_folder(workspace: Path, token: object) -> Path:
+    """Find a picture's folder by its token.
+
+    Raises:
+        ValueError: it is no token, or its picture is gone.
+    """
+    folder = workspace / "working" / str(token)
+    if not TOKEN.fullmatch(str(token)) or not (folder / "view.png").is_file():
+        raise ValueError("this picture is gone, tab Dataset, open the photo again")
     return folder
 
 
@@ -46,9 +73,7 @@ def clear_old(workspace: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def open_picture(
-    path: str | Path, workspace: Path, name: str = "", given: Path | None = None
-) -> dict[str, Any]:
+def open_picture(path: str | Path, workspace: Path, name: str = "", given: Path | None = None) -> Picture:
     """Load a photo (checked, upright, no EXIF) into working copies; ValueError if it is none."""
     photo = load_photo(path)
     folder = working_folder(workspace)
@@ -56,101 +81,85 @@ def open_picture(
     view = photo.copy()
     view.thumbnail((VIEW, VIEW), Image.Resampling.LANCZOS)
     view.save(folder / "view.png", compress_level=1)
-    return {"folder": str(folder), "name": name, "clicks": [], "mask": None, "given": given and str(given)}
+    if given is not None:
+        load_mask(given, photo.size).save(folder / "given.png")
+    look_ahead(folder)
+    return {"folder": str(folder), "name": name, "given": given is not None}
 
 
-def load_view(picture: dict[str, Any]) -> Image.Image:
+def load_view(picture: Picture) -> Image.Image:
     """Load the picture at the size the page shows."""
-    return Image.open(Path(picture["folder"]) / "view.png").convert("RGB")
+    return view_in(picture["folder"])
 
 
-def mask_at(picture: dict[str, Any], size: tuple[int, int]) -> Image.Image | None:
-    """Load the picture's mask at `size` (w, h), strictly 0 and 255; None while there is none."""
-    if not picture["mask"]:
+def read_walls(folder: str | Path) -> tuple[list[Wall], int]:
+    """Read the walls of a picture, and which is at hand; a fresh picture has one, unmarked."""
+    path = Path(folder) / "walls.json"
+    if not path.is_file():
+        return [Wall()], 0
+    said = json.loads(path.read_text("utf-8"))
+    return [Wall(**wall) for wall in said["walls"]], said["active"]
+
+
+def write_walls(folder: str | Path, walls: Sequence[Wall], active: int = 0) -> None:
+    """Keep the walls of a picture."""
+    with atomic_path(Path(folder) / "walls.json") as path:
+        path.write_text(json.dumps({"walls": [asdict(wall) for wall in walls], "active": active}), "utf-8")
+
+
+def save_wall_mask(folder: str | Path, mask: np.ndarray) -> str:
+    """Write a mask (h, w) boolean of the view's size; give its file's name, '' for an empty one."""
+    if not mask.any():
+        return ""
+    name = f"wall-{secrets.token_hex(4)}.png"
+    with atomic_path(Path(folder) / name) as path:
+        Image.fromarray(np.where(mask, 255, 0).astype(np.uint8)).save(path, compress_level=1)
+    return name
+
+
+def wall_mask(folder: str | Path, wall: Wall, size: tuple[int, int]) -> Image.Image | None:
+    """Load a wall's mask at `size` (w, h), strictly 0 and 255; None while it is unmarked."""
+    if not wall.mask:
         return None
-    mask = load_mask(picture["mask"])
+    mask = load_mask(Path(folder) / wall.mask)
     if mask.size != size:
         mask = mask.resize(size, Image.Resampling.BILINEAR).point(lambda value: 255 if value >= 128 else 0)
     return mask
 
 
-def mark_wall(picture: dict[str, Any]) -> dict[str, Any]:
-    """Ask the Masker for the wall its clicks mean; return the picture with that mask."""
-    path = Path(picture["folder"]) / f"mask-{secrets.token_hex(4)}.png"
-    clicks = picture["clicks"]
-    if not any(label for _, _, label in clicks):
-        return {**picture, "mask": None}
-    mask = propose_mask(load_view(picture), picture["folder"], clicks)
-    if mask.getbbox() is None:
-        return {**picture, "mask": None}
-    mask.save(path)
-    return {**picture, "mask": str(path)}
+def mask_at(picture: Picture, size: tuple[int, int]) -> Image.Image | None:
+    """Load the mask of the wall at hand at `size` (w, h); None while it is unmarked."""
+    walls, active = read_walls(picture["folder"])
+    return wall_mask(picture["folder"], walls[active], size)
 
 
-def _load_masker() -> None:
-    """Load the Masker unless it is there; call with the lock held."""
-    if "model" not in _masker:
-        from wallpaint.masks import Masker  # torch, which the page itself does without
-
-        _masker["model"] = Masker.load(SAM)
-
-
-def warm_up() -> None:
-    """Load the Masker in the background, so that the first click need not wait for it."""
-
-    def load() -> None:
-        with _lock, contextlib.suppress(ValueError):  # missing weights are told to whoever clicks
-            _load_masker()
-
-    threading.Thread(target=load, daemon=True).start()
-
-
-def propose_mask(view: Image.Image, name: str, clicks: list[tuple[int, int, int]]) -> Image.Image:
-    """Give the likeliest mask for the clicks; `name` tells the views apart, each is looked at once."""
-    with _lock:
-        _load_masker()
-        if _masker.get("view") != name:
-            _masker["view"] = None
-            _masker["model"].set_image(view)
-            _masker["view"] = name
-        points = [(x, y) for x, y, _ in clicks]
-        masks = _masker["model"].predict(points, [label for _, _, label in clicks])
-    return masks[0][0]
-
-
-def save_photo_mask(picture: dict[str, Any]) -> tuple[Path, Path] | None:
-    """Write the mask at the photo's own size; return (photo, mask) paths, None while nothing is marked."""
+def save_photo_mask(picture: Picture) -> tuple[Path, Path] | None:
+    """Write the wall at hand at the photo's own size; (photo, mask) paths, None while nothing is marked."""
     photo = Path(picture["folder"]) / "photo.png"
     with Image.open(photo) as image:
         mask = mask_at(picture, image.size)
     if mask is None:
         return None
     path = photo.with_name("photo_mask.png")
-    mask.save(path)
+    with atomic_path(path) as temporary:
+        mask.save(temporary)
     return photo, path
 
 
 def draw_overlay(
-    view: Image.Image, mask: Image.Image | None, clicks: list[tuple[int, int, int]]
+    view: Image.Image, mask: Image.Image | None, clicks: Sequence[tuple[int, int, int]] = ()
 ) -> Image.Image:
     """Tint the marked wall, draw its outline, and a dot for each click: + wall, - left out."""
     shown = view.copy()
     if mask is not None:
-        tint = Image.new("RGB", view.size, TINT)
-        shown = Image.composite(Image.blend(view, tint, 0.4), view, mask)
         wall = np.asarray(mask) > 0
-        inside = wall.copy()
-        inside[1:-1, 1:-1] = wall[:-2, 1:-1] & wall[2:, 1:-1] & wall[1:-1, :-2] & wall[1:-1, 2:]
-        shown.paste(TINT, mask=Image.fromarray((wall & ~inside).astype(np.uint8) * 255))
-    draw = ImageDraw.Draw(shown)
-    radius = max(3, max(view.size) // 100)
+        shown = Image.composite(Image.blend(view, Image.new("RGB", view.size, TINT), 0.4), view, mask)
+        rim = wall & ~erode(wall, 1)
+        shown.paste(TINT, mask=Image.fromarray(rim.astype(np.uint8) * 255))
+    draw, radius = ImageDraw.Draw(shown), max(3, max(view.size) // 100)
     for x, y, label in clicks:
-        draw.ellipse(
-            (x - radius, y - radius, x + radius, y + radius),
-            fill="#1b9e4b" if label else "#d62828",
-            outline="white",
-            width=max(1, radius // 3),
-        )
+        area = (x - radius, y - radius, x + radius, y + radius)
+        draw.ellipse(area, fill="#1b9e4b" if label else "#d62828", outline="white", width=max(1, radius // 3))
         draw.line((x - radius / 2, y, x + radius / 2, y), fill="white", width=max(1, radius // 3))
         if label:
             draw.line((x, y - radius / 2, x, y + radius / 2), fill="white", width=max(1, radius // 3))
@@ -175,3 +184,8 @@ def thumbnail(path: str | Path, size: int = 320) -> Image.Image:
     image = load_photo(path)
     image.thumbnail((size, size))
     return image
+
+
+def as_array(mask: Image.Image | None) -> np.ndarray:
+    """A mask as boolean (h, w); none is an empty one."""
+    return np.zeros((1, 1), bool) if mask is None else np.asarray(mask) >= 128

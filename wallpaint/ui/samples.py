@@ -1,88 +1,129 @@
-"""The lower half of tab 1: a marked room kept as a training sample."""
+"""The lower half of tab 1: rooms kept as training samples, the list of them, and what the doctor says."""
 
+from __future__ import annotations
+
+import secrets
 from pathlib import Path
-from typing import Any
 
-import gradio as gr
-
-from wallpaint import dataset
+from wallpaint import curate, dataset
+from wallpaint.images import load_mask
 from wallpaint.ui import canvas
-from wallpaint.ui.page import Page, check_name, read_paint
-from wallpaint.ui.text import T, t
+from wallpaint.ui.board_calls import FIRST_PAINT
+from wallpaint.ui.checkup import write_checkup
+from wallpaint.ui.page import check_name, read_paint
+from wallpaint.ui.roll import save_walls
+from wallpaint.ui.text import t
 
 DATASET = "my-rooms"
+Key = tuple[str, str]  # a sample: its split and its photo's file name
 
 
 def save_sample(
     workspace: Path,
-    picture: dict[str, Any] | None,
+    picture: canvas.Picture | None,
     name: str,
     split: str,
     room: str,
-    wall: str,
     text: str,
     language: str,
-) -> tuple[str, list]:
-    """Write the room, its mask and its paint into the dataset; give the message and the samples now in it."""
+) -> str:
+    """Write every marked wall into the dataset, or mend the sample that was opened; give the message."""
     if picture is None:
         raise ValueError(t("no_photo", language))
-    paths = canvas.save_photo_mask(picture)
-    if paths is None:
+    folder = dataset_folder(workspace, name, language)
+    if canvas.save_photo_mask(picture) is None:
         raise ValueError(t("no_mask", language))
-    folder = workspace / "datasets" / check_name(name, "dataset", language)
-    photo, mask = canvas.load_photo(paths[0]), canvas.load_mask(paths[1])
-    dataset.add_sample(folder, split, photo, mask, read_paint(wall).rgb, text, room)
-    samples = saved_samples(folder)
-    count = {split: len(samples[split]) for split in samples}
-    return t("saved", language, dataset=name, **count), list_samples(name, workspace)
+    if picture.get("mends") and Path(picture["mends"][0]) == folder:
+        _, split, file_name = picture["mends"]
+        mask = load_mask(canvas.save_photo_mask(picture)[1])  # type: ignore[index]  # it is there, see above
+        walls, active = canvas.read_walls(picture["folder"])
+        color = list(read_paint(walls[active].now).rgb)
+        curate.edit_sample(folder, split, file_name, mask, reference_color_rgb=color)
+        return t("mended", language, file=file_name, dataset=folder.name)
+    count = save_walls(folder, picture, split, room, text)
+    return say_saved(folder, count, language)
+
+
+def say_saved(folder: Path, count: int, language: str) -> str:
+    """Say how many samples came and what the dataset holds now."""
+    rows = {part: len(found) for part, found in saved_samples(folder).items()}
+    return t("saved", language, count=count, dataset=folder.name, **rows)
+
+
+def dataset_folder(workspace: Path, name: str, language: str) -> Path:
+    """Where the named dataset is; ValueError for a name that leads elsewhere."""
+    return workspace / "datasets" / check_name(name, "dataset", language)
+
+
+def list_datasets(workspace: Path) -> list[str]:
+    """Name the datasets of the workspace, the usual one among them."""
+    found = {p.name for p in (workspace / "datasets").glob("*") if p.is_dir() and not p.name.startswith(".")}
+    return sorted({DATASET, *found})
 
 
 def saved_samples(folder: Path) -> dict[str, list[dataset.Sample]]:
-    """Read both splits of a dataset folder; a split that is not there is empty."""
-    return {
-        split: dataset.read_samples(folder, split) if (folder / split / "metadata.jsonl").is_file() else []
-        for split in ("train", "validation")
-    }
+    """Read the rows of both splits that can be read; the doctor tells of the others."""
+    found: dict[str, list[dataset.Sample]] = {split: [] for split in dataset.SPLITS}
+    for split in dataset.SPLITS:
+        for row in curate.read_table(folder, split):
+            try:
+                found[split].append(dataset.read_row(row, folder / split, split))
+            except ValueError:
+                continue
+    return found
 
 
-def list_samples(name: str, workspace: Path) -> list[tuple[Any, str]]:
-    """Give (picture, caption) of each sample in the named dataset, newest first."""
-    folder = workspace / "datasets" / check_name(name, "dataset")
-    rows = [(split, sample) for split, samples in saved_samples(folder).items() for sample in samples]
-    return [
-        (canvas.thumbnail(sample.image), f"{sample.room_id} · #{bytes(sample.color).hex().upper()} · {split}")
-        for split, sample in reversed(rows)
-    ]
+def show_dataset(workspace: Path, name: str, language: str) -> tuple:
+    """Give (gallery, keys of what it shows, the checkup), newest first."""
+    folder = dataset_folder(workspace, name, language)
+    found = saved_samples(folder)
+    rows = [(split, sample) for split in dataset.SPLITS for sample in found[split]][::-1]
+    shown = []
+    for split, sample in rows[:300]:
+        image = canvas.thumbnail(sample.image, 240)
+        mask = load_mask(sample.mask).resize(image.size).point(lambda value: 255 * (value >= 128))
+        caption = f"{sample.room_id} · {write_color(sample)} · {t('split_' + split, language)}"
+        shown.append((canvas.draw_overlay(image, mask), caption))
+    keys = [(split, sample.image.name) for split, sample in rows[:300]]
+    return shown, keys, write_checkup(folder, found, language)
 
 
-def build_save(page: Page) -> dict[str, Any]:
-    """Lay out what keeps the room for training; on a public page it is there, unseen."""
-    parts = {}
-    with gr.Column(visible=not page.public):
-        page.add(gr.Markdown, value=T("save_head"))
-        with gr.Row():
-            parts["name"] = page.add(gr.Textbox, value=DATASET, label=T("dataset_name"))
-            parts["room"] = page.add(gr.Textbox, label=T("room_id"), info=T("room_id_info"))
-            splits = [(T("split_train"), "train"), (T("split_validation"), "validation")]
-            parts["split"] = page.add(gr.Radio, choices=splits, value="train", label=T("split"))
-        with gr.Row():
-            info = T("wall_paint_info")
-            parts["wall"] = page.add(gr.ColorPicker, value="#FFFFFF", label=T("wall_paint"), info=info)
-            parts["text"] = page.add(
-                gr.Textbox, value="", label=T("prompt"), placeholder=dataset.PROMPT, scale=2
-            )
-        parts["save"] = page.add(gr.Button, value=T("save"), variant="primary", elem_id="save-sample")
-        parts["message"] = gr.Markdown()
-        parts["samples"] = page.add(
-            gr.Gallery,
-            label=T("saved_list"),
-            columns=4,
-            height=220,
-            format="jpeg",
-            object_fit="cover",
-            buttons=[],
-            interactive=False,
-            fit_columns=False,
-            elem_id="saved-samples",
-        )
-    return parts
+def write_color(sample: dataset.Sample) -> str:
+    """A sample's paint as '#7A9E7E'."""
+    return f"#{bytes(sample.color).hex().upper()}"
+
+
+def read_sample(workspace: Path, name: str, key: Key | None, language: str) -> dataset.Sample:
+    """Read the chosen sample; ValueError when none is chosen or it is gone."""
+    folder = dataset_folder(workspace, name, language)
+    if key is not None:
+        for row in curate.read_table(folder, key[0]):
+            if row.get("file_name") == key[1]:
+                return dataset.read_row(row, folder / key[0], key[1])
+    raise ValueError(t("no_sample", language))
+
+
+def open_saved(workspace: Path, name: str, key: Key | None, language: str) -> canvas.Picture:
+    """Open a saved sample on the board, to mark it again; saving then mends it."""
+    sample = read_sample(workspace, name, key, language)
+    picture = canvas.open_picture(sample.image, workspace, sample.room_id, sample.mask)
+    view = canvas.load_view(picture)
+    mask = canvas.wall_mask(picture["folder"], canvas.Wall("given.png"), view.size)
+    kept = canvas.save_wall_mask(picture["folder"], canvas.as_array(mask))
+    wall = canvas.Wall(kept, write_color(sample), FIRST_PAINT, chosen=True)
+    canvas.write_walls(picture["folder"], [wall])
+    folder = dataset_folder(workspace, name, language)
+    return {**picture, "mends": [str(folder), *(key or ())]}
+
+
+def export_dataset(workspace: Path, name: str, language: str) -> str:
+    """Zip the dataset to where results are served from; give the file."""
+    folder = dataset_folder(workspace, name, language)
+    out = workspace / "results" / f"export-{secrets.token_hex(12)}" / f"{folder.name}.zip"
+    return str(curate.export_zip(folder, out))
+
+
+def import_dataset(workspace: Path, path: str, language: str) -> tuple[str, dict[str, int]]:
+    """Unpack an uploaded zip as a new dataset named after it; give (its name, its samples)."""
+    name = check_name(Path(path).stem, "dataset", language)
+    return name, curate.import_zip(path, workspace / "datasets" / name)
