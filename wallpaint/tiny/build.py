@@ -27,6 +27,7 @@ from transformers import (
     Dinov2Config,
     Dinov2Model,
 )
+from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
 from wallpaint.tiny import sizes
 from wallpaint.tiny.h94 import adapter_weights, attach_adapter
@@ -154,7 +155,9 @@ def _write(family: Family, folder: Path) -> None:
 
     _save_half(family.dino, folder / "dinov2")
     edge = sizes.DINO["image_size"]
-    dino = BitImageProcessor(size={"shortest_edge": edge}, crop_size={"height": edge, "width": edge})
+    crop = {"height": edge, "width": edge}
+    norm = {"image_mean": list(IMAGENET_DEFAULT_MEAN), "image_std": list(IMAGENET_DEFAULT_STD)}  # not CLIP's
+    dino = BitImageProcessor(size={"shortest_edge": edge}, crop_size=crop, **norm)
     dino.save_pretrained(folder / "dinov2")
 
     save_file(_contiguous(family.sam.state_dict()), folder / "sam.safetensors")
