@@ -34,7 +34,6 @@ OVERLAY = "preflight.png"
 LOOKED_AT = 500  # larger datasets are not gone through at every start: --check does it
 SHOWN = 5  # findings named one by one
 TILE, SAMPLES = 192, 4
-GIB = 2**30
 IDLE = (  # (settings, when they do nothing, why)
     (("color_loss_weight", "color_loss_start_step", "color_loss_mode", "color_loss_crop"),
      lambda c, m: not c.use_color_loss, "no colour loss is used"),
@@ -102,7 +101,7 @@ def look_ahead(session: "Session") -> dict[str, Any]:
     draw_overlay(list(rooms.values())[: -SAMPLES - 1 : -1], session.folder / OVERLAY)
     say(f"learns {', '.join(f'{name}: {count:,}' for name, count in learned.items())}; frozen: {frozen:,}")
     say(f"the first walls and swatches are drawn in {OVERLAY}; the VAE's floor is ΔE {floor:.1f}")
-    say(f"expected: about {memory / 2**20:,.0f} MiB and {timedelta(seconds=round(seconds))}")
+    say(f"expected: about {size(memory)} and {timedelta(seconds=round(seconds))}")
     for warning in _tight(session, memory):
         session.record.warn(warning)
     return {
@@ -157,6 +156,11 @@ def _send_one(session: "Session") -> tuple[dict[int, int], float]:
     return kept, seconds
 
 
+def size(count: float) -> str:
+    """Bytes for people: 12.3 MiB, 4.5 GiB."""
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
+
+
 def vae_floor(models: Models, samples: Sequence[Sample]) -> float:
     """Mean ΔE00 of walls that the VAE alone has encoded and decoded: no method comes below it."""
     found = []
@@ -198,7 +202,7 @@ def _disk(config: TrainConfig, family: Family, rows: int) -> list[str]:
     free = free_bytes(config.cache_dir)
     if need < free:
         return []
-    return [f"the cache may need {need / GIB:.1f} GiB and {free / GIB:.1f} are free on the disk of "
+    return [f"the cache may need {size(need)} and {size(free)} are free on the disk of "
             f"{config.cache_dir}: give another cache_dir"]  # fmt: skip
 
 
@@ -209,7 +213,7 @@ def _memory(config: TrainConfig, family: Family) -> list[str]:
     need, device = sum(path.stat().st_size for path in files), find_device(config.device)
     if need < device.free:
         return []
-    return [f"the models alone are {need / GIB:.1f} GiB and {device.free / GIB:.1f} are free on "
+    return [f"the models alone are {size(need)} and {size(device.free)} are free on "
             f"{device.name}: end other programs, or train elsewhere"]  # fmt: skip
 
 
@@ -217,11 +221,11 @@ def _tight(session: "Session", memory: int) -> list[str]:
     """Memory and disk that will not do; on disk stands one checkpoint more, with Adam's two moments."""
     config, found = session.config, []
     if memory > (free := find_device(config.device).free):
-        found.append(f"{memory / GIB:.1f} GiB of memory are expected and {free / GIB:.1f} are free: "
+        found.append(f"{size(memory)} of memory are expected and {size(free)} are free: "
                      "lower train_batch_size or set gradient_checkpointing")  # fmt: skip
     learned = sum(p.numel() for p in session.learned.values()) * 4
     need = learned * ((4 if session.ema else 3) * (config.checkpoints_total_limit + 1) + 3)
     if need > (free := free_bytes(session.folder)):
-        found.append(f"checkpoints need {need / GIB:.2f} GiB and {free / GIB:.2f} are free on the disk of "
+        found.append(f"checkpoints need {size(need)} and {size(free)} are free on the disk of "
                      f"{session.folder}: lower checkpoints_total_limit or make room")  # fmt: skip
     return found

@@ -2,9 +2,9 @@
 
     python tests/bench/kill_and_resume.py [--runs 2] [--moments 5] [--seed 0] [--out FILE.json]
 
-Every run is killed at `moments` moments, one after the other, and then left to its end. Of the moments every
-other one lies while a checkpoint is being written, the rest anywhere between the process's start and the
-run's end, imports and caching included. Real processes, SIGKILL, room-tiny. Prints JSON; exit code 1 if the
+Every run is killed at `moments` moments, one after the other, and then left to its end. Every other moment
+lies while a checkpoint is being written, the rest in the first seconds (imports, models, the cache) or a
+little after a step. Real processes, SIGKILL, room-tiny. Prints JSON; exit code 1 if the
 weights of any run differ by a byte.
 """
 
@@ -34,25 +34,28 @@ def go_on(config_path: Path, folder: Path):
 
 
 def finish(config_path: Path, folder: Path) -> float:
-    """Run to the end; how many seconds it took."""
-    begun = time.monotonic()
-    code = go_on(config_path, folder).wait()
-    assert code == 0, f"{folder} ended with {code}, see {folder}.log"
-    return time.monotonic() - begun
+    """Run to the end; how many seconds it took until a checkpoint was written."""
+    begun, process = time.monotonic(), go_on(config_path, folder)
+    processes.wait_for(lambda: processes.saving(folder), process, 600)
+    first = time.monotonic() - begun
+    assert process.wait() == 0, f"{folder} did not come to its end, see {folder}.log"
+    return first
 
 
-def kill_at(config_path: Path, folder: Path, seconds: float | None, step: int, wait: float) -> dict:
-    """Go on and kill: after so many seconds, or (None) while the checkpoint of a step is written."""
-    process = go_on(config_path, folder)
-    if seconds is None:
-        processes.wait_for(lambda: processes.saving(folder, step), process, 600)
-        time.sleep(wait)
-    else:
-        time.sleep(seconds)
+def kill_at(config_path: Path, folder: Path, kind: str, step: int, seconds: float) -> dict:
+    """Go on, wait for the moment and so many seconds more, and kill."""
+    process, checkpoint = go_on(config_path, folder), folder / "checkpoints" / f"step-{step:06d}"
+    moments = {
+        "in the first seconds": lambda: True,
+        f"while step {step} was being saved": lambda: processes.saving(folder, step),
+        f"after step {step}": lambda: checkpoint.exists() or processes.saving(folder, step + 1),
+    }
+    (moment,) = [name for name in moments if name.startswith(kind)]
+    processes.wait_for(moments[moment], process, 600)
+    time.sleep(seconds)
     code = processes.kill(process)
     left = sorted(path.name for path in (folder / "checkpoints").glob("step-*"))
-    moment = f"while step {step} was being saved" if seconds is None else f"after {seconds:.2f} s"
-    return {"moment": moment, "killed": code == -9, "left": left}
+    return {"moment": moment, "seconds_later": round(seconds, 3), "killed": code == -9, "left": left}
 
 
 def main() -> int:
@@ -70,26 +73,21 @@ def main() -> int:
         space = Path(place)
         settings = SETTINGS | {"cache_dir": str(space / "cache")}
         config_path = processes.write_config(TrainConfig(**settings), space / "config.yaml")
-        whole = finish(config_path, space / "never-stopped")
+        first = finish(config_path, space / "never-stopped")
         wanted = processes.digest(space / "never-stopped")
+        waits = {"while": (0, 0.03), "after": (0, 0.5), "in": (0, 0.9 * first)}
         for number in range(options.runs):
             folder, moments = space / f"run-{number}", []
-            steps = sorted(draw.sample(range(1, 19), options.moments))
-            for turn, step in enumerate(steps):
-                seconds = draw.uniform(0.1, 0.9) * whole if (turn + number) % 2 else None
-                moments.append(kill_at(config_path, folder, seconds, step, draw.uniform(0, 0.03)))
+            for turn, step in enumerate(sorted(draw.sample(range(1, 19), options.moments))):
+                kind = "while" if turn % 2 == 0 else draw.choice(["after", "in"])
+                moments.append(kill_at(config_path, folder, kind, step, draw.uniform(*waits[kind])))
                 print(json.dumps(moments[-1]), file=sys.stderr, flush=True)
-                done = max((int(name[5:]) for name in moments[-1]["left"] if name[5:].isdigit()), default=0)
-                if done == SETTINGS["max_train_steps"]:
-                    break  # it was at its end before that moment
-                steps[turn + 1 :] = [max(later, done + 1) for later in steps[turn + 1 :]]
             finish(config_path, folder)
             rows.append({"equal": processes.digest(folder) == wanted, "moments": moments})
             print(json.dumps({"equal": rows[-1]["equal"]}), file=sys.stderr, flush=True)
     kills = sum(moment["killed"] for row in rows for moment in row["moments"])
     told = {"runs": rows, "kills": kills, "equal": all(row["equal"] for row in rows), "weights": wanted,
-            "seconds_never_stopped": round(whole, 1), "seconds": round(time.monotonic() - started),
-            "settings": SETTINGS}  # fmt: skip
+            "seconds": round(time.monotonic() - started), "settings": SETTINGS}  # fmt: skip
     text = json.dumps(told, indent=2)
     print(text)
     if options.out:
