@@ -18,7 +18,7 @@ from wallpaint.config import TrainConfig
 from wallpaint.dataset import Sample, read_splits
 from wallpaint.families import family_folder
 from wallpaint.images import load_mask
-from wallpaint.methods import METHODS
+from wallpaint.methods import METHODS, Method
 from wallpaint.runs import list_runs, read_metrics
 
 SHIPPED = family_folder("").parent / "loras"
@@ -69,7 +69,6 @@ def forecast(config: TrainConfig, workspace: str | Path) -> Forecast:
     train = splits["train"]
     source, here, pace, memory = find_like(config, Path(workspace), device.kind)
     work = config.max_train_steps * config.train_batch_size * config.gradient_accumulation_steps
-    active = "image_prompt" in method.conditions
     warnings = {
         "warn_few": len(train) < FEW,
         "warn_no_validation": not splits.get("validation"),
@@ -77,10 +76,10 @@ def forecast(config: TrainConfig, workspace: str | Path) -> Forecast:
         "warn_checkpoints": config.checkpointing_steps == 0 and config.max_train_steps > 500,
         "warn_memory": bool(memory and memory > device.free),
         "warn_slow": device.kind == "cpu" and config.family != "room-tiny",
-        "warn_no_adapter": not active,
+        "warn_no_adapter": method.conditions == ("text",),
     }
     return Forecast(
-        adapter=("learning" if "ip_adapter" in method.learns else "frozen") if active else "absent",
+        adapter=adapter_of(method),
         learns=method.learns,
         losses=("diffusion", *(["color"] if config.use_color_loss else [])),
         samples={name: len(rows) for name, rows in splits.items()},
@@ -94,6 +93,13 @@ def forecast(config: TrainConfig, workspace: str | Path) -> Forecast:
         here=here,
         warnings=tuple(key for key, due in warnings.items() if due),
     )
+
+
+def adapter_of(method: Method) -> str:
+    """Tell whether the image adapter is absent, frozen or learning while a method trains."""
+    if "image_prompt" not in method.conditions:
+        return "absent"
+    return "learning" if "ip_adapter" in method.learns else "frozen"
 
 
 def find_device(wanted: str = "auto") -> Device:
