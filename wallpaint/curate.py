@@ -17,9 +17,11 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from wallpaint.color import Swatch
 from wallpaint.dataset import SPLITS, WRITING, Sample, free_name, iterate_rows, read_row, read_samples
-from wallpaint.images import atomic_path
+from wallpaint.images import atomic_path, read_size
 
 TRASH = ".deleted"
 MAX_FILES, MAX_BYTES, MAX_FILE_BYTES = 20_000, 4_000_000_000, 200_000_000
@@ -33,8 +35,10 @@ def read_table(folder: str | Path, split: str) -> list[Row]:
     return [row for _, row in iterate_rows(metadata)] if metadata.is_file() else []
 
 
-def edit_sample(folder: str | Path, split: str, file_name: str, **changes: Any) -> Sample:
-    """Change a sample's `reference_color_rgb`, `text` or `room_id`; a room stays in one split.
+def edit_sample(
+    folder: str | Path, split: str, file_name: str, mask: Image.Image | None = None, **changes: Any
+) -> Sample:
+    """Change a sample's mask, `reference_color_rgb`, `text` or `room_id`; a room stays in one split.
 
     Raises:
         ValueError: no such sample, or a change that the dataset's reader would refuse.
@@ -49,8 +53,13 @@ def edit_sample(folder: str | Path, split: str, file_name: str, **changes: Any) 
         other = SPLITS[1 - SPLITS.index(split)]
         if any(one.get("room_id") == row["room_id"] for one in read_table(folder, other)):
             raise ValueError(f"room {row['room_id']!r} is in {other}, {file_name}, choose another name")
+        before = dict(row)
+        if mask is not None:
+            row["mask_file_name"] = _save_mask(folder / split, row, mask)
         sample = read_row(row, folder / split, file_name)
         _write_table(folder, split, rows)
+        if mask is not None:
+            _drop_pictures(folder / split, [{**before, "file_name": before["mask_file_name"]}], rows)
     return sample
 
 
@@ -199,6 +208,16 @@ def _safe_parts(entry: zipfile.ZipInfo) -> tuple[str, ...]:
     if parts[0] not in SPLITS or len(parts) < 2 or not known:
         raise ValueError(f"{entry.filename!r} has no place in a dataset, zip train/ and validation/ alone")
     return parts
+
+
+def _save_mask(folder: Path, row: Row, mask: Image.Image) -> str:
+    """Write a new mask for a row beside the old one; ValueError when it is empty or of another size."""
+    if mask.size != read_size(folder / row["file_name"]) or mask.getbbox() is None:
+        raise ValueError(f"the mask of {row['file_name']} is empty or of another size, mark the wall again")
+    name = f"{free_name(folder, str(row['room_id']))}_mask.png"
+    with atomic_path(folder / name) as temporary:
+        mask.convert("L").point([0] * 128 + [255] * 128).save(temporary)
+    return name
 
 
 def _find(rows: list[Row], split: str, file_name: str) -> Row:

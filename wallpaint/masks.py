@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from wallpaint.arrays import components, erode, grow
+from wallpaint.arrays import BILINEAR, components, erode, grow, resize
 
 if TYPE_CHECKING:
     import torch
@@ -168,14 +168,14 @@ class Masker:
         Raises:
             ValueError: no prompt, a click outside the photo, as many labels as points it has not.
         """
-        ask = partial(self.predictor.predict, *self._check(points, labels, box))
+        ask = partial(self.predictor.predict, *self._check(points, labels, box), return_logits=True)
         found, scores, _ = ask(multimask_output=True)
         answers = [(found[i], float(scores[i])) for i in np.argsort(-scores)]
         if len(labels if labels is not None else ()) + (box is not None) > 1:
             single, score, _ = ask(multimask_output=False)
             answers = [(single[0], float(score[0])), *answers[:-1]]
         full = self.photo.size if self.photo else (0, 0)
-        masks = [(clean_mask(_image(wall).resize(full)), score) for wall, score in answers]
+        masks = [(_image(resize(_clean_logits(wall), full, BILINEAR) > 0), score) for wall, score in answers]
         return sorted(masks, key=lambda answer: -_agreement(answer[0], points, labels))
 
     def _check(self, points, labels, box) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
@@ -199,6 +199,15 @@ class Masker:
             raise ValueError(f"a click lies outside the photo ({self.photo.width}x{self.photo.height})")
         box = None if box is None else box * np.tile(self._scale, 2)
         return (points * self._scale, labels, box) if len(points) else (None, None, box)
+
+
+def _clean_logits(logits: np.ndarray) -> np.ndarray:
+    """Turn the logits (h, w) of specks and holes about, at the model's size.
+
+    Logits grow smoothly to the photo's size where masks would grow stairs, and cleaning is dear there.
+    """
+    wall = np.asarray(clean_mask(_image(logits > 0))) >= 128
+    return np.where(wall, np.maximum(np.abs(logits), 1e-3), -np.abs(logits))
 
 
 def _agreement(mask: Image.Image, points: Sequence[tuple[float, float]], labels: Sequence[int]) -> int:
