@@ -10,15 +10,17 @@ import math
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import count, islice
 from pathlib import Path
 
 import torch
 
-from wallpaint.batches import draw_batch
+from wallpaint.batches import Batch, draw_batch
 from wallpaint.config import TrainConfig
 from wallpaint.denoiser import add_noise
-from wallpaint.draws import sample_draws, step_generator
+from wallpaint.draws import Draws, sample_draws, step_generator
 from wallpaint.losses import LOSSES, Step
 from wallpaint.preflight import look_ahead
 from wallpaint.runs import write_state
@@ -43,7 +45,7 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
     """
     session = open_session(config, resume)
     accelerator, record = session.accelerator, session.record
-    told = Told()
+    told, pieces = Told(), draw_pieces(session)
     with stop_signals() as stopped:
         if session.main and session.step == 0:
             write_state(session.folder, preflight=look_ahead(session))
@@ -55,7 +57,7 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
         seen, since = 0, time.perf_counter()
         while session.step < config.max_train_steps and not _any(stopped, accelerator):
             rate = session.schedule.get_last_lr()[0]
-            take_step(session, told)
+            take_step(session, told, pieces)
             session.step = step = session.step + 1
             seen += whole_batch(session)
 
@@ -117,24 +119,41 @@ def whole_batch(session: Session) -> int:
     return config.train_batch_size * config.gradient_accumulation_steps * session.accelerator.num_processes
 
 
-def take_step(session: Session, told: Told) -> None:
-    """One training step, `session.step`; nothing in it waits for the device.
+def draw_pieces(session: Session) -> Iterator[tuple[Draws, Batch]]:
+    """This process's pieces of the batches from `session.step` on, drawn one ahead in a thread.
 
-    So while the device computes, the next batch is drawn here. A step that is not finite somewhere moves no
-    weight: the fused optimizer is told on the device.
+    A piece is of the batch that one process without accumulation would hold: their steps are the same.
     """
-    config, accelerator, step = session.config, session.accelerator, session.step
-    rank, size, whole = accelerator.process_index, config.train_batch_size, whole_batch(session)
+    config, accelerator, size = session.config, session.accelerator, session.config.train_batch_size
+    pieces, processes = config.gradient_accumulation_steps, accelerator.num_processes
     drops = (config.image_drop_prob, config.text_drop_prob, config.both_drop_prob)
-    good = torch.ones((), dtype=torch.bool, device=accelerator.device)
-    torch.manual_seed(step_generator(config.seed, step, rank).initial_seed())  # LoRA dropout
-    for micro in range(config.gradient_accumulation_steps):
-        # Its piece of the batch that one process without accumulation would hold: their steps are the same.
-        first = (micro * accelerator.num_processes + rank) * size
+
+    def draw(number: int) -> tuple[Draws, Batch]:
+        step, piece = divmod(number, pieces)
+        first = (piece * processes + accelerator.process_index) * size
         draws = sample_draws(size, first, config.seed, step)
-        drawn = draw_batch(
+        whole = whole_batch(session)
+        return draws, draw_batch(
             session.encoded, draws, step, config.seed, whole, drops, first, config.random_mask_prob
         )
+
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(draw, session.step * pieces)
+        for number in count(session.step * pieces + 1):
+            here, coming = coming, thread.submit(draw, number)
+            yield here.result()
+
+
+def take_step(session: Session, told: Told, pieces: Iterator[tuple[Draws, Batch]]) -> None:
+    """One training step, `session.step`, on the next of `pieces`; nothing in it waits for the device.
+
+    A step that is not finite somewhere moves no weight: the fused optimizer is told on the device.
+    """
+    config, accelerator, step = session.config, session.accelerator, session.step
+    good = torch.ones((), dtype=torch.bool, device=accelerator.device)
+    dropout = step_generator(config.seed, step, accelerator.process_index)
+    torch.manual_seed(dropout.initial_seed())  # of the LoRA
+    for draws, drawn in islice(pieces, config.gradient_accumulation_steps):
         drawn_noise = add_noise(drawn.latents, session.models.noise_scheduler, draws, config.noise_offset)
         batch, noised = drawn.to(accelerator.device), drawn_noise.to(accelerator.device)
         with accelerator.autocast():

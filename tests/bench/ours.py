@@ -30,6 +30,7 @@ def make_session(options: Any, models: Models, encoded: Encoded) -> SimpleNamesp
     )  # fmt: skip
     method = METHODS[config.method]
     accelerator = Accelerator(mixed_precision=models.runtime.mixed_precision, cpu=options.device == "cpu")
+    torch.backends.cudnn.benchmark = True
     torch.manual_seed(0)
     denoiser = build_denoiser(models, method, gradient_checkpointing=config.gradient_checkpointing)
     learned = parameter_groups(denoiser)["lora"]
@@ -45,10 +46,10 @@ def make_session(options: Any, models: Models, encoded: Encoded) -> SimpleNamesp
 
 def stepper(session: SimpleNamespace) -> Callable[[], None]:
     """A step as the loop takes it; what it told is read every `logging_steps`."""
-    told = train.Told()
+    told, pieces = train.Told(), train.draw_pieces(session)
 
     def step() -> None:
-        train.take_step(session, told)
+        train.take_step(session, told, pieces)
         session.step += 1
         if session.step % session.config.logging_steps == 0:
             told.means()
@@ -63,13 +64,6 @@ def with_color(session: SimpleNamespace) -> SimpleNamespace:
     """The same with the colour loss from the first step."""
     config = replace(session.config, use_color_loss=True, color_loss_start_step=0)
     return SimpleNamespace(**vars(session) | {"config": config})
-
-
-def compile_blocks(session: SimpleNamespace) -> None:
-    """As `torch_compile: true` does."""
-    from wallpaint.denoiser import compile_blocks
-
-    compile_blocks(session.models.unet)
 
 
 def count_flops(session: SimpleNamespace) -> int:
