@@ -1,6 +1,11 @@
-"""The studio as its own process and a headless Chromium to look at it."""
+"""The studio as its own process and a headless Chromium to look at it.
+
+WALLPAINT_BROWSER=required (as .ci/run sets it) turns a missing browser from a skip into a failure;
+WALLPAINT_SCREENSHOTS=FOLDER keeps pictures of the story.
+"""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -24,9 +29,23 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def write_dataset(folder: Path) -> None:
+    """A dataset so small that a run on it starts at once: four pictures to learn from, one held out."""
+    from wallpaint.dataset import add_sample, read_samples
+    from wallpaint.images import load_mask, load_photo
+
+    samples = read_samples(ROOT / "assets" / "rooms" / "sample", "train")
+    rooms = list({sample.room_id: sample for sample in samples}.values())[:5]
+    for number, sample in enumerate(rooms):
+        split = "validation" if number == 4 else "train"
+        photo, mask = load_photo(sample.image), load_mask(sample.mask)
+        add_sample(folder, split, photo, mask, sample.color, sample.text, sample.room_id)
+
+
 @pytest.fixture(scope="session")
 def studio_url(tmp_path_factory):
     place, port = tmp_path_factory.mktemp("studio"), free_port()
+    write_dataset(place / "w" / "datasets" / "few")
     with open(place / "log", "w") as log:
         command = [
             sys.executable,
@@ -51,13 +70,23 @@ def studio_url(tmp_path_factory):
     finally:
         process.terminate()
         process.wait(20)
+        end_runs(place / "w")  # they outlive the studio, which is the point of them
+
+
+def end_runs(workspace: Path) -> None:
+    from wallpaint import runs
+
+    for run in runs.list_runs(workspace):
+        if run.alive and run.pid:
+            os.kill(run.pid, signal.SIGKILL)
 
 
 @pytest.fixture(scope="session")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    give_up = pytest.fail if os.environ.get("WALLPAINT_BROWSER") == "required" else pytest.skip
     if not os.access(CHROMIUM, os.X_OK):
-        pytest.skip(f"no Chromium at {CHROMIUM}: apt install chromium, or set CHROMIUM")
+        give_up(f"no Chromium at {CHROMIUM}: apt install chromium, or set CHROMIUM")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     playwright.expect.set_options(timeout=60_000)
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -67,15 +96,44 @@ def browser():
 
 @pytest.fixture
 def page(browser, studio_url):
-    """A page that fails the test on any script error or request to another machine."""
-    troubles = []
-    page = browser.new_page(viewport={"width": 1400, "height": 1000}, locale="en-US")
-    page.set_default_timeout(60_000)
-    page.on("pageerror", lambda error: troubles.append(str(error)))
-    page.on("request", lambda request: foreign(request.url, studio_url) and troubles.append(request.url))
+    """A page that fails the test on an error in its script or console, or a request to another machine."""
+    page, troubles = open_page(browser, studio_url)
     yield page
     page.close()
     assert not troubles
+
+
+@pytest.fixture
+def another_page(browser, studio_url):
+    """A page of another visitor, with cookies and a session of its own."""
+    page, troubles = open_page(browser, studio_url)
+    yield page
+    page.close()
+    assert not troubles
+
+
+def open_page(browser, url: str) -> tuple:
+    """Give a fresh page and the list in which its troubles gather."""
+    troubles: list[str] = []
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, locale="en-US", accept_downloads=True)
+    page.set_default_timeout(90_000)
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("console", lambda said: said.type == "error" and troubles.append(said.text))
+    page.on("request", lambda request: foreign(request.url, url) and troubles.append(request.url))
+    return page, troubles
+
+
+@pytest.fixture
+def keep_picture():
+    """Keep a picture of the page under a name, where somebody asked for pictures."""
+    folder = os.environ.get("WALLPAINT_SCREENSHOTS")
+
+    def keep(page, name: str) -> None:
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            page.screenshot(path=Path(folder) / f"{name}.jpg", type="jpeg", quality=75, full_page=True)
+
+    return keep
 
 
 def foreign(url: str, own: str) -> bool:
