@@ -23,7 +23,11 @@ MAY_IMPORT = {
     },
     "encode": {"session", "cache", "tables", "views", "models", "dataset", *BASE},
     "export": {"cards", "weights", *BASE},
-    "evaluate": {"arms", "compare", "report", "dataset", "sampler", "recolor", "metrics", "models", *BASE},
+    "summary": {"report"},
+    "evaluate": {
+        *("arms", "summary", "compare", "report", "dataset", "sampler", "recolor", "metrics", "models"),
+        *BASE,
+    },
     "arms": {"paint", "recolor", "models", *BASE},
     "compare": {"arms", "paint", "recolor", "metrics", "report", "models", "dataset", *BASE},
     "report": {"metrics", *BASE},

@@ -10,9 +10,10 @@ from PIL import Image
 
 from wallpaint.color import Swatch
 from wallpaint.dataset import Sample, Truth
-from wallpaint.evaluate import choose_repaints, evaluate, summarise
+from wallpaint.evaluate import choose_repaints, evaluate
 from wallpaint.recolor import recolor
 from wallpaint.sampler import vae_round_trip
+from wallpaint.summary import describe, pairs, summarise
 
 OLD = Swatch((220, 210, 190))
 PAINTS = ((122, 158, 126), (31, 42, 68))
@@ -107,8 +108,8 @@ def test_a_limit_takes_kinds_in_turn_and_rooms_in_turn():
     assert choose_repaints(samples, 99) == chosen
 
 
-def row(arm, kind, mean, changed=0):
-    return {"arm": arm, "kind": kind, "seconds": 2.0, "outside_changed_pixels": changed,
+def row(arm, kind, mean, changed=0, room="r"):
+    return {"room_id": room, "photo": "p", "color": "#000000", "arm": arm, "kind": kind, "seconds": 2.0, "outside_changed_pixels": changed,
             "shading_correlation": 0.5,
             "delta_e_truth": {"mean": mean, "median": mean, "p90": mean},
             "delta_e_paint": {"median": mean, "p90": mean, "under_5": 1.0, "left_out": 0.0}}  # fmt: skip
@@ -128,6 +129,24 @@ def test_means_leave_out_what_could_not_be_measured_and_changes_are_summed():
     assert arm["by_kind"]["dark"]["delta_e_truth"]["mean"] == 4
     assert summary["arms"]["b"]["by_kind"] == {}
     assert summary["floor"]["vae_round_trip_delta_e"] == 1.5
+
+
+def test_pairs_compare_repaint_by_repaint():
+    errors = {
+        "good": [1.0, 2.0, 3.0, float("nan")],
+        "bad": [2.0, 5.0, 2.5, 1.0],
+        "worst": [9.0, 9.0, 9.0, 9.0],
+    }
+    rows = [row(arm, "", mean, room=f"r{i}") for arm, means in errors.items() for i, mean in enumerate(means)]
+    first, second = pairs(rows)
+    assert (first["better"], first["worse"], first["ahead"], first["repaints"]) == ("good", "bad", 2, 3)
+    gains = np.array([1.0, 3.0, -0.5])
+    assert first["gain"] == pytest.approx(gains.mean())
+    assert first["standard_error"] == pytest.approx(gains.std(ddof=1) / np.sqrt(3))
+    assert (second["better"], second["worse"], second["repaints"]) == ("bad", "worst", 4)
+    assert describe(first) == "good before bad: ΔE 1.17 ± 1.01 less, ahead in 2 of 3 repaints"
+    (alone,) = summarise(rows[:1] + rows[4:5], [], 1)["pairs"]
+    assert alone["standard_error"] is None  # one repaint has no spread, and JSON no NaN
 
 
 def test_rooms_without_truths_are_refused_and_nothing_is_written(rooms, tmp_path):

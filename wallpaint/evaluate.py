@@ -10,7 +10,6 @@ import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
@@ -22,12 +21,12 @@ from wallpaint.compare import EXPLAINED, measure
 from wallpaint.dataset import Sample, Truth, read_samples
 from wallpaint.images import load_mask, load_photo
 from wallpaint.report import Figures, all_or_nothing, best_row, clean, flat, write_csv
+from wallpaint.summary import describe, summarise
 
 if TYPE_CHECKING:
     from wallpaint.models import Models
 
 ARMS = ["base", "old", "new", "color", "recolor"]
-MEASURED = ("delta_e_truth", "delta_e_paint", "shading_correlation")  # their means over repaints are reported
 HEADERS = ("arm", "ΔE to truth", "median", "p90", "ΔE to paint", "shading", "changed outside", "s/image")
 SHOWN = 12  # repaints that the report shows as pictures
 SIDE = 256  # pixels, of those pictures
@@ -77,6 +76,7 @@ def evaluate(
             json.dumps(summary, indent=2, ensure_ascii=False) + "\n", "utf-8"
         )
         table = report.markdown(*_table(summary["arms"]))
+        table += "".join(f"\n- {describe(pair)}" for pair in summary["pairs"]) + "\n"
         (folder / "table.md").write_text(table, "utf-8")
         (folder / "report.html").write_text(_page(summary, strips), "utf-8")
     say(table)
@@ -105,22 +105,6 @@ def choose_repaints(samples: Iterable[Sample], limit: int | None) -> list[Repain
     longest = max((len(queue) for queue in queues), default=0)
     chosen = [queue[i] for i in range(longest) for queue in queues if i < len(queue)]
     return chosen if limit is None else chosen[: max(0, limit)]
-
-
-def summarise(rows: Sequence[Figures], floors: Sequence[float], rooms: int) -> Figures:
-    """Turn a row a repaint and arm into summary.json's content."""
-    arms: Figures = {}
-    for name in dict.fromkeys(row["arm"] for row in rows):
-        own = [row for row in rows if row["arm"] == name]
-        kinds = sorted({row["kind"] for row in own} - {""})
-        arms[name] = {
-            **_means(own),
-            "by_kind": {kind: _means([row for row in own if row["kind"] == kind]) for kind in kinds},
-            "seconds_per_image": fmean(row["seconds"] for row in own),
-        }
-    floor = {"vae_round_trip_delta_e": fmean(floors) if floors else None}
-    repaints = len(rows) // max(1, len(arms))
-    return clean({"arms": arms, "floor": floor, "rooms": rooms, "repaints": repaints})
 
 
 def _paint_all(
@@ -174,21 +158,6 @@ def _repaint(
     return rows, floor, [(name, _thumbnail(picture)) for name, picture in pictures]
 
 
-def _means(rows: Sequence[Figures]) -> Figures:
-    """Average MEASURED over rows, and add up what changed outside the masks."""
-    means = {key: _mean([row[key] for row in rows]) for key in MEASURED}
-    changed = sum(row["outside_changed_pixels"] for row in rows)
-    return {**means, "outside_changed_pixels": changed, "repaints": len(rows)}
-
-
-def _mean(values: Sequence[Any]) -> Any:
-    """Average numbers, or dicts of them key by key; nan (a wall too thin to measure) does not count."""
-    if isinstance(values[0], dict):
-        return {key: _mean([value[key] for value in values]) for key in values[0]}
-    known = [value for value in values if value == value]
-    return fmean(known) if known else None
-
-
 def _table(arms: Figures) -> tuple[list[str], list[list[str]]]:
     """Give the headers and cells of the summary: the figures over all repaints, then ΔE to truth by kind."""
     kinds = sorted({kind for figures in arms.values() for kind in figures["by_kind"]})
@@ -237,6 +206,7 @@ def _page(summary: Figures, strips: Sequence[str]) -> str:
             "Columns named after a kind of room hold its mean ΔE to truth. " + EXPLAINED, quiet=True
         ),
     ]
+    parts += [report.paragraph(describe(pair), quiet=True) for pair in summary["pairs"]]
     if floor is not None:
         parts.append(
             report.paragraph(f"The VAE alone, given the truth, is off by ΔE {floor:.1f}: the arms' floor.")
