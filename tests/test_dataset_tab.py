@@ -82,6 +82,14 @@ def test_the_boards_words_are_there_in_both_languages_with_the_same_fields():
         assert english and vietnamese and fields(english) == fields(vietnamese), key
 
 
+def test_no_text_hides_another_of_the_same_name():
+    from wallpaint.ui import text, text_compare, text_dataset, text_help, text_train
+
+    blocks = (text_compare.COMPARE, text_dataset.DATASET, text_help.HELP, text_train.TRAIN)
+    assert all(text.TEXT[key] == said for block in blocks for key, said in block.items())
+    assert sum(map(len, blocks)) < len(text.TEXT)
+
+
 def test_the_page_says_what_the_doctor_says():
     for kind, (what, remedy) in doctor.MESSAGES.items():
         assert TEXT[f"doctor_{kind}"][0] == what and TEXT[f"mend_{kind}"][0] == remedy

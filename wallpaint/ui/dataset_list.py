@@ -179,7 +179,7 @@ def wire_edits(workspace: Path, parts: dict[str, Any], listed: list) -> None:
     def delete_here(name: str, key: Key, language: str) -> tuple:
         read_sample(workspace, name, key, language)
         curate.delete_sample(dataset_folder(workspace, name, language), *key)
-        said = t("deleted", language, file=key[1])
+        said = t("sample_deleted", language, file=key[1])
         return said, *show_dataset(workspace, name, language), None, gr.update(visible=False)
 
     @guarded
