@@ -10,7 +10,9 @@ import time
 from pathlib import Path
 from urllib.request import Request, urlopen
 
+import gradio
 import pytest
+import yaml
 from fastapi.testclient import TestClient
 
 from wallpaint.ui import app, guard, train_runs
@@ -145,3 +147,11 @@ def test_the_queue_moves_on_by_itself(tmp_path, monkeypatch):
     while len(asked) < 3 and time.monotonic() < end:
         time.sleep(0.01)
     assert asked[:3] == [tmp_path] * 3
+
+
+def test_the_readme_makes_the_repository_a_space():
+    front = yaml.safe_load((ROOT / "README.md").read_text("utf-8").split("---")[1])
+    assert front["sdk"] == "gradio" and (ROOT / front["app_file"]).is_file()
+    assert front["python_version"] in ("3.10", "3.12")  # what ZeroGPU offers
+    assert front["sdk_version"].split(".")[0] == gradio.__version__.split(".")[0] == "6"
+    assert len(front["short_description"]) <= 60  # the hub refuses more
