@@ -109,8 +109,8 @@ def test_a_limit_takes_kinds_in_turn_and_rooms_in_turn():
 
 
 def row(arm, kind, mean, changed=0, room="r"):
-    return {"room_id": room, "photo": "p", "color": "#000000", "arm": arm, "kind": kind, "seconds": 2.0, "outside_changed_pixels": changed,
-            "shading_correlation": 0.5,
+    return {"room_id": room, "photo": "p", "color": "#000000", "arm": arm, "kind": kind,
+            "seconds": 2.0, "outside_changed_pixels": changed, "shading_correlation": 0.5,
             "delta_e_truth": {"mean": mean, "median": mean, "p90": mean},
             "delta_e_paint": {"median": mean, "p90": mean, "under_5": 1.0, "left_out": 0.0}}  # fmt: skip
 

@@ -196,9 +196,8 @@ def test_clip_sam_and_dino_losses_reach_every_part(pool, family, monkeypatch):
     generator = torch.Generator().manual_seed(0)
     heads = clip.build_clip(family.tokenizer)[2:]
     pictures, texts = clip.clip_batch(pool, generator)
-    losses = clip.clip_losses(
-        family.text_encoder, family.image_encoder, *heads, family.tokenizer, pictures[:6], texts[:6]
-    )
+    models = (family.text_encoder, family.image_encoder, *heads)
+    losses = clip.clip_losses(models, family.tokenizer, pictures[:6], texts[:6])
     loss = sum(losses.values())
     for share in (0.0, 1.0):  # clicks, then boxes
         monkeypatch.setattr(sam, "BOX_SHARE", share)

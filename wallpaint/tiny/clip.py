@@ -3,6 +3,7 @@
 Half of the negatives are the same view in another paint, so that both sides have to see the colour.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -46,11 +47,11 @@ def train_clip(pool: Pool, work: Path, minutes: float) -> None:
     held_out = pool.only_held_out(24)
 
     def step(generator: torch.Generator) -> dict[str, torch.Tensor]:
-        return clip_losses(*models, tokenizer, *clip_batch(pool, generator))
+        return clip_losses(models, tokenizer, *clip_batch(pool, generator))
 
     @torch.no_grad()
     def evaluate() -> dict[str, float]:
-        losses = clip_losses(*models, tokenizer, *clip_batch(held_out, torch.Generator().manual_seed(0)))
+        losses = clip_losses(models, tokenizer, *clip_batch(held_out, torch.Generator().manual_seed(0)))
         return {f"held_out_{name}": value.item() for name, value in losses.items()}
 
     fit("clip", models, step, Fit(minutes, 1e-3), work, evaluate)
@@ -89,13 +90,14 @@ cached_name = lru_cache(maxsize=None)(with_color)
 
 
 def clip_losses(
-    text, vision, head, reader, tokenizer, pictures: torch.Tensor, texts: list[str]
+    models: Sequence[nn.Module], tokenizer: CLIPTokenizer, pictures: torch.Tensor, texts: list[str]
 ) -> dict[str, torch.Tensor]:
     """Symmetric InfoNCE at temperature 0.07; equal captions in a batch count as one (soft targets).
 
     And the squared error of each patch's mean colour, read off the layer that the adapter sees: a large
     CLIP keeps colour there by itself, a small one forgets what the captions' fifty names do not ask for.
     """
+    text, vision, head, reader = models  # as `build_clip` gives them
     x = to_clip(pictures)
     seen = vision(x, output_hidden_states=True)
     images = F.normalize(seen.image_embeds, dim=-1)
