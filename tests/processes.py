@@ -30,7 +30,7 @@ def start(config_path, folder, *more, **environment):
         return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
 
 
-def wait_for(look, process, seconds=120):
+def wait_for(look, process, seconds=300):
     """Wait until `look()` says something true, and return it; fails if the process ends before."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -24,7 +24,7 @@ def test_killed_while_it_saves_and_gone_on_with_ends_with_the_same_bytes(config,
     assert kill(process) == -signal.SIGKILL and said(tmp_path / "run")["state"] == "running"
     left = list_checkpoints(tmp_path / "run")
     assert left and left[-1].name < "step-000008"  # the one before it stands
-    assert start(path, tmp_path / "run", "--resume").wait(120) == 0
+    assert start(path, tmp_path / "run", "--resume").wait(300) == 0
     assert digest(tmp_path / "run") == digest(whole)
     assert [row["loss"] for row in read_metrics(tmp_path / "run")] == [
         row["loss"] for row in read_metrics(whole)
@@ -38,7 +38,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint(config, tmp_path
     path = write_config(config(**options), tmp_path / "my.yaml")
     command = [sys.executable, str(STUDIO), "--train", str(path), "--output_dir", str(folder), "--resume"]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=120, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        command, capture_output=True, text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"},
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000)),
     )  # fmt: skip
     assert done.returncode == 1
@@ -64,7 +64,7 @@ def test_two_processes_train_what_one_does(config, tmp_path):
     done = subprocess.run(
         [*launch, str(STUDIO), "--train", str(path)],
         env=environment,
-        timeout=300,
+        timeout=600,
         capture_output=True,
         text=True,
     )
