@@ -94,6 +94,12 @@ def test_tab_1_has_to_have_a_room_with_a_wall(room_photo, squares, tmp_path):
     picture = canvas.open_picture(room_photo, tmp_path)
     with pytest.raises(ValueError, match="click on the wall"):
         compare_room.open_tab1_room(picture, "en")
+    mask = np.zeros((90, 160), bool)
+    mask[10:30, 10:30] = True
+    name = canvas.save_wall_mask(picture["folder"], mask)
+    canvas.write_walls(picture["folder"], [canvas.Wall(mask=name)])
+    room = compare_room.open_tab1_room(picture, "en")[0]
+    assert np.count_nonzero(Image.open(room["mask"])) == 400
 
 
 # ---- the arms

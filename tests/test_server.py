@@ -21,7 +21,8 @@ from wallpaint.ui.page import on_gpu
 ROOT = Path(__file__).resolve().parent.parent
 # What trains, deletes or keeps things in the workspace.
 WRITING = {"start_here", "train_all_here", "stop_here", "resume_here", "delete_here", "watch_here",
-           "show_plan_here", "use_here"}  # fmt: skip
+           "show_plan_here", "use_here", "save_here", "keep_here", "edit_here", "move_here", "import_here",
+           "export_here"}  # fmt: skip
 
 
 def endpoints(client) -> set[str]:

@@ -191,5 +191,3 @@ def sweep_results(workspace: Path) -> None:
     for folder in (workspace / "results").glob("*"):
         if folder.is_dir() and time.time() - folder.stat().st_mtime > canvas.KEPT_SECONDS:
             shutil.rmtree(folder, ignore_errors=True)
-
-
