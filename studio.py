@@ -178,6 +178,15 @@ def run_check(options: argparse.Namespace, overrides: dict[str, str]) -> int:
     return 1 if findings else 0
 
 
+def run_doctor(options: argparse.Namespace, overrides: dict[str, str]) -> int:
+    """Say what machine this is, which family fits it, what is there and what is missing."""
+    from wallpaint.machine import describe_machine
+
+    for line in describe_machine():
+        print(line)
+    return 0
+
+
 def run_encode(options: argparse.Namespace, overrides: dict[str, str]) -> int:
     """Fill the cache with what the frozen encoders say of a dataset."""
     from wallpaint.config import load_config
@@ -232,6 +241,7 @@ RUN = {
     "evaluate": run_evaluate,
     "masks": run_masks,
     "check": run_check,
+    "doctor": run_doctor,
     "encode": run_encode,
     "export": run_export,
     "push_to_hub": run_push_to_hub,

@@ -11,12 +11,13 @@ LEAVES = {"config", "methods", "families", "runs", "arrays"}
 BASE = {"color", "images"}
 MAY_IMPORT = {
     "studio": {
-        *("ui", "train", "compare", "evaluate", "runs", "config", "color", "walls", "doctor"),
+        *("ui", "train", "compare", "evaluate", "runs", "config", "color", "walls", "doctor", "machine"),
         *("checkpoints", "disk", "cli", "encode", "export", "arms"),
     },
     "cli": set(),
     "launch": set(),
     "forecast": {"dataset", "images"},
+    "machine": {"forecast"},
     "ui": {
         *("runs", "launch", "forecast", "dataset", "masks", "color", "compare", "config", "images"),
         *("recolor", "doctor", "palettes", "walls", "curate", "report", "heat", "arms"),

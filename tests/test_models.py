@@ -14,11 +14,12 @@ def test_missing_weights_are_one_error_with_file_place_and_command(monkeypatch, 
         load_models("sd15", pick_runtime("cpu"))
     message = str(caught.value)
     assert "model_index.json" in message and "Hugging Face cache" in message and "\n" not in message
-    assert message.endswith("`hf download stable-diffusion-v1-5/stable-diffusion-inpainting`")
+    assert "`hf download stable-diffusion-v1-5/stable-diffusion-inpainting --include" in message
+    assert message.endswith("(about 2.1 GB)")  # of the 40 GB in the repository
 
 
 def test_a_missing_adapter_is_named_with_its_own_command(family):
-    with pytest.raises(ValueError, match="ip-adapter-plus_sd15.*`hf download h94/IP-Adapter`"):
+    with pytest.raises(ValueError, match="`hf download h94/IP-Adapter models/ip-adapter-plus_sd15.*2.6 GB"):
         load_models("room-tiny", pick_runtime("cpu"), base_model=str(family),
                     ip_adapter_model="h94/IP-Adapter",
                     ip_adapter_weight_name="ip-adapter-plus_sd15.bin")  # fmt: skip

@@ -235,9 +235,16 @@ def test_twenty_such_steps_running_end_the_run(config, monkeypatch):
 
 
 def test_accumulated_batches_are_one_big_step(config, tmp_path):
-    logged = rows(train(config(gradient_accumulation_steps=2, max_train_steps=2)))
-    assert [row["step"] for row in logged] == [1, 2]
-    assert (tmp_path / "run" / "weights").is_dir()
+    runs = []
+    for name, size, pieces in (("whole", 4, 1), ("pieces", 2, 2)):
+        settings = {"train_batch_size": size, "gradient_accumulation_steps": pieces, "max_train_steps": 2}
+        runs.append(train(config(method="lora_ip_color", output_dir=str(tmp_path / name), **settings)))
+    whole, pieces = map(weights, runs)
+    for key, value in whole.items():
+        torch.testing.assert_close(pieces[key], value, atol=1e-5, rtol=1e-4)
+    assert [row["step"] for row in rows(runs[1])] == [1, 2]
+    for first, second in zip(*map(rows, runs), strict=True):
+        assert second["loss"] == pytest.approx(first["loss"], rel=1e-4)
 
 
 def test_resuming_without_a_checkpoint_or_with_another_shape_is_a_clear_error(config, tmp_path):

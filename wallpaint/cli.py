@@ -22,6 +22,7 @@ COMMANDS = {  # command -> the options it takes, beside --train's own --FIELD VA
     "evaluate": {"rooms", "arms", "limit", "out"},
     "masks": {"out"},
     "check": set(),
+    "doctor": set(),
     "encode": {"engine"},
     "export": {"run", "out"},
     "push_to_hub": {"run"},
@@ -55,7 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="studio.py",
         usage="studio.py [--host H] [--port P] [...] | --train [CONFIG.yaml] [--FIELD VALUE ...] "
-        "| --compare ... | --evaluate ... | --masks FOLDER --out DATASET | --check DATASET "
+        "| --compare ... | --evaluate ... | --masks FOLDER --out DATASET | --check DATASET | --doctor "
         "| --encode DATASET | --export kohya --run RUN | --push-to-hub REPO --run RUN",
         description="Repaint the walls of a room photo, train the model on your own rooms, measure it.",
         allow_abbrev=False,
@@ -66,6 +67,9 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--evaluate", action="store_true", help="measure arms on rooms with truths")
     command.add_argument("--masks", metavar="FOLDER", help="propose walls for a folder of photos")
     command.add_argument("--check", metavar="DATASET", help="say what is wrong with a dataset")
+    command.add_argument(
+        "--doctor", action="store_true", help="say what machine this is and which models are there or missing"
+    )
     command.add_argument(
         "--encode", metavar="DATASET", help="fill the cache that training reads, ahead of it"
     )

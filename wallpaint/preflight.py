@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 
 from wallpaint.batches import draw_batch
 from wallpaint.color import Swatch
-from wallpaint.config import TrainConfig, is_said
+from wallpaint.config import TrainConfig, choose_preset, is_said
 from wallpaint.dataset import Sample
 from wallpaint.denoiser import add_noise, parameter_groups
 from wallpaint.disk import free_bytes
@@ -110,6 +110,16 @@ def look_ahead(session: "Session") -> dict[str, Any]:
         "expected_memory_bytes": memory, "expected_seconds": seconds, "vae_floor_delta_e": floor,
         "overlay": OVERLAY, "warnings": session.record.warnings,
     }  # fmt: skip
+
+
+def settle_preset(config: TrainConfig) -> tuple[TrainConfig, str]:
+    """The config with `memory_preset: auto` settled for the device there is, and why it is that."""
+    if config.memory_preset != "auto":
+        return config, ""
+    device = find_device(config.device)
+    # On a CPU everything is float32: twice the memory.
+    name, why = choose_preset(device.total / (2 if device.kind == "cpu" else 1))
+    return replace(config, memory_preset=name), f"memory_preset auto: {why}, {device.name}"
 
 
 def expect(session: "Session") -> tuple[int, float]:

@@ -26,7 +26,7 @@ from wallpaint.families import resolve_family
 from wallpaint.images import atomic_path
 from wallpaint.methods import METHODS, Method
 from wallpaint.models import Models, Runtime, load_models, pick_runtime
-from wallpaint.preflight import other_settings, warn_early
+from wallpaint.preflight import other_settings, settle_preset, warn_early
 from wallpaint.records import Record
 from wallpaint.runs import new_run_folder, write_state
 from wallpaint.validation import pick_samples
@@ -77,6 +77,7 @@ def open_session(config: TrainConfig, resume: bool) -> Session:
         ValueError: the dataset, the models, `init_from` or the checkpoint are missing or do not fit, or the
             folder holds another run.
     """
+    config, why = settle_preset(config)
     splits = read_splits(config.dataset)
     folder = Path(config.output_dir) if config.output_dir else new_run_folder("workspace", config.method)
     start = find_start(folder, resume)
@@ -90,6 +91,8 @@ def open_session(config: TrainConfig, resume: bool) -> Session:
     record.say(
         f"{config.method}, family {config.family}, on {runtime.device} ({runtime.reason}), run {folder}"
     )
+    if why:
+        record.say(why)
     session = _set_up(config, accelerator, models, splits, folder, record)
     if start:
         _restore(session, start)

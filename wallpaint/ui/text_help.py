@@ -23,6 +23,7 @@ VIETNAMESE = {
     "mixed_precision": "kiểu số; auto: bf16 hoặc fp16 trên GPU, float32 trên CPU",
     "device": "huấn luyện ở đâu; auto: GPU nếu có",
     "gradient_checkpointing": "tính kích hoạt hai lần để tiết kiệm bộ nhớ",
+    "memory_preset": "chọn cỡ lô, số lô cộng dồn và checkpointing theo bộ nhớ GPU; auto: theo GPU đang có",
     "torch_compile": "biên dịch các khối của UNet: vài phút lúc đầu, sau đó mỗi bước nhanh hơn",
     "use_ema": "lưu trung bình trượt của trọng số thay cho trọng số cuối",
     "seed": "cùng hạt giống cho cùng kết quả trên cùng một máy",
