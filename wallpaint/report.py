@@ -111,7 +111,7 @@ def number(value: float | None, digits: int = 1) -> str:
 
 
 def contact_sheet(
-    pictures: Sequence[tuple[str, Image.Image]], side: int = 512, columns: int = 4
+    pictures: Sequence[tuple[str, Image.Image]], side: int = 512, columns: int = 6
 ) -> Image.Image:
     """Lay titled pictures of one shape out on a white sheet; each is at most `side` pixels wide or high."""
     width, height = pictures[0][1].size
