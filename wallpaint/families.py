@@ -118,11 +118,22 @@ def resolve_family(name: str, **overrides: Any) -> Family:
     if name not in FAMILIES:
         raise ValueError(f"family {name!r} does not exist: choose {' or '.join(FAMILIES)}")
     family = replace(FAMILIES[name], **{key: value for key, value in overrides.items() if value})
+    if family.base_model.endswith((".safetensors", ".ckpt")):
+        family = replace(family, base_model=str(_unpack(Path(family.base_model).expanduser())))
     folder = Path(family.base_model)
     inside: dict[str, Any] = {
         f: str(folder / getattr(family, f)) for f in ("ip_adapter_model", "dinov2_model")
     }
     return replace(family, **{f: path for f, path in inside.items() if Path(path).is_dir()})
+
+
+def _unpack(checkpoint: Path) -> Path:
+    """The folder that a checkpoint in one file is unpacked into."""
+    if not checkpoint.is_file():
+        raise ValueError(f"checkpoint {checkpoint} does not exist, given as base_model: check the path")
+    from wallpaint.single_file import unpack
+
+    return unpack(checkpoint)
 
 
 def with_base(family: Family, base: str) -> Family:

@@ -97,14 +97,14 @@ def run_ours(options: argparse.Namespace, models, samples) -> dict[str, Any]:
     from wallpaint.cache import encode_samples
     from wallpaint.denoiser import compile_blocks
 
-    with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
-        encoded = encode_samples(models, samples, folder, report=lambda line: None)
-        sync(options.device)
-        encode_seconds = time.perf_counter() - start
-    figures: dict[str, Any] = {
-        "encode_images_per_second": len({sample.image for sample in samples}) / encode_seconds
-    }
+    for _ in range(2):  # the first time kernels are chosen and loaded
+        with tempfile.TemporaryDirectory() as folder:
+            start = time.perf_counter()
+            encoded = encode_samples(models, samples, folder, report=lambda line: None)
+            sync(options.device)
+            encode_seconds = time.perf_counter() - start
+    pictures = len({sample.image for sample in samples})
+    figures: dict[str, Any] = {"encode_images_per_second": pictures / encode_seconds}
     session = ours.make_session(options, models, encoded)
     figures["flops_per_step"] = ours.count_flops(session)
     if options.compile:
@@ -117,6 +117,8 @@ def run_ours(options: argparse.Namespace, models, samples) -> dict[str, Any]:
     figures["seconds_per_step"], figures["peak"] = timed(step, options)
     figures["stall"] = ours.stall(session, figures["seconds_per_step"], lambda do: timed(do, options)[0])
     figures["draw_seconds"] = {str(rows): ours.draw_seconds(session, rows) for rows in ROWS}
+    if options.device == "cuda":
+        figures["waits_per_step"] = ours.count_waits(step)
     print(f"without the colour loss: {figures}", file=sys.stderr, flush=True)
     color = ours.stepper(ours.with_color(session))
     figures["color_seconds_per_step"], figures["color_peak_gb"] = timed(color, options)

@@ -1,6 +1,7 @@
 """Our loop for the bench: a session around `wallpaint.train.take_step` without a run folder."""
 
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
@@ -71,6 +72,17 @@ def count_flops(session: SimpleNamespace) -> int:
     with FlopCounterMode(display=False) as counter:
         stepper(session)()
     return counter.get_total_flops()
+
+
+def count_waits(step: Callable[[], None], steps: int = 10) -> float:
+    """How often a step makes this process wait for the GPU; one in `logging_steps` reads the losses."""
+    torch.cuda.set_sync_debug_mode("warn")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(steps):
+            step()
+    torch.cuda.set_sync_debug_mode("default")
+    return sum("synchroniz" in str(warning.message) for warning in caught) / steps
 
 
 def stall(session: SimpleNamespace, seconds: float, timed: Callable[[Callable], float]) -> float:
