@@ -80,7 +80,7 @@ MAY_IMPORT = {
     "curate": {"dataset", *BASE},
     "metrics": {"color"},
     "recolor": BASE,
-    "masks": set(),
+    "masks": {"color"},
     "images": {"color"},
     "color": set(),
 }

@@ -8,7 +8,16 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from wallpaint.masks import META, META_VITS, Masker, build_sam, clean_mask, erode_mask, grow_mask
+from wallpaint.masks import (
+    META,
+    META_VITS,
+    Masker,
+    build_sam,
+    clean_mask,
+    erode_mask,
+    grow_mask,
+    obey_clicks,
+)  # fmt: skip
 
 torch.set_num_threads(1)
 SIZES = META | {
@@ -73,6 +82,20 @@ def test_the_photo_is_looked_at_once(masker, monkeypatch):
     )
     first, second = masker.predict([(30, 20)], [1]), masker.predict([(30, 20)], [1])
     assert [m.tobytes() for m, _ in first] == [m.tobytes() for m, _ in second]
+
+
+def test_a_click_is_obeyed_by_the_surface_it_meets():
+    from toys import toy_room
+
+    photo, mask = toy_room(1, (122, 158, 126), (160, 96))
+    wall = np.asarray(mask) > 0
+    row, column = np.argwhere(wall)[len(np.argwhere(wall)) // 2]
+    joined = obey_clicks(np.zeros_like(wall), photo, [(column, row)], [1])
+    assert (joined & wall).sum() / (joined | wall).sum() > 0.9  # though its light halves from left to right
+    left = obey_clicks(np.ones_like(wall), photo, [(column, row)], [0])
+    assert not left[row, column] and (left == ~joined).all()
+    same = obey_clicks(wall, photo, [(column, row), (2, 90)], [1, 0])
+    assert (same == wall).all()  # it says what the clicks say already
 
 
 def test_a_look_is_recalled_without_looking_again(masker, monkeypatch):

@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from wallpaint.arrays import BILINEAR, components, erode, grow, resize
+from wallpaint.color import rgb_to_lab
 
 if TYPE_CHECKING:
     import torch
@@ -45,6 +46,7 @@ META_VITS = {
     1024: {"embed_dim": 1024, "depth": 24, "num_heads": 16, "global_attn_indexes": [5, 11, 17, 23]},  # vit_l
     1280: {"embed_dim": 1280, "depth": 32, "num_heads": 16, "global_attn_indexes": [7, 15, 23, 31]},  # vit_h
 }
+SURFACE_SIDE, ALIKE, LIGHTNESS_COUNTS = 256, 9.0, 0.35  # see `surface_at`; ALIKE in CIELAB
 SPECK, HOLE = 0.001, 0.0003  # of the picture: smaller islands are dropped, smaller holes filled
 
 
@@ -199,6 +201,39 @@ class Masker:
             raise ValueError(f"a click lies outside the photo ({self.photo.width}x{self.photo.height})")
         box = None if box is None else box * np.tile(self._scale, 2)
         return (points * self._scale, labels, box) if len(points) else (None, None, box)
+
+
+def obey_clicks(
+    wall: np.ndarray, photo: Image.Image, points: Sequence[tuple[float, float]], labels: Sequence[int]
+) -> np.ndarray:
+    """Mend a mask (H, W) that says otherwise than a click: the like-coloured surface there joins or goes.
+
+    A small segment-anything may overlook a click on a photo unlike those it learned from; whoever clicked
+    must not be.
+    """
+    height, width = wall.shape
+    for (x, y), label in zip(points, labels, strict=True):
+        row, column = min(int(y), height - 1), min(int(x), width - 1)
+        if wall[row, column] != bool(label):
+            alike = surface_at(photo, column, row)
+            wall = wall | alike if label else wall & ~alike
+    return wall
+
+
+def surface_at(photo: Image.Image, x: int, y: int) -> np.ndarray:
+    """The connected surface about a pixel whose colour is like its own, boolean (H, W).
+
+    Lightness counts less than a* and b*, because light falls off along a wall.
+    """
+    scale = min(1.0, SURFACE_SIDE / max(photo.size))
+    size = (max(1, round(photo.width * scale)), max(1, round(photo.height * scale)))
+    small = np.asarray(photo.convert("RGB").resize(size, Image.Resampling.BOX), dtype=np.float32) / 255
+    column, row = min(int(x * scale), size[0] - 1), min(int(y * scale), size[1] - 1)
+    apart = (rgb_to_lab(small) - rgb_to_lab(small[row, column])) * (LIGHTNESS_COUNTS, 1, 1)
+    numbers, _ = components((apart**2).sum(axis=-1) < ALIKE**2)
+    surface = resize((numbers == numbers[row, column]).astype(np.float32), photo.size, BILINEAR) > 0.5
+    surface[min(y, photo.height - 1), min(x, photo.width - 1)] = True
+    return surface
 
 
 def _clean_logits(logits: np.ndarray) -> np.ndarray:

@@ -139,6 +139,7 @@ def wire_samples(page: Page, parts: dict[str, Any]) -> None:
     parts["keep_ticked"].click(keep_here, ticked, saved, js=AFTER_BOARD, **PRIVATE)
     for listen in (name.change, parts["check"].click):
         listen(list_here, [name, language], listed, **QUIET)
+    language.change(list_here, [name, language], listed, **QUIET)
     parts["reload"], parts["reload_outputs"] = lambda: show_dataset(workspace, DATASET, "en"), listed
     wire_edits(workspace, parts, listed)
     wire_zips(workspace, parts, listed)

@@ -39,6 +39,7 @@ function showWords() {
     text.textContent = word(what);
     return [term, text];
   }));
+  showPalette();
   showAll();
 }
 
