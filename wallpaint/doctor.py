@@ -159,7 +159,8 @@ def _see(split: str, sample: Sample, photo: Image.Image, mask: Image.Image) -> S
     """Shrink a sample to what the checks need; the mask by its nearest pixels, so it stays one."""
     tiny = np.asarray(photo.resize((16, 16), Image.Resampling.BOX), dtype=np.float32) / 255
     scale = LOOK / max(photo.size)
-    size = tuple(max(1, round(side * min(1, scale))) for side in photo.size)
+    width, height = (max(1, round(side * min(1, scale))) for side in photo.size)
+    size = (width, height)
     wall = np.asarray(mask.resize(size, Image.Resampling.NEAREST)) >= 128
     pixels = np.asarray(photo.resize(size, Image.Resampling.NEAREST), dtype=np.float32)[wall] / 255
     return Seen(split, sample, rgb_to_lab(tiny), wall, pixels)

@@ -139,9 +139,9 @@ def pick(workspace: Path, asked: dict) -> dict:
     spot = (columns - x) ** 2 + (rows - y) ** 2 <= radius**2
     if not spot.any():
         raise ValueError("the eyedropper is outside the photo, tab Dataset, point at the wall")
-    seen = np.median(np.asarray(view)[spot], axis=0).round().astype(int)
+    red, green, blue = (int(value) for value in np.median(np.asarray(view)[spot], axis=0).round())
     mask = Image.fromarray(np.where(spot, 255, 0).astype(np.uint8))
-    return {"hex": estimate_paint(view, mask).hex, "seen": Swatch((*map(int, seen),)).hex}
+    return {"hex": estimate_paint(view, mask).hex, "seen": Swatch((red, green, blue)).hex}
 
 
 def auto(workspace: Path, asked: dict) -> dict:

@@ -6,6 +6,8 @@ import html
 import math
 from pathlib import Path
 
+import numpy as np
+
 from wallpaint.color import Swatch, lab_to_rgb
 from wallpaint.dataset import Sample
 from wallpaint.doctor import BORDERS, HUES, Finding, check_dataset, hue_name
@@ -99,7 +101,7 @@ def _sector(start: float, end: float, missing: bool) -> str:
     """Draw a hue's sector in its own colour, hatched where no wall has it."""
     (x0, y0), (x1, y1), middle, radius = _point(start, REACH), _point(end, REACH), SIDE / 2, SIDE / 2
     angle = math.radians((start + end) / 2)
-    rgb = lab_to_rgb([70, 40 * math.cos(angle), 40 * math.sin(angle)])
+    rgb = lab_to_rgb(np.array([70, 40 * math.cos(angle), 40 * math.sin(angle)]))
     fill = "#" + "".join(f"{round(255 * float(value)):02x}" for value in rgb)
     path = f"M{middle} {middle}L{x0:.1f} {y0:.1f}A{radius} {radius} 0 0 0 {x1:.1f} {y1:.1f}Z"
     drawn = f'<path d="{path}" fill="{fill}" fill-opacity="0.28"/>'

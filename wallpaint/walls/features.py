@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from PIL import Image
 
@@ -36,7 +38,7 @@ def mask_features(
     y, x = (axis.ravel() / (SIDE - 1) for axis in np.mgrid[:SIDE, :SIDE])
     place = flat @ np.stack([x, y, x**2, y**2], axis=1).astype(np.float32) / inside
     edges = np.stack([masks[:, 0], masks[:, -1], masks[:, :, 0], masks[:, :, -1]], axis=1).mean(axis=2)
-    box = np.concatenate([_extent(masks.any(axis=2)), _extent(masks.any(axis=1))], axis=1)
+    box = np.concatenate([_extent(np.any(masks, axis=2)), _extent(np.any(masks, axis=1))], axis=1)
     full = inside[:, 0] / SIDE**2 / np.maximum(1e-3, (box[:, 1] - box[:, 0]) * (box[:, 3] - box[:, 2]))
     said = _mean_inside(masks, embedding)
     parts = [said, inside / SIDE**2, mean, spread, outside, place, edges, box, full[:, None], guesses]
@@ -51,7 +53,7 @@ def shrink_masks(masks: list[np.ndarray]) -> np.ndarray:
     return np.stack([np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BOX)) >= 128 for image in images])
 
 
-def _extent(any_: np.ndarray) -> np.ndarray:
+def _extent(any_: Any) -> np.ndarray:
     """First and last True of each row of (N, SIDE), as shares of SIDE: (N, 2)."""
     return np.stack([any_.argmax(axis=1), SIDE - any_[:, ::-1].argmax(axis=1)], axis=1) / SIDE
 
@@ -65,5 +67,5 @@ def _mean_inside(masks: np.ndarray, embedding: np.ndarray) -> np.ndarray:
         band = masks[:, rows == i].sum(axis=1)
         for j in range(width):
             weight[:, i, j] = band[:, columns == j].sum(axis=1)
-    weight = weight.reshape(len(masks), -1)
-    return weight @ embedding.reshape(channels, -1).T / (weight.sum(axis=1, keepdims=True) + 1e-6)
+    flat = weight.reshape(len(masks), -1)
+    return flat @ embedding.reshape(channels, -1).T / (flat.sum(axis=1, keepdims=True) + 1e-6)
