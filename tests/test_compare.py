@@ -237,4 +237,4 @@ def test_painting_tells_how_far_it_is_and_can_be_cancelled(room, tmp_path, load)
         compare_paints(
             scene, [SAGE, parse_color("#C80000")], ["base"], tmp_path / "o", settings, on_step, models=load()
         )
-    assert heard == [0.25, 0.5, 0.75] and not (tmp_path / "o").exists()
+    assert heard == [0.0, 0.25, 0.5] and not (tmp_path / "o").exists()

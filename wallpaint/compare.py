@@ -146,6 +146,7 @@ def compare_paints(
 
     with all_or_nothing(out_dir) as folder:
         opened = open_arms(arms, family, models, settings.ip_adapter_scale, keep=True)
+        hear(0.0)  # loading may have taken long enough for a change of mind
         for swatch in swatches:
             place = folder / swatch.hex.lstrip("#")
             place.mkdir(exist_ok=True)

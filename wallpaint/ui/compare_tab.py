@@ -36,6 +36,10 @@ QUIET = {**PRIVATE, "show_progress": "hidden"}
 _cancelled: set[str] = set()  # sessions that have had enough
 
 
+class Cancelled(Exception):
+    """Somebody pressed Cancel."""
+
+
 def add_run(name: str | None, arms: list[str], workspace: Path) -> Any:
     """Tick a run among the arms; ValueError if it is none of ours, or has no weights yet."""
     choices = list_arms(workspace)
@@ -117,11 +121,15 @@ def wire_painting(page: Page, parts: dict[str, Any], language: gr.State) -> None
 
         def on_step(share: float) -> None:
             if session in _cancelled:
-                raise ValueError(t("cancelled", language))
+                raise Cancelled
             progress(share, desc=t("painting", language))
 
-        on_step(0.0)
-        return show(paint_comparison(workspace, room, Job(*values), own, language, on_step), language)
+        try:
+            on_step(0.0)
+            return show(paint_comparison(workspace, room, Job(*values), own, language, on_step), language)
+        except Cancelled:
+            gr.Info(t("cancelled", language))
+            return (gr.skip(),) * 6
 
     def forget_cancel(request: gr.Request) -> None:
         _cancelled.discard(request.session_hash or "")
