@@ -36,11 +36,18 @@ def write_card(
         figures: of the last validation.
         processes: that trained together.
     """
+    rows = config.train_batch_size * config.gradient_accumulation_steps * processes
+    told = f"{', '.join(f'{count} samples in {split}' for split, count in samples.items())}.\n"
+    text = _card(folder, config, f"{told}{step} steps of batch {rows}.", figures)
+    with atomic_path(folder / "README.md") as path:
+        path.write_text(text, encoding="utf-8")
+
+
+def _card(folder: Path, config: TrainConfig, seen: str, figures: dict[str, float]) -> str:
     data, method = card_data(folder.name, config, figures), METHODS[config.method]
     pictures = sorted((folder / "samples").glob("step-*.png"))
-    rows = config.train_batch_size * config.gradient_accumulation_steps * processes
     measured = [f"| `{name}` | {value:.4g} | {FIGURES.get(name, '')} |" for name, value in figures.items()]
-    text = f"""---
+    return f"""---
 {data.to_yaml()}
 ---
 # {folder.name}: {method.study_name}
@@ -56,8 +63,7 @@ the image adapter was {"active" if "image_prompt" in method.conditions else "abs
 colour loss: {_color(config)}.
 
 ## Data
-`{config.dataset}`: {", ".join(f"{count} samples in {split}" for split, count in samples.items())}.
-{step} steps of batch {rows}.
+`{config.dataset}`: {seen}
 
 ## Settings
 {_settings(config)}
@@ -71,8 +77,6 @@ colour loss: {_color(config)}.
 ## Licence
 `{data.license}`, that of the base model.
 """
-    with atomic_path(folder / "README.md") as path:
-        path.write_text(text, encoding="utf-8")
 
 
 def card_data(name: str, config: TrainConfig, figures: dict[str, float]) -> ModelCardData:
