@@ -19,7 +19,8 @@ RESNET = [("in_layers.0", "norm1"), ("in_layers.2", "conv1"), ("out_layers.0", "
           ("out_layers.3", "conv2"), ("emb_layers.1", "time_emb_proj"),
           ("skip_connection", "conv_shortcut")]  # fmt: skip
 VAE = [("nin_shortcut", "conv_shortcut"), ("norm_out", "conv_norm_out"),
-       ("mid.attn_1", "mid_block.attentions.0"), ("mid.block_1", "mid_block.resnets.0"), ("mid.block_2", "mid_block.resnets.1"),
+       ("mid.attn_1", "mid_block.attentions.0"), ("mid.block_1", "mid_block.resnets.0"),
+       ("mid.block_2", "mid_block.resnets.1"),
        ("norm.", "group_norm."), ("q.", "to_q."), ("k.", "to_k."), ("v.", "to_v."),
        ("proj_out.", "to_out.0.")]  # fmt: skip
 
