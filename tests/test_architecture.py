@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "single_file": set(),
     "ui": {
         *("runs", "launch", "forecast", "dataset", "masks", "color", "compare", "config", "images"),
-        *("recolor", "doctor", "palettes", "walls", "curate", "report", "heat", "arms"),
+        *("recolor", "doctor", "palettes", "walls", "curate", "zips", "report", "heat", "arms"),
     },
     "encode": {"session", "cache", "tables", "views", "models", "dataset", *BASE},
     "export": {"cards", "weights", *BASE},
@@ -78,13 +78,15 @@ MAY_IMPORT = {
     "palettes": {"color"},
     "walls": {"dataset", "masks", "recolor", *BASE},
     "curate": {"dataset", *BASE},
+    "zips": {"curate", "dataset", *BASE},
     "metrics": {"color"},
     "recolor": BASE,
-    "masks": {"color"},
+    "masks": {"color", "sams"},
+    "sams": set(),
     "images": {"color"},
     "color": set(),
 }
-LIGHT = ("dataset", "masks", "recolor", "metrics", "doctor", "palettes", "curate")
+LIGHT = ("dataset", "masks", "recolor", "metrics", "doctor", "palettes", "curate", "zips")
 HEAVY = {"torch", "torchvision", "diffusers", "transformers", "peft", "accelerate", "kornia", "gradio"}
 
 

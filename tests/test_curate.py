@@ -7,7 +7,7 @@ import zipfile
 import pytest
 from toys import toy_room
 
-from wallpaint import curate
+from wallpaint import curate, zips
 from wallpaint.dataset import add_sample, read_samples, read_splits
 
 GREEN, RED = (122, 158, 126), (200, 60, 50)
@@ -111,7 +111,7 @@ def test_a_row_that_leads_out_is_neither_moved_nor_deleted(folder, tmp_path):
     rows.write_text(rows.read_text().replace("hall-001_mask.png", "../../secret.png"))
     for act in (lambda: curate.delete_sample(folder, "train", "hall-001.png"),
                 lambda: curate.move_room(folder, "hall", "validation"),
-                lambda: curate.export_zip(folder, tmp_path / "x.zip")):  # fmt: skip
+                lambda: zips.export_zip(folder, tmp_path / "x.zip")):  # fmt: skip
         with pytest.raises(ValueError, match="leads out"):
             act()
     assert (tmp_path / "secret.png").exists() and not (tmp_path / "x.zip").exists()
@@ -119,21 +119,21 @@ def test_a_row_that_leads_out_is_neither_moved_nor_deleted(folder, tmp_path):
 
 def test_a_zip_goes_out_and_comes_in_as_it_was(folder, tmp_path):
     (folder / "train" / "private.txt").write_text("not part of it")
-    path = curate.export_zip(folder, tmp_path / "mine.zip")
+    path = zips.export_zip(folder, tmp_path / "mine.zip")
     assert "train/private.txt" not in zipfile.ZipFile(path).namelist()
-    assert curate.import_zip(path, tmp_path / "again") == {"train": 3, "validation": 1}
+    assert zips.import_zip(path, tmp_path / "again") == {"train": 3, "validation": 1}
     for split in ("train", "validation"):
         pairs = zip(read_samples(folder, split), read_samples(tmp_path / "again", split), strict=True)
         assert all((a.image.read_bytes(), a.color) == (b.image.read_bytes(), b.color) for a, b in pairs)
     with pytest.raises(ValueError, match="exists"):
-        curate.import_zip(path, tmp_path / "again")
+        zips.import_zip(path, tmp_path / "again")
 
 
 def test_a_zip_of_the_folder_itself_is_understood(folder, tmp_path):
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         for path in folder.rglob("*"):
             archive.write(path, path.relative_to(tmp_path))
-    assert curate.import_zip(tmp_path / "x.zip", tmp_path / "again")["train"] == 3
+    assert zips.import_zip(tmp_path / "x.zip", tmp_path / "again")["train"] == 3
 
 
 def link(name):
@@ -162,7 +162,7 @@ def test_a_hostile_zip_leaves_nothing_behind(tmp_path, entry, data, told):
     with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(entry, data)
     with pytest.raises(ValueError, match=told):
-        curate.import_zip(tmp_path / "x.zip", tmp_path / "sets" / "new")
+        zips.import_zip(tmp_path / "x.zip", tmp_path / "sets" / "new")
     assert list((tmp_path / "sets").iterdir()) == [] and sorted(p.name for p in tmp_path.iterdir()) == [
         "sets",
         "x.zip",
@@ -172,4 +172,4 @@ def test_a_hostile_zip_leaves_nothing_behind(tmp_path, entry, data, told):
 def test_what_is_no_zip_is_told(tmp_path):
     (tmp_path / "x.zip").write_bytes(b"no zip")
     with pytest.raises(ValueError, match="no readable zip"):
-        curate.import_zip(tmp_path / "x.zip", tmp_path / "new")
+        zips.import_zip(tmp_path / "x.zip", tmp_path / "new")

@@ -6,8 +6,6 @@ loaded or asked.
 
 from __future__ import annotations
 
-import json
-import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,33 +17,14 @@ from PIL import Image
 
 from wallpaint.arrays import BILINEAR, components, erode, grow, resize
 from wallpaint.color import rgb_to_lab
+from wallpaint.sams import META, META_VITS, build_sam, load_folder, load_meta
+
+__all__ = ["META", "META_VITS", "build_sam"]  # who asks for masks finds them here
 
 if TYPE_CHECKING:
     import torch
     from segment_anything.modeling import Sam
 
-# What `sam.json` lists, for Meta's own checkpoints; the ViT is told by the width of its patches' embedding.
-META = {
-    "image_size": 1024,
-    "patch_size": 16,
-    "mlp_ratio": 4,
-    "window_size": 14,
-    "prompt_embed_dim": 256,
-    "mask_in_chans": 16,
-    "num_multimask_outputs": 3,
-    "decoder_depth": 2,
-    "decoder_num_heads": 8,
-    "decoder_mlp_dim": 2048,
-    "iou_head_depth": 3,
-    "iou_head_hidden_dim": 256,
-    "pixel_mean": [123.675, 116.28, 103.53],
-    "pixel_std": [58.395, 57.12, 57.375],
-}
-META_VITS = {
-    768: {"embed_dim": 768, "depth": 12, "num_heads": 12, "global_attn_indexes": [2, 5, 8, 11]},  # vit_b
-    1024: {"embed_dim": 1024, "depth": 24, "num_heads": 16, "global_attn_indexes": [5, 11, 17, 23]},  # vit_l
-    1280: {"embed_dim": 1280, "depth": 32, "num_heads": 16, "global_attn_indexes": [7, 15, 23, 31]},  # vit_h
-}
 SURFACE_SIDE, ALIKE, LIGHTNESS_COUNTS = 256, 9.0, 0.35  # see `surface_at`; ALIKE in CIELAB
 SPECK, HOLE = 0.001, 0.0003  # of the picture: smaller islands are dropped, smaller holes filled
 
@@ -98,7 +77,7 @@ class Masker:
                 f"segment-anything weights {path} do not exist: give a folder with sam.json or a .pth"
             )
         try:
-            sam, stretch = (_load_meta(path), False) if meta else _load_folder(path)
+            sam, stretch = (load_meta(path), False) if meta else load_folder(path)
             return cls(sam.to(device), stretch)
         except Exception as error:  # json, torch, pickle and safetensors each have their own
             reason = " ".join(str(error).split())[:200]
@@ -121,28 +100,37 @@ class Masker:
         of.features, of.original_size, of.input_size = look.features, look.original_size, look.input_size
         of.is_image_set = True
 
-    def segment(self, photo: Image.Image, points_per_side: int = 8) -> list[dict]:
-        """Cut a photo into every mask that a grid of clicks gives, by segment-anything's own generator.
+    def segment(self, points_per_side: int = 8) -> tuple[np.ndarray, np.ndarray]:
+        """Cut the photo looked at into every mask that a grid of clicks gives.
 
-        Nothing is sifted out: two walls and the rest of the room between them share one box, so sifting by
-        boxes, as the generator is used to, would throw walls away; the wall classifier has its own opinion.
+        As segment-anything's own generator asks, but nothing is sifted out: two walls and the rest of the
+        room between them share one box, so sifting by boxes would throw walls away.
 
         Returns:
-            a dict a mask: `segmentation` boolean (h, w) at the size the model sees, `predicted_iou`,
-            `stability_score`. The photo looked at before is forgotten.
-        """
-        from segment_anything import SamAutomaticMaskGenerator
+            (N, h, w) boolean masks at the size the model sees, (N, 2) its guesses of IoU and their stability.
 
-        generator = SamAutomaticMaskGenerator(
-            self.predictor.model,
-            points_per_side=points_per_side,
-            points_per_batch=points_per_side**2,
-            pred_iou_thresh=0.0,
-            stability_score_thresh=0.0,
-            stability_score_offset=0.3,
-            box_nms_thresh=1.0,
+        Raises:
+            ValueError: no photo has been looked at.
+        """
+        import torch
+        from segment_anything.utils.amg import build_point_grid, calculate_stability_score
+
+        of = self.predictor
+        if not of.is_image_set:
+            raise ValueError("no photo has been looked at: call set_image first")
+        height, width = of.original_size
+        places = of.transform.apply_coords(
+            build_point_grid(points_per_side) * (width, height), (height, width)
         )
-        return generator.generate(np.asarray(self._seen(photo.convert("RGB"))))
+        masks, guesses = [], []
+        for batch in torch.as_tensor(places, dtype=torch.float32, device=of.device)[:, None].split(16):
+            ones = torch.ones(batch.shape[:2], dtype=torch.int, device=of.device)
+            logits, ious, _ = of.predict_torch(batch, ones, multimask_output=True, return_logits=True)
+            flat = logits.flatten(0, 1)
+            stable = calculate_stability_score(flat, of.model.mask_threshold, 0.3)
+            masks.append((flat > of.model.mask_threshold).cpu().numpy())
+            guesses.append(torch.stack([ious.flatten(), stable.nan_to_num()], dim=1).float().cpu().numpy())
+        return np.concatenate(masks), np.concatenate(guesses)
 
     def _seen(self, photo: Image.Image) -> Image.Image:
         """Give the picture that the model is shown."""
@@ -276,58 +264,6 @@ def grow_mask(mask: Image.Image, pixels: float) -> Image.Image:
 def erode_mask(mask: Image.Image, pixels: float) -> Image.Image:
     """Take away every pixel within `pixels` of the mask's edge (the picture's border is no edge)."""
     return grow_mask(mask, -pixels)
-
-
-def build_sam(config: dict) -> Sam:
-    """Build segment-anything at the sizes of a `sam.json` (META and one of META_VITS); weights random."""
-    import torch
-    from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
-
-    size, width = config["image_size"], config["prompt_embed_dim"]
-    cells = size // config["patch_size"]
-    encoder = ImageEncoderViT(
-        **{key: config[key] for key in ("embed_dim", "depth", "num_heads", "mlp_ratio", "patch_size")},
-        **{key: config[key] for key in ("window_size", "global_attn_indexes")},
-        img_size=size,
-        out_chans=width,
-        qkv_bias=True,
-        use_rel_pos=True,
-        norm_layer=partial(torch.nn.LayerNorm, eps=1e-6),
-    )
-    prompts = PromptEncoder(width, (cells, cells), (size, size), config["mask_in_chans"])
-    heads, depth = config["decoder_num_heads"], config["decoder_depth"]
-    decoder = MaskDecoder(
-        transformer_dim=width,
-        transformer=TwoWayTransformer(depth, width, heads, config["decoder_mlp_dim"]),
-        **{key: config[key] for key in ("num_multimask_outputs", "iou_head_depth", "iou_head_hidden_dim")},
-    )
-    return Sam(encoder, prompts, decoder, config["pixel_mean"], config["pixel_std"]).eval()
-
-
-def _load_folder(path: Path) -> tuple[Sam, bool]:
-    """Build from `sam.json` and load `sam.safetensors` beside it; say whether photos are stretched for it."""
-    from safetensors.torch import load_file
-
-    config = json.loads(path.read_text("utf-8"))
-    sam = build_sam(config)
-    sam.load_state_dict(load_file(path.with_name("sam.safetensors")))
-    return sam, bool(config.get("stretch"))
-
-
-def _load_meta(path: Path) -> Sam:
-    """Load Meta's vit_b, vit_l or vit_h; a pickle may hold tensors alone."""
-    import torch
-    from safetensors.torch import load_file
-
-    try:
-        weights = (
-            load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-        )
-    except pickle.UnpicklingError:  # torch's own words advise to run whatever it holds
-        raise ValueError("it holds more than weights, or is cut short") from None
-    sam = build_sam(META | META_VITS[weights["image_encoder.patch_embed.proj.weight"].shape[0]])
-    sam.load_state_dict(weights)
-    return sam
 
 
 def _image(wall: np.ndarray) -> Image.Image:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
-from wallpaint import curate, dataset
+from wallpaint import curate, dataset, zips
 from wallpaint.images import load_mask
 from wallpaint.ui import canvas
 from wallpaint.ui.board_calls import FIRST_PAINT
@@ -120,10 +120,10 @@ def export_dataset(workspace: Path, name: str, language: str) -> str:
     """Zip the dataset to where results are served from; give the file."""
     folder = dataset_folder(workspace, name, language)
     out = workspace / "results" / f"export-{secrets.token_hex(12)}" / f"{folder.name}.zip"
-    return str(curate.export_zip(folder, out))
+    return str(zips.export_zip(folder, out))
 
 
 def import_dataset(workspace: Path, path: str, language: str) -> tuple[str, dict[str, int]]:
     """Unpack an uploaded zip as a new dataset named after it; give (its name, its samples)."""
     name = check_name(Path(path).stem, "dataset", language)
-    return name, curate.import_zip(path, workspace / "datasets" / name)
+    return name, zips.import_zip(path, workspace / "datasets" / name)

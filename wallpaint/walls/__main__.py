@@ -40,7 +40,7 @@ def gather(samples: list[Sample], masker: Masker, flips: tuple[bool, ...]) -> tu
                 turn = Image.Transpose.FLIP_LEFT_RIGHT
                 photo, mask = photo.transpose(turn), mask.transpose(turn)
             masks, guesses, embedding = cut(masker, photo)
-            wall = shrink_masks([np.asarray(mask) >= 128])
+            wall = shrink_masks(np.asarray(mask)[None] >= 128)
             both, either = (masks & wall).sum(axis=(1, 2)), (masks | wall).sum(axis=(1, 2))
             features.append(mask_features(photo, masks, guesses, embedding))
             truths.append(np.stack([both / masks.sum(axis=(1, 2)), both / np.maximum(either, 1)], axis=1))

@@ -101,11 +101,11 @@ class ClassifierFinder:
 
 def cut(masker: Masker, photo: Image.Image) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cut a photo into masks: (N, SIDE, SIDE) boolean, (N, 2) SAM's own guesses, (C, h, w) embedding."""
-    found = [one for one in masker.segment(photo) if one["segmentation"].any()]
     embedding = masker.set_image(photo).embedding()
-    guesses = np.array([[one["predicted_iou"], one["stability_score"]] for one in found], dtype=np.float32)
-    masks = shrink_masks([one["segmentation"] for one in found]) if found else np.zeros((0, SIDE, SIDE), bool)
-    return masks, guesses.reshape(-1, 2), embedding
+    masks, guesses = masker.segment()
+    masks = shrink_masks(masks)
+    there = masks.any(axis=(1, 2))
+    return masks[there], guesses[there], embedding
 
 
 def fingerprint(masker: Masker) -> str:

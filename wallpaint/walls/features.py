@@ -45,11 +45,11 @@ def mask_features(
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
-def shrink_masks(masks: list[np.ndarray]) -> np.ndarray:
-    """Masks (h, w) boolean of one size to (N, SIDE, SIDE) boolean."""
-    if masks and masks[0].shape == (SIDE, SIDE):
-        return np.stack(masks)
-    images = [Image.fromarray(np.where(mask, 255, 0).astype(np.uint8)) for mask in masks]
+def shrink_masks(masks: np.ndarray) -> np.ndarray:
+    """Masks (N, h, w) boolean to (N, SIDE, SIDE) boolean."""
+    if masks.shape[1:] == (SIDE, SIDE):
+        return masks
+    images = (Image.fromarray(np.where(mask, 255, 0).astype(np.uint8)) for mask in masks)
     return np.stack([np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BOX)) >= 128 for image in images])
 
 
