@@ -166,7 +166,7 @@ class TrainConfig:
     )
     color_loss_crop: int = setting(
         24,
-        "side of the decoded piece of wall, in latents, at most half the picture's; 0: all of it",
+        "side of the decoded piece of wall, in latents, at most 3/8 of the picture's; 0: all of it",
         0,
         256,
         group="losses",

@@ -79,7 +79,7 @@ def color_loss(step: Step) -> torch.Tensor:
     predicted = predict_latents(step.noise_pred[rows], noised, scheduler)
     # In latents the piece is cut before decoding; a full decode would cost more than the step itself.
     size = predicted.shape[-2:]
-    side = min(config.color_loss_crop, min(size) // 2)  # a decode of it all costs several steps
+    side = min(config.color_loss_crop, 3 * min(size) // 8)  # so that it costs less than the step itself
     boxes = draw_boxes(drawn.wall[told.cpu()], size, side, step.draws.pick(told))
     factor = step.models.latent_factor
     picture = decode_latents(step.models, cut(predicted, boxes))
