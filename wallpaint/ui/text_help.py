@@ -39,7 +39,7 @@ VIETNAMESE = {
     "color_loss_weight": "trọng số của hàm mất mát màu",
     "color_loss_start_step": "bước đầu tiên có hàm mất mát màu",
     "color_loss_mode": "shaded: màu sơn trong ánh sáng của tường; flat: mẫu màu phẳng",
-    "color_loss_crop": "cạnh của mảng tường được giải mã, tính theo latent, nhiều nhất 3/8 cạnh ảnh; 0: cả ảnh",
+    "color_loss_crop": "cạnh mảng tường được giải mã, tính theo latent, nhiều nhất 3/8 cạnh ảnh; 0: cả ảnh",
     "reference": "mẫu màu phẳng, mảnh cắt từ chính bức tường, hoặc từ ảnh khác của cùng phòng; "
     "để trống: theo phương pháp",
     "reference_variants": "số mảnh cắt và số lỗ trên tường được tạo cho mỗi mẫu",
