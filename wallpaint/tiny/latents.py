@@ -74,9 +74,9 @@ def encode_views(vae: AutoencoderKL, views: list[View]) -> list[tuple]:
     x = torch.cat(stacks).contiguous(memory_format=torch.channels_last)
     z = vae.encode(x).latent_dist.mean.cpu().contiguous()
     out = []
-    for part, mask, source in zip(z.split([len(s) for s in stacks]), masks, sources, strict=True):
+    for part, mask, cut_from in zip(z.split([len(s) for s in stacks]), masks, sources, strict=True):
         coarse = F.max_pool2d(mask, mask.shape[-1] // z.shape[-1])
-        out.append((part[:-VARIANTS].clone(), part[-VARIANTS:].clone(), coarse, source))
+        out.append((part[:-VARIANTS].clone(), part[-VARIANTS:].clone(), coarse, cut_from))
     return out
 
 
