@@ -177,3 +177,31 @@ def test_weights_of_another_model_are_refused_before_anything_is_painted(load, t
     save_file(state, tmp_path / "sd15.safetensors")
     with pytest.raises(ValueError, match="does not fit this model"):
         Painter(load(), {"wide": tmp_path / "sd15.safetensors"})
+
+
+def test_a_new_colour_on_the_same_photo_encodes_no_photo_and_no_text_again(load, arms, monkeypatch):
+    from wallpaint import sampler
+
+    counts = dict.fromkeys(("encode_pictures", "encode_text", "encode_images"), 0)
+    for name in counts:
+
+        def counting(*args, name=name, original=getattr(sampler, name)):
+            counts[name] += 1
+            return original(*args)
+
+        monkeypatch.setattr(sampler, name, counting)
+    models, (photo, mask) = load(), toy_room(1, (200, 60, 50))
+    painter = Painter(models, {"base": None, "new": arms["new"]})
+
+    def paint_in(rgb, photo=photo):
+        before = dict(counts)
+        pictures = painter.paint(photo, mask, Swatch(rgb), "a room", 1, 2, 2.0)
+        return pictures, {name: counts[name] - before[name] for name in counts}
+
+    first, asked = paint_in((122, 158, 126))
+    assert asked == {"encode_pictures": 1, "encode_text": 2, "encode_images": 2}  # with the nulls of guidance
+    assert paint_in((200, 60, 50))[1] == {"encode_pictures": 0, "encode_text": 0, "encode_images": 1}
+    again, asked = paint_in((122, 158, 126))
+    assert not any(asked.values())
+    assert all(np.array_equal(pixels(again[name]), pixels(first[name])) for name in first)
+    assert paint_in((122, 158, 126), toy_room(2, (200, 60, 50))[0])[1]["encode_pictures"] == 1
