@@ -183,13 +183,16 @@ def test_a_new_colour_on_the_same_photo_encodes_no_photo_and_no_text_again(load,
     from wallpaint import sampler
 
     counts = dict.fromkeys(("encode_pictures", "encode_text", "encode_images"), 0)
-    for name in counts:
 
-        def counting(*args, name=name, original=getattr(sampler, name)):
+    def count(name, original):
+        def counting(*args):
             counts[name] += 1
             return original(*args)
 
         monkeypatch.setattr(sampler, name, counting)
+
+    for name in counts:
+        count(name, getattr(sampler, name))
     models, (photo, mask) = load(), toy_room(1, (200, 60, 50))
     painter = Painter(models, {"base": None, "new": arms["new"]})
 
