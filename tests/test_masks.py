@@ -1,5 +1,6 @@
 """Masker on segment-anything's own classes, and the clean-up of masks."""
 
+import functools
 import json
 
 import numpy as np
@@ -17,6 +18,7 @@ from wallpaint.masks import (
     erode_mask,
     grow_mask,
     obey_clicks,
+    surface_at,
 )  # fmt: skip
 
 torch.set_num_threads(1)
@@ -90,11 +92,12 @@ def test_a_click_is_obeyed_by_the_surface_it_meets():
     photo, mask = toy_room(1, (122, 158, 126), (160, 96))
     wall = np.asarray(mask) > 0
     row, column = np.argwhere(wall)[len(np.argwhere(wall)) // 2]
-    joined = obey_clicks(np.zeros_like(wall), photo, [(column, row)], [1])
+    surface = functools.partial(surface_at, photo)
+    joined = obey_clicks(np.zeros_like(wall), surface, [(column, row)], [1])
     assert (joined & wall).sum() / (joined | wall).sum() > 0.9  # though its light halves from left to right
-    left = obey_clicks(np.ones_like(wall), photo, [(column, row)], [0])
+    left = obey_clicks(np.ones_like(wall), surface, [(column, row)], [0])
     assert not left[row, column] and (left == ~joined).all()
-    same = obey_clicks(wall, photo, [(column, row), (2, 90)], [1, 0])
+    same = obey_clicks(wall, surface, [(column, row), (2, 90)], [1, 0])
     assert (same == wall).all()  # it says what the clicks say already
 
 

@@ -6,7 +6,7 @@ loaded or asked.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -192,9 +192,12 @@ class Masker:
 
 
 def obey_clicks(
-    wall: np.ndarray, photo: Image.Image, points: Sequence[tuple[float, float]], labels: Sequence[int]
+    wall: np.ndarray,
+    surface: Callable[[int, int], np.ndarray],
+    points: Sequence[tuple[float, float]],
+    labels: Sequence[int],
 ) -> np.ndarray:
-    """Mend a mask (H, W) that says otherwise than a click: the like-coloured surface there joins or goes.
+    """Mend a mask (H, W) that says otherwise than a click: `surface(x, y)` there (H, W) joins or goes.
 
     A small segment-anything may overlook a click on a photo unlike those it learned from; whoever clicked
     must not be.
@@ -203,7 +206,7 @@ def obey_clicks(
     for (x, y), label in zip(points, labels, strict=True):
         row, column = min(int(y), height - 1), min(int(x), width - 1)
         if wall[row, column] != bool(label):
-            alike = surface_at(photo, column, row)
+            alike = surface(column, row)
             wall = wall | alike if label else wall & ~alike
     return wall
 
@@ -215,7 +218,7 @@ def surface_at(photo: Image.Image, x: int, y: int) -> np.ndarray:
     """
     scale = min(1.0, SURFACE_SIDE / max(photo.size))
     size = (max(1, round(photo.width * scale)), max(1, round(photo.height * scale)))
-    small = np.asarray(photo.convert("RGB").resize(size, Image.Resampling.BOX), dtype=np.float32) / 255
+    small = np.asarray(photo.resize(size, Image.Resampling.BOX).convert("RGB"), dtype=np.float32) / 255
     column, row = min(int(x * scale), size[0] - 1), min(int(y * scale), size[1] - 1)
     apart = (rgb_to_lab(small) - rgb_to_lab(small[row, column])) * (LIGHTNESS_COUNTS, 1, 1)
     numbers, _ = components((apart**2).sum(axis=-1) < ALIKE**2)

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from wallpaint.families import FAMILIES
-from wallpaint.masks import Look, Masker, obey_clicks
+from wallpaint.masks import Look, Masker, obey_clicks, surface_at
 from wallpaint.walls import Proposal, WallFinder, load_finder, propose_wall
 
 FAMILY = os.environ.get("WALLPAINT_WALLS") or "room-tiny"  # the family whose wall finder proposes
@@ -64,8 +64,8 @@ def ask_walls(
         look, masker = _look(Path(folder)), _masker()
         masker.recall(look)
         found = masker.predict(points, labels, box)
-    view = look.photo
-    return [(obey_clicks(np.asarray(mask) >= 128, view, points, labels), score) for mask, score in found]
+    surface = functools.cache(functools.partial(surface_at, look.photo))  # one for all candidates
+    return [(obey_clicks(np.asarray(mask) >= 128, surface, points, labels), score) for mask, score in found]
 
 
 def propose(folder: str | Path) -> Proposal | None:
