@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from wallpaint.arrays import BILINEAR, components, erode, grow, resize
+from wallpaint.arrays import components, erode, grow
 from wallpaint.color import rgb_to_lab
 from wallpaint.sams import META, META_VITS, build_sam, load_folder, load_meta
 
@@ -165,7 +165,7 @@ class Masker:
             single, score, _ = ask(multimask_output=False)
             answers = [(single[0], float(score[0])), *answers[:-1]]
         full = self.photo.size if self.photo else (0, 0)
-        masks = [(_image(resize(_clean_logits(wall), full, BILINEAR) > 0), score) for wall, score in answers]
+        masks = [(_image(_enlarge(_clean_logits(wall), full)), score) for wall, score in answers]
         return sorted(masks, key=lambda answer: -_agreement(answer[0], points, labels))
 
     def _check(self, points, labels, box) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
@@ -222,9 +222,15 @@ def surface_at(photo: Image.Image, x: int, y: int) -> np.ndarray:
     column, row = min(int(x * scale), size[0] - 1), min(int(y * scale), size[1] - 1)
     apart = (rgb_to_lab(small) - rgb_to_lab(small[row, column])) * (LIGHTNESS_COUNTS, 1, 1)
     numbers, _ = components((apart**2).sum(axis=-1) < ALIKE**2)
-    surface = resize((numbers == numbers[row, column]).astype(np.float32), photo.size, BILINEAR) > 0.5
+    surface = _enlarge(np.where(numbers == numbers[row, column], 1.0, -1.0), photo.size)
     surface[min(y, photo.height - 1), min(x, photo.width - 1)] = True
     return surface
+
+
+def _enlarge(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Where values (h, w) are above 0, at `size` (w, h), smoothly; bytes scale four times as fast."""
+    coarse = np.clip(127.5 + 32 * values, 0, 255).astype(np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize(size, Image.Resampling.BILINEAR)) > 127
 
 
 def _clean_logits(logits: np.ndarray) -> np.ndarray:
