@@ -1,4 +1,4 @@
-"""Every setting of the training shows its effect. Those of the losses: test_losses.py, of noise: test_denoiser.py."""
+"""Every setting of the training shows its effect (losses: test_losses.py, noise: test_denoiser.py)."""
 
 import pytest
 import torch
