@@ -59,7 +59,7 @@ def in_own_light(linear: np.ndarray, swatch: Swatch) -> np.ndarray:
 def error_map(
     out: Image.Image, mask: Image.Image, swatch: Swatch, truth: Image.Image | None = None
 ) -> np.ndarray:
-    """CIEDE2000 of each pixel (H, W) to the truth, or to the paint in the pixel's own light; nan off the wall."""
+    """CIEDE2000 a pixel (H, W) to the truth, or to the paint in the pixel's own light; nan off the wall."""
     pixels, wall = _pixels(out), wall_region(mask)
     linear = srgb_to_linear(pixels[wall])
     wanted = in_own_light(linear, swatch) if truth is None else srgb_to_linear(_pixels(truth)[wall])
