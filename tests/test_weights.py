@@ -73,6 +73,14 @@ def test_the_lora_file_names_its_rank_and_alpha(trained, tmp_path):
     assert (metadata["unet.r"], metadata["unet.lora_alpha"]) == (2, 8)
 
 
+def test_equal_weights_are_equal_files(trained, tmp_path):
+    files = set()
+    for i in range(6):  # the writer lays the header out anew each time
+        save_weights(tmp_path / str(i), trained, ("lora",))
+        files.add((tmp_path / str(i) / "pytorch_lora_weights.safetensors").read_bytes())
+    assert len(files) == 1
+
+
 def test_a_saved_lora_loads_as_it_was(trained, load, tmp_path):
     batch, noised = a_batch(trained), a_noised()
     fresh = load()

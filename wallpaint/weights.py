@@ -7,6 +7,7 @@ that their own `from_pretrained` reads.
 """
 
 import contextlib
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -71,6 +72,7 @@ def save_weights(folder: str | Path, models: Models, learns: tuple[str, ...]) ->
             StableDiffusionInpaintPipeline.save_lora_weights(
                 path.parent, state, weight_name=path.name, **_collate_lora_metadata({"unet": models.unet})
             )
+            _order_header(path)
     if "ip_adapter" in learns:
         groups = adapter_state(models)
         flat = {
@@ -80,6 +82,18 @@ def save_weights(folder: str | Path, models: Models, learns: tuple[str, ...]) ->
             save_file(flat, path)
     for group in PART_NAMES.keys() & set(learns):
         _save_part(part(models, group), folder / PART_NAMES[group])
+
+
+def _order_header(path: Path) -> None:
+    """Sort a safetensors file's metadata, which its writer lays out at random: equal weights, equal files."""
+    with path.open("r+b") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(text) <= size:  # the rest is filled up with spaces, as the format allows
+            file.seek(8)
+            file.write(text.ljust(size))
 
 
 def find_arm(path: str | Path) -> ArmFiles:
