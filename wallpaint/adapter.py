@@ -17,9 +17,9 @@ RENAMES = (  # diffusers' Resampler -> h94's, https://github.com/tencent-ailab/I
 Adapter = dict[str, dict[str, torch.Tensor]]
 
 
-def adapter_state(models: Models) -> Adapter:
-    """The adapter as it is now, in the h94 layout, copied."""
-    state, image_proj = models.image_proj.state_dict(), {}
+def resampler_to_h94(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A diffusers Resampler's state dict under h94's names, `to_k` and `to_v` joined as `to_kv`."""
+    out = {}
     for key, value in state.items():
         if ".attn.to_v." in key:
             continue
@@ -28,9 +28,17 @@ def adapter_state(models: Models) -> Adapter:
             key = key.replace(".attn.to_k.", ".0.to_kv.")
         for ours, theirs in RENAMES:
             key = key.replace(ours, theirs)
-        image_proj[key] = value.detach().clone()
-    heads = {key: parameter.detach().clone() for key, parameter in _heads(models.unet).items()}
-    return {"image_proj": image_proj, "ip_adapter": heads}
+        out[key] = value
+    return out
+
+
+def adapter_state(models: Models) -> Adapter:
+    """The adapter as it is now, in the h94 layout, copied."""
+    groups = {
+        "image_proj": resampler_to_h94(models.image_proj.state_dict()),
+        "ip_adapter": adapter_heads(models.unet),
+    }
+    return {name: {key: v.detach().clone() for key, v in group.items()} for name, group in groups.items()}
 
 
 def load_adapter(models: Models, adapter: Adapter, source: str = "the adapter") -> None:
@@ -39,7 +47,7 @@ def load_adapter(models: Models, adapter: Adapter, source: str = "the adapter") 
     Raises:
         ValueError: it is of another size.
     """
-    heads = _heads(models.unet)
+    heads = adapter_heads(models.unet)
     try:
         layer = models.unet._convert_ip_adapter_image_proj_to_diffusers(adapter["image_proj"])
         models.image_proj.load_state_dict(layer.state_dict())
@@ -56,7 +64,7 @@ def load_adapter(models: Models, adapter: Adapter, source: str = "the adapter") 
                          "give one trained on it") from None  # fmt: skip
 
 
-def _heads(unet: UNet2DConditionModel) -> dict[str, torch.nn.Parameter]:
+def adapter_heads(unet: UNet2DConditionModel) -> dict[str, torch.nn.Parameter]:
     """The adapter's keys and values under h94's names: 1, 3, 5, … in the order of `attn_processors`."""
     processors = [p for key, p in unet.attn_processors.items() if key.endswith("attn2.processor")]
     named = {}

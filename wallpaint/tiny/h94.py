@@ -4,30 +4,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.embeddings import IPAdapterPlusImageProjection
 
-RENAMES = (  # diffusers' Resampler -> h94; https://github.com/tencent-ailab/IP-Adapter resampler.py
-    (".ln0.", ".0.norm1."),
-    (".ln1.", ".0.norm2."),
-    (".attn.to_q.", ".0.to_q."),
-    (".attn.to_out.0.", ".0.to_out."),
-    (".ff.0.", ".1.0."),
-    (".ff.1.net.0.proj.", ".1.1."),
-    (".ff.1.net.2.", ".1.3."),
-)
-
-
-def resampler_weights(resampler: IPAdapterPlusImageProjection) -> dict[str, torch.Tensor]:
-    """The Resampler's state dict under h94's names (`to_k` and `to_v` joined as `to_kv`)."""
-    state, out = resampler.state_dict(), {}
-    for key, value in state.items():
-        if ".attn.to_v." in key:
-            continue
-        if ".attn.to_k." in key:
-            value = torch.cat([value, state[key.replace("to_k", "to_v")]])
-            key = key.replace(".attn.to_k.", ".0.to_kv.")
-        for ours, theirs in RENAMES:
-            key = key.replace(ours, theirs)
-        out[key] = value
-    return out
+from wallpaint.adapter import adapter_heads, resampler_to_h94
 
 
 def cross_attentions(unet: UNet2DConditionModel) -> list[str]:
@@ -42,18 +19,16 @@ def attach_adapter(unet: UNet2DConditionModel, resampler: IPAdapterPlusImageProj
         attention = unet.get_submodule(name.removesuffix(".processor"))
         heads[f"{2 * index + 1}.to_k_ip.weight"] = attention.to_k.weight.detach().clone()
         heads[f"{2 * index + 1}.to_v_ip.weight"] = attention.to_v.weight.detach().clone()
-    unet._load_ip_adapter_weights([{"image_proj": resampler_weights(resampler), "ip_adapter": heads}])
+    unet._load_ip_adapter_weights(
+        [{"image_proj": resampler_to_h94(resampler.state_dict()), "ip_adapter": heads}]
+    )
 
 
 def adapter_weights(unet: UNet2DConditionModel) -> dict[str, torch.Tensor]:
     """The adapter as one flat h94 file: `image_proj.*`, `ip_adapter.{1,3,...}.to_{k,v}_ip.weight`."""
-    resampler = unet.encoder_hid_proj.image_projection_layers[0]
-    flat = {f"image_proj.{key}": value for key, value in resampler_weights(resampler).items()}
-    for index, name in enumerate(cross_attentions(unet)):
-        processor = unet.attn_processors[name]
-        flat[f"ip_adapter.{2 * index + 1}.to_k_ip.weight"] = processor.to_k_ip[0].weight
-        flat[f"ip_adapter.{2 * index + 1}.to_v_ip.weight"] = processor.to_v_ip[0].weight
-    return flat
+    resampler = unet.encoder_hid_proj.image_projection_layers[0].state_dict()
+    flat = {f"image_proj.{key}": value for key, value in resampler_to_h94(resampler).items()}
+    return flat | {f"ip_adapter.{key}": value for key, value in adapter_heads(unet).items()}
 
 
 def adapter_parameters(unet: UNet2DConditionModel) -> list[torch.nn.Parameter]:
