@@ -44,8 +44,8 @@ class Palette:
 def shipped_palettes() -> dict[str, Palette]:
     """RAL Classic and the CSS names, by name."""
     ral = read_palette(ASSETS / "ral-classic.gpl")
-    names = {name: code for name, code in ImageColor.colormap.items() if isinstance(code, str)}
-    colors = tuple(Named(name, parse_color(code)) for name, code in sorted(names.items()))
+    # getrgb, not the map's own values: Pillow puts a tuple in the place of each that was once asked for.
+    colors = tuple(Named(name, Swatch(ImageColor.getrgb(name)[:3])) for name in sorted(ImageColor.colormap))
     css = Palette("CSS", colors, "CSS Color Module Level 4, the named colours, as Pillow lists them")
     return {"RAL Classic": ral, "CSS": css}
 
