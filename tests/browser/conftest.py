@@ -42,6 +42,10 @@ def write_dataset(folder: Path) -> None:
         add_sample(folder, split, photo, mask, sample.color, sample.text, sample.room_id)
 
 
+# What Gradio's page says of requests that a reload or its own end cuts off.
+CUT_OFF = ("AbortError", "Connection errored out")
+
+
 @pytest.fixture(scope="session")
 def studio_url(tmp_path_factory):
     place, port = tmp_path_factory.mktemp("studio"), free_port()
@@ -117,8 +121,13 @@ def open_page(browser, url: str) -> tuple:
     troubles: list[str] = []
     page = browser.new_page(viewport={"width": 1280, "height": 900}, locale="en-US", accept_downloads=True)
     page.set_default_timeout(90_000)
-    page.on("pageerror", lambda error: troubles.append(str(error)))
-    page.on("console", lambda said: said.type == "error" and troubles.append(said.text))
+
+    def note(text: str) -> None:
+        if not any(word in text for word in CUT_OFF):
+            troubles.append(text)
+
+    page.on("pageerror", lambda error: note(str(error)))
+    page.on("console", lambda said: said.type == "error" and note(said.text))
     page.on("request", lambda request: foreign(request.url, url) and troubles.append(request.url))
     return page, troubles
 
