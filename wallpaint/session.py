@@ -98,6 +98,8 @@ def open_session(config: TrainConfig, resume: bool) -> Session:
         _restore(session, start)
     if config.torch_compile:
         compile_blocks(models.unet)
+        if config.use_color_loss:
+            compile_blocks(models.vae.decoder, dynamic=None)
     session.denoiser, session.optimizer = accelerator.prepare(session.plain, session.optimizer)
     session.denoiser.train()
     record.start(session.step)

@@ -19,7 +19,7 @@ import torch
 
 from wallpaint.batches import Batch, draw_batch
 from wallpaint.config import TrainConfig
-from wallpaint.denoiser import add_noise
+from wallpaint.denoiser import Noised, add_noise
 from wallpaint.draws import Draws, sample_draws, step_generator
 from wallpaint.losses import LOSSES, Step
 from wallpaint.preflight import look_ahead
@@ -119,7 +119,16 @@ def whole_batch(session: Session) -> int:
     return config.train_batch_size * config.gradient_accumulation_steps * session.accelerator.num_processes
 
 
-def draw_pieces(session: Session) -> Iterator[tuple[Draws, Batch]]:
+@dataclass(frozen=True)
+class Piece:
+    """What is drawn for one pass through the denoiser: on the CPU, and on its way to the device."""
+
+    draws: Draws
+    drawn: tuple[Batch, Noised]  # choices made with these wait for no device
+    sent: tuple[Batch, Noised]
+
+
+def draw_pieces(session: Session) -> Iterator[Piece]:
     """This process's pieces of the batches from `session.step` on, drawn one ahead in a thread.
 
     A piece is of the batch that one process without accumulation would hold: their steps are the same.
@@ -128,14 +137,16 @@ def draw_pieces(session: Session) -> Iterator[tuple[Draws, Batch]]:
     pieces, processes = config.gradient_accumulation_steps, accelerator.num_processes
     drops = (config.image_drop_prob, config.text_drop_prob, config.both_drop_prob)
 
-    def draw(number: int) -> tuple[Draws, Batch]:
+    def draw(number: int) -> Piece:
         step, piece = divmod(number, pieces)
         first = (piece * processes + accelerator.process_index) * size
         draws = sample_draws(size, first, config.seed, step)
-        whole = whole_batch(session)
-        return draws, draw_batch(
-            session.encoded, draws, step, config.seed, whole, drops, first, config.random_mask_prob
-        )
+        batch = draw_batch(
+            session.encoded, draws, step, config.seed, whole_batch(session), drops, first,
+            config.random_mask_prob,
+        )  # fmt: skip
+        noised = add_noise(batch.latents, session.models.noise_scheduler, draws, config.noise_offset)
+        return Piece(draws, (batch, noised), (batch.to(accelerator.device), noised.to(accelerator.device)))
 
     with ThreadPoolExecutor(1) as thread:
         coming = thread.submit(draw, session.step * pieces)
@@ -144,7 +155,7 @@ def draw_pieces(session: Session) -> Iterator[tuple[Draws, Batch]]:
             yield here.result()
 
 
-def take_step(session: Session, told: Told, pieces: Iterator[tuple[Draws, Batch]]) -> None:
+def take_step(session: Session, told: Told, pieces: Iterator[Piece]) -> None:
     """One training step, `session.step`, on the next of `pieces`; nothing in it waits for the device.
 
     A step that is not finite somewhere moves no weight: the fused optimizer is told on the device.
@@ -153,12 +164,11 @@ def take_step(session: Session, told: Told, pieces: Iterator[tuple[Draws, Batch]
     good = torch.ones((), dtype=torch.bool, device=accelerator.device)
     dropout = step_generator(config.seed, step, accelerator.process_index)
     torch.manual_seed(dropout.initial_seed())  # of the LoRA
-    for draws, drawn in islice(pieces, config.gradient_accumulation_steps):
-        drawn_noise = add_noise(drawn.latents, session.models.noise_scheduler, draws, config.noise_offset)
-        batch, noised = drawn.to(accelerator.device), drawn_noise.to(accelerator.device)
+    for piece in islice(pieces, config.gradient_accumulation_steps):
+        batch, noised = piece.sent
         with accelerator.autocast():
             noise_pred = session.denoiser(noised, batch)
-        look = Step(noise_pred, noised, batch, session.models, config, draws, (drawn, drawn_noise))
+        look = Step(noise_pred, noised, batch, session.models, config, piece.draws, piece.drawn)
         losses = {name: weight * LOSSES[name](look) for name, weight in active_losses(config, step).items()}
         loss = sum(losses.values())
         good &= torch.isfinite(accelerator.gather(loss.detach())).all()

@@ -2,8 +2,9 @@
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import repeat
 from types import SimpleNamespace
 from typing import Any
 
@@ -50,9 +51,9 @@ def make_session(options: Any, models: Models, encoded: Encoded) -> SimpleNamesp
     )  # fmt: skip
 
 
-def stepper(session: SimpleNamespace) -> Callable[[], None]:
-    """A step as the loop takes it; what it told is read every `logging_steps`."""
-    told, pieces = train.Told(), train.draw_pieces(session)
+def stepper(session: SimpleNamespace, pieces: Iterator[train.Piece] | None = None) -> Callable[[], None]:
+    """A step as the loop takes it, of drawn `pieces`; what it told is read every `logging_steps`."""
+    told, pieces = train.Told(), pieces or train.draw_pieces(session)
 
     def step() -> None:
         train.take_step(session, told, pieces)
@@ -96,19 +97,9 @@ def stall(session: SimpleNamespace, seconds: float, timed: Callable[[Callable], 
     On a GPU: what a step saves when its batch is already there. On a CPU nothing runs beside the drawing, so
     it is the drawing's own share.
     """
-    size = session.config.train_batch_size
-    device = session.accelerator.device
-    if device.type == "cpu":
+    if session.accelerator.device.type == "cpu":
         return draw_seconds(session, len(session.encoded), session.encoded) / seconds
-    ready = draw_batch(session.encoded, sample_draws(size, 0, 0), 0, 0, size)
-    on_device = ready.to(device)
-    kept = train.draw_batch, type(ready).to
-    train.draw_batch = lambda *args: ready
-    type(ready).to = lambda batch, device: on_device
-    try:
-        still = timed(stepper(session))
-    finally:
-        train.draw_batch, type(ready).to = kept
+    still = timed(stepper(session, repeat(next(train.draw_pieces(session)))))
     return max(0.0, 1 - still / seconds)
 
 
