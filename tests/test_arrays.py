@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from wallpaint.arrays import blur, blur_inside, components, erode, fill_outside, grow
+from wallpaint.arrays import blur, blur_inside, components, erode, fill_outside, grow, resize, window_sum
 
 
 def random_masks(count=60):
@@ -71,3 +71,31 @@ def test_fill_outside_carries_known_values_everywhere():
     values[:, :5], known[:, :5] = (1, 2, 3), True
     assert np.allclose(fill_outside(values, known), (1, 2, 3), atol=1e-4)
     assert (fill_outside(values, known * 0) == values).all()
+
+
+def test_filling_stops_where_no_value_is_needed():
+    values, known, needed = np.zeros((32, 64, 2)), np.zeros((32, 64), bool), np.zeros((32, 64), bool)
+    values[:, :4], known[:, :4], needed[:, :8] = (1, 2), True, True
+    near = fill_outside(values, known, needed)
+    assert np.array_equal(near[needed], fill_outside(values, known)[needed])
+    assert (near[:, 40:] == 0).all()
+
+
+def test_a_part_of_a_resized_picture_is_the_same_as_cut_from_the_whole():
+    values = np.random.default_rng(0).random((24, 32, 3))
+    for size in ((75, 50), (20, 10)):
+        whole = resize(values, size)
+        assert np.allclose(resize(values, size, box=(3, 2, 17, 9)), whole[2:9, 3:17], atol=1e-5)
+    assert resize(values[..., 0], (75, 50), box=(3, 2, 17, 9)).shape == (7, 14)
+
+
+def test_windows_are_summed_up_to_the_border():
+    for mask in random_masks(20):
+        for radius in (0, 1, 2, 5, 12):
+            padded = np.pad(mask, radius).astype(int)
+            rows = [
+                padded[y : y + 2 * radius + 1, radius : radius + mask.shape[1]].sum(0)
+                for y in range(len(mask))
+            ]
+            assert (window_sum(mask.astype(np.uint16), radius, 0) == rows).all()
+            assert (rows == window_sum(mask.T.astype(np.uint16), radius, 1).T).all()

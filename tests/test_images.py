@@ -13,7 +13,6 @@ from PIL import Image, ImageCms
 from wallpaint import images
 from wallpaint.images import (
     atomic_path,
-    composite,
     load_mask,
     load_photo,
     model_size,
@@ -166,92 +165,6 @@ def test_tensors_and_pictures_are_the_same_bytes():
     assert to_image(to_tensor(photo)).tobytes() == photo.tobytes()
     assert to_image(to_tensor(mask)[0]).tobytes() == mask.tobytes()
     assert to_image(torch.tensor([-1.0, 2.0]).view(1, 1, 2).bfloat16()).tobytes() == b"\x00\xff"
-
-
-def wall_mask(size=(60, 40)):
-    mask = np.zeros(size[::-1], np.uint8)
-    mask[5:30, 10:50] = 255
-    return Image.fromarray(mask)
-
-
-@pytest.mark.parametrize("detail", [0.0, 4.0])
-@pytest.mark.parametrize("size", [(60, 40), (16, 8), (128, 96)])
-def test_composite_changes_nothing_outside_the_mask_and_covers_the_inside(size, detail):
-    photo, mask = noise(60, 40), wall_mask()
-    out = np.asarray(composite(photo, Image.new("RGB", size, (0, 90, 200)), mask, detail))
-    outside = np.asarray(mask) == 0
-    assert (out[outside] == np.asarray(photo)[outside]).all()
-    if not detail:
-        assert (out[10:25, 15:45] == (0, 90, 200)).all()
-
-
-def test_nothing_outside_the_wall_bleeds_into_it_when_scaled_up():
-    photo, mask = Image.new("RGB", (160, 120), "red"), Image.new("L", (160, 120))
-    mask.paste(255, (37, 21, 160, 120))
-    painted = Image.new(
-        "RGB", (16, 12), "lime"
-    )  # what the model left outside, and half of each pixel at the rim
-    painted.paste((0, 0, 200), (4, 3, 16, 12))
-    inside = np.asarray(composite(photo, painted, mask, detail=0))[24:, 40:]
-    assert (inside == (0, 0, 200)).all()
-
-
-def test_the_rim_is_soft_inwards():
-    photo, mask = Image.new("RGB", (60, 40), "black"), wall_mask()
-    row = np.asarray(composite(photo, Image.new("RGB", (60, 40), "white"), mask, detail=0))[18, :, 0]
-    assert row[9] == 0 and 140 < row[10] < 200 and row[12] == 255
-    assert (np.diff(row[9:15].astype(int)) >= 0).all()
-
-
-def test_composite_refuses_a_mask_of_another_size():
-    with pytest.raises(ValueError, match="make them the same size"):
-        composite(noise(), noise(), Image.new("L", (3, 3), 255))
-
-
-def textured_room(size, model_size):
-    """A photo of a textured wall, its true repaint, what a blurry model makes of the truth, and the mask."""
-    rng = np.random.default_rng(0)
-    height, width = size
-    light = (0.3 + 0.4 * np.linspace(0, 1, width)[None, :, None]) * rng.uniform(0.8, 1.2, (height, width, 1))
-    mask = np.zeros(size, bool)
-    mask[height // 8 :, : -width // 8] = True
-    pictures = []
-    for paint in ((0.7, 0.65, 0.6), (0.2, 0.5, 0.3)):
-        linear = np.where(mask[..., None], light * paint, (0.9, 0.0, 0.0))
-        pictures.append(Image.fromarray((images.linear_to_srgb(linear) * 255).round().astype(np.uint8)))
-    photo, truth = pictures
-    coarse = truth.resize((model_size[0] // 8, model_size[1] // 8), Image.Resampling.BOX)
-    return photo, truth, coarse.resize(model_size, Image.Resampling.BICUBIC), Image.fromarray(mask)
-
-
-@pytest.mark.parametrize("size", [(96, 128), (192, 256)])
-def test_detail_brings_back_the_texture_and_keeps_the_rim_clean(size):
-    photo, truth, painted, mask = textured_room(size, (128, 96))
-    inside = np.asarray(mask) > 0
-
-    def error(**options):
-        out = np.asarray(composite(photo, painted, mask.convert("L"), **options)).astype(float)
-        return np.abs(out - np.asarray(truth))[inside].mean()
-
-    assert error() < 0.35 * error(detail=0)
-    assert error() < 3.5
-
-
-def test_detail_does_not_bring_back_a_pattern_in_full():
-    stripes = np.full((96, 128, 3), 230, np.uint8)
-    stripes[:, ::2] = 30
-    photo, painted = Image.fromarray(stripes), Image.new("RGB", (128, 96), (120, 150, 120))
-    out = np.asarray(composite(photo, painted, Image.new("L", photo.size, 255)))[48, 40:80].astype(float)
-    light = images.srgb_to_linear(out[:, 1] / 255)
-    assert light.max() / light.min() < 3 < images.srgb_to_linear(230 / 255) / images.srgb_to_linear(30 / 255)
-
-
-def test_a_wall_thinner_than_a_model_pixel_is_painted_too():
-    photo, mask = noise(256, 192), Image.new("L", (256, 192))
-    mask.paste(255, (100, 0, 101, 192))
-    out = np.asarray(composite(photo, Image.new("RGB", (32, 24), (0, 90, 200)), mask))
-    assert (out[:, 100] != np.asarray(photo)[:, 100]).any(axis=-1).mean() > 0.95
-    assert np.isfinite(out).all()
 
 
 def test_atomic_path_replaces_on_success_and_leaves_nothing_on_failure(tmp_path):

@@ -208,3 +208,16 @@ def test_a_new_colour_on_the_same_photo_encodes_no_photo_and_no_text_again(load,
     assert not any(asked.values())
     assert all(np.array_equal(pixels(again[name]), pixels(first[name])) for name in first)
     assert paint_in((122, 158, 126), toy_room(2, (200, 60, 50))[0])[1]["encode_pictures"] == 1
+
+
+def test_all_arms_and_the_next_paint_share_one_canvas(load, arms, monkeypatch):
+    from wallpaint import paint
+
+    asked, stretch = [], paint.Canvas.stretch
+    monkeypatch.setattr(paint.Canvas, "stretch", lambda *args: asked.append(args) or stretch(*args))
+    painter, (photo, mask) = Painter(load(), arms), toy_room(1, (200, 60, 50))
+    for rgb in ((122, 158, 126), (200, 60, 50)):
+        painter.paint(photo, mask, Swatch(rgb), "a room", 1, 1, 2.0)
+    assert len(asked) == 1
+    painter.paint(toy_room(2, (200, 60, 50))[0], mask, SAGE, "a room", 1, 1, 2.0)
+    assert len(asked) == 2

@@ -8,14 +8,27 @@ from PIL import Image
 BICUBIC, BILINEAR, BOX = Image.Resampling.BICUBIC, Image.Resampling.BILINEAR, Image.Resampling.BOX
 
 
-def resize(array: np.ndarray, size: tuple[int, int], how: Image.Resampling = BICUBIC) -> np.ndarray:
-    """Resize a float (H, W) or (H, W, C) to `size` (width, height); float32 out, not rounded, not clipped."""
+Box = tuple[int, int, int, int]  # left, top, right, bottom
+
+
+def resize(
+    array: np.ndarray, size: tuple[int, int], how: Image.Resampling = BICUBIC, box: Box | None = None
+) -> np.ndarray:
+    """Resize a float (H, W) or (H, W, C) to `size` (width, height); float32 out, not rounded, not clipped.
+
+    `box` asks for that part of the result alone, which the rest does not cost.
+    """
     stack = array[..., None] if array.ndim == 2 else array
+    left, top, right, bottom = box or (0, 0, *size)
+    x, y = stack.shape[1] / size[0], stack.shape[0] / size[1]
+    seen = (left * x, top * y, right * x, bottom * y)
     planes = [
-        Image.fromarray(stack[..., c].astype(np.float32)).resize(size, how) for c in range(stack.shape[-1])
+        Image.fromarray(stack[..., c].astype(np.float32)).resize((right - left, bottom - top), how, seen)
+        for c in range(stack.shape[-1])
     ]
-    out = np.stack([np.asarray(plane) for plane in planes], axis=-1)
-    return out[..., 0] if array.ndim == 2 else out
+    if array.ndim == 2:
+        return np.asarray(planes[0])
+    return np.stack([np.asarray(plane) for plane in planes], axis=-1)
 
 
 def blur(array: np.ndarray, sigma: float) -> np.ndarray:
@@ -31,8 +44,28 @@ def blur(array: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def box_mean(array: np.ndarray, radius: int) -> np.ndarray:
-    """Mean of a float (H, W) or (H, W, C) over squares of 2 * radius + 1; zeros beyond the border."""
-    return _box(_box(array, radius, 0), radius, 1)
+    """Mean of a float32 (H, W) or (H, W, C) over squares of 2 * radius + 1; zeros beyond the border."""
+    total = window_sum(window_sum(array, radius, 0), radius, 1)
+    return total / np.float32((2 * radius + 1) ** 2)
+
+
+def window_sum(array: np.ndarray, radius: int, axis: int) -> np.ndarray:
+    """Sum over 2 * radius + 1 neighbours along an axis, zeros beyond the border; the array's own dtype.
+
+    Windows of 1, 2, 4, ... pixels are each the sum of two of the size before; the window is some of them.
+    """
+    pad = [(0, 0)] * array.ndim
+    pad[axis] = (radius, radius)
+    part = np.moveaxis(np.pad(array, pad), axis, 0)  # part[i] sums `width` pixels from i on
+    size, wanted, width, start = array.shape[axis], 2 * radius + 1, 1, 0
+    out = np.zeros_like(part[:size])
+    while width <= wanted:
+        if wanted & width:
+            out += part[start : start + size]
+            start += width
+        part = part[:-width] + part[width:]
+        width *= 2
+    return np.moveaxis(out, 0, axis)
 
 
 def blur_inside(array: np.ndarray, mask: np.ndarray, sigma: float) -> np.ndarray:
@@ -43,23 +76,26 @@ def blur_inside(array: np.ndarray, mask: np.ndarray, sigma: float) -> np.ndarray
     return blur(array * weight[shape], sigma) * (total > 1e-4)[shape] / np.maximum(total, 1e-4)[shape]
 
 
-def fill_outside(array: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def fill_outside(array: np.ndarray, weight: np.ndarray, until: np.ndarray | None = None) -> np.ndarray:
     """Carry the values where `weight` is 1 outwards over the rest, from near to far.
 
     Args:
-        array: (H, W, C) float.
+        array: (H, W) or (H, W, C) float.
         weight: (H, W), 1 where a value counts, 0 where it has to be made up. All 0: nothing changes.
+        until: (H, W), true where a value is needed, everywhere if None; beyond, it may be left as it was.
     """
-    out, known = array.astype(np.float32), weight.astype(np.float32)
+    known = weight.astype(np.float32)
+    shape = (slice(None), slice(None)) + (None,) * (array.ndim - 2)
     height, width = known.shape
-    filled = (known > 0)[..., None]
+    out, counted, filled = array.astype(np.float32), array * known[shape], known > 0
+    needed = np.ones_like(filled) if until is None else until
     factor = 2
-    while not filled.all() and filled.any() and factor < 4 * max(height, width):
+    while not filled[needed].all() and filled.any() and factor < 4 * max(height, width):
         small = (max(1, width // factor), max(1, height // factor))
-        total = resize(resize(known, small, BOX), (width, height), BILINEAR)[..., None]
-        mean = resize(resize(array * known[..., None], small, BOX), (width, height), BILINEAR)
+        total = resize(resize(known, small, BOX), (width, height), BILINEAR)
+        mean = resize(resize(counted, small, BOX), (width, height), BILINEAR)
         reached = (total > 1e-3) & ~filled
-        out = np.where(reached, mean / np.maximum(total, 1e-3), out)
+        out = np.where(reached[shape], mean / np.maximum(total, 1e-3)[shape], out)
         filled = filled | reached
         factor *= 2
     return out
@@ -122,16 +158,6 @@ def components(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     labels = np.zeros((height, width), dtype=np.int32)
     labels[mask] = np.repeat(number + 1, ends - starts)
     return labels, np.bincount(labels.ravel(), minlength=1)
-
-
-def _box(array: np.ndarray, radius: int, axis: int) -> np.ndarray:
-    """Mean over 2 * radius + 1 neighbours along an axis, zeros beyond the border."""
-    size = array.shape[axis]
-    sums = np.cumsum(np.moveaxis(array, axis, 0), axis=0, dtype=np.float64)
-    sums = np.concatenate([np.zeros_like(sums[:1]), sums])
-    index = np.arange(size)
-    out = sums[np.minimum(index + radius + 1, size)] - sums[np.maximum(index - radius, 0)]
-    return np.moveaxis(out / (2 * radius + 1), 0, axis).astype(np.float32)
 
 
 def _distance_left(mask: np.ndarray) -> np.ndarray:

@@ -13,12 +13,12 @@ from pathlib import Path
 from PIL import Image
 
 from wallpaint.color import Swatch
+from wallpaint.composite import Canvas
 from wallpaint.denoiser import painting_denoiser, set_adapter_strength
 from wallpaint.families import find_file, is_hub_id, with_base
-from wallpaint.images import composite
 from wallpaint.methods import painted_as
 from wallpaint.models import Models, load_family
-from wallpaint.sampler import OnStep, Recall, paint_wall
+from wallpaint.sampler import OnStep, Recall, digest, paint_wall
 from wallpaint.weights import ADAPTER_NAME, LORA_NAME, ArmFiles, Own, find_arm, in_place, load_arm
 
 LORAS = Path(__file__).resolve().parent.parent / "assets" / "loras"
@@ -83,6 +83,7 @@ class Painter:
         self.names = list(arms)
         self.seconds: dict[str, float] = {}
         self._scale = ip_adapter_scale
+        self._canvases = Recall(keep=1)  # the last photo's: a large one takes as much memory as the photo
         self._bases = {models.family.unet_model: models}
         if getattr(models.unet, "peft_config", None):
             models.unet.unload_lora()
@@ -135,11 +136,15 @@ class Painter:
                     list(turn.loras.values()), seed, num_inference_steps, guidance_scale,
                     on_step and self._share(on_step, len(painted), len(turn.loras)), turn.recall,
                 )  # fmt: skip
-            for name, picture in zip(turn.loras, pictures, strict=True):
-                painted[name] = composite(photo, picture, mask)
+            canvas = self._stretch(photo, mask, pictures[0].size)
+            painted |= {name: canvas.lay(picture) for name, picture in zip(turn.loras, pictures, strict=True)}
             share = (time.perf_counter() - start) / len(turn.loras)
             self.seconds |= dict.fromkeys(turn.loras, share)
         return {name: painted[name] for name in self.names}
+
+    def _stretch(self, photo: Image.Image, mask: Image.Image, size: tuple[int, int]) -> Canvas:
+        """The canvas of a photo for paintings of a size; all arms share it, and the next paint on it too."""
+        return self._canvases((digest(photo), digest(mask), size), lambda: Canvas.stretch(photo, mask, size))
 
     def _share(self, on_step: OnStep, before: int, count: int) -> OnStep:
         """Turn the share of `count` arms that is done into that of all, `before` being done already."""

@@ -12,7 +12,7 @@ from PIL import Image
 
 from wallpaint.arrays import erode
 from wallpaint.color import Swatch, linear_to_srgb, luminance, srgb_to_linear
-from wallpaint.images import composite
+from wallpaint.composite import composite
 
 # Fitted on 85 rendered training pictures, no test room among them: the light on a wall of luminance Y in the
 # photo is about LIT * Y**ADAPTED (within 30 %), and LAMP of the surroundings' tint is the light's.

@@ -15,12 +15,14 @@ from PIL import Image
 
 from wallpaint.batches import Batch, Rows
 from wallpaint.color import Swatch
+from wallpaint.composite import composite
 from wallpaint.denoiser import Denoiser, Noised
 from wallpaint.encoders import encode_images, reference_side
-from wallpaint.images import composite, model_size, to_image
+from wallpaint.images import model_size, to_image
 from wallpaint.latents import decode_latents, encode_pictures, prepare_picture
-from wallpaint.models import Models, encode_text
+from wallpaint.models import Models
 from wallpaint.references import detail_map
+from wallpaint.texts import encode_text
 
 OnStep = Callable[[float], None]
 KEPT = 64
@@ -32,13 +34,14 @@ class Recall:
     For one state of the models; a new colour on the same photo encodes no photo.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keep: int = KEPT) -> None:
+        self._keep = keep
         self._kept: dict[tuple, Any] = {}  # the newest last
 
     def __call__(self, key: tuple, make: Callable[[], Any]) -> Any:
         """What `make` gave for this key."""
         if key not in self._kept:
-            if len(self._kept) == KEPT:
+            if len(self._kept) == self._keep:
                 del self._kept[next(iter(self._kept))]
             self._kept[key] = make()
         return self._kept[key]
@@ -57,7 +60,7 @@ def paint_wall(
     batch, noise = prepare_painting(models, photo, mask, swatch, prompt, seed, denoiser.reads, recall)
     null = recall((denoiser.reads, None), lambda: encode_images(models, denoiser.reads, [None]))
     negative = replace(
-        batch, prompt_embeds=recall(("text", ""), lambda: encode_text(models, [""])),
+        batch, **recall(("text", models.no_text), lambda: encode_text(models, [models.no_text])),
         heard=torch.zeros_like(batch.heard), image_embeds=null.to(batch.image_embeds),
     )  # fmt: skip
 
@@ -104,15 +107,15 @@ def prepare_painting(
     def say() -> torch.Tensor:
         return encode_images(models, reads, [swatch.image(reference_side(models, reads))])
 
-    picture, detail, mean, std = recall(("photo", size, _digest(photo), _digest(mask)), look)
+    picture, detail, mean, std = recall(("photo", size, digest(photo), digest(mask)), look)
     generator = torch.Generator().manual_seed(seed)
     shape = (1, models.vae.config.latent_channels, *picture["mask"].shape[-2:])
     noise = torch.randn(shape, generator=generator)
     masked = mean + std * randn_tensor(mean.shape, generator=generator, device=mean.device)
     batch = Batch(
         noise, masked, picture["mask"], picture["wall"], torch.tensor([swatch.rgb]) / 255,
-        recall(("text", prompt), lambda: encode_text(models, [prompt])), recall((reads, swatch.rgb), say),
-        heard=torch.ones(1, dtype=torch.bool), detail=detail,
+        image_embeds=recall((reads, swatch.rgb), say), heard=torch.ones(1, dtype=torch.bool), detail=detail,
+        **recall(("text", prompt), lambda: encode_text(models, [prompt])),
     )  # fmt: skip
     return batch.to(models.runtime.device), noise.to(models.runtime.device)
 
@@ -192,5 +195,6 @@ def _forward(base: torch.nn.Module, down: torch.Tensor, up: torch.Tensor, x: tor
     return out + learned.view_as(out)
 
 
-def _digest(image: Image.Image) -> bytes:
+def digest(image: Image.Image) -> bytes:
+    """What tells pictures apart: a hash of the pixels."""
     return hashlib.sha1(image.tobytes(), usedforsecurity=False).digest()

@@ -9,11 +9,12 @@ from PIL import Image
 
 from wallpaint.batches import Encoded, draw_batch
 from wallpaint.color import Swatch
+from wallpaint.composite import composite
 from wallpaint.config import TrainConfig
 from wallpaint.dataset import Sample
 from wallpaint.denoiser import Denoiser, add_noise, painting_denoiser, set_adapter_strength
 from wallpaint.draws import sample_draws
-from wallpaint.images import atomic_path, composite, load_mask, load_photo
+from wallpaint.images import atomic_path, load_mask, load_photo
 from wallpaint.losses import Step, diffusion_loss
 from wallpaint.methods import METHODS
 from wallpaint.metrics import delta_e_paint, delta_e_truth

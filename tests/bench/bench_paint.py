@@ -158,6 +158,7 @@ def time_arms(
     def ours() -> None:
         for turn in painter._turns:
             turn.recall._kept.clear()
+        painter._canvases._kept.clear()
         painter.paint(photo, mask, SAGE, "a room", 0, options.steps, GUIDANCE)
 
     def stock() -> None:
@@ -209,7 +210,7 @@ def large_photo(options: argparse.Namespace, models: Models, folder: Path) -> di
 
 @contextmanager
 def watched():
-    """Time the parts of a painting: encoders, sampling loop, decoder, compositing; count their calls."""
+    """Time the parts of a painting: encoders, sampling loop, decoder, canvas, compositing; count the calls."""
     seconds, calls, kept = Counter(), Counter(), []
 
     def watch(module: Any, name: str) -> None:
@@ -230,7 +231,8 @@ def watched():
     for name in ("prepare_picture", "encode_pictures", "encode_images", "encode_text", "denoise",
                  "decode_latents"):  # fmt: skip
         watch(sampler, name)
-    watch(paint, "composite")
+    watch(paint.Canvas, "stretch")
+    watch(paint.Canvas, "lay")
     yield seconds, calls
     for module, name, original in kept:
         setattr(module, name, original)
