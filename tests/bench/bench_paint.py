@@ -210,7 +210,7 @@ def large_photo(options: argparse.Namespace, models: Models, folder: Path) -> di
 
 @contextmanager
 def watched():
-    """Time the parts of a painting: encoders, sampling loop, decoder, canvas, compositing; count the calls."""
+    """Time the parts of a painting: encoders, sampling loop, decoder, canvas, laying; count their calls."""
     seconds, calls, kept = Counter(), Counter(), []
 
     def watch(module: Any, name: str) -> None:
