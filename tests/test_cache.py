@@ -12,7 +12,8 @@ from wallpaint.cache import encode_samples
 from wallpaint.dataset import add_sample, read_samples
 from wallpaint.draws import sample_draws
 from wallpaint.latents import prepare_picture
-from wallpaint.models import encode_references, encode_text
+from wallpaint.models import encode_references
+from wallpaint.texts import encode_text
 
 
 def encode(loaded, folder, cache_dir, **options):
@@ -51,7 +52,7 @@ def test_the_rows_are_what_the_encoders_say(loaded, dataset, tmp_path):
     group = encoded.groups[0]
     assert torch.allclose(group["color"][1], torch.tensor(sample.color) / 255)
     with torch.no_grad():
-        text = encode_text(loaded, [sample.text])[0]
+        text = encode_text(loaded, [sample.text])["prompt_embeds"][0]
         image = Image.new("RGB", (96, 96), sample.color)
         tokens = loaded.image_proj(encode_references(loaded, [image, None]))
     torch.testing.assert_close(encoded.prompts[group["prompt"][1]], text, atol=1e-5, rtol=1e-4)

@@ -94,7 +94,7 @@ def test_contradictions_are_refused_with_the_way_out(settings, message):
     ("name", "value"),
     [("learning_rate", 0.0), ("learning_rate", float("nan")), ("lora_rank", 0), ("seed", -1),
      ("lora_rank", 1.5),
-     ("max_train_steps", True), ("method", "anydor"), ("family", "sdxl"),
+     ("max_train_steps", True), ("method", "anydor"), ("family", "sd35"),
      ("use_ema", "maybe"), ("dataset", 3),
      ("mixed_precision", "fp8"), ("ip_adapter_scale", float("inf")), ("image_drop_prob", -0.1)],
 )  # fmt: skip

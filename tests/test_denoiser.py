@@ -6,7 +6,8 @@ from wallpaint.batches import Batch
 from wallpaint.denoiser import Noised, add_noise, build_denoiser, painting_denoiser, parameter_groups
 from wallpaint.draws import sample_draws
 from wallpaint.methods import METHODS
-from wallpaint.models import encode_references, encode_text, set_ip_adapter_scale
+from wallpaint.models import encode_references, set_ip_adapter_scale
+from wallpaint.texts import encode_text
 
 
 def a_batch(models, size=2):
@@ -17,7 +18,7 @@ def a_batch(models, size=2):
     return Batch(
         latents=latents, masked_image_latents=torch.randn(size, 4, 8, 8), mask=torch.ones(size, 1, 8, 8),
         wall=torch.ones(size, 1, 64, 64), color=torch.rand(size, 3),
-        prompt_embeds=encode_text(models, ["a room"] * size), image_embeds=tokens.repeat(size, 1, 1),
+        **encode_text(models, ["a room"] * size), image_embeds=tokens.repeat(size, 1, 1),
     )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ def test_a_whole_family_is_ready_and_an_absent_one_says_once_what_fetches_it(on,
     monkeypatch.chdir(tmp_path)
     on("cuda", 24 * GB)
     text = "\n".join(machine.describe_machine())
-    tiny, sd15 = text.split("\nfamily ")[1:]
+    tiny, sd15, sdxl = text.split("\nfamily ")[1:]
     assert tiny.startswith("room-tiny: ready") and "MISSING" not in tiny
     assert sd15.startswith("sd15: incomplete") and "which fits" in sd15 and "24 GB fits" in sd15
     for source in (FAMILIES["sd15"].base_model, "h94/IP-Adapter", "sam_vit_b_01ec64.pth"):

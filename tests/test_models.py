@@ -5,7 +5,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from wallpaint.families import FAMILIES, find_adapter, resolve_family
-from wallpaint.models import encode_references, encode_text, load_models, pick_runtime, read_adapter
+from wallpaint.models import encode_references, load_models, pick_runtime, read_adapter
+from wallpaint.texts import encode_text
 
 
 def test_missing_weights_are_one_error_with_file_place_and_command(monkeypatch, tmp_path):
@@ -34,8 +35,8 @@ def test_a_half_copied_folder_says_which_file_is_missing(family, tmp_path):
 
 
 def test_an_unknown_family_offers_the_known_ones():
-    with pytest.raises(ValueError, match="choose room-tiny or sd15"):
-        load_models("sdxl")
+    with pytest.raises(ValueError, match="choose room-tiny or sd15 or sdxl"):
+        load_models("sd35")
 
 
 def test_every_id_may_be_a_local_folder(family):
@@ -61,7 +62,7 @@ def test_the_null_image_is_what_the_encoder_says_to_zero_pixels(loaded):
 
 
 def test_text_is_encoded_to_the_tokenizers_length(loaded):
-    embeds = encode_text(loaded, ["", "a room with sage walls " * 50])
+    embeds = encode_text(loaded, ["", "a room with sage walls " * 50])["prompt_embeds"]
     assert embeds.shape == (2, loaded.tokenizer.model_max_length, loaded.unet.config.cross_attention_dim)
     assert not torch.equal(embeds[0], embeds[1])
 

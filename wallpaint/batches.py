@@ -25,6 +25,7 @@ class Batch:
     image_embeds: torch.Tensor  # (B, T, E) what an encoder says of the reference, see encoders.ENCODERS
     heard: torch.Tensor | None = None  # (B,) bool: whether there is a reference, or the null in its place
     detail: torch.Tensor | None = None  # (B, 3, H, W) -1 to 1, the wall's texture, where a method asks for it
+    pooled_embeds: torch.Tensor | None = None  # (B, P) of the whole prompt, where the family says it
 
     def map(self, function: Callable[..., torch.Tensor], *others: "Batch") -> "Batch":
         """`function` over every tensor of this batch and the others; what is None stays None."""
@@ -51,6 +52,7 @@ class Encoded:
     prompts: torch.Tensor  # (P, L, D)
     references: torch.Tensor  # (R, T, E)
     encoded: int  # rows that were not found in the cache
+    pooled: torch.Tensor | None = None  # (P, Q) of the prompts, where the family says it
 
     def __len__(self) -> int:
         return sum(len(group["color"]) for group in self.groups)
@@ -107,16 +109,18 @@ def draw_batch(
     def sampled(mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
         return mean.float() + std.float() * draws.randn(*mean.shape[1:])
 
+    prompt = group["prompt"][rows] * ~no_text
     return Batch(
         latents=sampled(group["latents_mean"][rows], group["latents_std"][rows]),
         masked_image_latents=sampled(wall("masked_mean", seen), wall("masked_std", seen)),
         mask=wall("mask", rows),
         wall=wall("wall", rows),
         color=group["color"][rows],
-        prompt_embeds=encoded.prompts[group["prompt"][rows] * ~no_text],
+        prompt_embeds=encoded.prompts[prompt],
         image_embeds=encoded.references[reference * ~no_image],
         heard=~no_image,
         detail=group["detail"][seen].float() / 127 if "detail" in group else None,
+        pooled_embeds=None if encoded.pooled is None else encoded.pooled[prompt],
     )
 
 

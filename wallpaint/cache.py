@@ -41,8 +41,7 @@ def encode_samples(
     """
     wanted = wanted or Wanted()
     shelf = open_shelf(models, cache_dir)
-    texts: list[str] = ["", *sorted({sample.text for sample in samples} - {""})]
-    prompts = text_table(models, shelf, texts)
+    texts, said = text_table(models, shelf, {sample.text for sample in samples})
     views = list_views(samples, flip)
     references, places = reference_table(models, shelf, views, wanted, workers)
     jobs: dict[tuple[int, int], list[int]] = {}
@@ -60,7 +59,7 @@ def encode_samples(
         walls = [hashlib.sha256(wall.numpy().tobytes()).digest() for wall in group["wall"]]
         rooms = [(view.sample.room_id, view.mirrored) for view in members]
         groups.append(group | _alike(list(zip(rooms, walls, strict=True))))
-    return Encoded(groups, prompts, references, shelf.encoded)
+    return Encoded(groups, said["embeds"], references, shelf.encoded, said.get("pooled"))
 
 
 def open_shelf(models: Models, cache_dir: str | Path) -> Shelf:

@@ -13,7 +13,7 @@ from wallpaint.methods import METHODS
 from wallpaint.weights import ADAPTER_NAME, LORA_NAME
 
 # What a family's base model asks of what is trained on it; the hub's names of licences.
-LICENSES = {"room-tiny": "apache-2.0", "sd15": "creativeml-openrail-m"}
+LICENSES = {"room-tiny": "apache-2.0", "sd15": "creativeml-openrail-m", "sdxl": "openrail++"}
 FIGURES = {  # name -> what it is, for people
     "delta_e_truth": "mean CIEDE2000 to the true repaint, over the wall",
     "delta_e_paint": "median CIEDE2000 to the paint in the wall's own light",

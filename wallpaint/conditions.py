@@ -16,12 +16,26 @@ from wallpaint.parts import part
 Told = dict[str, Any]  # the UNet's keyword arguments so far: `sample` and `timestep` come first
 
 
+def _add(told: Told, **more: Any) -> Told:
+    """`added_cond_kwargs` with more in it."""
+    return {"added_cond_kwargs": {**told.get("added_cond_kwargs", {}), **more}}
+
+
 class Text(nn.Module):
-    """The prompt, through cross-attention."""
+    """The prompt, through cross-attention.
+
+    SDXL also hears its pooled embedding, and what size the picture had and has and where it was cropped: it
+    trains and paints at the working size, nothing cropped off.
+    """
 
     def forward(self, batch: Any, told: Told) -> Told:
-        """Give `encoder_hidden_states` (B, L, D)."""
-        return {"encoder_hidden_states": batch.prompt_embeds}
+        """Give `encoder_hidden_states` (B, L, D), and where a pooled embedding is known what goes with it."""
+        heard = {"encoder_hidden_states": batch.prompt_embeds}
+        if batch.pooled_embeds is None:
+            return heard
+        size = [*batch.wall.shape[-2:]]
+        filled = [torch.full((len(batch.wall),), n, device=batch.wall.device) for n in [*size, 0, 0, *size]]
+        return heard | _add(told, text_embeds=batch.pooled_embeds, time_ids=torch.stack(filled, dim=1))
 
 
 class ImagePrompt(nn.Module):
@@ -39,7 +53,7 @@ class ImagePrompt(nn.Module):
     def forward(self, batch: Any, told: Told) -> Told:
         """Give `added_cond_kwargs` with one (B, 1, T, E) tensor of image tokens."""
         tokens = batch.image_embeds if self.image_proj is None else self.image_proj(batch.image_embeds)
-        return {"added_cond_kwargs": {"image_embeds": [tokens[:, None]]}}
+        return _add(told, image_embeds=[tokens[:, None]])
 
 
 class NoImagePrompt(nn.Module):
@@ -49,7 +63,7 @@ class NoImagePrompt(nn.Module):
         """Give one zero token."""
         states = told["encoder_hidden_states"]
         token = torch.zeros(len(states), 1, 1, states.shape[-1], device=states.device, dtype=states.dtype)
-        return {"added_cond_kwargs": {"image_embeds": [token]}}
+        return _add(told, image_embeds=[token])
 
 
 class Example(nn.Module):

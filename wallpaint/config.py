@@ -12,8 +12,10 @@ from typing import Any
 
 import yaml
 
-FAMILY_NAMES = ("room-tiny", "sd15")
+FAMILY_NAMES = ("room-tiny", "sd15", "sdxl")
 METHOD_NAMES = ("lora", "lora_ip", "lora_ip_color", "joint", "ip_adapter", "paint_by_example", "anydoor")
+# What SDXL's UNet asks for is said of a text, and these put the reference in the text's place.
+CANNOT_TRAIN = {"sdxl": ("paint_by_example", "anydoor")}
 REFERENCES = ("swatch", "self_crop", "other_view")
 FAMILY_FIELDS = (  # what a run may replace of its family's row, by the names it has there
     "base_model", "ip_adapter_model", "ip_adapter_weight_name", "dinov2_model", "paint_by_example_model",
@@ -78,7 +80,7 @@ class TrainConfig:
     # What is trained, on what, and where it goes
     family: str = setting(
         "",
-        "model family; empty: room-tiny, or sd15 if an h94 adapter is named",
+        "model family; empty: room-tiny, or the one that the named h94 adapter is for",
         choices=FAMILY_NAMES,
         group="model",
     )
@@ -240,7 +242,7 @@ class TrainConfig:
         settle = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731  (frozen)
         _check_types_and_ranges(self)
         if not self.family:
-            settle("family", "sd15" if self.ip_adapter_model.startswith("h94/") else "room-tiny")
+            settle("family", _family_from_adapter(self))
         if not self.method:
             settle("method", _method_from_switches(self))
         adapter, frozen, color = SWITCHES[self.method]
@@ -380,6 +382,13 @@ def _settle_preset(config: TrainConfig) -> None:
         object.__setattr__(config, f.name, value)
 
 
+def _family_from_adapter(config: TrainConfig) -> str:
+    """The family that an adapter of h94's was made for, where no family is named."""
+    if "sdxl" in config.ip_adapter_weight_name:
+        return "sdxl"
+    return "sd15" if config.ip_adapter_model.startswith("h94/") else "room-tiny"
+
+
 def _method_from_switches(config: TrainConfig) -> str:
     """The study's switches, where no method is named."""
     if config.use_ip_adapter_training is False:
@@ -392,6 +401,9 @@ def _check_contradictions(c: TrainConfig) -> None:
     drops = c.image_drop_prob + c.text_drop_prob + c.both_drop_prob
     other = {"adapter": "lora" if adapter else "lora_ip", "freeze": "joint" if frozen else "lora_ip"}
     rules = (  # (does it go wrong, what is wrong, what to do)
+        (c.method in CANNOT_TRAIN.get(c.family, ()),
+         f"method {c.method} cannot be trained on family {c.family}, which needs a text,",
+         "choose family sd15, or method lora_ip"),
         (c.use_ip_adapter_training != adapter,
          f"use_ip_adapter_training is {c.use_ip_adapter_training} but method is {c.method}",
          f"leave it out, or choose method {other['adapter']}"),

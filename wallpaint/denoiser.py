@@ -120,8 +120,7 @@ def build_denoiser(
     the adapter silent (scale 0), which is bit for bit the UNet without it.
     """
     unet = models.unet
-    frozen = (unet, models.image_proj, models.vae, models.text_encoder, models.image_encoder)
-    for module in (*frozen, *models.parts.values()):
+    for module in (*models.modules, *models.parts.values()):
         module.requires_grad_(False)
     set_adapter_strength(models, method.conditions, ip_adapter_scale)
     conditions = make_conditions(models, method.conditions, "ip_adapter" in method.learns)

@@ -154,7 +154,7 @@ def _open(config: TrainConfig) -> tuple[Models, Wanted]:
 def _encode_shared(config: TrainConfig, models: Models, wanted: Wanted, views: list[View]) -> None:
     """What many pieces need, so that no two of them encode it at once: texts, swatches, the null image."""
     shelf = open_shelf(models, config.cache_dir)
-    text_table(models, shelf, ["", *sorted({view.sample.text for view in views} - {""})])
+    text_table(models, shelf, {view.sample.text for view in views})
     swatches = views if wanted.reference == "swatch" else []
     swatch = replace(wanted, reference="swatch")
     reference_table(models, shelf, swatches, swatch, config.dataloader_num_workers)

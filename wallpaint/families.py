@@ -15,6 +15,7 @@ ASSETS = Path(__file__).resolve().parent.parent / "assets" / "models"
 # What the UNet takes in, in its order. Paint-by-Example's says the mask last, 1 where the picture is kept.
 INPAINTING = ("latents", "mask", "masked_image_latents")
 UNET_TAKES = {"": INPAINTING, "paint_by_example_model": ("latents", "masked_image_latents", "kept")}
+IMAGE_ENCODER = "models/image_encoder"  # the folder of the CLIP ViT-H that every adapter of h94 here hears
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Family:
     unet_model: str = ""  # where UNet, VAE and scheduler are; '': in base_model
     unet_takes: tuple[str, ...] = INPAINTING
     prediction_type: str = ""  # what the UNet says; '': as its scheduler's config tells
+    ip_adapter_folder: str = "models"  # where in ip_adapter_model the adapter's file is
+    text_encoders: tuple[str, ...] = ("text_encoder",)  # folders in base_model; each has its tokenizer
 
 
 # What of a repository is needed, and how many GB that is: from the sizes of the files, or where they are not
@@ -53,6 +56,14 @@ FETCH: dict[str, tuple[str, float]] = {
         " models/ip-adapter-plus_sd15.safetensors models/image_encoder/config.json "
         "models/image_encoder/model.safetensors", 2.6,
     ),
+    "diffusers/stable-diffusion-xl-1.0-inpainting-0.1": (  # of 3.47 billion parameters, here in fp16
+        " --include '*.json' --include 'tokenizer*/*' --include 'unet/*.fp16.safetensors' "
+        "--include 'vae/*.fp16.safetensors' --include 'text_encoder*/*.fp16.safetensors'", 6.9,
+    ),
+    "h94/IP-Adapter/sdxl_models": (
+        " sdxl_models/ip-adapter-plus_sdxl_vit-h.safetensors models/image_encoder/config.json "
+        "models/image_encoder/model.safetensors", 3.4,
+    ),
     "facebook/dinov2-large": (" config.json preprocessor_config.json model.safetensors", 1.2),
     "Fantasy-Studio/Paint-by-Example": (
         " --include '*.json' --include 'unet/*' --include 'vae/*' --include 'image_encoder/*'", 5.3,
@@ -64,11 +75,14 @@ SAM_URL = "https://dl.fbaipublicfiles.com/segment_anything/"
 SAM_FILES = {"sam_vit_b_01ec64.pth": 0.38, "sam_vit_l_0b3195.pth": 1.25, "sam_vit_h_4b8939.pth": 2.56}  # GB
 
 
-def fetch_command(source: str) -> str:
-    """The command that fetches what is needed of a repository, or Meta's checkpoint, and how much it is."""
+def fetch_command(source: str, folder: str = "") -> str:
+    """The command that fetches what is needed of a repository, or Meta's checkpoint, and how much it is.
+
+    Families that take different files of one repository have a row `source/folder` of FETCH each.
+    """
     if source in SAM_FILES:
         return f"`curl -LO {SAM_URL}{source}` ({SAM_FILES[source]:g} GB)"
-    files, size = FETCH.get(source, ("", 0.0))
+    files, size = FETCH.get(f"{source}/{folder}", FETCH.get(source, ("", 0.0)))
     return f"`hf download {source}{files}`" + (f" (about {size:g} GB)" if size else "")
 
 
@@ -110,6 +124,24 @@ FAMILIES: dict[str, Family] = {
         paint_by_example_model="Fantasy-Studio/Paint-by-Example",
         detail_channels=(16, 32, 96, 256),
     ),
+    "sdxl": Family(
+        name="sdxl",
+        base_model="diffusers/stable-diffusion-xl-1.0-inpainting-0.1",
+        ip_adapter_model="h94/IP-Adapter",
+        ip_adapter_weight_name="ip-adapter-plus_sdxl_vit-h.safetensors",
+        ip_adapter_folder="sdxl_models",
+        resolution=1024,
+        multiple=8,
+        mask_growth=16,
+        num_inference_steps=30,
+        guidance_scale=5.0,
+        sam="sam_vit_b_01ec64.pth",
+        walls="nvidia/segformer-b4-finetuned-ade-512-512",
+        dinov2_model="facebook/dinov2-large",
+        paint_by_example_model="",
+        detail_channels=(16, 32, 96, 256),
+        text_encoders=("text_encoder", "text_encoder_2"),
+    ),
 }
 
 
@@ -146,20 +178,37 @@ def find_adapter(family: Family) -> Path:
     """The adapter's file; a `.bin` asked for is also found as `.safetensors` and the other way round."""
     stem = Path(family.ip_adapter_weight_name).with_suffix("")
     wanted = Path(family.ip_adapter_weight_name).suffix
-    names = [f"models/{stem}{suffix}" for suffix in dict.fromkeys((wanted, ".safetensors", ".bin"))]
-    return find_file(family.ip_adapter_model, names, "the image adapter")
+    inside = family.ip_adapter_folder
+    names = [f"{inside}/{stem}{suffix}" for suffix in dict.fromkeys((wanted, ".safetensors", ".bin"))]
+    return find_file(family.ip_adapter_model, names, "the image adapter", inside)
 
 
-def find_weights(source: str, folder: str) -> tuple[Path, str | None]:
-    """The weights in `source/folder` ('': right in it), by any usual name, and diffusers' variant of it."""
+def find_image_encoder(family: Family) -> Path:
+    """The weights of the CLIP that the adapter hears."""
+    return find_weights(family.ip_adapter_model, IMAGE_ENCODER, family.ip_adapter_folder)[0]
+
+
+def find_tokenizer(family: Family, text_encoder: str) -> Path:
+    """A file of the tokenizer that goes with one of `family.text_encoders`."""
+    folder = text_encoder.replace("text_encoder", "tokenizer")
+    return find_file(family.base_model, (f"{folder}/tokenizer_config.json", f"{folder}/vocab.json"))
+
+
+def find_weights(source: str, folder: str, fetched: str = "") -> tuple[Path, str | None]:
+    """The weights in `source/folder` ('': right in it), by any usual name, and diffusers' variant of it.
+
+    `fetched`: see `fetch_command`.
+    """
     stem = "diffusion_pytorch_model" if folder in ("vae", "unet") else "model"
     inside = f"{folder}/" if folder else ""
     names = [f"{inside}{stem}{end}" for end in (".safetensors", ".fp16.safetensors", ".bin")]
-    found = find_file(source, [*names, f"{inside}pytorch_model.bin"])
+    found = find_file(source, [*names, f"{inside}pytorch_model.bin"], "", fetched)
     return found, "fp16" if ".fp16." in found.name else None
 
 
-def find_file(source: str, names: str | list[str] | tuple[str, ...], what: str = "") -> Path:
+def find_file(
+    source: str, names: str | list[str] | tuple[str, ...], what: str = "", fetched: str = ""
+) -> Path:
     """The first of `names` in the folder `source`, or in the hub's cache of the repository `source`."""
     names = [names] if isinstance(names, str) else names
     folder = Path(source).expanduser()
@@ -178,7 +227,7 @@ def find_file(source: str, names: str | list[str] | tuple[str, ...], what: str =
             if isinstance(cached, str):
                 return Path(cached)
         looked = f"in ./{source} and in the Hugging Face cache {HF_HUB_CACHE}"
-        remedy = f"fetch it with {fetch_command(source)}"
+        remedy = f"fetch it with {fetch_command(source, fetched)}"
     label = f"{names[0]} of {what or source}"
     raise ValueError(f"{label} is missing (looked {looked}): {remedy}")
 

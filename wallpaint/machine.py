@@ -8,10 +8,11 @@ import platform
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from wallpaint.config import choose_preset
+from wallpaint.config import CANNOT_TRAIN, choose_preset
 from wallpaint.families import (
     FAMILIES,
     SAM_FILES,
@@ -19,6 +20,8 @@ from wallpaint.families import (
     fetch_command,
     find_adapter,
     find_file,
+    find_image_encoder,
+    find_tokenizer,
     find_weights,
     resolve_family,
 )
@@ -26,7 +29,7 @@ from wallpaint.forecast import find_device
 
 PACKAGES = ("torch", "diffusers", "transformers", "peft", "accelerate")
 # Family -> GB that painting and that training in small batches take, in bf16; twice that in float32.
-NEEDS_GB = {"room-tiny": (1, 1), "sd15": (5, 7)}
+NEEDS_GB = {"room-tiny": (1, 1), "sd15": (5, 7), "sdxl": (13, 16)}
 
 
 @dataclass(frozen=True)
@@ -75,19 +78,19 @@ def is_ready(parts: list[Part]) -> bool:
 
 def list_parts(family: Family) -> list[Part]:
     """Every file a family is made of, found or not."""
-    base, adapter = family.base_model, family.ip_adapter_model
-    tokenizer = ("tokenizer/tokenizer_config.json", "tokenizer/vocab.json")
+    base, texts = family.base_model, family.text_encoders
     finders: list[tuple[str, Callable[[], Path], bool]] = [
         ("model_index.json", lambda: find_file(base, "model_index.json"), False),
         ("unet", lambda: find_weights(base, "unet")[0], False),
         ("vae", lambda: find_weights(base, "vae")[0], False),
-        ("text_encoder", lambda: find_weights(base, "text_encoder")[0], False),
-        ("tokenizer", lambda: find_file(base, tokenizer), False),
+        *((name, partial(lambda name: find_weights(base, name)[0], name), False) for name in texts),
+        *((f"tokenizer of {name}", partial(find_tokenizer, family, name), False) for name in texts),
         ("image adapter", lambda: find_adapter(family), False),
-        ("image encoder", lambda: find_weights(adapter, "models/image_encoder")[0], False),
+        ("image encoder", lambda: find_image_encoder(family), False),
         ("segment-anything", lambda: find_sam(family), True),
-        ("DINOv2, for anydoor", lambda: find_weights(family.dinov2_model, "")[0], True),
     ]
+    if "anydoor" not in CANNOT_TRAIN.get(family.name, ()):
+        finders.append(("DINOv2, for anydoor", lambda: find_weights(family.dinov2_model, "")[0], True))
     if family.paint_by_example_model:
         source = family.paint_by_example_model
         finders.append(("Paint-by-Example, for that method", lambda: find_weights(source, "unet")[0], True))

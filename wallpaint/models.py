@@ -1,6 +1,7 @@
 """A family, loaded and frozen, and what its encoders say."""
 
 import hashlib
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,30 @@ from torch import nn
 from transformers import (
     CLIPImageProcessor,
     CLIPTextModel,
+    CLIPTextModelWithProjection,
     CLIPTokenizer,
     CLIPVisionModelWithProjection,
     PreTrainedModel,
 )
 from transformers.utils import logging as transformers_logging
 
-from wallpaint.families import Family, find_adapter, find_file, find_weights, resolve_family, with_base
+from wallpaint.families import (
+    IMAGE_ENCODER,
+    Family,
+    find_adapter,
+    find_file,
+    find_image_encoder,
+    find_tokenizer,
+    find_weights,
+    resolve_family,
+    with_base,
+)
 from wallpaint.runtime import Runtime, pick_runtime
+
+TEXT_ENCODERS: dict[str, Any] = {
+    "text_encoder": CLIPTextModel,
+    "text_encoder_2": CLIPTextModelWithProjection,
+}
 
 
 @dataclass(frozen=True)
@@ -44,6 +61,15 @@ class Models:
     noise_scheduler: DDIMScheduler
     fingerprint: str  # of the encoders' files: cached encodings are valid for this only
     parts: dict[str, nn.Module] = field(default_factory=dict)  # what some methods add, see parts.py
+    text_encoder_2: CLIPTextModelWithProjection | None = None  # SDXL's second
+    tokenizer_2: CLIPTokenizer | None = None
+    no_text: str | None = ""  # what guidance leads away from: the empty prompt, or None (zeros)
+
+    @property
+    def modules(self) -> tuple[nn.Module, ...]:
+        """All that is frozen but the parts."""
+        every = (self.unet, self.vae, self.text_encoder, self.text_encoder_2, self.image_encoder)
+        return (self.image_proj, *(module for module in every if module is not None))
 
     @property
     def latent_factor(self) -> int:
@@ -75,41 +101,46 @@ def load_family(family: Family, runtime: Runtime) -> Models:
     transformers_logging.set_verbosity_error()
     for source in dict.fromkeys((base, unet_model)):
         find_file(source, "model_index.json", f"family {family.name}")
-    adapter_file = find_adapter(family)
+    adapter_file, image_encoder_file = find_adapter(family), find_image_encoder(family)
     vae = load_module(AutoencoderKL, unet_model, "vae", torch.float32)
     unet = load_module(UNet2DConditionModel, unet_model, "unet", runtime.weight_dtype)
-    text_encoder = load_module(CLIPTextModel, base, "text_encoder", runtime.weight_dtype)
-    image_encoder = load_module(
-        CLIPVisionModelWithProjection, adapter, "models/image_encoder", runtime.weight_dtype
-    )
-    tokenizer_file = find_file(base, ("tokenizer/tokenizer_config.json", "tokenizer/vocab.json"))
+    image_encoder = load_module(CLIPVisionModelWithProjection, adapter, IMAGE_ENCODER, runtime.weight_dtype)
+    texts: dict[str, Any] = {
+        name: load_module(TEXT_ENCODERS[name], base, name, runtime.weight_dtype)
+        for name in family.text_encoders
+    }
+    tokenizers = {
+        name.replace("text_encoder", "tokenizer"): CLIPTokenizer.from_pretrained(
+            find_tokenizer(family, name).parent
+        )
+        for name in family.text_encoders
+    }
     image_proj = _attach_adapter(unet, read_adapter(adapter_file))
     size = image_encoder.config.image_size  # as diffusers' own load_ip_adapter makes it
     scheduler = DDIMScheduler.from_pretrained(find_file(unet_model, "scheduler/scheduler_config.json").parent)
     if family.prediction_type:
         scheduler.register_to_config(prediction_type=family.prediction_type)
-    modules = (vae, unet, image_proj, text_encoder, image_encoder)
-    for module in modules:
+    files = [find_weights(unet_model, "vae")[0], *(find_weights(base, name)[0] for name in texts),
+             adapter_file, image_encoder_file]  # fmt: skip
+    models = Models(
+        family=family, runtime=runtime, vae=vae, unet=unet, image_proj=image_proj.to(runtime.weight_dtype),
+        image_encoder=image_encoder, image_processor=CLIPImageProcessor(size=size, crop_size=size),
+        noise_scheduler=scheduler, fingerprint=fingerprint(files), no_text=_no_text(family),
+        **texts, **tokenizers,
+    )  # fmt: skip
+    for module in models.modules:
         module.requires_grad_(False).eval().to(runtime.device)
     for module in (vae, unet):
         module.to(memory_format=torch.channels_last)  # convolutions take half the time on a CPU
-    files = [find_weights(unet_model, "vae")[0], find_weights(base, "text_encoder")[0], adapter_file,
-             find_weights(adapter, "models/image_encoder")[0]]  # fmt: skip
-    return Models(
-        family, runtime, vae, unet, image_proj.to(runtime.weight_dtype), text_encoder,
-        CLIPTokenizer.from_pretrained(tokenizer_file.parent), image_encoder,
-        CLIPImageProcessor(size=size, crop_size=size), scheduler, fingerprint(files),
-    )  # fmt: skip
+    return models
 
 
-def encode_text(models: Models, texts: list[str]) -> torch.Tensor:
-    """Texts to (N, L, D), as the stock pipeline encodes them; '' is the empty prompt of guidance."""
-    ids = models.tokenizer(
-        texts, padding="max_length", max_length=models.tokenizer.model_max_length, truncation=True,
-        return_tensors="pt",
-    ).input_ids  # fmt: skip
-    with torch.no_grad():
-        return models.text_encoder(ids.to(models.runtime.device))[0]
+def _no_text(family: Family) -> str | None:
+    """SDXL's pipeline puts zeros in place of no text, unless its model_index.json says otherwise."""
+    if len(family.text_encoders) == 1:
+        return ""
+    index = json.loads(find_file(family.base_model, "model_index.json").read_text(encoding="utf-8"))
+    return None if index.get("force_zeros_for_empty_prompt", True) else ""
 
 
 def encode_references(models: Models, images: list[Image.Image | None]) -> torch.Tensor:

@@ -19,7 +19,7 @@ from wallpaint.denoiser import add_noise, parameter_groups
 from wallpaint.disk import free_bytes
 from wallpaint.doctor import check_dataset
 from wallpaint.draws import sample_draws
-from wallpaint.families import Family, find_adapter, find_weights
+from wallpaint.families import Family, find_adapter, find_image_encoder, find_weights
 from wallpaint.forecast import find_device
 from wallpaint.images import atomic_path, load_mask, load_photo
 from wallpaint.methods import METHODS, Method
@@ -128,8 +128,7 @@ def expect(session: "Session") -> tuple[int, float]:
     The backward pass takes twice the forward's time, once more with gradient checkpointing.
     """
     config, models = session.config, session.models
-    modules = (models.unet, models.vae, models.text_encoder, models.image_encoder, models.image_proj)
-    weights = [p for module in modules for p in module.parameters()]
+    weights = [p for module in models.modules for p in module.parameters()]
     learned = sum(p.numel() for p in session.learned.values()) * 4 * (4 if session.ema else 3)
     kept, forward = _send_one(session)
     known = {p.untyped_storage().data_ptr() for p in weights}
@@ -217,9 +216,8 @@ def _disk(config: TrainConfig, family: Family, rows: int) -> list[str]:
 
 
 def _memory(config: TrainConfig, family: Family) -> list[str]:
-    base, adapter = family.base_model, family.ip_adapter_model
-    files = [find_weights(base, folder)[0] for folder in ("vae", "unet", "text_encoder")]
-    files += [find_adapter(family), find_weights(adapter, "models/image_encoder")[0]]
+    files = [find_weights(family.base_model, f)[0] for f in ("vae", "unet", *family.text_encoders)]
+    files += [find_adapter(family), find_image_encoder(family)]
     need, device = sum(path.stat().st_size for path in files), find_device(config.device)
     if need < device.free:
         return []

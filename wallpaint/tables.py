@@ -8,19 +8,24 @@ from PIL import Image
 from wallpaint.batches import Rows
 from wallpaint.color import Swatch
 from wallpaint.encoders import encode_images, encoder_key, reference_side
-from wallpaint.models import Models, encode_text
+from wallpaint.models import Models
 from wallpaint.references import cut_reference, draw_hole
 from wallpaint.shards import Shelf, content_hash
+from wallpaint.texts import encode_text
 from wallpaint.views import View, Wanted
 
 
-def text_table(models: Models, shelf: Shelf, texts: list[str]) -> torch.Tensor:
-    """(P, L, D)."""
+def text_table(models: Models, shelf: Shelf, texts: set[str]) -> tuple[list[str | None], Rows]:
+    """Texts, no text first, and what is said of them: `embeds` (P, L, D) and, of two encoders, `pooled`."""
+    rows = [models.no_text, *sorted(texts - {models.no_text})]
 
     def encode(picked: list[int]) -> Rows:
-        return {"embeds": encode_text(models, [texts[i] for i in picked]).to(kept_dtype(models))}
+        said = encode_text(models, [rows[i] for i in picked])
+        return {name.removeprefix("prompt_").removesuffix("_embeds"): value.to(kept_dtype(models))
+                for name, value in said.items()}  # fmt: skip
 
-    return shelf.rows("text", [content_hash(text) for text in texts], encode, 16)["embeds"]
+    keys = ["zeros" if text is None else content_hash(text) for text in rows]
+    return rows, shelf.rows("text", keys, encode, 16)
 
 
 def reference_table(

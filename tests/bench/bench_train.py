@@ -44,7 +44,7 @@ def main() -> None:
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--family", choices=("room-tiny", "sd15-random"), default="room-tiny")
+    parser.add_argument("--family", choices=("room-tiny", "sd15-random", "sdxl-random"), default="room-tiny")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--steps", type=int, default=20, help="timed steps of each loop")

@@ -108,7 +108,7 @@ def plain_loss(models: Models, unet: Any, rows: dict[str, torch.Tensor], dtype: 
         latents = vae.encode(rows["pixel_values"].to(dtype)).latent_dist.sample() * vae.config.scaling_factor
         masked = vae.encode(rows["masked_pixel_values"].to(dtype)).latent_dist.sample()
         masked = masked * vae.config.scaling_factor
-        told = models.text_encoder(rows["input_ids"], return_dict=False)[0]
+        told, added = hear_text(models, rows["input_ids"], rows["pixel_values"].shape[-2:])
         seen = models.image_encoder(rows["reference"].to(dtype), output_hidden_states=True).hidden_states[-2]
     mask = F.interpolate(rows["mask"], size=latents.shape[-2:]).to(dtype)
     noise = torch.randn_like(latents)
@@ -121,6 +121,16 @@ def plain_loss(models: Models, unet: Any, rows: dict[str, torch.Tensor], dtype: 
         target = scheduler.get_velocity(latents, noise, timesteps)
     prediction = unet(
         torch.cat([noisy, mask, masked], dim=1), timesteps, told,
-        added_cond_kwargs={"image_embeds": [seen[:, None]]}, return_dict=False,
+        added_cond_kwargs={"image_embeds": [seen[:, None]], **added}, return_dict=False,
     )[0]  # fmt: skip
     return F.mse_loss(prediction.float(), target.float(), reduction="mean")
+
+
+def hear_text(models: Models, ids: torch.Tensor, size: Any) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Words to hidden states and, for SDXL, to what else its example tells the UNet."""
+    if models.text_encoder_2 is None:
+        return models.text_encoder(ids, return_dict=False)[0], {}
+    said = [e(ids, output_hidden_states=True) for e in (models.text_encoder, models.text_encoder_2)]
+    sizes = torch.tensor([[*size, 0, 0, *size]] * len(ids), device=ids.device)
+    told = torch.cat([heard.hidden_states[-2] for heard in said], dim=-1)
+    return told, {"text_embeds": said[1].text_embeds, "time_ids": sizes}

@@ -1,7 +1,8 @@
 """Models of true shapes with random weights, made right on the device in the dtype they run in.
 
 The configs are those of the published files (stable-diffusion-v1-5/stable-diffusion-inpainting,
-h94/IP-Adapter with its ViT-H image encoder); only the tokenizer is room-tiny's: its words do not matter here.
+diffusers/stable-diffusion-xl-1.0-inpainting-0.1, h94/IP-Adapter with its ViT-H image encoder); only the
+tokenizer is room-tiny's: its words do not matter here.
 """
 
 from dataclasses import replace
@@ -14,6 +15,7 @@ from transformers import (
     CLIPImageProcessor,
     CLIPTextConfig,
     CLIPTextModel,
+    CLIPTextModelWithProjection,
     CLIPTokenizer,
     CLIPVisionConfig,
     CLIPVisionModelWithProjection,
@@ -42,12 +44,31 @@ SCHEDULER: dict[str, Any] = {
     "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "clip_sample": False,
     "set_alpha_to_one": False, "steps_offset": 1,
 }  # fmt: skip
+SDXL_UNET: dict[str, Any] = {
+    "sample_size": 128, "in_channels": 9, "out_channels": 4, "cross_attention_dim": 2048,
+    "block_out_channels": (320, 640, 1280), "attention_head_dim": (5, 10, 20), "layers_per_block": 2,
+    "transformer_layers_per_block": (1, 2, 10), "use_linear_projection": True,
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+    "addition_embed_type": "text_time", "addition_time_embed_dim": 256,
+    "projection_class_embeddings_input_dim": 2816,
+}  # fmt: skip
+SDXL_VAE: dict[str, Any] = {**VAE, "sample_size": 1024, "scaling_factor": 0.13025}
+TEXT_2: dict[str, Any] = {  # OpenCLIP's ViT-bigG
+    "vocab_size": 49408, "hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 32,
+    "num_attention_heads": 20, "max_position_embeddings": 77, "projection_dim": 1280, "hidden_act": "gelu",
+}  # fmt: skip
 
 
-def random_adapter(unet: UNet2DConditionModel, states: int = 1280, queries: int = 16) -> dict[str, dict]:
-    """An ip-adapter-plus in the h94 layout for this UNet: {'image_proj': {...}, 'ip_adapter': {...}}."""
+def random_adapter(
+    unet: UNet2DConditionModel, states: int = 1280, queries: int = 16, width: int = 0
+) -> dict[str, dict]:
+    """An ip-adapter-plus in the h94 layout for this UNet: {'image_proj': {...}, 'ip_adapter': {...}}.
+
+    `width`: of its Resampler, 0: the UNet's text's.
+    """
     told = unet.config.cross_attention_dim
-    width, layers = told, {}
+    width, layers = width or told, {}
     for i in range(4):
         layers |= {f"layers.{i}.0.{norm}.{end}": (width,) for norm in ("norm1", "norm2")
                    for end in ("weight", "bias")}  # fmt: skip
@@ -77,31 +98,51 @@ def random_adapter(unet: UNet2DConditionModel, states: int = 1280, queries: int 
 
 def random_sd15(runtime: Runtime, resolution: int = 512) -> Models:
     """Stable Diffusion 1.5 inpainting with IP-Adapter-Plus, as `load_models` would give it."""
+    return _random_family("sd15", runtime, resolution, UNET, VAE)
+
+
+def random_sdxl(runtime: Runtime, resolution: int = 1024) -> Models:
+    """SDXL inpainting with its IP-Adapter-Plus, as `load_models` would give it."""
+    second = _make(
+        lambda: CLIPTextModelWithProjection(CLIPTextConfig(**TEXT_2)), runtime, runtime.weight_dtype
+    )
+    second.requires_grad_(False).eval()
+    models = _random_family("sdxl", runtime, resolution, SDXL_UNET, SDXL_VAE, adapter_width=1280)
+    return replace(models, text_encoder_2=second, tokenizer_2=models.tokenizer, no_text=None)
+
+
+def _random_family(
+    name: str, runtime: Runtime, resolution: int, unet_config: dict, vae_config: dict, adapter_width: int = 0
+) -> Models:
+    """What both have: UNet, VAE, the first text encoder, the adapter and what it hears."""
     torch.manual_seed(0)
-    vae = _make(lambda: AutoencoderKL(**VAE), runtime, torch.float32)
-    unet = _make(lambda: UNet2DConditionModel(**UNET), runtime, runtime.weight_dtype)
+    vae = _make(lambda: AutoencoderKL(**vae_config), runtime, torch.float32)
+    unet = _make(lambda: UNet2DConditionModel(**unet_config), runtime, runtime.weight_dtype)
     text = _make(lambda: CLIPTextModel(CLIPTextConfig(**TEXT)), runtime, runtime.weight_dtype)
     vision = _make(
         lambda: CLIPVisionModelWithProjection(CLIPVisionConfig(**VISION)), runtime, runtime.weight_dtype
     )
-    image_proj = _attach_adapter(unet, random_adapter(unet))
+    image_proj = _attach_adapter(unet, random_adapter(unet, width=adapter_width))
     for module in (vae, unet):
         module.to(memory_format=torch.channels_last)
     for module in (vae, unet, image_proj, text, vision):
         module.requires_grad_(False).eval().to(runtime.device)
     tokenizer = CLIPTokenizer.from_pretrained(Path(FAMILIES["room-tiny"].base_model) / "tokenizer")
     tokenizer.model_max_length = TEXT["max_position_embeddings"]
-    family = replace(FAMILIES["sd15"], resolution=resolution)
+    family = replace(FAMILIES[name], resolution=resolution)
     return Models(
         family, runtime, vae, unet, image_proj.to(runtime.weight_dtype), text, tokenizer, vision,
         CLIPImageProcessor(size=224, crop_size=224), DDIMScheduler(**SCHEDULER), "random",
     )  # fmt: skip
 
 
+RANDOM = {"sd15-random": random_sd15, "sdxl-random": random_sdxl}
+
+
 def bench_models(family: str, runtime: Runtime, resolution: int = 0) -> Models:
-    """`room-tiny` as shipped, or `sd15-random`."""
-    if family == "sd15-random":
-        return random_sd15(runtime, resolution or 512)
+    """`room-tiny` as shipped, or a row of RANDOM."""
+    if family in RANDOM:
+        return RANDOM[family](runtime, resolution or FAMILIES[family.removesuffix("-random")].resolution)
     return load_models(family, runtime, resolution=resolution)
 
 
