@@ -1,10 +1,10 @@
 """Tab 3 without a browser: the room, what is painted, how it is shown and voted on."""
 
 import json
-import types
 import zipfile
 from pathlib import Path
 
+import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,15 +12,11 @@ from safetensors.numpy import save_file
 
 from wallpaint import runs
 from wallpaint.images import load_photo
-from wallpaint.ui import canvas, compare_job, compare_room, compare_tab, compare_view, sight
+from wallpaint.ui import board_calls, canvas, compare_job, compare_room, compare_tab, compare_view
 from wallpaint.ui.compare_job import Job, list_arms, paint_comparison
 from wallpaint.ui.text import t
 
 GREEN, RED = "#7A9E7E", "#C80000"
-
-
-def event(x, y=None):
-    return types.SimpleNamespace(index=x if y is None else (x, y))
 
 
 def job(**changes):
@@ -30,76 +26,86 @@ def job(**changes):
 
 
 @pytest.fixture
-def room(shipped_rooms):
-    return compare_room.first_room()
+def room(shipped_rooms, tmp_path):
+    return compare_room.open_first_room(None, tmp_path)[0]
 
 
-@pytest.fixture
-def squares(monkeypatch):
-    """Let a click mean a square about it, in place of what SAM sees."""
-
-    def ask(folder, points, labels, box):
-        mask = np.zeros(np.asarray(sight.load_view(folder)).shape[:2], bool)
-        for (x, y), label in zip(points, labels, strict=True):
-            mask[max(0, y - 10) : y + 10, max(0, x - 10) : x + 10] = bool(label)
-        return [(mask, 0.9)]
-
-    monkeypatch.setattr(sight, "ask_walls", ask)
+@pytest.fixture(autouse=True)
+def blind(monkeypatch):
+    """Let no photo be looked at in the background: nobody clicks here."""
     monkeypatch.setattr(canvas, "look_ahead", lambda folder: None)
+
+
+def mark(room, *masks, active=0):
+    """Mark walls as the board does, and give the mask that is painted."""
+    asked = {"token": Path(room["folder"]).name, "active": active}
+    walls = [{"runs": board_calls.encode_runs(mask)} for mask in masks]
+    assert "error" not in board_calls.keep(Path(room["folder"]).parents[1], asked | {"walls": walls})
+    return Image.open(compare_room.find_files(room, GREEN, "en").mask)
+
+
+def half(width, height, left=True):
+    """A mask (height, width) of one half."""
+    mask = np.zeros((height, width), bool)
+    mask[:, : width // 2] = True
+    return mask if left else ~mask
 
 
 # ---- the room
 
 
-def test_a_test_room_brings_its_mask_and_its_known_paints(shipped_rooms):
-    room, shown, known = compare_room.open_test_room(event(0))
-    assert shown.size == (160, 90) and known["choices"] == [GREEN] and known["visible"]
-    assert room["mask"].endswith("_mask.png") and list(room["truths"]) == [GREEN]
+def test_a_test_room_brings_its_mask_and_its_known_paints(shipped_rooms, tmp_path):
+    room, shown, known = compare_room.open_test_room(0, tmp_path)
+    assert shown["size"] == [160, 90] and known["choices"] == [GREEN] and known["visible"]
+    assert list(room["truths"]) == list(compare_room.known_paints()) == [GREEN]
+    assert board_calls.decode_runs(shown["walls"][0]["runs"], (160, 90)).sum() == 160 * 40
+    assert compare_room.find_files(room, GREEN, "en").truth == room["truths"][GREEN]
+    assert compare_room.find_files(room, RED, "en").truth is None
+    assert compare_room.open_first_room(room, tmp_path)[0] == gr.skip()  # a chosen room stays
 
 
-def test_a_mask_must_fit_its_photo(shipped_rooms, squares, room_photo, tmp_path):
+def test_a_mask_must_fit_its_photo(shipped_rooms, room_photo, tmp_path):
     with pytest.raises(ValueError, match="upload the photo"):
-        compare_room.open_mask(str(room_photo), None, "en", tmp_path)
+        compare_room.open_mask(str(room_photo), None, tmp_path, "en")
     room = compare_room.open_photo(str(room_photo), tmp_path)[0]
-    assert room["mask"] is None
     with pytest.raises(ValueError, match="choose a test room"):
         paint_comparison(tmp_path, room, job(), [], "en")
     Image.new("L", (10, 10), 255).save(tmp_path / "small.png")
     with pytest.raises(ValueError, match="10x10"):
-        compare_room.open_mask(str(tmp_path / "small.png"), room, "en", tmp_path)
-    Image.new("L", (160, 90), 255).save(tmp_path / "fits.png")
-    assert compare_room.open_mask(str(tmp_path / "fits.png"), room, "en", tmp_path)[0]["mask"]
+        compare_room.open_mask(str(tmp_path / "small.png"), room, tmp_path, "en")
 
 
-def test_the_wall_is_clicked_right_there(squares, tmp_path):
+def test_a_mask_of_ones_own_is_painted_pixel_for_pixel_until_it_is_mended(room_photo, tmp_path):
     Image.new("RGB", (2048, 1024), "gray").save(tmp_path / "large.png")
+    mask = np.zeros((1024, 2048), np.uint8)
+    mask[100:300, 101:777:2] = 255  # finer than what the page shows
+    Image.fromarray(mask).save(tmp_path / "mask.png")
     room = compare_room.open_photo(str(tmp_path / "large.png"), tmp_path)[0]
-    room, _ = compare_room.click_wall(room, 1, tmp_path, event(100, 100))
-    mask = Image.open(room["mask"])
-    assert mask.size == (2048, 1024)  # the photo's own
-    assert np.count_nonzero(mask) == pytest.approx(1600, rel=0.05)
-    room, _ = compare_room.click_wall(room, 1, tmp_path, event(300, 100))
-    room, _ = compare_room.click_wall(room, 0, tmp_path, event(100, 100))
-    assert np.count_nonzero(Image.open(room["mask"])) == pytest.approx(1600, rel=0.05)
-    room, _ = compare_room.undo_click(room, tmp_path)
-    assert np.count_nonzero(Image.open(room["mask"])) == pytest.approx(3200, rel=0.05)
-    for _ in range(2):
-        room, shown = compare_room.undo_click(room, tmp_path)
-    assert room["mask"] is None and room["clicks"] == [] and shown.size == (1024, 512)
+    room, shown, _ = compare_room.open_mask(str(tmp_path / "mask.png"), room, tmp_path, "en")
+    files = compare_room.find_files(room, GREEN, "en")
+    assert shown["size"] == [1024, 512] and files.name == "large"
+    assert np.array_equal(np.asarray(Image.open(files.mask)), mask)
+    mended = mark(room, half(1024, 512))
+    assert mended.size == (2048, 1024) and np.count_nonzero(mended) == 1024 * 1024
+    own = {"token": Path(room["folder"]).name}  # and it can be had back
+    assert sum(board_calls.given(tmp_path, own)["runs"]) == 1024 * 512
 
 
-def test_tab_1_has_to_have_a_room_with_a_wall(room_photo, squares, tmp_path):
+def test_the_room_of_tab_1_comes_with_its_walls_and_its_paint_and_stays_as_it_is(room_photo, tmp_path):
     with pytest.raises(ValueError, match="choose a sample room"):
-        compare_room.open_tab1_room(None, "en")
-    picture = canvas.open_picture(room_photo, tmp_path)
+        compare_room.open_tab1_room(None, tmp_path, "en")
+    picture = canvas.open_picture(room_photo, tmp_path, "attic")
     with pytest.raises(ValueError, match="click on the wall"):
-        compare_room.open_tab1_room(picture, "en")
-    mask = np.zeros((90, 160), bool)
-    mask[10:30, 10:30] = True
-    name = canvas.save_wall_mask(picture["folder"], mask)
-    canvas.write_walls(picture["folder"], [canvas.Wall(mask=name)])
-    room = compare_room.open_tab1_room(picture, "en")[0]
-    assert np.count_nonzero(Image.open(room["mask"])) == 400
+        compare_room.open_tab1_room(picture, tmp_path, "en")
+    mask = canvas.save_wall_mask(picture["folder"], half(160, 90))
+    walls = [canvas.Wall(), canvas.Wall(mask, "", RED)]
+    canvas.write_walls(picture["folder"], walls, 1)
+    room, shown, _, paint = compare_room.open_tab1_room(picture, tmp_path, "en")
+    assert paint == RED and len(shown["walls"]) == 2 and shown["active"] == 1
+    files = compare_room.find_files(room, RED, "en")
+    assert (np.asarray(Image.open(files.mask)) > 0).tolist() == half(160, 90).tolist()
+    assert np.count_nonzero(mark(room, half(160, 90), half(160, 90, left=False), active=0)) == 80 * 90
+    assert canvas.read_walls(picture["folder"]) == (walls, 1)
 
 
 # ---- the arms

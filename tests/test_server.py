@@ -50,7 +50,7 @@ def serve(tmp_path):
 def test_a_space_registers_nothing_that_trains_or_keeps(serve):
     home, space = endpoints(serve(public=False)), endpoints(serve(public=True))
     assert home >= WRITING and not space & WRITING
-    assert space >= {"paint_here", "click_wall_here", "find_wall_here", "take_lora_here"}
+    assert space >= {"paint_here", "open_test_here", "open_photo_here", "take_lora_here"}
 
 
 def test_the_studio_started_as_a_space_offers_painting_alone(tmp_path):
@@ -73,7 +73,7 @@ def test_the_studio_started_as_a_space_offers_painting_alone(tmp_path):
         process.terminate()
         process.wait(30)
     names = {row["api_name"] for row in config["dependencies"]}
-    assert {"paint_here", "click_wall_here"} <= names and not names & WRITING
+    assert {"paint_here", "open_photo_here"} <= names and not names & WRITING
     shown = {part["props"].get("elem_id") for part in config["components"]}
     assert "paint" in shown and not shown & {"start-training", "train-all", "yaml", "run"}
 

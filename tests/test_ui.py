@@ -38,11 +38,11 @@ def test_language_is_asked_for_or_the_browsers(asked, accepted, spoken):
 def test_components_follow_the_language_choices_included():
     page = Page(None)
     with gr.Blocks():
-        radio = page.add(gr.Radio, choices=[(T("click_add"), 1)], label=T("click_mode"))
-    assert radio.label == "A click means" and radio.choices == [("Wall", 1)]
+        radio = page.add(gr.Radio, choices=[(T("split_train"), 1)], label=T("split"))
+    assert radio.label == "Use it for" and radio.choices == [("Training", 1)]
     (update,) = page.translate("vi")
-    assert update["label"] == t("click_mode", "vi") != radio.label
-    assert update["choices"] == [(t("click_add", "vi"), 1)]
+    assert update["label"] == t("split", "vi") != radio.label
+    assert update["choices"] == [(t("split_train", "vi"), 1)]
 
 
 # ---- errors

@@ -17,6 +17,9 @@ from wallpaint.ui.board_calls import FUNCTIONS, data_url, encode_runs, serve_fun
 from wallpaint.ui.text_board import BOARD
 
 PARTS = Path(__file__).with_name("board")
+# Whatever the boards still have on their way to the server arrives before a handler runs.
+AFTER_BOARD = """async (...values) => {
+  await Promise.all(Object.values(window.wallpaintKept ?? {}).map((kept) => kept())); return values; }"""
 SCRIPTS = ("state.js", "draw.js", "tools.js", "paints.js", "keys.js", "start.js")
 
 
@@ -45,8 +48,18 @@ def describe_picture(picture: canvas.Picture | None) -> dict[str, Any] | None:
     }
 
 
-def build_board(workspace: Path, elem_id: str = "board") -> gr.HTML:
-    """Make the board; its value is what `describe_picture` gives, or None."""
+def build_board(
+    workspace: Path, elem_id: str = "board", drop: str = "#upload-photo", plain: bool = False
+) -> gr.HTML:
+    """Make a board; its value is what `describe_picture` gives, or None.
+
+    Args:
+        workspace: where the pictures are.
+        elem_id: the board's own name on the page.
+        drop: where photos go that are dropped on it, an upload button.
+        plain: it marks walls and leaves paints to others.
+    """
+    about = {"name": elem_id, "drop": drop, "plain": plain}
     words = {
         language: {key: text[i] for key, text in BOARD.items()} for i, language in enumerate(("en", "vi"))
     }
@@ -55,7 +68,7 @@ def build_board(workspace: Path, elem_id: str = "board") -> gr.HTML:
         value=None,
         html_template=(PARTS / "board.html").read_text("utf-8"),
         css_template=(PARTS / "board.css").read_text("utf-8"),
-        js_on_load=f"const WORDS = {json.dumps(words)};\n{script}",
+        js_on_load=f"const WORDS = {json.dumps(words)}, BOARD = {json.dumps(about)};\n{script}",
         apply_default_css=False,
         server_functions=[serve_function(function, workspace) for function in FUNCTIONS],
         elem_id=elem_id,

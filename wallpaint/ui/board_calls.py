@@ -48,12 +48,12 @@ def decode_runs(runs: object, size: tuple[int, int]) -> np.ndarray:
     """
     width, height = size
     if not isinstance(runs, list) or len(runs) > width * height + 1:
-        raise ValueError("the mask is broken, tab Dataset, open the photo again")
+        raise ValueError("the mask is broken, the board, open the photo again")
     if (
         not all(type(run) is int and 0 <= run <= width * height for run in runs)
         or sum(runs) != width * height
     ):
-        raise ValueError("the mask does not fit its photo, tab Dataset, open the photo again")
+        raise ValueError("the mask does not fit its photo, the board, open the photo again")
     return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width)
 
 
@@ -76,9 +76,9 @@ def ask(workspace: Path, asked: dict) -> dict:
     points, box = asked.get("points") or [], asked.get("box")
     numbers = [value for point in [*points, *([box] if box else [])] for value in point]
     if len(points) > MAX_POINTS or not all(isinstance(n, (int, float)) and abs(n) < 1e5 for n in numbers):
-        raise ValueError(f"the clicks are broken or more than {MAX_POINTS}, tab Dataset, clear them")
+        raise ValueError(f"the clicks are broken or more than {MAX_POINTS}, the board, clear them")
     if any(len(point) != 3 for point in points) or (box and len(box) != 4):
-        raise ValueError("the clicks are broken, tab Dataset, clear them")
+        raise ValueError("the clicks are broken, the board, clear them")
     found = sight.ask_walls(folder, [(x, y) for x, y, _ in points], [int(p[2]) for p in points], box)[:3]
     return {"masks": [encode_runs(mask) for mask, _ in found], "scores": [round(s, 3) for _, s in found]}
 
@@ -88,7 +88,7 @@ def keep(workspace: Path, asked: dict) -> dict:
     folder = canvas.find_folder(workspace, asked.get("token"))
     wanted = asked.get("walls")
     if not isinstance(wanted, list) or not 1 <= len(wanted) <= canvas.MAX_WALLS:
-        raise ValueError(f"a picture has 1 to {canvas.MAX_WALLS} walls, tab Dataset, remove some")
+        raise ValueError(f"a picture has 1 to {canvas.MAX_WALLS} walls, the board, remove some")
     view, (before, _) = sight.load_view(folder), canvas.read_walls(folder)
     walls = []
     for index, said in enumerate(wanted):
@@ -101,7 +101,7 @@ def keep(workspace: Path, asked: dict) -> dict:
     walls = [_estimate(folder, wall, view) for wall in walls]
     active = min(max(0, int(asked.get("active") or 0)), len(walls) - 1)
     canvas.write_walls(folder, walls, active)
-    for old in {wall.mask for wall in before} - {wall.mask for wall in walls} - {""}:
+    for old in {wall.mask for wall in before} - {wall.mask for wall in walls} - {"", canvas.GIVEN}:
         (folder / old).unlink(missing_ok=True)
     return {"now": [wall.now for wall in walls]}
 
@@ -138,7 +138,7 @@ def pick(workspace: Path, asked: dict) -> dict:
     rows, columns = np.ogrid[: view.height, : view.width]
     spot = (columns - x) ** 2 + (rows - y) ** 2 <= radius**2
     if not spot.any():
-        raise ValueError("the eyedropper is outside the photo, tab Dataset, point at the wall")
+        raise ValueError("the eyedropper is outside the photo, the board, point at the wall")
     red, green, blue = (int(value) for value in np.median(np.asarray(view)[spot], axis=0).round())
     mask = Image.fromarray(np.where(spot, 255, 0).astype(np.uint8))
     return {"hex": estimate_paint(view, mask).hex, "seen": Swatch((red, green, blue)).hex}
@@ -155,10 +155,9 @@ def auto(workspace: Path, asked: dict) -> dict:
 def given(workspace: Path, asked: dict) -> dict:
     """Give the mask that a sample room brings: {runs}."""
     folder = canvas.find_folder(workspace, asked.get("token"))
-    path = folder / "given.png"
-    if not path.is_file():
-        raise ValueError("this photo brings no mask of its own, tab Dataset, click on its wall")
-    mask = canvas.wall_mask(folder, canvas.Wall(path.name), sight.load_view(folder).size)
+    if not (folder / canvas.GIVEN).is_file():
+        raise ValueError("this photo brings no mask of its own, the board, click on its wall")
+    mask = canvas.wall_mask(folder, canvas.Wall(canvas.GIVEN), sight.load_view(folder).size)
     return {"runs": encode_runs(np.asarray(mask) > 0)}
 
 

@@ -14,12 +14,12 @@ import secrets
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from wallpaint.arrays import erode
 from wallpaint.dataset import Sample, read_samples
@@ -29,6 +29,7 @@ from wallpaint.ui.sight import look_ahead, warm_up
 
 __all__ = ["warm_up"]  # the page starts it with the rest
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
+GIVEN = "given.png"  # the mask that a room brings, at the photo's own size
 VIEW = 1024  # longest side of what the page shows and the clicks are counted in
 TINT = (255, 64, 129)
 KEPT_SECONDS = 24 * 3600
@@ -62,7 +63,7 @@ def find_folder(workspace: Path, token: object) -> Path:
     """
     folder = workspace / "working" / str(token)
     if not TOKEN.fullmatch(str(token)) or not (folder / "view.png").is_file():
-        raise ValueError("this picture is gone, tab Dataset, open the photo again")
+        raise ValueError("this picture is gone, the board, open the photo again")
     return folder
 
 
@@ -73,8 +74,14 @@ def clear_old(workspace: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def open_picture(path: str | Path, workspace: Path, name: str = "", given: Path | None = None) -> Picture:
-    """Load a photo (checked, upright, no EXIF) into working copies; ValueError if it is none."""
+def open_picture(
+    path: str | Path, workspace: Path, name: str = "", given: str | Path | None = None, ahead: bool = True
+) -> Picture:
+    """Load a photo (checked, upright, no EXIF) into working copies; `ahead` looks at it in the background.
+
+    Raises:
+        ValueError: it is no photo, or `given` is no mask for it.
+    """
     photo = load_photo(path)
     folder = working_folder(workspace)
     photo.save(folder / "photo.png", compress_level=1)
@@ -82,9 +89,27 @@ def open_picture(path: str | Path, workspace: Path, name: str = "", given: Path 
     view.thumbnail((VIEW, VIEW), Image.Resampling.LANCZOS)
     view.save(folder / "view.png", compress_level=1)
     if given is not None:
-        load_mask(given, photo.size).save(folder / "given.png")
-    look_ahead(folder)
+        load_mask(given, photo.size).save(folder / GIVEN)
+    if ahead:
+        look_ahead(folder)
     return {"folder": str(folder), "name": name, "given": given is not None}
+
+
+def open_marked(
+    path: str | Path, mask: str | Path, workspace: Path, name: str = "", wall: Wall | None = None,
+    ahead: bool = True,
+) -> Picture:  # fmt: skip
+    """Open a photo with its wall marked by `mask`, which stays as it is until somebody mends it."""
+    picture = open_picture(path, workspace, name, mask, ahead)
+    write_walls(picture["folder"], [replace(wall or Wall(), mask=GIVEN)])
+    return picture
+
+
+def copy_picture(picture: Picture, workspace: Path) -> Picture:
+    """Give the picture and its walls once more, so that marking one leaves the other as it is."""
+    folder = working_folder(workspace)
+    shutil.copytree(picture["folder"], folder, dirs_exist_ok=True)
+    return {"folder": str(folder), "name": picture["name"], "given": picture["given"]}
 
 
 def load_view(picture: Picture) -> Image.Image:
@@ -146,29 +171,23 @@ def save_photo_mask(picture: Picture) -> tuple[Path, Path] | None:
     return photo, path
 
 
-def draw_overlay(
-    view: Image.Image, mask: Image.Image | None, clicks: Sequence[tuple[int, int, int]] = ()
-) -> Image.Image:
-    """Tint the marked wall, draw its outline, and a dot for each click: + wall, - left out."""
+def draw_overlay(view: Image.Image, mask: Image.Image | None) -> Image.Image:
+    """Tint the marked wall and draw its outline."""
     shown = view.copy()
     if mask is not None:
         wall = np.asarray(mask) > 0
         shown = Image.composite(Image.blend(view, Image.new("RGB", view.size, TINT), 0.4), view, mask)
         rim = wall & ~erode(wall, 1)
         shown.paste(TINT, mask=Image.fromarray(rim.astype(np.uint8) * 255))
-    draw, radius = ImageDraw.Draw(shown), max(3, max(view.size) // 100)
-    for x, y, label in clicks:
-        area = (x - radius, y - radius, x + radius, y + radius)
-        draw.ellipse(area, fill="#1b9e4b" if label else "#d62828", outline="white", width=max(1, radius // 3))
-        draw.line((x - radius / 2, y, x + radius / 2, y), fill="white", width=max(1, radius // 3))
-        if label:
-            draw.line((x, y - radius / 2, x, y + radius / 2), fill="white", width=max(1, radius // 3))
     return shown
 
 
 def read_rooms(which: str) -> list[Sample]:
-    """Read the shipped rooms, `sample` (a dataset) or `test` (with truths); empty where there are none."""
-    return _read_folder(ASSETS / "rooms" / which)
+    """Read a picture of each shipped room, `sample` (a dataset) or `test` (with truths); empty without."""
+    pictures: dict[str, list[Sample]] = {}
+    for sample in _read_folder(ASSETS / "rooms" / which):
+        pictures.setdefault(sample.room_id, []).append(sample)
+    return [of_room[number % len(of_room)] for number, of_room in enumerate(pictures.values())]
 
 
 @functools.cache  # what is shipped does not change while the studio runs

@@ -8,7 +8,7 @@ import time
 import zipfile
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from wallpaint.color import parse_color
 from wallpaint.heat import draw_heat
 from wallpaint.images import atomic_path, load_mask, load_photo
 from wallpaint.ui import canvas
-from wallpaint.ui.compare_room import Room
+from wallpaint.ui.compare_room import Room, RoomFiles, find_files
 from wallpaint.ui.page import SHARED_GPU, on_gpu, read_paint
 from wallpaint.ui.text import t
 
@@ -89,12 +89,13 @@ def read_paints(paint: str, more: list[str] | None) -> list:
 
 @on_gpu
 def paint_all(
-    room: Room, paints: list[str], arms: list[str], out: str, settings: Settings, on_step: Callable | None
-) -> None:
+    room: RoomFiles, paints: list[str], arms: list[str], out: str, settings: Settings,
+    on_step: Callable | None,
+) -> None:  # fmt: skip
     """Paint a room; takes and gives nothing that could not go to another process."""
     from wallpaint.compare import compare_paints, load_scene  # torch, only once somebody paints
 
-    scene = load_scene(room["photo"], room["mask"], room["truths"].get(paints[0]))
+    scene = replace(load_scene(room.photo, room.mask, room.truth), name=room.name)
     compare_paints(scene, [parse_color(paint) for paint in paints], arms, out, settings, on_step)
 
 
@@ -107,21 +108,20 @@ def paint_comparison(
     Raises:
         ValueError: no room, no mask, no arm, or an arm the page did not offer.
     """
-    if not room or not room["mask"]:
-        raise ValueError(t("no_room", language))
+    paints = [swatch.hex for swatch in read_paints(job.paint, job.more)]
+    files = find_files(room, paints[0], language)
     known = {arm: name for name, arm in [*list_arms(workspace), *own]}
     if not job.arms or any(arm not in known for arm in job.arms):
         raise ValueError(t("no_arms", language))
-    paints = [swatch.hex for swatch in read_paints(job.paint, job.more)]
     out = workspace / "results" / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(12)}"
     settings = Settings(int(job.seed or 0), int(job.steps or 0) or None, job.guidance or None, job.scale)
-    paint_all(room, paints, job.arms, str(out), settings, None if SHARED_GPU else on_step)
+    paint_all(files, paints, job.arms, str(out), settings, None if SHARED_GPU else on_step)
     names = [arm.partition("=")[0] for arm in job.arms]
     if job.blind:
         random.SystemRandom().shuffle(names)
     shown = {"folder": str(out), "paints": paints, "arms": names, "blind": job.blind,
-             "truth": paints[0] in room["truths"], "heat": False}  # fmt: skip
-    write_views(shown, room)
+             "truth": files.truth is not None, "heat": False}  # fmt: skip
+    write_views(shown, files)
     pack(out)
     return shown
 
@@ -133,14 +133,13 @@ def read_arms(shown: Shown, paint: str) -> list[dict[str, Any]]:
     return [arms[name] for name in shown["arms"]]
 
 
-def write_views(shown: Shown, room: Room) -> None:
+def write_views(shown: Shown, room: RoomFiles) -> None:
     """Write small copies for the page, named by number, so that no address tells an arm's name."""
     folder = Path(shown["folder"])
     (folder / "views").mkdir()
-    _save_view(folder, "photo", room["photo"])
-    _save_view(folder, "mask", room["mask"])
-    if shown["truth"]:
-        _save_view(folder, "truth", room["truths"][shown["paints"][0]])
+    for name, path in (("photo", room.photo), ("mask", room.mask), ("truth", room.truth)):
+        if path is not None:
+            _save_view(folder, name, path)
     for paint in shown["paints"]:
         for number, arm in enumerate(read_arms(shown, paint)):
             _save_view(folder, f"{paint[1:]}-{number}", folder / paint[1:] / arm["image"])

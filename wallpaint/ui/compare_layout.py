@@ -4,8 +4,9 @@ from typing import Any
 
 import gradio as gr
 
+from wallpaint.ui.board import build_board
 from wallpaint.ui.compare_job import TICKED, list_arms
-from wallpaint.ui.compare_room import PAINT, first_room, show_room
+from wallpaint.ui.compare_room import PAINT, known_paints
 from wallpaint.ui.compare_view import draw_results
 from wallpaint.ui.page import Page, add_rooms, read_paint
 from wallpaint.ui.text import T
@@ -14,7 +15,7 @@ MORE = ["#7A9E7E", "#C8553D", "#2F4858", "#E8C547", "#F2F0E9", "#B65D8F", "#5B8D
 
 
 def build_room(page: Page) -> dict[str, Any]:
-    """Lay out the room: where it comes from, its picture to click on."""
+    """Lay out the room: where it comes from, its board to mark the wall on."""
     parts: dict[str, Any] = {}
     parts["rooms"] = add_rooms(page, "test", "kind", label=T("test_rooms"), height=200, elem_id="test-rooms")
     with gr.Row(elem_classes="buttons"):
@@ -26,26 +27,14 @@ def build_room(page: Page) -> dict[str, Any]:
             gr.UploadButton, label=T("upload_mask"), file_types=["image"], size="sm", min_width=90
         )
         parts["tab1"] = page.add(gr.Button, value=T("use_tab1"), size="sm", elem_id="use-tab1")
-    parts["image"] = page.add(
-        gr.Image, value=show_room(first_room()), label=T("photo_and_mask"), interactive=False, format="jpeg",
-        buttons=[], elem_id="compare-room", alt_text="room",
-    )  # fmt: skip
-    with gr.Row(elem_classes="buttons"):
-        parts["find"] = page.add(gr.Button, value=T("find_wall"), size="sm", min_width=90)
-        modes = [(T("click_add"), 1), (T("click_remove"), 0)]
-        parts["mode"] = page.add(
-            gr.Radio, choices=modes, value=1, label=T("click_mode"), show_label=False, container=False,
-            min_width=160, elem_id="compare-mode",
-        )  # fmt: skip
-        parts["undo"] = page.add(gr.Button, value=T("undo"), size="sm", min_width=90)
+    parts["board"] = build_board(page.workspace, "compare-board", drop="#compare-photo", plain=True)
     return parts
 
 
 def build_choice(page: Page) -> dict[str, Any]:
     """Lay out the paint, the arms, how they paint, and the buttons."""
     parts: dict[str, Any] = {}
-    room = first_room()
-    known = list(room["truths"]) if room else []
+    known = list(known_paints())
     paint = max(known, key=vividness, default=PAINT)
     with gr.Row():
         parts["paint"] = page.add(

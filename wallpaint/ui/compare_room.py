@@ -1,137 +1,92 @@
-"""The room of tab 3: opened from the test rooms, tab 1 or a file; its wall given, clicked or found."""
+"""The room of tab 3: opened from the test rooms, tab 1 or a file; its wall is marked on the board."""
 
+from __future__ import annotations
+
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
-import numpy as np
-from PIL import Image
 
 from wallpaint.color import parse_color
-from wallpaint.images import load_mask, load_photo
-from wallpaint.ui import canvas, sight
+from wallpaint.ui import canvas
+from wallpaint.ui.board import describe_picture
 from wallpaint.ui.text import t
 
-# A room to compare on: paths of photo and mask, {hex: path of the true repaint} where those are known, and,
-# once its wall is clicked or looked for, the folder of its working copies and the clicks (x, y, label).
-Room = dict[str, Any]
+# A picture (see canvas.py) to compare on, with `truths` beside it: {hex: path of the true repaint} where
+# those are known.
+Room = canvas.Picture
 PAINT = "#7A9E7E"
 
 
-def show_room(room: Room | None) -> Any:
-    """Draw the room with its wall marked; None without one."""
-    if room is None:
-        return None
-    photo = load_photo(room["photo"])
-    photo.thumbnail((canvas.VIEW, canvas.VIEW))
-    mask = load_mask(room["mask"]).resize(photo.size) if room["mask"] else None
-    marked = mask and mask.point(lambda value: 255 * (value >= 128))
-    return canvas.draw_overlay(photo, marked, room["clicks"])
+@dataclass(frozen=True)
+class RoomFiles:
+    """Where a room is: photo, mask and, where one is known, its true repaint; and what it is called."""
+
+    photo: str
+    mask: str
+    truth: str | None
+    name: str
 
 
-def make_room(photo: str, mask: str | None, truths: dict[str, str] | None = None) -> Room:
-    """Give a fresh room."""
-    return {"photo": photo, "mask": mask, "truths": truths or {}, "folder": None, "clicks": []}
-
-
-def show_opened(room: Room) -> tuple:
-    """Give (room, its picture, the list of paints whose true repaint is known)."""
+def show_opened(picture: canvas.Picture, truths: dict[str, str] | None = None) -> tuple:
+    """Give (room, what the board shows, the list of paints whose true repaint is known)."""
+    room = {**picture, "truths": truths or {}}
     known = list(room["truths"])
-    return room, show_room(room), gr.update(choices=known, value=None, visible=bool(known))
+    return room, describe_picture(room), gr.update(choices=known, value=None, visible=bool(known))
 
 
-def read_test_room(index: int) -> Room:
-    """Give the shipped test room of that number, with its true repaints."""
-    sample = canvas.read_rooms("test")[index]
-    truths = {parse_color(bytes(truth.color).hex()).hex: str(truth.image) for truth in sample.truths}
-    return make_room(str(sample.image), str(sample.mask), truths)
+def known_paints(index: int = 0) -> dict[str, str]:
+    """Give {hex: path of the true repaint} of a shipped test room; empty where there is none."""
+    rooms = canvas.read_rooms("test")
+    truths = rooms[index].truths if rooms else ()
+    return {parse_color(bytes(truth.color).hex()).hex: str(truth.image) for truth in truths}
 
 
-def first_room() -> Room | None:
-    """Give the room that stands there before anybody has chosen one."""
-    return read_test_room(0) if canvas.read_rooms("test") else None
+def open_test_room(index: int, workspace: Path, ahead: bool = True) -> tuple:
+    """Open a shipped test room with its wall marked; give what `show_opened` gives."""
+    room = canvas.read_rooms("test")[index]
+    picture = canvas.open_marked(room.image, room.mask, workspace, room.image.stem, ahead=ahead)
+    return show_opened(picture, known_paints(index))
 
 
-def open_test_room(event: gr.SelectData) -> tuple:
-    """Open the chosen test room; give what `show_opened` gives."""
-    return show_opened(read_test_room(event.index))
+def open_first_room(room: Room | None, workspace: Path) -> tuple:
+    """Open the room that stands there before anybody has chosen one; give what `show_opened` gives."""
+    if room is not None or not canvas.read_rooms("test"):
+        return (gr.skip(),) * 3
+    room, shown, _ = open_test_room(0, workspace, ahead=False)  # the visitor may never come to this tab
+    return room, shown, gr.skip()
 
 
-def open_tab1_room(picture: dict[str, Any] | None, language: str) -> tuple:
-    """Take the room and mask of tab 1; give what `show_opened` gives."""
-    paths = picture and canvas.save_photo_mask(picture)
-    if not paths:
-        raise ValueError(t("no_mask" if picture else "no_photo", language))
-    return show_opened(make_room(str(paths[0]), str(paths[1])))
+def open_tab1_room(picture: canvas.Picture | None, workspace: Path, language: str) -> tuple:
+    """Take the room of tab 1 with its walls; give what `show_opened` gives, and the paint to try there."""
+    if picture is None:
+        raise ValueError(t("no_photo", language))
+    walls, active = canvas.read_walls(picture["folder"])
+    if not walls[active].mask:
+        raise ValueError(t("no_mask", language))
+    return *show_opened(canvas.copy_picture(picture, workspace)), walls[active].paint or PAINT
 
 
 def open_photo(path: str, workspace: Path) -> tuple:
     """Take an uploaded photo, still without a mask; give what `show_opened` gives."""
-    picture = canvas.open_picture(path, workspace)
-    room = make_room(str(Path(picture["folder"]) / "photo.png"), None)
-    return show_opened({**room, "folder": picture["folder"]})
+    return show_opened(canvas.open_picture(path, workspace, Path(path).stem))
 
 
-def open_mask(path: str, room: Room | None, language: str, workspace: Path) -> tuple:
+def open_mask(path: str, room: Room | None, workspace: Path, language: str) -> tuple:
     """Take an uploaded mask for the photo at hand, of its size; give what `show_opened` gives."""
     if room is None:
         raise ValueError(t("no_upload", language))
-    mask = load_mask(path, Image.open(room["photo"]).size)
-    kept = canvas.working_folder(workspace) / "mask.png"
-    mask.save(kept)
-    return show_opened({**room, "mask": str(kept), "clicks": []})
+    photo = Path(room["folder"]) / "photo.png"
+    return show_opened(canvas.open_marked(photo, path, workspace, room["name"]), room["truths"])
 
 
-def click_wall(room: Room | None, mode: int, workspace: Path, event: gr.SelectData) -> tuple:
-    """Add a click (1 wall, 0 leave out) and mark the wall anew; give (room, its picture)."""
-    if room is None:
-        return None, None
-    x, y = event.index
-    return mark(room, [*room["clicks"], (int(x), int(y), int(mode))], workspace)
+def find_files(room: Room | None, paint: str, language: str) -> RoomFiles:
+    """Write the mask of the wall at hand at the photo's own size, and say where all of the room is.
 
-
-def undo_click(room: Room | None, workspace: Path) -> tuple:
-    """Take the last click back; give (room, its picture)."""
-    return mark(room, room["clicks"][:-1], workspace) if room else (None, None)
-
-
-def find_wall(room: Room | None, language: str, workspace: Path) -> tuple:
-    """Let the wall be found without a click; give (room, its picture)."""
-    if room is None:
-        raise ValueError(t("no_upload", language))
-    room = with_folder({**room, "clicks": []}, workspace)
-    found = sight.propose(room["folder"])
-    if found is None:
-        raise ValueError(t("no_wall_found", language))
-    room = keep_mask(room, np.asarray(found.mask) >= 128)
-    return room, show_room(room)
-
-
-def mark(room: Room, clicks: list[tuple[int, int, int]], workspace: Path) -> tuple:
-    """Mark what the clicks mean; without a click on a wall there is none."""
-    room = with_folder({**room, "clicks": clicks}, workspace)
-    if any(label for _, _, label in clicks):
-        points, labels = [(x, y) for x, y, _ in clicks], [label for _, _, label in clicks]
-        room = keep_mask(room, sight.ask_walls(room["folder"], points, labels, None)[0][0])
-    else:
-        room = {**room, "mask": None}
-    return room, show_room(room)
-
-
-def with_folder(room: Room, workspace: Path) -> Room:
-    """Give the room with working copies, which the first click makes."""
-    if room["folder"]:
-        return room
-    return {**room, "folder": canvas.open_picture(room["photo"], workspace)["folder"]}
-
-
-def keep_mask(room: Room, mask: np.ndarray) -> Room:
-    """Write a mask (h, w) of the view at the photo's own size; an empty one leaves the room without."""
-    name = canvas.save_wall_mask(room["folder"], mask)
-    size = Image.open(room["photo"]).size
-    whole = canvas.wall_mask(room["folder"], canvas.Wall(mask=name), size)
-    if whole is None:
-        return {**room, "mask": None}
-    path = Path(room["folder"]) / f"whole-{name}"
-    whole.save(path)
-    return {**room, "mask": str(path)}
+    Raises:
+        ValueError: no room is open, or no wall of it is marked.
+    """
+    paths = canvas.save_photo_mask(room) if room else None
+    if room is None or paths is None:
+        raise ValueError(t("no_room", language))
+    return RoomFiles(str(paths[0]), str(paths[1]), room["truths"].get(paint), room["name"])

@@ -5,6 +5,7 @@ from typing import Any
 
 import gradio as gr
 
+from wallpaint.ui.board import AFTER_BOARD
 from wallpaint.ui.compare_job import (
     Job,
     Shown,
@@ -18,14 +19,11 @@ from wallpaint.ui.compare_job import (
 from wallpaint.ui.compare_layout import build_choice, build_results, build_room
 from wallpaint.ui.compare_room import (
     Room,
-    click_wall,
-    find_wall,
-    first_room,
+    open_first_room,
     open_mask,
     open_photo,
     open_tab1_room,
     open_test_room,
-    undo_click,
 )
 from wallpaint.ui.compare_view import LETTERS, draw_results
 from wallpaint.ui.page import GPU, PRIVATE, Page, guarded
@@ -53,12 +51,12 @@ def build_compare_tab(page: Page, language: gr.State, picture: gr.State) -> dict
     """Build the tab and wire it; `picture` is tab 1's. Give its parts."""
     parts: dict[str, Any] = {}
     with gr.Row():
-        with gr.Column(scale=2, min_width=320):
+        with gr.Column(scale=1, min_width=320):
             parts |= build_room(page)
-        with gr.Column(scale=5, min_width=320):
+        with gr.Column(scale=2, min_width=320):
             parts |= build_choice(page)
             parts |= build_results(page)
-    parts["state"] = {"room": gr.State(first_room()), "shown": gr.State(None), "own": gr.State([])}
+    parts["state"] = {"room": gr.State(None), "shown": gr.State(None), "own": gr.State([])}
     wire_room(page, parts, language, picture)
     wire_painting(page, parts, language)
     wire_results(page, parts, language)
@@ -68,7 +66,19 @@ def build_compare_tab(page: Page, language: gr.State, picture: gr.State) -> dict
 def wire_room(page: Page, parts: dict[str, Any], language: gr.State, picture: gr.State) -> None:
     """Wire what opens a room and marks its wall."""
     workspace, room = page.workspace, parts["state"]["room"]
-    opened, marked = [room, parts["image"], parts["known"]], [room, parts["image"]]
+    opened = [room, parts["board"], parts["known"]]
+
+    @guarded
+    def open_first_here(room: Room | None) -> tuple:
+        return open_first_room(room, workspace)
+
+    @guarded
+    def open_test_here(event: gr.SelectData) -> tuple:
+        return open_test_room(event.index, workspace)
+
+    @guarded
+    def open_tab1_here(picture: Any, language: str) -> tuple:
+        return open_tab1_room(picture, workspace, language)
 
     @guarded
     def open_photo_here(path: str) -> tuple:
@@ -76,27 +86,14 @@ def wire_room(page: Page, parts: dict[str, Any], language: gr.State, picture: gr
 
     @guarded
     def open_mask_here(path: str, room: Room | None, language: str) -> tuple:
-        return open_mask(path, room, language, workspace)
+        return open_mask(path, room, workspace, language)
 
-    @guarded
-    def click_wall_here(room: Room | None, mode: int, event: gr.SelectData) -> tuple:
-        return click_wall(room, mode, workspace, event)
-
-    @guarded
-    def undo_click_here(room: Room | None) -> tuple:
-        return undo_click(room, workspace)
-
-    @guarded
-    def find_wall_here(room: Room | None, language: str) -> tuple:
-        return find_wall(room, language, workspace)
-
-    parts["rooms"].select(guarded(open_test_room), None, opened, **PRIVATE)
-    parts["tab1"].click(guarded(open_tab1_room), [picture, language], opened, **PRIVATE)
+    parts["looks"] = [(open_first_here, [room], opened)]
+    parts["rooms"].select(open_test_here, None, opened, **QUIET)
+    taken = [picture, language]
+    parts["tab1"].click(open_tab1_here, taken, [*opened, parts["paint"]], js=AFTER_BOARD, **QUIET)
     parts["photo"].upload(open_photo_here, parts["photo"], opened, **PRIVATE)
     parts["mask"].upload(open_mask_here, [parts["mask"], room, language], opened, **PRIVATE)
-    parts["image"].select(click_wall_here, [room, parts["mode"]], marked, trigger_mode="multiple", **QUIET)
-    parts["undo"].click(undo_click_here, room, marked, **QUIET)
-    parts["find"].click(find_wall_here, [room, language], marked, **PRIVATE)
     parts["known"].input(lambda known: known or gr.skip(), parts["known"], parts["paint"], **QUIET)
 
 
@@ -143,7 +140,7 @@ def wire_painting(page: Page, parts: dict[str, Any], language: gr.State) -> None
         take_lora_here, [parts["lora"], parts["arms"], state["own"], language],
         [state["own"], parts["arms"]], **PRIVATE,
     )  # fmt: skip
-    asked = parts["go"].click(forget_cancel, None, None, queue=False, **QUIET)
+    asked = parts["go"].click(forget_cancel, None, None, queue=False, js=AFTER_BOARD, **QUIET)
     asked.then(
         paint_here, [state["room"], state["own"], language, *job], shown,
         show_progress_on=parts["results"], **GPU, **PRIVATE,

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from wallpaint import curate, dataset
-from wallpaint.ui.board import describe_picture
+from wallpaint.ui.board import AFTER_BOARD, describe_picture
 from wallpaint.ui.checkup import CSS
 from wallpaint.ui.page import PRIVATE, Page, guarded, read_paint
 from wallpaint.ui.roll import save_frames
@@ -29,10 +29,6 @@ from wallpaint.ui.samples import (
 from wallpaint.ui.text import T, t
 
 QUIET = {**PRIVATE, "show_progress": "hidden"}
-# Whatever the board still has on its way to the server arrives before a sample is saved.
-AFTER_BOARD = (
-    "async (...values) => { if (window.wallpaintKept) await window.wallpaintKept(); return values; }"
-)
 
 
 def build_save(page: Page) -> dict[str, Any]:

@@ -106,12 +106,8 @@ def read_sample(workspace: Path, name: str, key: Key | None, language: str) -> d
 def open_saved(workspace: Path, name: str, key: Key | None, language: str) -> canvas.Picture:
     """Open a saved sample on the board, to mark it again; saving then mends it."""
     sample = read_sample(workspace, name, key, language)
-    picture = canvas.open_picture(sample.image, workspace, sample.room_id, sample.mask)
-    view = canvas.load_view(picture)
-    mask = canvas.wall_mask(picture["folder"], canvas.Wall("given.png"), view.size)
-    kept = canvas.save_wall_mask(picture["folder"], canvas.as_array(mask))
-    wall = canvas.Wall(kept, write_color(sample), FIRST_PAINT, chosen=True)
-    canvas.write_walls(picture["folder"], [wall])
+    wall = canvas.Wall("", write_color(sample), FIRST_PAINT, chosen=True)
+    picture = canvas.open_marked(sample.image, sample.mask, workspace, sample.room_id, wall)
     folder = dataset_folder(workspace, name, language)
     return {**picture, "mends": [str(folder), *(key or ())]}
 

@@ -15,11 +15,7 @@ TEXT: dict[str, tuple[str, str]] = {
     "tab_compare": ("Compare", "So sánh"),
     "language": ("Language", "Ngôn ngữ"),
     # Dataset
-    "upload_photo": ("Upload a photo", "Tải ảnh lên"),
-    "click_mode": ("A click means", "Mỗi lần bấm để"),
-    "click_add": ("Wall", "Là tường"),
-    "click_remove": ("Leave out", "Loại ra"),
-    "undo": ("Undo click", "Hoàn tác"),
+    "upload_photo": ("Upload a photo", "Tải ảnh"),
     "paint": ("Paint", "Màu sơn"),
     "no_photo": ("no room is open, tab Dataset, choose a sample room or upload a photo first",
                  "chưa mở ảnh nào, thẻ Dữ liệu, hãy chọn phòng mẫu hoặc tải ảnh lên trước"),

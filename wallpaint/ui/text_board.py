@@ -10,6 +10,10 @@ BOARD: dict[str, tuple[str, str]] = {
         "Choose a sample room, upload photos, or drop a folder of them here. Then click on the wall.",
         "Chọn phòng mẫu, tải ảnh lên, hoặc thả cả thư mục ảnh vào đây. Rồi bấm vào tường.",
     ),
+    "empty_plain": (
+        "Choose a test room, upload a photo, or drop one here. Then click on the wall.",
+        "Chọn phòng thử, tải ảnh lên, hoặc thả ảnh vào đây. Rồi bấm vào tường.",
+    ),
     "tool_click": ("Click", "Bấm"),
     "tip_click": ("Click the wall; right click leaves out; drag a box (I)",
                   "Bấm vào tường; chuột phải để loại ra; kéo khung (I)"),

@@ -2,11 +2,8 @@
 
 COMPARE: dict[str, tuple[str, str]] = {
     "test_rooms": ("Test rooms", "Phòng thử"),
-    "use_tab1": ("Use the room of tab Dataset", "Dùng phòng ở thẻ Dữ liệu"),
-    "upload_mask": ("Upload its mask", "Tải mặt nạ lên"),
-    "find_wall": ("Find the wall", "Tự tìm tường"),
-    "photo_and_mask": ("Room and wall: click to mark", "Phòng và tường: bấm để đánh dấu"),
-    "alt_room": ("The room, its marked wall tinted", "Căn phòng, phần tường đã đánh dấu được tô"),
+    "use_tab1": ("From tab Dataset", "Từ thẻ Dữ liệu"),
+    "upload_mask": ("Upload its mask", "Tải mặt nạ"),
     "known_paint": ("Paints whose true repaint is known", "Màu đã biết kết quả thật"),
     "more_paints": ("More paints (a grid)", "Thêm màu (thành lưới)"),
     "more_paints_info": ("Hex codes; choose or write.", "Mã hex; chọn hoặc nhập."),
@@ -17,7 +14,7 @@ COMPARE: dict[str, tuple[str, str]] = {
         "old: học không có adapter ảnh. new: học cùng adapter. color: thêm hàm mất mát màu. "
         "base: chưa huấn luyện. recolor: cách cổ điển, không khuếch tán.",
     ),
-    "add_lora": ("Add a LoRA file", "Thêm tệp LoRA"),
+    "add_lora": ("Add a LoRA", "Thêm LoRA"),
     "added_lora": ("Added {name}.", "Đã thêm {name}."),
     "bad_lora": (
         "{name} is no LoRA, tab Compare, give a .safetensors file of a LoRA or an adapter",
@@ -84,8 +81,6 @@ COMPARE: dict[str, tuple[str, str]] = {
     "zip": ("All files (zip)", "Mọi tệp (zip)"),
     "no_room": ("no room with a marked wall, tab Compare, choose a test room or click on the wall",
                 "chưa có tường được đánh dấu, thẻ So sánh, hãy chọn phòng thử hoặc bấm vào tường"),
-    "no_wall_found": ("no wall was found, tab Compare, click on it instead",
-                      "không tìm thấy tường, thẻ So sánh, hãy bấm vào tường"),
     "no_arms": ("nothing to compare, tab Compare, tick at least one",
                 "chưa chọn bản nào, thẻ So sánh, hãy chọn ít nhất một"),
     "no_upload": ("no photo yet, tab Compare, upload the photo before its mask",

@@ -3,7 +3,7 @@
 from wallpaint.config import config_fields
 
 VIETNAMESE = {
-    "family": "họ mô hình; để trống: room-tiny, hoặc sd15 nếu chọn adapter của h94",
+    "family": "họ mô hình; để trống: room-tiny, hoặc họ của adapter h94 đã chọn",
     "base_model": "thư mục hoặc id trên hub thay cho mô hình gốc của họ",
     "method": "phương pháp huấn luyện; để trống: do các công tắc bên dưới chọn",
     "init_from": "thư mục lần chạy hoặc tệp .safetensors để học tiếp",

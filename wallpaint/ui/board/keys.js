@@ -12,6 +12,7 @@ const PRESS = {
   1: () => chooseCandidate(0), 2: () => chooseCandidate(1), 3: () => chooseCandidate(2),
   delete: clearMarks, backspace: clearMarks, escape: () => { state.cursor = null; drag.kind = drag.stroke = null; zoomTo(zoom.fit); },
 };
+if (BOARD.plain) { delete PRESS.d; delete PRESS.r; }
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 function showOriginal(on) { if (state.original !== on) { state.original = on; draw(); } }

@@ -18,6 +18,7 @@ function setPaint(which, hex) {
 }
 
 function showPaints() {
+  if (BOARD.plain) return showWalls();
   for (const which of ["now", "paint"]) {
     const box = $(`[data-paint=${which}]`), hex = state.walls.length ? wall()[which] : "", [picker, text] = box.querySelectorAll("input");
     if (hex) picker.value = hex.toLowerCase();
@@ -87,7 +88,8 @@ function showWalls() {
     tab.onclick = () => { state.active = index; state.candidates = state.wanted = null; state.turn++; showAll(); keepSoon(); };
     return tab;
   }));
-  if (!state.walls.length) return;
+  list.hidden = BOARD.plain && state.walls.length < 2;
+  if (!state.walls.length || BOARD.plain) return;
   const more = document.createElement("button"), less = document.createElement("button");
   more.type = less.type = "button";
   more.dataset.do = "add-wall";

@@ -33,7 +33,8 @@ function showWords() {
   $$("[data-tip]").forEach((part) => { part.title = word(part.dataset.tip); });
   $$("[data-label]").forEach((part) => { part.setAttribute("aria-label", word(part.dataset.label)); });
   $("input[type=search]").placeholder = word("find_color");
-  $(".keys dl").replaceChildren(...KEYS.flatMap(([key, what]) => {
+  const keys = KEYS.filter(([, what]) => !BOARD.plain || !["key_dropper", "key_repaint"].includes(what));
+  $(".keys dl").replaceChildren(...keys.flatMap(([key, what]) => {
     const term = document.createElement("dt"), text = document.createElement("dd");
     term.textContent = key;
     text.textContent = word(what);
@@ -75,11 +76,10 @@ async function droppedFiles(transfer) { // folders are walked; their photos come
 const drop = guarded(async (event) => {
   event.preventDefault();
   stage.classList.remove("drop");
-  const files = await droppedFiles(event.dataTransfer), input = document.querySelector("#upload-photo input[type=file]")
-    ?? document.querySelector("input[type=file][multiple]");
+  const files = await droppedFiles(event.dataTransfer), input = document.querySelector(`input[type=file]:has(+ ${BOARD.drop})`);
   if (!files.length || !input) return say(word("no_photos"), true);
   const bag = new DataTransfer();
-  files.forEach((file) => bag.items.add(file));
+  files.slice(0, input.multiple ? files.length : 1).forEach((file) => bag.items.add(file));
   input.files = bag.files;
   input.dispatchEvent(new Event("change", { bubbles: true }));
 });
@@ -100,10 +100,12 @@ $(".brush").oninput = (event) => setBrush(Number(event.target.value));
 new ResizeObserver(() => fit()).observe(stage);
 new MutationObserver(showWords).observe(document.documentElement, { attributes: true, attributeFilter: ["lang"] });
 watch("value", () => openPicture(props.value));
-// What waits for a click on Save: whatever the page knows has reached the server by then.
-window.wallpaintKept = () => keeping;
+// What waits for a click on Save or Paint: whatever the page knows has reached the server by then.
+window.wallpaintKept = { ...window.wallpaintKept, [BOARD.name]: settled };
+root.classList.toggle("plain", BOARD.plain);
+if (BOARD.plain) $(".stage .empty").dataset.word = "empty_plain";
 
 setTool("click");
 showWords();
-guarded(async () => { shelf = (await call("palettes")).palettes; listPalettes(); })();
+if (!BOARD.plain) guarded(async () => { shelf = (await call("palettes")).palettes; listPalettes(); })();
 openPicture(props.value);

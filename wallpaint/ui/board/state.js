@@ -20,12 +20,18 @@ function say(text, wrong = false) {
   status.classList.toggle("wrong", wrong);
 }
 
+const MARKING = new Set(["ask", "auto", "given", "keep"]);
+let marking = 0; // calls on their way after which the marks are others
 async function call(name, asked = {}) {
-  const answer = await server[name]({ token: state.token, ...asked });
-  if (!answer) throw new Error(word("no_answer"));
-  if (answer.error) throw new Error(answer.error);
-  return answer;
+  marking += MARKING.has(name);
+  try {
+    const answer = await server[name]({ token: state.token, ...asked });
+    if (!answer) throw new Error(word("no_answer"));
+    if (answer.error) throw new Error(answer.error);
+    return answer;
+  } finally { marking -= MARKING.has(name); }
 }
+const settled = async () => { while (marking) await new Promise((done) => setTimeout(done, 20)); };
 
 const guarded = (work) => async (...given) => {
   try { return await work(...given); } catch (problem) { say(problem.message, true); }
