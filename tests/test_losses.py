@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ from wallpaint import color
 from wallpaint.config import TrainConfig
 from wallpaint.denoiser import Noised, add_noise
 from wallpaint.draws import Draws, sample_draws
+from wallpaint.latents import decode_latents
 from wallpaint.losses import (
+    TRUST_FLOOR,
     ColorConsistencyLoss,
     Step,
     color_loss,
@@ -194,6 +197,33 @@ def test_the_colour_loss_decodes_what_was_predicted_and_reaches_the_prediction(l
         ]
         losses[1].backward()
         assert wrong.grad.abs().sum() > 0 and wrong.grad.isfinite().all() and losses[1].isfinite()
+
+
+def test_the_colour_loss_decoded_a_few_pieces_at_a_time_is_that_of_all_at_once(load):
+    from test_denoiser import a_batch
+
+    models = load()
+    models.noise_scheduler.register_to_config(prediction_type="epsilon")  # which not every timestep may tell
+    batch = a_batch(models).pick(torch.tensor([0, 1, 0, 1, 1, 0, 0, 1, 0]))
+    noised = add_noise(batch.latents, models.noise_scheduler, sample_draws(9, 0, 1))
+    noised = replace(noised, timesteps=torch.tensor([900, 30, 400, 200, 350, 999, 10, 250, 800]))
+    pred = (noised.target + 0.3 * torch.randn(noised.target.shape)).requires_grad_(True)
+    side = 3 * min(pred.shape[-2:]) // 8
+    size, told = pred.shape[-2:], trust(models.noise_scheduler, noised.timesteps) > TRUST_FLOOR
+    boxes = draw_boxes(batch.wall[told], size, side, sample_draws(9, 0, 2).pick(told))
+    assert len(boxes) % 4 and 4 < len(boxes) < 9
+    clean = predict_latents(pred, noised, models.noise_scheduler)[told]
+    walls = cut(batch.wall[told], [tuple(models.latent_factor * n for n in box) for box in boxes])
+    expected = ColorConsistencyLoss()(
+        decode_latents(models, cut(clean, boxes)), walls, batch.color[told],
+        decode_latents(models, cut(batch.latents[told], boxes)),
+        trust(models.noise_scheduler, noised.timesteps[told]),
+    ) * len(boxes) / 9  # fmt: skip
+    slope = torch.autograd.grad(expected, pred)[0]
+    step = Step(pred, noised, batch, models, TrainConfig(), sample_draws(9, 0, 2))
+    loss = color_loss(step)
+    torch.testing.assert_close(loss, expected, rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(torch.autograd.grad(3 * loss, pred)[0], 3 * slope, rtol=1e-3, atol=1e-8)
 
 
 @pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])

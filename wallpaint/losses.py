@@ -24,7 +24,9 @@ RGB_TO_XYZ = (
     (0.0193308, 0.1191948, 0.9505322),
 )
 LINEAR_BELOW, CUBE_BELOW = 0.04045, (6 / 29) ** 3
-TRUST_FLOOR = 0.05
+Box = tuple[int, int, int, int]  # top, left, height, width
+TRUST_FLOOR = 0.25  # of SD1.5's timesteps 52 % lie above it, with 90 % of the weight
+AT_ONCE = 4  # pieces decoded at a time
 COLOR_SCALE = 100.0  # the shaded loss counts in hundreds of LAB units, about the size of the diffusion loss
 
 
@@ -66,28 +68,51 @@ def diffusion_loss(step: Step) -> torch.Tensor:
 def color_loss(step: Step) -> torch.Tensor:
     """The colour of the predicted wall, decoded on a piece of it, against what the VAE can say.
 
-    Weighted by how far the timestep lets a predicted picture be trusted, see `trust`.
+    Weighted by how far the timestep lets a predicted picture be trusted, see `trust`. A few pieces are decoded
+    at a time and their gradient is taken at once: so the decoder keeps little, and works on one shape.
     """
-    scheduler, config, device = step.models.noise_scheduler, step.config, step.noise_pred.device
+    scheduler, config = step.models.noise_scheduler, step.config
     drawn, drawn_noise = step.drawn or (step.batch, step.noised)
-    told = trust(scheduler, drawn_noise.timesteps) > TRUST_FLOOR  # others cost a decode and hardly count
+    told = (trust(scheduler, drawn_noise.timesteps) > TRUST_FLOOR).cpu()  # others cost a decode, hardly count
     if not told.any():
         return 0.0 * step.noise_pred.float().sum()
-    rows = send(told.nonzero()[:, 0], device)
-    batch, noised = step.batch.pick(rows), Noised(step.noised.latents[rows], step.noised.timesteps[rows])
-    weight = trust(scheduler, noised.timesteps)
-    predicted = predict_latents(step.noise_pred[rows], noised, scheduler)
+    size, at_once = step.noise_pred.shape[-2:], min(AT_ONCE, len(told))
     # In latents the piece is cut before decoding; a full decode would cost more than the step itself.
-    size = predicted.shape[-2:]
-    side = min(config.color_loss_crop, 3 * min(size) // 8)  # so that it costs less than the step itself
-    boxes = draw_boxes(drawn.wall[told.cpu()], size, side, step.draws.pick(told))
-    factor = step.models.latent_factor
-    picture = decode_latents(step.models, cut(predicted, boxes))
+    side = min(config.color_loss_crop, 3 * min(size) // 8)
+    rows = told.nonzero()[:, 0].tolist()
+    boxes = draw_boxes(drawn.wall[told], size, side, step.draws.pick(told))
+    predicted = predict_latents(step.noise_pred, step.noised, scheduler)
+    total, gradient = predicted.new_zeros(()), torch.zeros_like(predicted)
+    for start in range(0, len(rows), at_once):
+        some, places = rows[start : start + at_once], boxes[start : start + at_once]
+        loss, slopes = _decoded_loss(step, predicted, some, places, at_once)
+        total = total + loss
+        for row, (y, x, h, w), slope in zip(some, places, slopes, strict=False):
+            gradient[row, :, y : y + h, x : x + w] = slope
+    given = (predicted * gradient).sum()
+    return total + given - given.detach()  # of this value, with that gradient
+
+
+def _decoded_loss(
+    step: Step, predicted: torch.Tensor, rows: list[int], boxes: list[Box], at_once: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The colour loss of some rows, their share of the batch's mean, and its gradient by their boxes."""
+    device, fill = predicted.device, at_once - len(rows)  # what fills up to one shape weighs nothing
+    index = send(torch.tensor(rows + rows[:1] * fill), device)
+    share = send(torch.tensor([1.0] * len(rows) + [0.0] * fill), device) / len(predicted)
+    weight = trust(step.models.noise_scheduler, step.noised.timesteps[index]) * share
+    boxes, factor = boxes + boxes[:1] * fill, step.models.latent_factor
+    batch = step.batch.pick(index)
+    wall = cut(batch.wall, [(factor * y, factor * x, factor * h, factor * w) for y, x, h, w in boxes])
     with torch.no_grad():
         reference = decode_latents(step.models, cut(batch.latents, boxes))
-    wall = cut(batch.wall, [(factor * y, factor * x, factor * h, factor * w) for y, x, h, w in boxes])
-    loss = ColorConsistencyLoss(config.color_loss_mode)(picture, wall, batch.color, reference, weight)
-    return loss * len(weight) / len(told)
+    pieces = cut(predicted.detach()[index], boxes).requires_grad_()
+    with torch.set_grad_enabled(predicted.requires_grad):
+        picture = decode_latents(step.models, pieces)
+        consistency = ColorConsistencyLoss(step.config.color_loss_mode)
+        loss = at_once * consistency(picture, wall, batch.color, reference, weight)  # of a mean, the sum
+    slopes = torch.autograd.grad(loss, pieces)[0] if loss.requires_grad else torch.zeros_like(pieces)
+    return loss.detach(), slopes
 
 
 LOSSES: dict[str, Callable[[Step], torch.Tensor]] = {"diffusion": diffusion_loss, "color": color_loss}
@@ -185,7 +210,7 @@ def trust(scheduler: DDIMScheduler, timesteps: torch.Tensor) -> torch.Tensor:
 
 def draw_boxes(
     wall: torch.Tensor, size: tuple[int, int], side: int, draws: Draws
-) -> list[tuple[int, int, int, int]]:
+) -> list[Box]:
     """A (top, left, height, width) in latents a sample, about a pixel of its wall drawn at random.
 
     Args:
@@ -205,6 +230,6 @@ def draw_boxes(
     return [(top, left, *box) for top, left in zip(tops, lefts, strict=True)]
 
 
-def cut(tensor: torch.Tensor, boxes: list[tuple[int, int, int, int]]) -> torch.Tensor:
+def cut(tensor: torch.Tensor, boxes: list[Box]) -> torch.Tensor:
     """Each sample's own box out of (B, C, H, W)."""
     return torch.stack([t[:, y : y + h, x : x + w] for t, (y, x, h, w) in zip(tensor, boxes, strict=True)])
