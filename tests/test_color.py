@@ -8,7 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from wallpaint.color import Swatch, delta_e, lab_to_rgb, linear_to_srgb, luminance, parse_color, rgb_to_lab
+from wallpaint.color import Swatch, bytes_to_linear, delta_e, lab_to_rgb, linear_to_bytes, linear_to_srgb
+from wallpaint.color import luminance, parse_color, rgb_to_lab
 from wallpaint.color import srgb_to_linear as to_linear
 
 # Sharma, Wu, Dalal (2005), table 1: L1 a1 b1, L2 a2 b2, CIEDE2000.
@@ -143,3 +144,12 @@ def test_swatch_knows_its_picture_linear_light_and_lab():
 def test_swatch_refuses_what_is_no_colour(rgb):
     with pytest.raises(ValueError, match="three whole numbers from 0 to 255"):
         Swatch(rgb)
+
+
+def test_the_tables_are_the_transfer_curve():
+    values = np.arange(256, dtype=np.uint8)
+    assert np.array_equal(bytes_to_linear(values), to_linear(values / 255))
+    assert np.array_equal(linear_to_bytes(bytes_to_linear(values)), values)
+    light = np.random.default_rng(0).random((100, 100)).astype(np.float32) ** 3
+    assert np.abs(linear_to_bytes(light) - linear_to_srgb(light) * 255).max() < 0.55
+    assert linear_to_bytes(np.array([-1.0, 2.0])).tolist() == [0, 255]

@@ -14,16 +14,13 @@ import numpy as np
 from PIL import Image
 
 from wallpaint.arrays import BOX, blur_inside, erode, fill_outside, resize, window_sum
-from wallpaint.color import LUMINANCE, linear_to_srgb, srgb_to_linear
+from wallpaint.color import LUMINANCE, bytes_to_linear, linear_to_bytes
 
 # Half a latent of a VAE that takes 8 pixels to one. Measured on rendered rooms whose truth went through
 # such a VAE: mean error 4.2 -> 3.4 CIEDE2000, correlation of shading 0.19 -> 0.72.
 DETAIL = 4.0
 FAINT = 0.02  # luminance added before dividing, so that a dark photo's noise is not taken for texture
 DETAIL_RANGE = (0.6, 1.6)  # how far the photo's own fine texture may darken or lighten a painted pixel
-TO_LINEAR = srgb_to_linear(np.arange(256) / 255)  # by sRGB byte
-TOP = 65535
-TO_BYTE = (linear_to_srgb(np.arange(TOP + 1) / TOP) * 255).round().astype(np.uint8)  # by linear light * TOP
 
 
 def composite(
@@ -47,7 +44,7 @@ class Canvas:
     size: tuple[int, int]  # (width, height) of the paintings
     detail: float
     share: np.ndarray  # (h, w) at their size, 0 to 1: how much of a pixel is wall
-    texture: np.ndarray | None  # (H, W) of the box: what the paint's linear light is multiplied by, * TOP
+    texture: np.ndarray | None  # (H, W) of the box: what the paint's linear light is multiplied by
 
     @classmethod
     def stretch(
@@ -89,7 +86,7 @@ class Canvas:
         if self.texture is not None:
             inside = _most(self.share)
             core = erode(inside, 1.25 * self.detail)
-            linear = TO_LINEAR[np.asarray(painted)]
+            linear = bytes_to_linear(np.asarray(painted))
             wall = self._smooth(fill_outside(linear, core if core.any() else inside, inside), inside)
             return Image.merge("RGB", [self._textured(wall[..., c]) for c in range(3)])
         if painted.size == self.photo.size:
@@ -101,19 +98,19 @@ class Canvas:
 
     def _textured(self, light: np.ndarray) -> Image.Image:
         """One channel of the smoothed wall, linear light (h, w), to bytes (H, W) with the photo's texture."""
-        plane = self._enlarge(light) * self.texture
-        return Image.fromarray(TO_BYTE[plane.clip(0, TOP).astype(np.uint16)])
+        return Image.fromarray(linear_to_bytes(self._enlarge(light) * self.texture))
 
     def _texture(self, inside: np.ndarray) -> np.ndarray:
         """What the photo's luminance has beyond its own smoothing, over the box; see `texture`."""
-        red, green, blue = self.photo.split()
-        light = _weigh(red, LUMINANCE[0]) + _weigh(green, LUMINANCE[1]) + _weigh(blue, LUMINANCE[2])
-        light = (light + np.float32(FAINT)) * inside
+        light = np.full(inside.shape, FAINT, np.float32)
+        for channel, weight in zip(self.photo.split(), LUMINANCE, strict=True):
+            light += bytes_to_linear(np.asarray(channel)) * np.float32(weight)
+        light *= inside
         small = resize(light, self.size, BOX) / np.maximum(self.share, 1e-3)
         coarse = self._enlarge(self._smooth(small, _most(self.share)))
         left, top, right, bottom = self.box
         ratio = light[top:bottom, left:right] / np.maximum(coarse, FAINT)
-        return ratio.clip(*DETAIL_RANGE) * np.float32(TOP)
+        return ratio.clip(*DETAIL_RANGE)
 
     def _smooth(self, values: np.ndarray, inside: np.ndarray) -> np.ndarray:
         """Blur (h, w[, 3]) by `detail` inside the wall, and carry it on as far as `_enlarge` looks."""
@@ -133,11 +130,6 @@ class Canvas:
 def _most(share: np.ndarray) -> np.ndarray:
     """The pixels that are mostly wall; of a wall thinner than a pixel, those with any of it."""
     return share > 0.5 if (share > 0.5).any() else share > 0
-
-
-def _weigh(channel: Image.Image, weight: float) -> np.ndarray:
-    """A channel's linear light times a weight: 'L' to (H, W) float32."""
-    return (TO_LINEAR * np.float32(weight))[np.asarray(channel)]
 
 
 def _cover(inside: np.ndarray, radius: int, box: tuple[int, int, int, int]) -> Image.Image:

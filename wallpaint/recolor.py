@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from wallpaint.arrays import erode
-from wallpaint.color import Swatch, linear_to_srgb, luminance, srgb_to_linear
+from wallpaint.color import Swatch, bytes_to_linear, linear_to_bytes, luminance
 from wallpaint.composite import composite
 
 # Fitted on 85 rendered training pictures, no test room among them: the light on a wall of luminance Y in the
@@ -29,8 +29,7 @@ def estimate_paint(photo: Image.Image, mask: Image.Image) -> Swatch:
     Raises:
         ValueError: the mask is empty or not of the photo's size.
     """
-    linear = srgb_to_linear(np.asarray(photo.convert("RGB"), dtype=np.float32) / 255)
-    return _to_swatch(_guess(linear, _wall(photo, mask), np.asarray(mask.convert("L")) < 128))
+    return Swatch(tuple(linear_to_bytes(_guess(photo, _wall(photo, mask), _inside(mask)))))
 
 
 def recolor(
@@ -47,38 +46,44 @@ def recolor(
     Raises:
         ValueError: the mask is empty or not of the photo's size.
     """
-    linear = srgb_to_linear(np.asarray(photo.convert("RGB"), dtype=np.float32) / 255)
-    wall, outside = _wall(photo, mask), np.asarray(mask.convert("L")) < 128
-    old = _guess(linear, wall, outside) if old_paint is None else old_paint.linear
-    painted = linear_to_srgb(_light(linear, np.maximum(old, LEAST)) * swatch.linear)
-    sharp = Image.fromarray((painted * 255).round().astype(np.uint8))
-    return composite(photo, sharp, mask, detail=0)
+    pixels, wall, inside = np.array(photo.convert("RGB")), _wall(photo, mask), _inside(mask)
+    old = _guess(photo, wall, inside) if old_paint is None else np.maximum(old_paint.linear, LEAST)
+    light = _light(bytes_to_linear(pixels[inside]), old)
+    pixels[inside] = linear_to_bytes(light * swatch.linear)
+    return composite(photo, Image.fromarray(pixels), mask, detail=0)
+
+
+def _inside(mask: Image.Image) -> np.ndarray:
+    return np.asarray(mask.convert("L")) >= 128
 
 
 def _wall(photo: Image.Image, mask: Image.Image) -> np.ndarray:
     """Boolean (H, W): the mask without its rim, or all of it where nothing else is left."""
     if mask.size != photo.size:
         raise ValueError(f"the mask is {mask.size} and the photo {photo.size}: make them the same size")
-    wall = np.asarray(mask.convert("L")) >= 128
+    wall = _inside(mask)
     if not wall.any():
         raise ValueError("the mask is empty: mark the wall first")
     core = erode(wall, max(1, round(0.01 * max(mask.size))))
     return core if core.any() else wall
 
 
-def _guess(linear: np.ndarray, wall: np.ndarray, surroundings: np.ndarray) -> np.ndarray:
-    """Linear RGB (3,) of the old paint from linear light (H, W, 3), wall and surroundings (H, W).
+def _guess(photo: Image.Image, wall: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Linear RGB (3,) of the old paint; `wall` (H, W) is looked at, `inside` (H, W) is the whole of it.
 
     A photo is exposed so that a wall gets much the same light whatever its paint; so the wall's brightness
     tells the paint's. The wall's tint is the paint's, but for a share of the surroundings', the lamp's.
     """
-    pixels = linear[wall]
-    useful = (pixels.max(axis=1) < CLIPPED) & (pixels.max(axis=1) > DARK)
+    photo = photo.convert("RGB")
+    pixels = bytes_to_linear(np.asarray(photo)[wall])
+    highest = np.maximum(np.maximum(pixels[:, 0], pixels[:, 1]), pixels[:, 2])
+    useful = (highest < CLIPPED) & (highest > DARK)
     pixels = pixels[useful] if useful.mean() > 0.1 else pixels
     level = np.maximum(luminance(pixels), 1e-4)
-    tint = np.median(pixels / level[:, None], axis=0)
-    if surroundings.any():
-        lamp = np.maximum(linear[surroundings].mean(axis=0), 1e-3)
+    tint = np.array([np.median(pixels[:, c] / level) for c in range(3)])
+    if not inside.all():
+        counts = np.reshape(photo.histogram(Image.fromarray(~inside)), (3, 256))
+        lamp = np.maximum(counts @ bytes_to_linear(np.arange(256)) / counts[0].sum(), 1e-3)
         tint = tint / (lamp / luminance(lamp)) ** LAMP
         tint = tint / np.maximum(luminance(tint), 1e-3)
     level = np.median(level)
@@ -86,18 +91,16 @@ def _guess(linear: np.ndarray, wall: np.ndarray, surroundings: np.ndarray) -> np
 
 
 def _light(linear: np.ndarray, paint: np.ndarray) -> np.ndarray:
-    """Light that falls on a wall of a paint (3,): (H, W, 3) from linear light (H, W, 3).
+    """Light that falls on a wall of a paint (3,): (N, 3) from linear light (N, 3).
 
     For a white wall this is the plain ratio. A teal wall's red is noise and gloss; divided by next to nothing
     it would turn into red light. So the level comes from all channels by least squares, and a channel's own
     departure from it counts the less the less the paint reflects there.
     """
-    level = np.maximum(linear @ paint / (paint @ paint), 1e-5)[..., None]
-    tint = np.clip(linear / paint / level, 1 / TINT, TINT)
-    return level * tint ** (paint / paint.max()) ** 2
-
-
-def _to_swatch(linear: np.ndarray) -> Swatch:
-    """Linear RGB (3,) to the nearest swatch."""
-    red, green, blue = (int(v) for v in (linear_to_srgb(linear) * 255).round())
-    return Swatch((red, green, blue))
+    paint = paint.astype(np.float32)
+    level = np.maximum(linear @ paint / (paint @ paint), np.float32(1e-5))
+    light = np.empty_like(linear)
+    for c, weight in enumerate((paint / paint.max()) ** 2):
+        tint = np.clip(linear[:, c] / (paint[c] * level), 1 / TINT, TINT)
+        light[:, c] = level * tint**weight
+    return light
