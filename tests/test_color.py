@@ -8,8 +8,17 @@ import sys
 import numpy as np
 import pytest
 
-from wallpaint.color import Swatch, bytes_to_linear, delta_e, lab_to_rgb, linear_to_bytes, linear_to_srgb
-from wallpaint.color import luminance, parse_color, rgb_to_lab
+from wallpaint.color import (
+    Swatch,
+    bytes_to_linear,
+    delta_e,
+    lab_to_rgb,
+    linear_to_bytes,
+    linear_to_srgb,
+    luminance,
+    parse_color,
+    rgb_to_lab,
+)
 from wallpaint.color import srgb_to_linear as to_linear
 
 # Sharma, Wu, Dalal (2005), table 1: L1 a1 b1, L2 a2 b2, CIEDE2000.
