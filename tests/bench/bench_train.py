@@ -123,6 +123,7 @@ def run_ours(options: argparse.Namespace, models, samples) -> dict[str, Any]:
     figures["draw_seconds"] = {str(rows): ours.draw_seconds(session, rows) for rows in ROWS}
     if options.device == "cuda":
         figures["waits_per_step"] = ours.count_waits(step)
+        figures["kernel_seconds"] = ours.kernel_seconds(step)
     print(f"without the colour loss: {figures}", file=sys.stderr, flush=True)
     color = ours.stepper(ours.with_color(session))
     figures["color_seconds_per_step"], figures["color_peak_gb"] = timed(color, options)

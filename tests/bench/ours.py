@@ -1,7 +1,9 @@
 """Our loop for the bench: a session around `wallpaint.train.take_step` without a run folder."""
 
+import re
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import repeat
@@ -11,17 +13,26 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from diffusers.optimization import get_scheduler
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from wallpaint import train
-from wallpaint.batches import Encoded, draw_batch
+from wallpaint.batches import Encoded, Group, draw_batch
 from wallpaint.config import TrainConfig
 from wallpaint.denoiser import build_denoiser, parameter_groups
 from wallpaint.draws import sample_draws
+from wallpaint.mapped import Mapped
 from wallpaint.methods import METHODS
 from wallpaint.models import Models
 
 DRAWS = 50
+KERNELS = {  # kinds of kernels by their names; the first that fits
+    "norms and pointwise, fused": "^triton",
+    "attention": "sdpa|flash|fmha|cudnn::fusion",
+    "convolutions and products": "xmma|nvjet|gemm|cutlass|cudnn.*conv",
+    "copies": "Memcpy|Memset|copy|convertTensor|nchw|nhwc",
+    "norms and pointwise": "",
+}
 
 
 def clock(device: str) -> float:
@@ -91,6 +102,20 @@ def count_waits(step: Callable[[], None], steps: int = 10) -> float:
     return sum("synchroniz" in str(warning.message) for warning in caught) / steps
 
 
+def kernel_seconds(step: Callable[[], None], steps: int = 3) -> dict[str, float]:
+    """Where the GPU's time of a step goes: seconds by kind of kernel."""
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
+        for _ in range(steps):
+            step()
+        torch.cuda.synchronize()
+    seconds: Counter[str] = Counter()
+    for event in profiler.key_averages():
+        if event.device_type == torch.autograd.DeviceType.CUDA:
+            kind = next(kind for kind, pattern in KERNELS.items() if re.search(pattern, event.key))
+            seconds[kind] += event.self_device_time_total / 1e6 / steps
+    return dict(seconds.most_common())
+
+
 def stall(session: SimpleNamespace, seconds: float, timed: Callable[[Callable], float]) -> float:
     """The share of a step in which the device waits for data.
 
@@ -99,7 +124,10 @@ def stall(session: SimpleNamespace, seconds: float, timed: Callable[[Callable], 
     """
     if session.accelerator.device.type == "cpu":
         return draw_seconds(session, len(session.encoded), session.encoded) / seconds
-    still = timed(stepper(session, repeat(next(train.draw_pieces(session)))))
+    ready, drawn = stepper(session, repeat(next(train.draw_pieces(session)))), stepper(session)
+    # By turns and the best of each: clocks drift by more than what is looked for.
+    times = [(timed(ready), timed(drawn)) for _ in range(3)]
+    still, seconds = (min(column) for column in zip(*times, strict=True))
     return max(0.0, 1 - still / seconds)
 
 
@@ -119,18 +147,9 @@ def many_rows(encoded: Encoded, rows: int) -> Encoded:
     """As many cached samples as asked for: the real ones' shard, over and over."""
     first = encoded.groups[0]
     place = torch.arange(rows) % len(first["color"])
-    big = {
-        name: Again(tensor, place) if tensor[0].ndim > 1 else tensor[place] for name, tensor in first.items()
+    big: Group = {
+        name: Mapped(held.shards, held.places[place]) if isinstance(held, Mapped) else held[place]
+        for name, held in first.items()
     }
     big |= {"by_view": torch.arange(rows), "first": torch.arange(rows), "alike": torch.ones(rows)}
     return replace(encoded, groups=[big])
-
-
-class Again:
-    """Rows that are views of fewer: what a million cached samples would be, without their memory."""
-
-    def __init__(self, tensor: torch.Tensor, place: torch.Tensor):
-        self.tensor, self.place = tensor, place
-
-    def __getitem__(self, rows: torch.Tensor) -> torch.Tensor:
-        return self.tensor[self.place[rows]]

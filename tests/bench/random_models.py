@@ -3,14 +3,19 @@
 The configs are those of the published files (stable-diffusion-v1-5/stable-diffusion-inpainting,
 diffusers/stable-diffusion-xl-1.0-inpainting-0.1, h94/IP-Adapter with its ViT-H image encoder); only the
 tokenizer is room-tiny's: its words do not matter here.
+
+    python tests/bench/random_models.py FOLDER     writes SD1.5's files; --base_model FOLDER then takes them
 """
 
+import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from safetensors.torch import save_file
 from transformers import (
     CLIPImageProcessor,
     CLIPTextConfig,
@@ -21,8 +26,11 @@ from transformers import (
     CLIPVisionModelWithProjection,
 )
 
-from wallpaint.families import FAMILIES
-from wallpaint.models import Models, Runtime, _attach_adapter, load_models
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from wallpaint.families import FAMILIES  # noqa: E402
+from wallpaint.models import Models, _attach_adapter, load_models  # noqa: E402
+from wallpaint.runtime import Runtime, pick_runtime  # noqa: E402
 
 UNET: dict[str, Any] = {
     "sample_size": 64, "in_channels": 9, "out_channels": 4, "cross_attention_dim": 768,
@@ -136,6 +144,35 @@ def _random_family(
     )  # fmt: skip
 
 
+def save_sd15(folder: Path) -> None:
+    """Files of SD1.5 inpainting and its adapter, true in layout, names and size (4.5 GB), weights random.
+
+    `--base_model FOLDER` then trains and paints with them, as with what the hub would give.
+    """
+    runtime = replace(pick_runtime(), weight_dtype=torch.float16)
+    adapter = folder / "h94" / "IP-Adapter" / "models"
+    parts = {
+        folder / "vae": lambda: AutoencoderKL(**VAE),
+        folder / "unet": lambda: UNet2DConditionModel(**UNET),
+        folder / "text_encoder": lambda: CLIPTextModel(CLIPTextConfig(**TEXT)),
+        adapter / "image_encoder": lambda: CLIPVisionModelWithProjection(CLIPVisionConfig(**VISION)),
+    }
+    torch.manual_seed(0)
+    for place, build in parts.items():
+        module: Any = _make(build, runtime, torch.float16)
+        module.save_pretrained(place)
+        if place.name == "unet":
+            weights = random_adapter(module)
+    named = {f"{group}.{key}": value for group, rows in weights.items() for key, value in rows.items()}
+    save_file(named, adapter / "ip-adapter-plus_sd15.safetensors")
+    DDIMScheduler(**SCHEDULER).save_pretrained(folder / "scheduler")
+    tokenizer = Path(FAMILIES["room-tiny"].base_model) / "tokenizer"
+    CLIPTokenizer.from_pretrained(
+        tokenizer, model_max_length=TEXT["max_position_embeddings"]
+    ).save_pretrained(folder / "tokenizer")
+    (folder / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionInpaintPipeline"}))
+
+
 RANDOM = {"sd15-random": random_sd15, "sdxl-random": random_sdxl}
 
 
@@ -155,3 +192,7 @@ def _make(build, runtime: Runtime, dtype: torch.dtype) -> torch.nn.Module:
             return build()
     finally:
         torch.set_default_dtype(before)
+
+
+if __name__ == "__main__":
+    save_sd15(Path(sys.argv[1]))
