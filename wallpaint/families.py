@@ -151,6 +151,9 @@ def resolve_family(name: str, **overrides: Any) -> Family:
         raise ValueError(f"family {name!r} does not exist: choose {' or '.join(FAMILIES)}")
     family = replace(FAMILIES[name], **{key: value for key, value in overrides.items() if value})
     if family.base_model.endswith((".safetensors", ".ckpt")):
+        if len(family.text_encoders) > 1:
+            raise ValueError(f"checkpoint {family.base_model} is one file, given as base_model of {name}: "
+                             "give a folder in diffusers' layout")  # fmt: skip
         family = replace(family, base_model=str(_unpack(Path(family.base_model).expanduser())))
     folder = Path(family.base_model)
     inside: dict[str, Any] = {
