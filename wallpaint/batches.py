@@ -7,9 +7,12 @@ from functools import lru_cache
 import torch
 
 from wallpaint.draws import Draws, step_generator
+from wallpaint.mapped import Mapped
 from wallpaint.models import send
 
 Rows = dict[str, torch.Tensor]
+Group = dict[str, torch.Tensor | Mapped]
+LOOKED_AT = 256  # walls that are read to say how large they are
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,7 @@ class Batch:
     latents: torch.Tensor  # (B, 4, h, w) float32, scaled; a fresh draw from the encoder's distribution
     masked_image_latents: torch.Tensor  # (B, 4, h, w) float32, scaled
     mask: torch.Tensor  # (B, 1, h, w) 0 or 1, max-pooled from the grown mask
-    wall: torch.Tensor  # (B, 1, H, W) 0 or 1, the mask itself at working size
+    wall: torch.Tensor  # (B, 1, H, W) 0 or 1, the mask itself at working size; in training uint8
     color: torch.Tensor  # (B, 3) sRGB, 0 to 1
     prompt_embeds: torch.Tensor  # (B, L, D)
     image_embeds: torch.Tensor  # (B, T, E) what an encoder says of the reference, see encoders.ENCODERS
@@ -43,19 +46,27 @@ class Batch:
 
 @dataclass(frozen=True)
 class Encoded:
-    """Encoded samples in memory, by shape; row 0 of the tables is the empty prompt and the null image."""
+    """Encoded samples, by shape; row 0 of the tables is the empty prompt and the null image.
+
+    What is large lies in files, see `Mapped`; of a sample's row color, prompt and reference are in memory.
+    """
 
     # latents_mean, latents_std, masked_mean, masked_std, mask, wall, color, prompt, reference (n, variants);
     # where a method asks for them hole_masked_mean, hole_masked_std, hole_mask, hole_wall, each (n, variants,
     # …), and detail
-    groups: list[Rows]
-    prompts: torch.Tensor  # (P, L, D)
-    references: torch.Tensor  # (R, T, E)
+    groups: list[Group]
+    prompts: Mapped  # (P, L, D)
+    references: Mapped  # (R, T, E)
     encoded: int  # rows that were not found in the cache
-    pooled: torch.Tensor | None = None  # (P, Q) of the prompts, where the family says it
+    pooled: Mapped | None = None  # (P, Q) of the prompts, where the family says it
 
     def __len__(self) -> int:
         return sum(len(group["color"]) for group in self.groups)
+
+    def wall_shares(self) -> torch.Tensor:
+        """How much of its picture a wall takes, 0 to 1, in all samples or in some hundreds of many: (n,)."""
+        walls = [group["wall"][:: -(-len(self) // LOOKED_AT)] for group in self.groups]
+        return torch.cat([wall.sum(dim=(1, 2, 3)) / wall[0].numel() for wall in walls])
 
 
 def draw_batch(
@@ -100,10 +111,10 @@ def draw_batch(
 
     def wall(name: str, at: torch.Tensor) -> torch.Tensor:
         """The whole wall's at these rows, or the hole's own."""
-        whole = group[name][at].float()
+        whole = group[name][at]
         if not pierced.any():
             return whole
-        hole = group[f"hole_{name}"][rows, variant].float()
+        hole = group[f"hole_{name}"][rows, variant]
         return torch.where(pierced[:, None, None, None], hole, whole)
 
     def sampled(mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
@@ -113,7 +124,7 @@ def draw_batch(
     return Batch(
         latents=sampled(group["latents_mean"][rows], group["latents_std"][rows]),
         masked_image_latents=sampled(wall("masked_mean", seen), wall("masked_std", seen)),
-        mask=wall("mask", rows),
+        mask=wall("mask", rows).float(),
         wall=wall("wall", rows),
         color=group["color"][rows],
         prompt_embeds=encoded.prompts[prompt],

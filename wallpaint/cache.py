@@ -4,14 +4,13 @@ What is random about a sample, such as the hole and the crop that a self-supervi
 made a few times and encoded as well; every step chooses among these variants.
 """
 
-import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
 
-from wallpaint.batches import Encoded, Rows
+from wallpaint.batches import Encoded, Group, Rows
 from wallpaint.dataset import Sample
 from wallpaint.images import model_size, read_size
 from wallpaint.latents import blank_wall, encode_pictures
@@ -54,11 +53,9 @@ def encode_samples(
         members = [views[row] for row in rows]
         group = _encode_views(models, shelf, members, size, wanted, workers)
         group["color"] = torch.tensor([view.sample.color for view in members]) / 255
-        group["prompt"] = torch.tensor([texts.index(view.sample.text) for view in members])
+        group["prompt"] = torch.tensor([texts[view.sample.text] for view in members])
         group["reference"] = places[rows]
-        walls = [hashlib.sha256(wall.numpy().tobytes()).digest() for wall in group["wall"]]
-        rooms = [(view.sample.room_id, view.mirrored) for view in members]
-        groups.append(group | _alike(list(zip(rooms, walls, strict=True))))
+        groups.append(group | _alike([(v.sample.room_id, v.mask_key, v.mirrored) for v in members]))
     return Encoded(groups, said["embeds"], references, shelf.encoded, said.get("pooled"))
 
 
@@ -69,7 +66,7 @@ def open_shelf(models: Models, cache_dir: str | Path) -> Shelf:
 
 def _encode_views(
     models: Models, shelf: Shelf, views: list[View], size: tuple[int, int], wanted: Wanted, workers: int
-) -> Rows:
+) -> Group:
     """The pictures of views at one working size, and what else is wanted of them."""
     growth, at = models.family.mask_growth, f"{size[0]}x{size[1]}"
 
@@ -97,7 +94,7 @@ def _encode_views(
         return encode_picked
 
     keys = [content_hash(f"{v.photo_key} {v.mask_key} {growth} {v.mirrored}") for v in views]
-    rows = shelf.rows(f"latents-{at}", keys, encode(latents, ""), 8)
+    rows: Group = {**shelf.rows(f"latents-{at}", keys, encode(latents, ""), 8)}
     if wanted.holes:
         rows |= shelf.rows(f"holes-{wanted.variants}-{at}", keys, encode(holes, "hole_"), 4)
     if wanted.detail:

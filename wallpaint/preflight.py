@@ -93,7 +93,7 @@ def look_ahead(session: "Session") -> dict[str, Any]:
     counts = {name: sum(p.numel() for p in group.values()) for name, group in groups.items()}
     learned = {name: counts[name] for name in session.method.learns}
     frozen = sum(counts.values()) - sum(learned.values())
-    shares = torch.cat([g["wall"].float().mean(dim=(1, 2, 3)) for g in session.encoded.groups])
+    shares = session.encoded.wall_shares()
     low, mean, high = float(shares.min()), float(shares.mean()), float(shares.max())
     memory, seconds = expect(session)
     floor = vae_floor(session.models, [after for _, after in session.watched[:2]])

@@ -224,7 +224,7 @@ def _open_folder(folder: Path, config: TrainConfig, accelerator: Accelerator) ->
 
 def _describe(encoded: Encoded, splits: dict[str, list[Sample]]) -> str:
     """One line for the log: a mask that covers nothing, or everything, shows here before an hour is spent."""
-    shares = torch.cat([group["wall"].float().mean(dim=(1, 2, 3)) for group in encoded.groups])
+    shares = encoded.wall_shares()
     held = f"{len(splits['validation'])} held out" if "validation" in splits else "no validation split"
     return (f"{len(encoded)} samples ({encoded.encoded} rows newly encoded), {held}; walls cover "
             f"{shares.mean():.0%} of a picture ({shares.min():.0%} to {shares.max():.0%})")  # fmt: skip

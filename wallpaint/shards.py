@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 
 from wallpaint.batches import Rows
 from wallpaint.images import atomic_path
+from wallpaint.mapped import Mapped
 
 SHARD = 1024
 
@@ -28,8 +29,10 @@ class Shelf:
     folder: Path
     encoded: int = 0
 
-    def rows(self, kind: str, keys: list[str], encode: Callable[[list[int]], Rows], batch: int) -> Rows:
-        """The rows of `keys`, stacked in their order; those that no shard holds are encoded and kept.
+    def rows(
+        self, kind: str, keys: list[str], encode: Callable[[list[int]], Rows], batch: int
+    ) -> dict[str, Mapped]:
+        """The rows of `keys` in their order, left in their files; what no shard holds is encoded and kept.
 
         Args:
             kind: what is encoded; shards of one kind hold tensors of one shape.
@@ -37,31 +40,39 @@ class Shelf:
             encode: places among the keys -> rows, stacked.
             batch: at most so many places at once.
         """
-        found: dict[str, Rows] = {}
-        wanted = set(keys)
-        for path in sorted(self.folder.glob(f"{kind}--*.safetensors")):
+        first: dict[str, int] = {}
+        home = torch.tensor([first.setdefault(key, i) for i, key in enumerate(keys)])
+        places = torch.full((len(keys), 2), -1, dtype=torch.int32)
+        shards: list[Rows] = []
+
+        def open_shard(path: Path) -> None:
             with safe_open(path, "pt") as shard:
-                places = {k: i for i, k in enumerate(json.loads(shard.metadata()["keys"])) if k in wanted}
-                names = list(shard.keys()) if places else []
-                tensors = {name: shard.get_tensor(name) for name in names}
-            found |= {key: {name: t[i] for name, t in tensors.items()} for key, i in places.items()}
-        missing = list({key: i for i, key in reversed(list(enumerate(keys))) if key not in found}.values())
-        missing.sort()
+                held = json.loads(shard.metadata()["keys"])
+                known = [(first[key], len(shards), i) for i, key in enumerate(held) if key in first]
+                if known:
+                    found = torch.tensor(known)
+                    places[found[:, 0]] = found[:, 1:].int()
+                    shards.append({name: shard.get_tensor(name) for name in shard.keys()})  # noqa: SIM118
+
+        for path in sorted(self.folder.glob(f"{kind}--*.safetensors")):
+            open_shard(path)
+        missing = [i for i in first.values() if places[i, 0] < 0]
         for start in range(0, len(missing), SHARD):
-            found |= self._encode(kind, keys, missing[start : start + SHARD], encode, batch)
-        return {name: torch.stack([found[key][name] for key in keys]) for name in found[keys[0]]}
+            open_shard(self._encode(kind, keys, missing[start : start + SHARD], encode, batch))
+        return {name: Mapped(tuple(shard[name] for shard in shards), places[home]) for name in shards[0]}
 
     def _encode(
         self, kind: str, keys: list[str], places: list[int], encode: Callable[[list[int]], Rows], batch: int
-    ) -> dict[str, Rows]:
+    ) -> Path:
         """Encode one shard and write it."""
         parts = [encode(places[i : i + batch]) for i in range(0, len(places), batch)]
         tensors = {name: torch.cat([part[name].cpu() for part in parts]).contiguous() for name in parts[0]}
         names = [keys[i] for i in places]
-        with atomic_path(self.folder / f"{kind}--{content_hash(' '.join(names))}.safetensors") as path:
+        shard = self.folder / f"{kind}--{content_hash(' '.join(names))}.safetensors"
+        with atomic_path(shard) as path:
             save_file(tensors, path, metadata={"keys": json.dumps(names)})
         self.encoded += len(places)
-        return {key: {name: t[i] for name, t in tensors.items()} for i, key in enumerate(names)}
+        return shard
 
 
 def content_hash(text: str) -> str:

@@ -8,6 +8,7 @@ from PIL import Image
 from wallpaint.batches import Rows
 from wallpaint.color import Swatch
 from wallpaint.encoders import encode_images, encoder_key, reference_side
+from wallpaint.mapped import Mapped
 from wallpaint.models import Models
 from wallpaint.references import cut_reference, draw_hole
 from wallpaint.shards import Shelf, content_hash
@@ -15,8 +16,10 @@ from wallpaint.texts import encode_text
 from wallpaint.views import View, Wanted
 
 
-def text_table(models: Models, shelf: Shelf, texts: set[str]) -> tuple[list[str | None], Rows]:
-    """Texts, no text first, and what is said of them: `embeds` (P, L, D) and, of two encoders, `pooled`."""
+def text_table(
+    models: Models, shelf: Shelf, texts: set[str]
+) -> tuple[dict[str | None, int], dict[str, Mapped]]:
+    """Texts' rows, no text first, and what is said: `embeds` (P, L, D) and, of two encoders, `pooled`."""
     rows = [models.no_text, *sorted(texts - {models.no_text})]
 
     def encode(picked: list[int]) -> Rows:
@@ -25,12 +28,12 @@ def text_table(models: Models, shelf: Shelf, texts: set[str]) -> tuple[list[str 
                 for name, value in said.items()}  # fmt: skip
 
     keys = ["zeros" if text is None else content_hash(text) for text in rows]
-    return rows, shelf.rows("text", keys, encode, 16)
+    return {text: i for i, text in enumerate(rows)}, shelf.rows("text", keys, encode, 16)
 
 
 def reference_table(
     models: Models, shelf: Shelf, views: list[View], wanted: Wanted, workers: int
-) -> tuple[torch.Tensor, torch.Tensor]:
+) -> tuple[Mapped, torch.Tensor]:
     """A table (R, T, E) of references, the null image first, and each view's places in it, (N, variants)."""
     reads, kind = wanted.reads, f"{wanted.reads}-{encoder_key(models, wanted.reads)}"
     side = reference_side(models, reads)
@@ -45,7 +48,8 @@ def reference_table(
     colors: list[tuple[int, int, int] | None] = [None, *sorted(paints)]
     plain = shelf.rows(kind, [content_hash(str(color)) for color in colors], swatches, 16)["embeds"]
     if wanted.reference == "swatch":
-        return plain, torch.tensor([[colors.index(view.sample.color)] for view in views])
+        number = {color: i for i, color in enumerate(colors)}
+        return plain, torch.tensor([[number[view.sample.color]] for view in views])
 
     sources = _sources(views, wanted)
 
@@ -62,7 +66,7 @@ def reference_table(
     keys = [content_hash(f"{[s.key for s in row]} {wanted.color_jitter}") for row in sources]
     table = shelf.rows(f"crops-{wanted.variants}-{kind}", keys, crops, 4)["embeds"]
     places = 1 + torch.arange(len(views) * wanted.variants).view(len(views), wanted.variants)
-    return torch.cat([plain, table.flatten(0, 1)]), places
+    return plain.then(table.split()), places
 
 
 def _sources(views: list[View], wanted: Wanted) -> list[list[View]]:
