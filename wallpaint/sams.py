@@ -66,13 +66,15 @@ def load_folder(path: Path) -> tuple[Sam, bool]:
     from safetensors.torch import load_file
 
     config = json.loads(path.read_text("utf-8"))
-    sam = build_sam(config)
-    sam.load_state_dict(load_file(path.with_name("sam.safetensors")))
-    return sam, bool(config.get("stretch"))
+    return _fill(config, load_file(path.with_name("sam.safetensors"))), bool(config.get("stretch"))
 
 
 def load_meta(path: Path) -> Sam:
-    """Load Meta's vit_b, vit_l or vit_h; a pickle may hold tensors alone."""
+    """Load Meta's vit_b, vit_l or vit_h; a pickle may hold tensors alone.
+
+    Raises:
+        ValueError: it holds more than weights, or those of something else.
+    """
     import torch
     from safetensors.torch import load_file
 
@@ -82,6 +84,18 @@ def load_meta(path: Path) -> Sam:
         )
     except pickle.UnpicklingError:  # torch's own words advise to run whatever it holds
         raise ValueError("it holds more than weights, or is cut short") from None
-    sam = build_sam(META | META_VITS[weights["image_encoder.patch_embed.proj.weight"].shape[0]])
-    sam.load_state_dict(weights)
-    return sam
+    patches = weights.get("image_encoder.patch_embed.proj.weight") if isinstance(weights, dict) else None
+    width = None if patches is None else patches.shape[0]
+    if width not in META_VITS:
+        raise ValueError("it is none of Meta's vit_b, vit_l and vit_h")
+    return _fill(META | META_VITS[width], weights)
+
+
+def _fill(config: dict, weights: dict) -> Sam:
+    """Build a model around its weights: none are drawn at random first, nor kept twice."""
+    from accelerate import init_empty_weights
+
+    with init_empty_weights():
+        sam = build_sam(config)
+    sam.load_state_dict(weights, assign=True)
+    return sam.float()
