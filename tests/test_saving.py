@@ -76,7 +76,7 @@ def test_a_signal_while_it_validates_leaves_a_checkpoint_and_the_rest_is_made_up
 
 
 def test_a_second_signal_ends_at_once(config, monkeypatch):
-    signal_when(monkeypatch, train_module, "add_noise", call=3, times=2)
+    signal_when(monkeypatch, train_module, "take_step", call=3, times=2)
     with pytest.raises(KeyboardInterrupt):
         train(config(max_train_steps=50, checkpointing_steps=1))
     assert list_checkpoints(config_folder(config))[-1].name == "step-000002"  # of before the signals
