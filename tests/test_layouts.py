@@ -8,7 +8,7 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from segment_anything import sam_model_registry
 from segment_anything.build_sam import _build_sam
 from transformers import Dinov2Config, Dinov2Model
@@ -74,6 +74,15 @@ def test_a_checkpoint_of_metas_is_read_bit_for_bit(name, tmp_path, monkeypatch):
     assert not sam.training and not any(p.requires_grad or p.dtype != torch.float32 for p in sam.parameters())
     assert [tensor.device.type for tensor in (sam.pixel_mean, sam.pixel_std)] == ["cpu", "cpu"]
     assert sam.pixel_mean.flatten().tolist() == pytest.approx([123.675, 116.28, 103.53])
+
+
+def test_a_checkpoint_of_metas_in_half_precision_is_asked_in_float32(tmp_path, monkeypatch):
+    shapes = small_sam(monkeypatch, "vit_b")
+    state = {key: value.half() for key, value in save_random(shapes, tmp_path / "x.pth").items()}
+    save_file(state, tmp_path / "sam_vit_b.safetensors")
+    sam = Masker.load(tmp_path / "sam_vit_b.safetensors").predictor.model
+    assert all(torch.equal(value, state[key].float()) for key, value in sam.state_dict().items())
+    assert all(value.dtype == torch.float32 for value in sam.state_dict().values())
 
 
 def test_a_checkpoint_that_is_cut_short_or_of_something_else_is_one_line(tmp_path, monkeypatch):
