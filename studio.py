@@ -2,7 +2,7 @@
 """wallpaint's only entry: the studio in a browser, --train, --compare, --evaluate, --masks and --check.
 
 Heavy imports happen in the command that needs them, so that --help and a mistyped flag answer at once.
-Exit codes: 0 done, 1 failed, 2 bad input (one line on stderr), 130 stopped.
+Exit codes: 0 done, 1 failed, 2 bad input (one line on stderr), 130 stopped, 141 nobody reads what it prints.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FIRST = os.environ.get("RANK", "0") == "0"  # of the processes that accelerate or torchrun launched
 STOPPED = 130
-ENDED = {0: "done", STOPPED: "stopped"}  # any other exit code: failed
+ENDED = {0: "done", STOPPED: "stopped", 141: "stopped"}  # any other exit code: failed
 LEARNED = ("metrics.jsonl", "checkpoints", "weights")  # a run folder with one of these is worth keeping
 
 
@@ -73,7 +73,7 @@ def run_train(options: argparse.Namespace, overrides: dict[str, str]) -> int:
 
 def train_there(folder: Path, config: TrainConfig, resume: bool, fresh: bool) -> int:
     """Hand over to wallpaint.train, keep how it ended in run.json; a `fresh` folder goes with bad input."""
-    from wallpaint import disk, runs
+    from wallpaint import cli, disk, runs
 
     if FIRST:
         runs.write_state(folder, state="starting", pid=os.getpid(), max_train_steps=config.max_train_steps)
@@ -91,6 +91,8 @@ def train_there(folder: Path, config: TrainConfig, resume: bool, fresh: bool) ->
         raise
     except Exception as problem:
         error = f"{type(problem).__name__}: {problem}"
+        if isinstance(problem, BrokenPipeError) and cli.has_reader_left():
+            code, error = cli.GONE, ""
         if not disk.is_full(problem):
             raise
         error = f"the disk is full, {folder}, make room and go on with --resume from its last checkpoint"
@@ -250,16 +252,17 @@ RUN = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    from wallpaint.cli import read_arguments
+    from wallpaint.cli import read_arguments, reader_may_leave
 
-    command, options, overrides = read_arguments(sys.argv[1:] if arguments is None else arguments)
-    try:
-        return RUN[command](options, overrides)
-    except ValueError as problem:
-        print("error: " + " ".join(str(problem).split()), file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return STOPPED
+    with reader_may_leave():
+        command, options, overrides = read_arguments(sys.argv[1:] if arguments is None else arguments)
+        try:
+            return RUN[command](options, overrides)
+        except ValueError as problem:
+            print("error: " + " ".join(str(problem).split()), file=sys.stderr)
+            return 2
+        except KeyboardInterrupt:
+            return STOPPED
 
 
 if __name__ == "__main__":

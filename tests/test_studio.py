@@ -125,6 +125,43 @@ def test_bad_input_prints_no_traceback_as_a_process(tmp_path):
     assert done.stderr == "error: no such file 'missing.yaml', given to --train, check the path\n"
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [("--doctor",), ("--check", "rows"), ("--help",)])
+def test_a_reader_that_leaves_ends_it_without_a_word(arguments, unbuffered, tmp_path):
+    (tmp_path / "rows" / "train").mkdir(parents=True)
+    (tmp_path / "rows" / "train" / "metadata.jsonl").write_text("{}\n" * 9000)
+    command = [sys.executable, str(ROOT / "studio.py"), *arguments]
+    env = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, cwd=tmp_path, env=env, timeout=60)
+    os.close(writing)
+    assert done.stderr == b""
+    assert done.returncode == 141 or arguments == ("--help",)  # argparse says nothing of it
+
+
+def test_a_reader_that_leaves_stops_a_training_that_can_go_on(tmp_path):
+    (tmp_path / "stub.py").write_text(
+        f"import sys, types; sys.path.insert(0, {str(ROOT)!r}); import studio, wallpaint\n"
+        "def train(config, resume):\n"
+        "    while True: print('step', flush=True)\n"
+        "sys.modules['wallpaint.train'] = wallpaint.train = types.SimpleNamespace(train=train)\n"
+        "sys.exit(studio.main(['--train', '--output_dir', 'run']))"
+    )
+    command = subprocess.Popen([sys.executable, "stub.py"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert command.stdout.readline() == b"run folder: run\n"
+    command.stdout.close()
+    assert command.wait(60) == 141 and command.stderr.read() == b""
+    said = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (said["state"], said["exit_code"], said["error"]) == ("stopped", 141, "")
+
+
+def test_a_broken_pipe_of_something_else_is_no_reader_that_left(trained):
+    trained(BrokenPipeError(32, "a socket's"))
+    with pytest.raises(BrokenPipeError):
+        studio.main(["--train"])
+
+
 def test_train_takes_a_yaml_and_any_field_over_it(trained, tmp_path, capsys):
     calls = trained()
     (tmp_path / "my.yaml").write_text("training:\n  method: lora\n  lora_rank: 4\n  seed: 3\n")

@@ -6,8 +6,12 @@ Imports nothing heavy, so that --help and a mistyped flag answer at once.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
+import os
+import select
 import sys
+from collections.abc import Iterator
 from typing import NoReturn
 
 from wallpaint.config import config_fields
@@ -40,6 +44,7 @@ NEEDS = {
     "export": ("run",),
     "push_to_hub": ("run",),
 }
+GONE = 141  # 128 + SIGPIPE, as a shell says of a tool whose reader left
 
 
 class Parser(argparse.ArgumentParser):
@@ -119,3 +124,31 @@ def read_arguments(arguments: list[str]) -> tuple[str, argparse.Namespace, dict[
     if missing:
         parser.error(f"--{command} needs {' and '.join(missing)}")
     return command, options, {name: getattr(options, name) for name in given & fields}
+
+
+@contextlib.contextmanager
+def reader_may_leave() -> Iterator[None]:
+    """End without a word, as Unix tools do, when the reader of what is printed is gone (`| head -1`).
+
+    Not by SIGPIPE's own way, which would end the studio with the first browser that hangs up.
+    """
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()  # at its own exit Python would complain aloud
+    except BrokenPipeError:
+        if not has_reader_left():
+            raise
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
+        raise SystemExit(GONE) from None
+
+
+def has_reader_left() -> bool:
+    """Whether nobody reads what is printed any more; a broken pipe may also be another's."""
+    ends = select.poll()
+    for stream in (sys.stdout, sys.stderr):
+        ends.register(stream.fileno(), 0)  # errors and hang-ups are told unasked
+    return bool(ends.poll(0))
