@@ -4,7 +4,8 @@ import pytest
 
 from wallpaint import machine
 from wallpaint.config import PRESETS, TrainConfig, choose_preset
-from wallpaint.families import FAMILIES, SAM_FILES, fetch_command, resolve_family
+from wallpaint.families import FAMILIES, resolve_family
+from wallpaint.fetching import SAM_FILES, fetch_command
 from wallpaint.forecast import Device
 from wallpaint.preflight import settle_preset
 

@@ -5,7 +5,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from wallpaint.families import FAMILIES, find_adapter, resolve_family
-from wallpaint.models import encode_references, load_models, pick_runtime, read_adapter
+from wallpaint.loading import read_adapter
+from wallpaint.models import encode_references, load_models, pick_runtime
 from wallpaint.texts import encode_text
 
 

@@ -26,7 +26,8 @@ from wallpaint.dataset import read_samples
 from wallpaint.denoiser import painting_denoiser
 from wallpaint.draws import sample_draws
 from wallpaint.export import export_kohya
-from wallpaint.families import FAMILIES, fetch_command, resolve_family
+from wallpaint.families import FAMILIES, resolve_family
+from wallpaint.fetching import fetch_command
 from wallpaint.latents import decode_latents
 from wallpaint.lora import load_lora
 from wallpaint.machine import is_ready, list_parts

@@ -10,7 +10,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from wallpaint import single_file
 from wallpaint.families import find_file, find_weights, resolve_family
-from wallpaint.models import load_module
+from wallpaint.loading import load_module
 
 WIDTH = 32
 UNET = [("time_embed.0", "time_embedding.linear_1"), ("time_embed.2", "time_embedding.linear_2"),

@@ -9,8 +9,9 @@ from test_denoiser import a_batch, a_noised
 
 from wallpaint.denoiser import build_denoiser, painting_denoiser
 from wallpaint.families import find_adapter
+from wallpaint.loading import read_adapter
 from wallpaint.methods import METHODS
-from wallpaint.models import encode_references, read_adapter
+from wallpaint.models import encode_references
 from wallpaint.sampler import lora_batch
 from wallpaint.weights import (
     adapter_state,

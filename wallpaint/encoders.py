@@ -10,7 +10,8 @@ from PIL import Image
 from transformers import BitImageProcessor, CLIPImageProcessor
 
 from wallpaint.families import find_file, find_weights
-from wallpaint.models import Models, encode_references, fingerprint, hash_state, process
+from wallpaint.loading import fingerprint, hash_state
+from wallpaint.models import Models, encode_references, process
 from wallpaint.parts import part
 
 

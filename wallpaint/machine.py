@@ -15,9 +15,7 @@ from pathlib import Path
 from wallpaint.config import CANNOT_TRAIN, choose_preset
 from wallpaint.families import (
     FAMILIES,
-    SAM_FILES,
     Family,
-    fetch_command,
     find_adapter,
     find_file,
     find_image_encoder,
@@ -25,6 +23,7 @@ from wallpaint.families import (
     find_weights,
     resolve_family,
 )
+from wallpaint.fetching import SAM_FILES, fetch_command
 from wallpaint.forecast import find_device
 
 PACKAGES = ("torch", "diffusers", "transformers", "peft", "accelerate")

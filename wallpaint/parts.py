@@ -12,7 +12,8 @@ from diffusers.pipelines.deprecated.paint_by_example import PaintByExampleImageE
 from torch import nn
 from transformers import CLIPVisionConfig, Dinov2Model
 
-from wallpaint.models import Models, load_module
+from wallpaint.loading import load_module
+from wallpaint.models import Models
 
 
 def part(models: Models, name: str) -> nn.Module:

@@ -24,8 +24,9 @@ from safetensors.torch import load_file, save_file
 
 from wallpaint.adapter import Adapter, adapter_state, load_adapter
 from wallpaint.images import atomic_path
+from wallpaint.loading import read_adapter
 from wallpaint.lora import load_lora
-from wallpaint.models import Models, read_adapter
+from wallpaint.models import Models
 from wallpaint.parts import part
 
 LORA_NAME = "pytorch_lora_weights.safetensors"
