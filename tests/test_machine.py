@@ -3,7 +3,7 @@
 import pytest
 
 from wallpaint import machine
-from wallpaint.config import PRESETS, TrainConfig, choose_preset
+from wallpaint.config import FAMILY_PRESETS, PRESETS, TrainConfig, choose_preset
 from wallpaint.families import FAMILIES, resolve_family
 from wallpaint.fetching import SAM_FILES, fetch_command
 from wallpaint.forecast import Device
@@ -31,6 +31,7 @@ def test_a_whole_family_is_ready_and_an_absent_one_says_once_what_fetches_it(on,
     text = "\n".join(machine.describe_machine())
     tiny, sd15, sdxl = text.split("\nfamily ")[1:]
     assert tiny.startswith("room-tiny: ready") and "MISSING" not in tiny
+    assert sdxl.startswith("sdxl: incomplete") and "24 GB fits" in sdxl
     assert sd15.startswith("sd15: incomplete") and "which fits" in sd15 and "24 GB fits" in sd15
     for source in (FAMILIES["sd15"].base_model, "h94/IP-Adapter", "sam_vit_b_01ec64.pth"):
         assert sd15.count(fetch_command(source)) == 1
@@ -60,9 +61,17 @@ def test_every_checkpoint_of_meta_has_its_command_and_size(name):
 
 def test_every_preset_takes_as_many_samples_a_step():
     configs = {name: TrainConfig(memory_preset=name) for name in PRESETS}
+    assert {batch * added for own in FAMILY_PRESETS.values() for batch, added, _ in own.values()} == {16}
     assert {c.train_batch_size * c.gradient_accumulation_steps for c in configs.values()} == {16}
     assert [c.train_batch_size for c in configs.values()] == [2, 4, 8, 16]
     assert configs["8 GB"].gradient_checkpointing and not configs["80 GB"].gradient_checkpointing
+
+
+def test_a_larger_family_has_presets_of_its_own_and_refuses_what_it_does_not_fit():
+    assert choose_preset(8 * GB, "sdxl")[0] == choose_preset(40 * GB, "sdxl")[0] == "24 GB"
+    assert TrainConfig(family="sdxl", memory_preset="24 GB").gradient_checkpointing
+    with pytest.raises(ValueError, match="8 GB is too small for family sdxl.*choose 24 GB or 80 GB"):
+        TrainConfig(family="sdxl", memory_preset="8 GB")
 
 
 def test_a_preset_and_a_batch_of_another_size_contradict_each_other():

@@ -70,6 +70,10 @@ def _encode_views(
     """The pictures of views at one working size, and what else is wanted of them."""
     growth, at = models.family.mask_growth, f"{size[0]}x{size[1]}"
 
+    def few(most: int) -> int:
+        """How many at once: of larger pictures than SD1.5's fewer, for the VAE's sake."""
+        return max(1, most * min(512**2, models.family.resolution**2) // models.family.resolution**2)
+
     def latents(view: View) -> Rows:
         return view.read(models)[1]
 
@@ -94,11 +98,11 @@ def _encode_views(
         return encode_picked
 
     keys = [content_hash(f"{v.photo_key} {v.mask_key} {growth} {v.mirrored}") for v in views]
-    rows: Group = {**shelf.rows(f"latents-{at}", keys, encode(latents, ""), 8)}
+    rows: Group = {**shelf.rows(f"latents-{at}", keys, encode(latents, ""), few(8))}
     if wanted.holes:
-        rows |= shelf.rows(f"holes-{wanted.variants}-{at}", keys, encode(holes, "hole_"), 4)
+        rows |= shelf.rows(f"holes-{wanted.variants}-{at}", keys, encode(holes, "hole_"), few(4))
     if wanted.detail:
-        rows |= shelf.rows(f"detail-{at}", keys, encode(detail, ""), 8)
+        rows |= shelf.rows(f"detail-{at}", keys, encode(detail, ""), few(8))
     return rows
 
 

@@ -54,14 +54,21 @@ PRESETS = {
     "24 GB": (8, 2, False),
     "80 GB": (16, 1, False),
 }
+# SDXL's models take 9.2 GB by their parameters, and a sample has four times the pixels.
+FAMILY_PRESETS = {"sdxl": {"24 GB": (2, 8, True), "80 GB": (8, 2, True)}}
 PRESET_FIELDS = ("train_batch_size", "gradient_accumulation_steps", "gradient_checkpointing")
 
 
-def choose_preset(total: float) -> tuple[str, str]:
+def presets_of(family: str) -> dict[str, tuple[int, int, bool]]:
+    """The presets that a family fits into."""
+    return FAMILY_PRESETS.get(family, PRESETS)
+
+
+def choose_preset(total: float, family: str = "") -> tuple[str, str]:
     """The largest preset that a device of so many bytes holds, and why; the smallest where none does."""
-    sizes = {name: float(name.split()[0]) * 1e9 for name in PRESETS}
+    sizes = {name: float(name.split()[0]) * 1e9 for name in presets_of(family)}
     fit = [name for name, size in sizes.items() if size <= total * 1.02]  # some cards hold a little less
-    name = fit[-1] if fit else next(iter(PRESETS))
+    name = fit[-1] if fit else next(iter(sizes))
     verb = "fits" if fit else "is the smallest for"
     return name, f"{name} {verb} a device of {total / 1e9:.0f} GB"
 
@@ -372,10 +379,14 @@ def _check_types_and_ranges(config: TrainConfig) -> None:
 
 def _settle_preset(config: TrainConfig) -> None:
     """Put the preset's values in place of the defaults; what was set otherwise contradicts it."""
+    presets = presets_of(config.family)
+    if config.memory_preset in PRESETS and config.memory_preset not in presets:
+        raise ValueError(f"memory_preset {config.memory_preset} is too small for family {config.family} "
+                         f"in the settings: choose {' or '.join(presets)}")  # fmt: skip
     for f in config_fields():
-        if config.memory_preset not in PRESETS or f.name not in PRESET_FIELDS:
+        if config.memory_preset not in presets or f.name not in PRESET_FIELDS:
             continue
-        value = PRESETS[config.memory_preset][PRESET_FIELDS.index(f.name)]
+        value = presets[config.memory_preset][PRESET_FIELDS.index(f.name)]
         if getattr(config, f.name) not in (f.default, value):
             raise ValueError(f"{f.name} is {getattr(config, f.name)} but memory_preset is "
                              f"{config.memory_preset} in the settings: leave one of them out")  # fmt: skip

@@ -65,7 +65,7 @@ def describe_machine(workspace: str | Path = ".") -> Iterator[str]:
         )
         if name != "room-tiny":
             slow = "a CPU takes minutes a step: train room-tiny here"
-            yield f"  {choose_preset(device.total)[1] if device.kind == 'cuda' else slow}"
+            yield f"  {choose_preset(device.total, name)[1] if device.kind == 'cuda' else slow}"
         yield from map(str, parts)
         yield from (f"  {remedy}" for remedy in dict.fromkeys(part.remedy for part in parts) if remedy)
 

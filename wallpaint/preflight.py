@@ -118,7 +118,7 @@ def settle_preset(config: TrainConfig) -> tuple[TrainConfig, str]:
         return config, ""
     device = find_device(config.device)
     # On a CPU everything is float32: twice the memory.
-    name, why = choose_preset(device.total / (2 if device.kind == "cpu" else 1))
+    name, why = choose_preset(device.total / (2 if device.kind == "cpu" else 1), config.family)
     return replace(config, memory_preset=name), f"memory_preset auto: {why}, {device.name}"
 
 

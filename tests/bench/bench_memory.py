@@ -23,7 +23,7 @@ import torch  # noqa: E402
 from random_models import bench_models  # noqa: E402
 
 from wallpaint.cache import encode_samples  # noqa: E402
-from wallpaint.config import PRESETS  # noqa: E402
+from wallpaint.config import presets_of  # noqa: E402
 from wallpaint.dataset import read_samples  # noqa: E402
 from wallpaint.runtime import pick_runtime  # noqa: E402
 
@@ -41,11 +41,12 @@ def main() -> None:
     samples = read_samples(ROOT / "assets" / "rooms" / "sample", "train")[:32]
     held = torch.cuda.memory_allocated() / 1e9
     result: dict[str, Any] = {"device": torch.cuda.get_device_name(), "models_gb": held, "presets": {}}
-    cap(min(float(name.split()[0]) for name in PRESETS) * 1e9, total)
+    presets = presets_of(models.family.name)
+    cap(min(float(name.split()[0]) for name in presets) * 1e9, total)
     with tempfile.TemporaryDirectory() as folder:
         encoded = encode_samples(models, samples, folder, report=lambda line: None)
     result["encode_peak_gb"] = peak()
-    for name, (batch, _, checkpointing) in PRESETS.items():
+    for name, (batch, _, checkpointing) in presets.items():
         cap(float(name.split()[0]) * 1e9, total)
         result["presets"][name] = measure(models, encoded, batch, checkpointing)
         print(f"{name}: {result['presets'][name]}", file=sys.stderr, flush=True)
