@@ -1,7 +1,6 @@
 """Tab Dataset without a browser: the board's calls, several photos, the list and what the doctor says."""
 
 import base64
-import string
 import types
 import zipfile
 
@@ -13,10 +12,9 @@ from toys import toy_room
 
 from wallpaint import dataset, doctor
 from wallpaint.recolor import estimate_paint, recolor
-from wallpaint.ui import app, board, board_calls, canvas, checkup, dataset_tab, roll, samples, sight
+from wallpaint.ui import board, board_calls, canvas, checkup, dataset_tab, roll, samples, sight
 from wallpaint.ui.page import read_paint
 from wallpaint.ui.text import TEXT
-from wallpaint.ui.text_board import BOARD
 
 GREEN = (122, 158, 126)
 SIZE = (160, 96)
@@ -71,23 +69,6 @@ def half_runs(left):
 
 
 # ---- words
-
-
-def fields(text):
-    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
-
-
-def test_the_boards_words_are_there_in_both_languages_with_the_same_fields():
-    for key, (english, vietnamese) in BOARD.items():
-        assert english and vietnamese and fields(english) == fields(vietnamese), key
-
-
-def test_no_text_hides_another_of_the_same_name():
-    from wallpaint.ui import text, text_compare, text_dataset, text_help, text_train
-
-    blocks = (text_compare.COMPARE, text_dataset.DATASET, text_help.HELP, text_train.TRAIN)
-    assert all(text.TEXT[key] == said for block in blocks for key, said in block.items())
-    assert sum(map(len, blocks)) < len(text.TEXT)
 
 
 def test_the_page_says_what_the_doctor_says():
@@ -391,12 +372,3 @@ def test_the_board_sends_its_words_and_answers_only_its_own_functions(tmp_path, 
         "unicode_escape"
     )
     assert {f.__name__ for f in made.server_fns} == {f.__name__ for f in board_calls.FUNCTIONS}
-
-
-def test_a_public_page_keeps_no_dataset(tmp_path):
-    def handlers(public):
-        return {f.name for f in app.build_page(tmp_path / str(public), public).fns.values()}
-
-    writing = {"save_here", "keep_here", "edit_here", "move_here", "delete_here", "undo_here", "import_here"}
-    assert writing <= handlers(False) and not (writing | {"export_here", "list_here"}) & handlers(True)
-    assert {"open_sample_here", "upload_here"} <= handlers(True)

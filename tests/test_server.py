@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # What trains, deletes or keeps things in the workspace.
 WRITING = {"start_here", "train_all_here", "stop_here", "resume_here", "delete_here", "watch_here",
            "show_plan_here", "use_here", "save_here", "keep_here", "edit_here", "move_here", "import_here",
-           "export_here"}  # fmt: skip
+           "export_here", "undo_here", "list_here"}  # fmt: skip
 
 
 def endpoints(client) -> set[str]:
@@ -50,7 +50,7 @@ def serve(tmp_path):
 def test_a_space_registers_nothing_that_trains_or_keeps(serve):
     home, space = endpoints(serve(public=False)), endpoints(serve(public=True))
     assert home >= WRITING and not space & WRITING
-    assert space >= {"paint_here", "open_test_here", "open_photo_here", "take_lora_here"}
+    assert space >= {"paint_here", "open_test_here", "open_photo_here", "take_lora_here", "upload_here"}
 
 
 def test_the_studio_started_as_a_space_offers_painting_alone(tmp_path):

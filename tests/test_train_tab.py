@@ -225,10 +225,15 @@ def test_without_runs_the_page_says_so(tmp_path):
 
 def test_the_list_of_runs_follows_what_others_start(run_folder, tmp_path):
     seen, _ = watch.watch_run("lora-1", None, "en", tmp_path)
-    runs.new_run_folder(tmp_path, "lora")
+    runs.write_state(runs.new_run_folder(tmp_path, "lora"), state="queued")
     _, shown = watch.watch_run("lora-1", seen, "en", tmp_path)
     assert [name for _, name in shown["run"]["choices"]] == ["lora-2", "lora-1"]
-    assert shown["run"]["value"] == "lora-1"
+    assert "value" not in shown["run"]  # what is chosen meanwhile stays chosen
+    assert watch.choose_run("nothing", tmp_path)["value"] == "lora-1"  # at work
+    runs.write_state(run_folder, state="queued")
+    assert watch.watch_run(None, None, "en", tmp_path)[1]["run"]["value"] == "lora-1"  # next
+    for name in ("lora-2", "lora-1"):
+        runs.write_state(tmp_path / "runs" / name, state="done")
     assert watch.choose_run("nothing", tmp_path)["value"] == "lora-2"  # the newest
 
 

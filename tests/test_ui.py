@@ -1,25 +1,34 @@
 """The page's words and how its handlers report errors."""
 
+import string
+
 import gradio as gr
 import pytest
 
+from wallpaint.ui import text_compare, text_dataset, text_help, text_train
 from wallpaint.ui.page import Page, check_name, guarded, read_paint
 from wallpaint.ui.text import TEXT, T, pick_language, t
+from wallpaint.ui.text_board import BOARD
 
 GREEN = "#7A9E7E"
 
 # ---- words
 
 
-def test_every_text_is_there_in_both_languages_with_the_same_fields():
-    import string
+def fields(text):
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
 
-    for key, (english, vietnamese) in TEXT.items():
-        fields = [
-            {name for _, name, _, _ in string.Formatter().parse(text) if name}
-            for text in (english, vietnamese)
-        ]
-        assert english and vietnamese and fields[0] == fields[1], key
+
+@pytest.mark.parametrize("texts", [TEXT, BOARD], ids=["page", "board"])
+def test_every_text_is_there_in_both_languages_with_the_same_fields(texts):
+    for key, (english, vietnamese) in texts.items():
+        assert english and vietnamese and fields(english) == fields(vietnamese), key
+
+
+def test_no_text_hides_another_of_the_same_name():
+    blocks = (text_compare.COMPARE, text_dataset.DATASET, text_help.HELP, text_train.TRAIN)
+    assert all(TEXT[key] == said for block in blocks for key, said in block.items())
+    assert sum(map(len, blocks)) < len(TEXT)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def build_rooms(page: Page) -> dict[str, Any]:
     parts: dict[str, Any] = {}
     page.add(gr.Markdown, value=T("choose_room"))
     parts["rooms"] = add_rooms(
-        page, "sample", "room_id", label=T("sample_rooms"), height=260, elem_id="sample-rooms"
+        page, "sample", "room_id", label=T("sample_rooms"), height=460, elem_id="sample-rooms"
     )
     with gr.Row(elem_classes="buttons"):
         parts["upload"] = page.add(

@@ -4,6 +4,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from wallpaint import runs
 from wallpaint.forecast import adapter_of
 from wallpaint.methods import METHODS
@@ -97,7 +99,13 @@ def draw_log(folder: Path, language: str) -> str:
     return f'<div class="log" role="log" tabindex="0" aria-label="{label}"><pre>{said}</pre></div>'
 
 
-def draw_legend(metrics: tuple[str, ...]) -> str:
-    """Name the curves; the plot's own legend does not fit into its height."""
-    curves = color_map(metrics, SMOOTHED).items()
-    return " ".join(f'<span><i style="background:{color}"></i>{name}</span>' for name, color in curves)
+def draw_legend(frame: pd.DataFrame | None, metrics: tuple[str, ...], language: str) -> str:
+    """Name the curves that are there; the plot's own legend does not fit into its height."""
+    drawn, named = set() if frame is None else set(frame.curve), {}
+    for metric in metrics:
+        name = t(f"figure_{metric}", language)
+        named |= {metric: name, SMOOTHED.format(name=metric): t("smoothed", language, name=name)}
+    curves = [item for item in color_map(metrics, SMOOTHED).items() if item[0] in drawn]
+    return " ".join(
+        f'<span><i style="background:{color}"></i>{named[curve]}</span>' for curve, color in curves
+    )

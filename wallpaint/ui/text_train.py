@@ -97,6 +97,8 @@ TRAIN: dict[str, tuple[str, str]] = {
                      "tham số được học: {learns}; đóng băng: {frozen}"),
     "best": (" (best {value})", " (tốt nhất {value})"),
     "figure_loss": ("Loss", "Mất mát"),
+    "figure_loss_color": ("Colour loss", "Mất mát màu"),
+    "smoothed": ("{name}, smoothed", "{name}, làm mượt"),
     "figure_delta_e_truth": ("ΔE to truth", "ΔE so với thật"),
     "figure_delta_e_paint": ("ΔE to paint", "ΔE so với sơn"),
     "figure_lr": ("Learning rate", "Tốc độ học"),

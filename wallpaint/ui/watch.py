@@ -21,7 +21,10 @@ from wallpaint.ui.run_view import (
 from wallpaint.ui.text import T, t
 
 GRIDS, GRID_SIDE = 6, 1600  # sample grids shown, the newest first, and their longest side
-WATCHED = ("details", "status", "losses", "deltas", "samples", "log", "stop", "resume", "use", "delete")
+WATCHED = (
+    *("details", "status", "losses", "losses_legend", "deltas", "deltas_legend", "samples", "log"),
+    *("stop", "resume", "use", "delete"),
+)
 
 
 def list_choices(found: list[runs.RunState], language: str) -> list[tuple[str, str]]:
@@ -30,10 +33,12 @@ def list_choices(found: list[runs.RunState], language: str) -> list[tuple[str, s
 
 
 def choose_run(name: str | None, workspace: Path, language: str = "en") -> Any:
-    """Give the run list as it is on disk, `name` chosen, else the newest run."""
-    choices = list_choices(runs.list_runs(workspace), language)
-    names = [name for _, name in choices]
-    return gr.update(choices=choices, value=name if name in names else next(iter(names), None))
+    """Give the run list as it is on disk; `name` is chosen, else the run at work or next, else the newest."""
+    found = runs.list_runs(workspace)
+    turn = [run for run in found if run.alive] or [run for run in found[::-1] if run.state == runs.QUEUED]
+    named = [run for run in found if run.name == name]
+    chosen = next(iter([*named, *turn, *found]), None)
+    return gr.update(choices=list_choices(found, language), value=chosen and chosen.name)
 
 
 def watch_run(name: str | None, seen: Any, language: str, workspace: Path) -> tuple[Any, dict[str, Any]]:
@@ -44,7 +49,12 @@ def watch_run(name: str | None, seen: Any, language: str, workspace: Path) -> tu
     before = seen or (None, None, None)
     updates: dict[str, Any] = {}
     if listed != before[0]:
-        updates["run"] = choose_run(name, workspace, language)
+        # Whoever chooses another run meanwhile keeps it: a run that is there is not chosen once more.
+        updates["run"] = (
+            choose_run(name, workspace, language)
+            if run is None
+            else gr.update(choices=list_choices(found, language))
+        )
     if run is None:
         if listed != before[0] or before[1] is not None:
             updates |= {"details": gr.update(visible=False), "status": draw_nothing(found, language)}
@@ -67,10 +77,13 @@ def _stamp(path: Path) -> int:
 def show_run(run: runs.RunState, language: str) -> dict[str, Any]:
     """Give the status, the curves and the log of a run."""
     rows = runs.read_metrics(run.folder)
+    losses, deltas = (draw_curves(rows, names, SMOOTHED) for names in (LOSSES, DELTAS))
     return {
         "status": draw_status(run, rows, language),
-        "losses": draw_curves(rows, LOSSES, SMOOTHED),
-        "deltas": draw_curves(rows, DELTAS, SMOOTHED),
+        "losses": losses,
+        "losses_legend": draw_legend(losses, LOSSES, language),
+        "deltas": deltas,
+        "deltas_legend": draw_legend(deltas, DELTAS, language),
         "log": draw_log(run.folder, language),
     }
 
@@ -124,7 +137,7 @@ def build_watch(page: Page) -> dict[str, Any]:
                         color_map=color_map(metrics, SMOOTHED), colors_in_legend=[], y_title=" ",
                         color_title=" ", height=260, elem_id=f"{name}-plot", buttons=[],
                     )  # fmt: skip
-                    gr.HTML(draw_legend(metrics), elem_classes="legend")
+                    parts[f"{name}_legend"] = gr.HTML(elem_classes="legend")
         parts["samples"] = page.add(
             gr.Gallery, label=T("sample_grids"), columns=2, object_fit="contain", format="jpeg",
             fit_columns=False, interactive=False, buttons=["fullscreen", "download"], elem_id="sample-grids",
