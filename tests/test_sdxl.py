@@ -232,7 +232,9 @@ def test_a_trained_lora_and_adapter_paint_in_the_stock_pipeline(sdxl, sdxl_confi
     pipe.load_lora_weights(folder / "weights", use_safetensors=True,
                            weight_name="pytorch_lora_weights.safetensors")  # fmt: skip
     torch.testing.assert_close(ours, stock_picture(pipe), atol=1e-4, rtol=0)
-    assert (folder / "samples").is_dir() and "sdxl" in (folder / "README.md").read_text()
+    assert (folder / "samples").is_dir() and "`StableDiffusionXLInpaintPipeline`" in (
+        folder / "README.md"
+    ).read_text()
 
 
 def test_kohyas_layout_comes_back_the_same(sdxl, arms, tmp_path):

@@ -72,7 +72,7 @@ colour loss: {_color(config)}.
 {_table(("figure", "value", "what it is"), measured) if measured else "Nothing was measured."}
 
 ## Use
-{_use(folder)}
+{_use(folder, FAMILIES[config.family].pipeline)}
 
 ## Licence
 `{data.license}`, that of the base model.
@@ -127,7 +127,7 @@ def _settings(config: TrainConfig) -> str:
     return _table(("setting", "value"), [f"| `{f.name}` | `{getattr(config, f.name)}` |" for f in told])
 
 
-def _use(folder: Path) -> str:
+def _use(folder: Path, pipeline: str) -> str:
     lora, adapter = ((folder / "weights" / name).is_file() for name in (LORA_NAME, ADAPTER_NAME))
     compare = f"python studio.py --compare --photo PHOTO --mask MASK --swatch '#7A9E7E' --arms mine={folder}"
     calls = [f'pipe.load_lora_weights("weights", weight_name="{LORA_NAME}")'] if lora else []
@@ -143,7 +143,7 @@ def _use(folder: Path) -> str:
         lines += ["; ".join(readers) + "."]
     elif calls:
         lines += [
-            "In diffusers, with `pipe` a `StableDiffusionInpaintPipeline` of the base model:",
+            f"In diffusers, with `pipe` a `{pipeline}` of the base model:",
             "```python",
         ]
         lines += [*calls, "```"]

@@ -45,6 +45,7 @@ class Family:
     prediction_type: str = ""  # what the UNet says; '': as its scheduler's config tells
     ip_adapter_folder: str = "models"  # where in ip_adapter_model the adapter's file is
     text_encoders: tuple[str, ...] = ("text_encoder",)  # folders in base_model; each has its tokenizer
+    pipeline: str = "StableDiffusionInpaintPipeline"  # diffusers' own, which reads what was learned
 
 
 def family_folder(name: str) -> Path:
@@ -102,6 +103,7 @@ FAMILIES: dict[str, Family] = {
         paint_by_example_model="",
         detail_channels=(16, 32, 96, 256),
         text_encoders=("text_encoder", "text_encoder_2"),
+        pipeline="StableDiffusionXLInpaintPipeline",
     ),
 }
 
