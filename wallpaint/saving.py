@@ -16,7 +16,7 @@ from wallpaint.validation import validate, validation_loss
 from wallpaint.weights import save_weights
 
 EMA_DECAY = 0.999
-BEST = "weights-best"
+WEIGHTS, BEST = "weights", "weights-best"
 COLOR_FIGURES = ("delta_e_truth", "delta_e_paint")  # the first that is known judges
 
 
@@ -54,7 +54,7 @@ def keep_best(session: Session) -> None:
         best = math.inf
     if session.figures[name] <= best:
         with atomic_folder(folder) as temporary:
-            save_weights(temporary, session.models, session.saves)
+            save_weights(temporary, session.models, session.saves, (session.folder / WEIGHTS, folder))
             told = {"step": session.step, **session.figures}
             (temporary / "best.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
 
@@ -69,7 +69,7 @@ def keep(session: Session) -> None:
     limit = session.config.checkpoints_total_limit
     save_checkpoint(session.folder, session.step, session.tensors(), states, limit)
     with averaged(session):
-        save_weights(session.folder / "weights", session.models, session.saves)
+        save_weights(session.folder / WEIGHTS, session.models, session.saves, (session.folder / BEST,))
 
 
 def close_session(session: Session) -> Path:

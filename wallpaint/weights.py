@@ -8,16 +8,12 @@ that their own `from_pretrained` reads.
 
 import contextlib
 import json
-import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
-from diffusers import ControlNetModel, StableDiffusionInpaintPipeline
-from diffusers.pipelines.deprecated.paint_by_example import PaintByExampleImageEncoder
+from diffusers import StableDiffusionInpaintPipeline
 from diffusers.training_utils import _collate_lora_metadata
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
@@ -27,12 +23,10 @@ from wallpaint.images import atomic_path
 from wallpaint.loading import read_adapter
 from wallpaint.lora import load_lora
 from wallpaint.models import Models
-from wallpaint.parts import part
+from wallpaint.part_files import PART_NAMES, load_part, read_part, save_part
 
 LORA_NAME = "pytorch_lora_weights.safetensors"
 ADAPTER_NAME = "ip_adapter.safetensors"
-PART_NAMES = {"example": "image_encoder", "identity": "identity.safetensors", "detail": "controlnet"}
-PART_KINDS: dict[str, Any] = {"example": PaintByExampleImageEncoder, "detail": ControlNetModel}  # folders
 
 
 @dataclass(frozen=True)
@@ -61,8 +55,13 @@ class Own:
         return bool(self.adapter or self.parts)
 
 
-def save_weights(folder: str | Path, models: Models, learns: tuple[str, ...]) -> None:
-    """Write the groups `learns` to `folder`, each file whole or not at all."""
+def save_weights(
+    folder: str | Path, models: Models, learns: tuple[str, ...], earlier: Sequence[Path] = ()
+) -> None:
+    """Write the groups `learns` to `folder`, each file whole or not at all.
+
+    What of them never learns is written once: it stays as it is, or is linked from `earlier` folders.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     if "lora" in learns:
@@ -82,7 +81,7 @@ def save_weights(folder: str | Path, models: Models, learns: tuple[str, ...]) ->
         with atomic_path(folder / ADAPTER_NAME) as path:
             save_file(flat, path)
     for group in PART_NAMES.keys() & set(learns):
-        _save_part(part(models, group), folder / PART_NAMES[group])
+        save_part(models, group, folder, earlier)
 
 
 def _order_header(path: Path) -> None:
@@ -151,37 +150,6 @@ def start_from(models: Models, path: str | Path, learns: tuple[str, ...]) -> tup
     return files.groups
 
 
-def read_part(group: str, path: Path) -> dict[str, torch.Tensor]:
-    """The weights of a part, from a folder that its own class reads or from a file.
-
-    Raises:
-        ValueError: they cannot be read.
-    """
-    try:
-        if group not in PART_KINDS:
-            return load_file(path)
-        kind = PART_KINDS[group]
-        return kind.from_pretrained(path, use_safetensors=True, local_files_only=True).state_dict()
-    except Exception as error:  # as many kinds as loaders
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{path} cannot be read ({reason}): give a run that has saved its weights") from None
-
-
-def load_part(models: Models, group: str, state: dict[str, torch.Tensor], source: str) -> None:
-    """Put a part's weights in place.
-
-    Raises:
-        ValueError: they are of another size.
-    """
-    try:
-        part(models, group).load_state_dict(state)
-    except RuntimeError as error:
-        said = " ".join(str(error).split())[:200]
-        raise ValueError(
-            f"{source} does not fit family {models.family.name} ({said}): give one trained on it"
-        ) from None
-
-
 def load_arm(models: Models, files: ArmFiles, name: str) -> Own:
     """Load an arm's LoRA, if it has one, into the UNet as `name`; what else it has is read only."""
     adapter = read_adapter(files.adapter) if files.adapter else None
@@ -208,19 +176,6 @@ def in_place(models: Models, own: Own, source: str) -> Iterator[None]:
     finally:
         if familys:
             load_adapter(models, familys)
-
-
-def _save_part(module: Any, path: Path) -> None:
-    """Write a part: as its own class reads it, or its weights alone."""
-    if path.suffix == ".safetensors":
-        with atomic_path(path) as temporary:
-            save_file({key: value.float().cpu() for key, value in module.state_dict().items()}, temporary)
-        return
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        module.save_pretrained(folder)
-        for file in sorted(Path(folder).iterdir()):
-            with atomic_path(path / file.name) as temporary:
-                shutil.copyfile(file, temporary)
 
 
 def _is_adapter(path: Path) -> bool:
