@@ -89,8 +89,8 @@ def heard(monkeypatch):
 
 def picture():
     """A photo, and a mask on the grid of latents, where nearest (theirs) and maximum (ours) agree."""
-    photo, _ = toy_room(1, (200, 60, 50))
-    mask = np.zeros((64, 64), np.uint8)
+    photo, _ = toy_room(1, (200, 60, 50), (80, 48))
+    mask = np.zeros((48, 80), np.uint8)
     mask[8:40, 16:56] = 255
     return photo, Image.fromarray(mask)
 
@@ -108,17 +108,17 @@ def stock_pipeline(folders):
 
 
 def stock_picture(pipe, prompt="a room"):
-    """(1, 3, 64, 64), 0 to 1."""
+    """(1, 3, 48, 80), 0 to 1."""
     photo, mask = picture()
     return pipe(
-        prompt=prompt, image=photo, mask_image=mask, height=64, width=64, strength=1.0,
+        prompt=prompt, image=photo, mask_image=mask, height=48, width=80, strength=1.0,
         num_inference_steps=STEPS, guidance_scale=GUIDANCE, generator=torch.Generator().manual_seed(SEED),
         output_type="pt", ip_adapter_image=SAGE.image(56),
     ).images  # fmt: skip
 
 
 def our_pictures(models, arms, heard, prompt="a room"):
-    """What the painter paints in one batch, before it is rounded to bytes: (arms, 3, 64, 64)."""
+    """What the painter paints in one batch, before it is rounded to bytes: (arms, 3, 48, 80)."""
     models = replace(models, family=replace(models.family, mask_growth=0))
     painted = Painter(models, arms).paint(*picture(), SAGE, prompt, SEED, STEPS, GUIDANCE)
     assert list(painted) == list(arms) and len(heard) == 1
@@ -310,5 +310,5 @@ def test_a_lora_hears_the_size_and_the_pooled_text(sdxl):
         painting_denoiser(models)(sampler.Noised(noise, torch.tensor([500])), batch)
     hook.remove()
     added = told[0]["added_cond_kwargs"]
-    assert added["time_ids"].tolist() == [[64, 64, 0, 0, 64, 64]]
+    assert added["time_ids"].tolist() == [[48, 80, 0, 0, 48, 80]]
     assert torch.equal(added["text_embeds"], encode_text(models, ["a room"])["pooled_embeds"])
