@@ -47,16 +47,15 @@ class Shelf:
 
         def open_shard(path: Path) -> None:
             with safe_open(path, "pt") as shard:
-                held = json.loads(shard.metadata()["keys"])
-                known = [(first[key], len(shards), i) for i, key in enumerate(held) if key in first]
-                if known:
-                    found = torch.tensor(known)
-                    places[found[:, 0]] = found[:, 1:].int()
+                rows = torch.tensor([first.get(key, -1) for key in json.loads(shard.metadata()["keys"])])
+                held = (rows >= 0).nonzero()[:, 0]
+                if len(held):
+                    places[rows[held]] = torch.stack([torch.full_like(held, len(shards)), held], 1).int()
                     shards.append({name: shard.get_tensor(name) for name in shard.keys()})  # noqa: SIM118
 
         for path in sorted(self.folder.glob(f"{kind}--*.safetensors")):
             open_shard(path)
-        missing = [i for i in first.values() if places[i, 0] < 0]
+        missing = ((places[:, 0] < 0) & (home == torch.arange(len(keys)))).nonzero()[:, 0].tolist()
         for start in range(0, len(missing), SHARD):
             open_shard(self._encode(kind, keys, missing[start : start + SHARD], encode, batch))
         return {name: Mapped(tuple(shard[name] for shard in shards), places[home]) for name in shards[0]}
