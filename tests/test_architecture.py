@@ -18,6 +18,10 @@ MAY_IMPORT = {
     "launch": set(),
     "forecast": {"dataset", "images"},
     "machine": {"fetching", "forecast"},
+    "config": {"config_checks", "config_choices", "config_text"},
+    "config_checks": {"config_choices", "config_text"},
+    "config_choices": set(),
+    "config_text": set(),
     "families": {"single_file", "fetching"},  # inside a function, where a family is one file
     "single_file": set(),
     "fetching": set(),
@@ -104,7 +108,20 @@ MAY_IMPORT = {
     "images": set(),
     "color": set(),
 }
-LIGHT = ("composite", "dataset", "masks", "recolor", "metrics", "doctor", "palettes", "curate", "zips")
+LIGHT = (
+    "composite",
+    "config_checks",
+    "config_choices",
+    "config_text",
+    "dataset",
+    "masks",
+    "recolor",
+    "metrics",
+    "doctor",
+    "palettes",
+    "curate",
+    "zips",
+)
 HEAVY = {"torch", "torchvision", "diffusers", "transformers", "peft", "accelerate", "kornia", "gradio"}
 
 

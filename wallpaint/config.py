@@ -12,65 +12,32 @@ from typing import Any
 
 import yaml
 
-FAMILY_NAMES = ("room-tiny", "sd15", "sdxl")
-METHOD_NAMES = ("lora", "lora_ip", "lora_ip_color", "joint", "ip_adapter", "paint_by_example", "anydoor")
-# What SDXL's UNet asks for is said of a text, and these put the reference in the text's place.
-CANNOT_TRAIN = {"sdxl": ("paint_by_example", "anydoor")}
-REFERENCES = ("swatch", "self_crop", "other_view")
-FAMILY_FIELDS = (  # what a run may replace of its family's row, by the names it has there
-    "base_model", "ip_adapter_model", "ip_adapter_weight_name", "dinov2_model", "paint_by_example_model",
-    "resolution", "prediction_type",
-)  # fmt: skip
-SCHEDULES = ("constant", "constant_with_warmup", "linear", "cosine", "polynomial")
-# What a method means for the study's switches: use_ip_adapter_training, freeze_ip_adapter, needs colour loss.
-SWITCHES = {
-    "lora": (False, True, False),
-    "lora_ip": (True, True, False),
-    "lora_ip_color": (True, True, True),
-    "joint": (True, False, False),
-    "ip_adapter": (True, False, False),
-    "paint_by_example": (False, True, False),
-    "anydoor": (False, True, False),
-}
-# Settings whose default is the method's: Paint-by-Example drops a fifth of its references as its paper does,
-# and disturbs their colour as the study prints; AnyDoor drops a tenth, as the study does.
-_CROPS = {"text_drop_prob": 0.0, "both_drop_prob": 0.0}
-METHOD_DEFAULTS: dict[str, dict[str, float]] = {
-    "": {
-        "image_drop_prob": 0.05, "text_drop_prob": 0.05, "both_drop_prob": 0.05, "color_jitter": 0.0,
-        "random_mask_prob": 0.0,
-    },
-    "paint_by_example": {**_CROPS, "image_drop_prob": 0.2, "color_jitter": 0.4, "random_mask_prob": 0.5},
-    "anydoor": {**_CROPS, "image_drop_prob": 0.1},
-}  # fmt: skip
+from wallpaint.config_checks import (
+    check_contradictions,
+    check_types_and_ranges,
+    family_from_adapter,
+    method_from_switches,
+    settle_preset,
+)
+from wallpaint.config_choices import (
+    CANNOT_TRAIN,
+    FAMILY_FIELDS,
+    FAMILY_NAMES,
+    FAMILY_PRESETS,
+    METHOD_DEFAULTS,
+    METHOD_NAMES,
+    PRESETS,
+    REFERENCES,
+    SCHEDULES,
+    SWITCHES,
+    choose_preset,
+    method_default,
+    presets_of,
+)
+from wallpaint.config_text import convert, read_yaml
 
-
-# Memory of a GPU -> samples a batch, batches added up, checkpointing. All take 16 samples a step, and so
-# train the same. At 512 px the models take 3.7 GB and a sample 0.9 (an H100's peak, bf16), 2 with the colour
-# loss; with checkpointing it is reckoned to take half.
-PRESETS = {
-    "8 GB": (2, 8, True),
-    "12 GB": (4, 4, True),
-    "24 GB": (8, 2, False),
-    "80 GB": (16, 1, False),
-}
-# SDXL's models take 9.2 GB by their parameters, and a sample has four times the pixels.
-FAMILY_PRESETS = {"sdxl": {"24 GB": (2, 8, True), "80 GB": (8, 2, True)}}
-PRESET_FIELDS = ("train_batch_size", "gradient_accumulation_steps", "gradient_checkpointing")
-
-
-def presets_of(family: str) -> dict[str, tuple[int, int, bool]]:
-    """The presets that a family fits into."""
-    return FAMILY_PRESETS.get(family, PRESETS)
-
-
-def choose_preset(total: float, family: str = "") -> tuple[str, str]:
-    """The largest preset that a device of so many bytes holds, and why; the smallest where none does."""
-    sizes = {name: float(name.split()[0]) * 1e9 for name in presets_of(family)}
-    fit = [name for name, size in sizes.items() if size <= total * 1.02]  # some cards hold a little less
-    name = fit[-1] if fit else next(iter(sizes))
-    verb = "fits" if fit else "is the smallest for"
-    return name, f"{name} {verb} a device of {total / 1e9:.0f} GB"
+# Who asks for settings finds their tables here.
+__all__ = ["CANNOT_TRAIN", "FAMILY_FIELDS", "FAMILY_PRESETS", "choose_preset", "presets_of"]
 
 
 def setting(default: Any, help: str, low=None, high=None, choices=None, group: str = "training") -> Any:
@@ -247,11 +214,11 @@ class TrainConfig:
     def __post_init__(self) -> None:
         """Settle what was left empty, then check every value and how they go together."""
         settle = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731  (frozen)
-        _check_types_and_ranges(self)
+        check_types_and_ranges(self)
         if not self.family:
-            settle("family", _family_from_adapter(self))
+            settle("family", family_from_adapter(self))
         if not self.method:
-            settle("method", _method_from_switches(self))
+            settle("method", method_from_switches(self))
         adapter, frozen, color = SWITCHES[self.method]
         for name, value in (("use_ip_adapter_training", adapter), ("freeze_ip_adapter", frozen)):
             if getattr(self, name) is None:
@@ -261,13 +228,8 @@ class TrainConfig:
         for name in METHOD_DEFAULTS[""]:
             if getattr(self, name) is None:
                 settle(name, method_default(self.method, name))
-        _settle_preset(self)
-        _check_contradictions(self)
-
-
-def method_default(method: str, name: str) -> float:
-    """What a setting is where the user leaves it to the method."""
-    return METHOD_DEFAULTS.get(method, {}).get(name, METHOD_DEFAULTS[""][name])
+        settle_preset(self)
+        check_contradictions(self)
 
 
 def is_said(config: TrainConfig, f: Field) -> bool:
@@ -294,7 +256,7 @@ def load_config(path: str | Path | None = None, overrides: dict[str, Any] | None
         ValueError: no such file, not YAML, an unknown key (the nearest real name is offered), a value of the
             wrong type or out of range, or settings that contradict each other.
     """
-    given = _read_yaml(Path(path)) if path is not None else {}
+    given = read_yaml(Path(path)) if path is not None else {}
     given |= overrides or {}
     known = {f.name: f for f in config_fields()}
     for key in given:
@@ -302,140 +264,10 @@ def load_config(path: str | Path | None = None, overrides: dict[str, Any] | None
             near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]}?" if near else "see python studio.py --help for the names"
             raise ValueError(f"unknown setting {key!r} in {path or 'the overrides'}: {hint}")
-    given = {key: _convert(known[key], value) for key, value in given.items() if value is not None}
+    given = {key: convert(known[key], value) for key, value in given.items() if value is not None}
     return TrainConfig(**given)
 
 
 def to_yaml(config: TrainConfig) -> str:
     """The whole config as YAML; `load_config` reads it back to an equal one."""
     return yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True)
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise ValueError(f"config {path} does not exist: give the path of a YAML file")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"config {path} is not YAML ({reason}): mend that line") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"config {path} holds no settings: write lines such as `method: lora_ip`")
-    inner = content.pop("training", None) or {}
-    if not isinstance(inner, dict):
-        raise ValueError(f"`training:` in config {path} holds no settings: indent them below it")
-    twice = content.keys() & inner.keys()
-    if twice:
-        raise ValueError(f"{min(twice)} stands twice in config {path}, also under `training:`: keep one")
-    return content | inner
-
-
-def _kind(f: Field) -> type:
-    """The field's plain type: bool | None counts as bool."""
-    return bool if f.type == (bool | None) else f.type  # type: ignore[return-value]
-
-
-def _convert(f: Field, value: Any) -> Any:
-    """Turn `value` (a YAML value or a text of the command line) to the field's type, or say why not."""
-    kind = _kind(f)
-    if f.default is None and isinstance(value, str) and value.lower() in ("", "none"):
-        return None  # left to the method
-    if kind is bool and isinstance(value, str):
-        words = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False,
-                 "off": False}  # fmt: skip
-        if value.lower() in ("", "none"):
-            return f.default
-        value = words.get(value.lower(), value)
-    try:
-        if kind in (int, float) and not isinstance(value, bool):
-            number = float(value)  # YAML reads 1e-4 as a text
-            value = int(number) if kind is int and number == int(number) else number
-        elif kind is str and f.metadata["choices"] and isinstance(value, bool):
-            value = "no" if value is False else "yes"  # mixed_precision: no is a boolean to YAML
-        elif kind is str and not isinstance(value, (dict, list)):
-            value = str(value)
-    except (TypeError, ValueError, OverflowError):
-        pass  # TrainConfig says what is wrong with it
-    return value
-
-
-def _check_types_and_ranges(config: TrainConfig) -> None:
-    for f in config_fields():
-        value, kind = getattr(config, f.name), _kind(f)
-        if value is None and f.default is None:
-            continue
-        number = kind is float and isinstance(value, int) and not isinstance(value, bool)
-        if not number and type(value) is not kind:
-            wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[kind]
-            raise ValueError(f"{f.name} is {value!r} in the settings: it has to be {wanted}")
-        choices, limits = f.metadata["choices"], f.metadata["range"]
-        if choices and value not in choices and value != f.default:
-            near = difflib.get_close_matches(str(value), choices, n=1)
-            hint = f" (did you mean {near[0]}?)" if near else ""
-            raise ValueError(f"{f.name} is {value!r} in the settings: choose {', '.join(choices)}{hint}")
-        if limits and not limits[0] <= value <= limits[1]:  # also refuses NaN
-            raise ValueError(f"{f.name} is {value} in the settings: it goes from {limits[0]} to {limits[1]}")
-
-
-def _settle_preset(config: TrainConfig) -> None:
-    """Put the preset's values in place of the defaults; what was set otherwise contradicts it."""
-    presets = presets_of(config.family)
-    if config.memory_preset in PRESETS and config.memory_preset not in presets:
-        raise ValueError(f"memory_preset {config.memory_preset} is too small for family {config.family} "
-                         f"in the settings: choose {' or '.join(presets)}")  # fmt: skip
-    for f in config_fields():
-        if config.memory_preset not in presets or f.name not in PRESET_FIELDS:
-            continue
-        value = presets[config.memory_preset][PRESET_FIELDS.index(f.name)]
-        if getattr(config, f.name) not in (f.default, value):
-            raise ValueError(f"{f.name} is {getattr(config, f.name)} but memory_preset is "
-                             f"{config.memory_preset} in the settings: leave one of them out")  # fmt: skip
-        object.__setattr__(config, f.name, value)
-
-
-def _family_from_adapter(config: TrainConfig) -> str:
-    """The family that an adapter of h94's was made for, where no family is named."""
-    if "sdxl" in config.ip_adapter_weight_name:
-        return "sdxl"
-    return "sd15" if config.ip_adapter_model.startswith("h94/") else "room-tiny"
-
-
-def _method_from_switches(config: TrainConfig) -> str:
-    """The study's switches, where no method is named."""
-    if config.use_ip_adapter_training is False:
-        return "lora"
-    return "joint" if config.freeze_ip_adapter is False else "lora_ip"
-
-
-def _check_contradictions(c: TrainConfig) -> None:
-    adapter, frozen, color = SWITCHES[c.method]
-    drops = c.image_drop_prob + c.text_drop_prob + c.both_drop_prob
-    other = {"adapter": "lora" if adapter else "lora_ip", "freeze": "joint" if frozen else "lora_ip"}
-    rules = (  # (does it go wrong, what is wrong, what to do)
-        (c.method in CANNOT_TRAIN.get(c.family, ()),
-         f"method {c.method} cannot be trained on family {c.family}, which needs a text,",
-         "choose family sd15, or method lora_ip"),
-        (c.use_ip_adapter_training != adapter,
-         f"use_ip_adapter_training is {c.use_ip_adapter_training} but method is {c.method}",
-         f"leave it out, or choose method {other['adapter']}"),
-        (c.freeze_ip_adapter != frozen,
-         f"freeze_ip_adapter is {c.freeze_ip_adapter} but method is {c.method}",
-         f"leave it out, or choose method {other['freeze']}"),
-        (color and not c.use_color_loss,
-         f"use_color_loss is False but method is {c.method}",
-         "leave it out, or choose method lora_ip"),
-        (c.use_color_loss and c.color_loss_start_step >= c.max_train_steps,
-         f"the colour loss would never act: color_loss_start_step {c.color_loss_start_step} is not below "
-         f"max_train_steps {c.max_train_steps}",
-         "lower it"),
-        (drops > 1, f"image_drop_prob, text_drop_prob and both_drop_prob add up to {drops:g}, more than 1",
-         "lower one of them"),
-        (c.resolution and (c.resolution < 64 or c.resolution % 8), f"resolution is {c.resolution}",
-         "use 0 or a multiple of 8 from 64 on"),
-        (c.lr_warmup_steps >= c.max_train_steps,
-         f"lr_warmup_steps {c.lr_warmup_steps} is not below max_train_steps {c.max_train_steps}",
-         "lower it"),
-    )  # fmt: skip
-    for wrong, problem, remedy in rules:
-        if wrong:
-            raise ValueError(f"{problem} in the settings: {remedy}")

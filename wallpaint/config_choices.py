@@ -1,0 +1,65 @@
+"""What a run may be told: names, presets for a memory, and what a method means for what is left empty."""
+
+FAMILY_NAMES = ("room-tiny", "sd15", "sdxl")
+METHOD_NAMES = ("lora", "lora_ip", "lora_ip_color", "joint", "ip_adapter", "paint_by_example", "anydoor")
+# What SDXL's UNet asks for is said of a text, and these put the reference in the text's place.
+CANNOT_TRAIN = {"sdxl": ("paint_by_example", "anydoor")}
+REFERENCES = ("swatch", "self_crop", "other_view")
+FAMILY_FIELDS = (  # what a run may replace of its family's row, by the names it has there
+    "base_model", "ip_adapter_model", "ip_adapter_weight_name", "dinov2_model", "paint_by_example_model",
+    "resolution", "prediction_type",
+)  # fmt: skip
+SCHEDULES = ("constant", "constant_with_warmup", "linear", "cosine", "polynomial")
+# What a method means for the study's switches: use_ip_adapter_training, freeze_ip_adapter, needs colour loss.
+SWITCHES = {
+    "lora": (False, True, False),
+    "lora_ip": (True, True, False),
+    "lora_ip_color": (True, True, True),
+    "joint": (True, False, False),
+    "ip_adapter": (True, False, False),
+    "paint_by_example": (False, True, False),
+    "anydoor": (False, True, False),
+}
+# Settings whose default is the method's: Paint-by-Example drops a fifth of its references as its paper does,
+# and disturbs their colour as the study prints; AnyDoor drops a tenth, as the study does.
+_CROPS = {"text_drop_prob": 0.0, "both_drop_prob": 0.0}
+METHOD_DEFAULTS: dict[str, dict[str, float]] = {
+    "": {
+        "image_drop_prob": 0.05, "text_drop_prob": 0.05, "both_drop_prob": 0.05, "color_jitter": 0.0,
+        "random_mask_prob": 0.0,
+    },
+    "paint_by_example": {**_CROPS, "image_drop_prob": 0.2, "color_jitter": 0.4, "random_mask_prob": 0.5},
+    "anydoor": {**_CROPS, "image_drop_prob": 0.1},
+}  # fmt: skip
+
+# Memory of a GPU -> samples a batch, batches added up, checkpointing. All take 16 samples a step, and so
+# train the same. At 512 px the models take 3.7 GB and a sample 0.9 (an H100's peak, bf16), 2 with the colour
+# loss; with checkpointing it is reckoned to take half.
+PRESETS = {
+    "8 GB": (2, 8, True),
+    "12 GB": (4, 4, True),
+    "24 GB": (8, 2, False),
+    "80 GB": (16, 1, False),
+}
+# SDXL's models take 9.2 GB by their parameters, and a sample has four times the pixels.
+FAMILY_PRESETS = {"sdxl": {"24 GB": (2, 8, True), "80 GB": (8, 2, True)}}
+PRESET_FIELDS = ("train_batch_size", "gradient_accumulation_steps", "gradient_checkpointing")
+
+
+def presets_of(family: str) -> dict[str, tuple[int, int, bool]]:
+    """The presets that a family fits into."""
+    return FAMILY_PRESETS.get(family, PRESETS)
+
+
+def choose_preset(total: float, family: str = "") -> tuple[str, str]:
+    """The largest preset that a device of so many bytes holds, and why; the smallest where none does."""
+    sizes = {name: float(name.split()[0]) * 1e9 for name in presets_of(family)}
+    fit = [name for name, size in sizes.items() if size <= total * 1.02]  # some cards hold a little less
+    name = fit[-1] if fit else next(iter(sizes))
+    verb = "fits" if fit else "is the smallest for"
+    return name, f"{name} {verb} a device of {total / 1e9:.0f} GB"
+
+
+def method_default(method: str, name: str) -> float:
+    """What a setting is where the user leaves it to the method."""
+    return METHOD_DEFAULTS.get(method, {}).get(name, METHOD_DEFAULTS[""][name])
