@@ -6,7 +6,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from wallpaint.config import FAMILY_NAMES, METHOD_NAMES, TrainConfig, config_fields, load_config, to_yaml
+from wallpaint.config import (
+    CANNOT_TRAIN,
+    FAMILY_NAMES,
+    FAMILY_PRESETS,
+    METHOD_NAMES,
+    TrainConfig,
+    config_fields,
+    load_config,
+    to_yaml,
+)
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 STUDY = """
@@ -159,6 +168,8 @@ def test_names_agree_with_the_tables_they_stand_for():
     from wallpaint.methods import METHODS
 
     assert set(METHOD_NAMES) == set(METHODS) and set(FAMILY_NAMES) == set(FAMILIES)
+    assert {*CANNOT_TRAIN, *FAMILY_PRESETS} <= set(FAMILIES)
+    assert {name for names in CANNOT_TRAIN.values() for name in names} <= set(METHODS)
     for name, method in METHODS.items():
         config = TrainConfig(method=name)
         assert config.use_ip_adapter_training == ("image_prompt" in method.conditions)

@@ -12,6 +12,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLInpaintPipe
 from PIL import Image
 from safetensors.torch import load_file
 from sdxl import SDXL_UNET, SDXL_VAE, TEXT, TEXT_2, random_adapter, save_sdxl
+from test_config import CONFIGS
 from test_paint import save_arm
 from test_train import opened, rows, same, stop_after, weights  # noqa: F401  (a fixture)
 from toys import toy_room
@@ -21,7 +22,7 @@ from wallpaint import sampler
 from wallpaint.batches import draw_batch
 from wallpaint.cache import encode_samples
 from wallpaint.color import Swatch
-from wallpaint.config import CANNOT_TRAIN, TrainConfig
+from wallpaint.config import CANNOT_TRAIN, TrainConfig, load_config
 from wallpaint.dataset import read_samples
 from wallpaint.denoiser import painting_denoiser
 from wallpaint.draws import sample_draws
@@ -167,14 +168,23 @@ def test_an_empty_prompt_is_encoded_and_no_prompt_is_zeros_as_in_the_stock_pipel
     torch.testing.assert_close(ours, stock_picture(stock_pipeline(folders), prompt=""), atol=1e-4, rtol=0)
 
 
-def test_a_base_model_may_say_that_no_prompt_is_the_empty_one(folders, tmp_path, heard):
+def test_the_recipe_is_one_for_the_family():
+    config = load_config(CONFIGS / "sdxl.yaml")
+    assert (config.family, config.method, config.memory_preset) == ("sdxl", "lora_ip_color", "auto")
+
+
+def test_a_base_model_may_want_the_empty_prompt_and_say_nothing_of_clipping(folders, tmp_path, heard):
     base, adapter = tmp_path / "base", folders[1]
     shutil.copytree(folders[0], base)
     index = json.loads((base / "model_index.json").read_text())
     (base / "model_index.json").write_text(json.dumps(index | {"force_zeros_for_empty_prompt": False}))
+    scheduler = base / "scheduler" / "scheduler_config.json"
+    told = json.loads(scheduler.read_text())
+    scheduler.write_text(json.dumps({key: value for key, value in told.items() if key != "clip_sample"}))
     models = load_models(
         "sdxl", pick_runtime("cpu"), base_model=str(base), ip_adapter_model=str(adapter), resolution=64
     )
+    scheduler.write_text(json.dumps(told))  # stock DDIM would clip the latents where nothing is said of it
     ours = our_pictures(models, {"base": None}, heard)
     torch.testing.assert_close(ours, stock_picture(stock_pipeline((base, adapter))), atol=1e-4, rtol=0)
 

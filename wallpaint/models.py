@@ -114,7 +114,10 @@ def load_family(family: Family, runtime: Runtime) -> Models:
     }
     image_proj = _attach_adapter(unet, read_adapter(adapter_file))
     size = image_encoder.config.image_size  # as diffusers' own load_ip_adapter makes it
-    scheduler = DDIMScheduler.from_pretrained(find_file(unet_model, "scheduler/scheduler_config.json").parent)
+    scheduler = DDIMScheduler.from_pretrained(
+        find_file(unet_model, "scheduler/scheduler_config.json").parent,
+        clip_sample=False,  # which other samplers' configs need not say: latents go beyond 1
+    )
     if family.prediction_type:
         scheduler.register_to_config(prediction_type=family.prediction_type)
     files = [find_weights(unet_model, "vae")[0], *(find_weights(base, name)[0] for name in texts),
