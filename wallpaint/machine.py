@@ -27,8 +27,9 @@ from wallpaint.fetching import SAM_FILES, fetch_command
 from wallpaint.forecast import find_device
 
 PACKAGES = ("torch", "diffusers", "transformers", "peft", "accelerate")
-# Family -> GB that painting and that training in small batches take, in bf16; twice that in float32.
-NEEDS_GB = {"room-tiny": (1, 1), "sd15": (5, 7), "sdxl": (13, 16)}
+# Family -> GB that painting and that training in small batches take, in bf16; twice that in float32. SDXL's
+# are reckoned: 9.2 of models by their parameters, and what a float32 VAE takes at four times sd15's pixels.
+NEEDS_GB = {"room-tiny": (1, 1), "sd15": (5, 7), "sdxl": (16, 18)}
 
 
 @dataclass(frozen=True)
