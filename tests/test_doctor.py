@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from wallpaint.dataset import add_sample
-from wallpaint.doctor import BORDERS, HUES, check_dataset, hue_name, lightness_name
+from wallpaint.doctor import check_dataset
+from wallpaint.hues import BORDERS, HUES, hue_name, lightness_name
 
 # Every hue and lightness once, so that nothing is missing.
 PAINTS = {

@@ -14,31 +14,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from wallpaint.color import Swatch, delta_e, rgb_to_lab
+from wallpaint.color import delta_e, rgb_to_lab
 from wallpaint.dataset import SPLITS, Sample, iterate_rows, read_row
+from wallpaint.hues import HUES, LIGHTNESSES, hue_name, lightness_name
 from wallpaint.images import load_mask, load_photo
 
 LOOK = 256  # longest side that a picture is looked at
 TINY, WHOLE = 0.02, 0.97  # share of the picture below and above which a mask is hardly a wall
 ALIKE = 2.0  # mean CIEDE2000 of two 16 x 16 thumbnails below which they show one picture
 SAME_MASK = 0.9  # IoU of their masks above which two such samples say the same thing twice
-CLIPPED, BLACK = (
-    252 / 255,
-    6 / 255,
-)  # sRGB of a channel burnt out, of a pixel lost in the dark
+CLIPPED, BLACK = 252 / 255, 6 / 255  # sRGB of a channel burnt out, of a pixel lost in the dark
 BURNT, LOST = 0.25, 0.5  # share of the wall that may be either
-GREY = 8.0  # chroma C* below which a paint has no hue
-HUES = (
-    "pink and red",
-    "orange",
-    "yellow",
-    "green",
-    "teal",
-    "blue",
-    "violet",
-)  # by hue angle
-BORDERS = (40, 75, 110, 165, 225, 285, 330)  # degrees at which each hue of HUES ends
-LIGHTNESSES = {"dark": (0, 40), "middle": (40, 70), "light": (70, 100)}  # L*
 
 # kind -> (what is wrong, how to mend it); the page has its own words for these kinds.
 MESSAGES = {
@@ -136,15 +122,8 @@ def _look(where: Path, split: str) -> Iterator[tuple[Finding | None, Seen | None
             problem = " ".join(str(error).replace(f"{where}/", "").split()).lstrip(": ")
             kind = "empty_mask" if "is empty" in problem else "bad_row"
             kind = "mask_size" if "but its photo is" in problem else kind
-            yield (
-                Finding(
-                    kind,
-                    split,
-                    name,
-                    {} if kind == "empty_mask" else {"problem": problem.rpartition(": ")[0] or problem},
-                ),
-                None,
-            )
+            values = {} if kind == "empty_mask" else {"problem": problem.rpartition(": ")[0] or problem}
+            yield Finding(kind, split, name, values), None
             continue
         share = float(np.asarray(mask).mean() / 255)
         kinds = [kind for kind, bad in (("tiny_mask", share < TINY), ("whole_mask", share > WHOLE)) if bad]
@@ -224,26 +203,9 @@ def check_paints(seen: Sequence[Seen]) -> list[Finding]:
     train = [one.sample.color for one in seen if one.split == "train"]
     if not train:
         return []
-    there_hues, there_lights = (
-        {hue_name(color) for color in train},
-        {lightness_name(color) for color in train},
-    )
+    there_hues = {hue_name(color) for color in train}
+    there_lights = {lightness_name(color) for color in train}
     hues = ", ".join(name for name in HUES if name not in there_hues)
     lights = ", ".join(name for name in LIGHTNESSES if name not in there_lights)
     found = (("missing_hues", {"hues": hues}), ("missing_lightness", {"lightness": lights}))
     return [Finding(kind, "train", "", values) for kind, values in found if any(values.values())]
-
-
-def hue_name(color: tuple[int, int, int]) -> str:
-    """Name a paint's hue: one of HUES, or 'grey'."""
-    _, a, b = (float(value) for value in Swatch(color).lab)
-    if np.hypot(a, b) < GREY:
-        return "grey"
-    angle = np.degrees(np.arctan2(b, a)) % 360
-    return HUES[int(np.searchsorted(BORDERS, angle, side="right")) % len(HUES)]
-
-
-def lightness_name(color: tuple[int, int, int]) -> str:
-    """Name a paint's lightness: one of LIGHTNESSES."""
-    lightness = float(Swatch(color).lab[0])
-    return next(name for name, (_, end) in LIGHTNESSES.items() if lightness < end or end == 100)

@@ -10,7 +10,8 @@ import numpy as np
 
 from wallpaint.color import Swatch, lab_to_rgb
 from wallpaint.dataset import Sample
-from wallpaint.doctor import BORDERS, HUES, Finding, check_dataset, hue_name
+from wallpaint.doctor import Finding, check_dataset
+from wallpaint.hues import BORDERS, HUES, hue_name
 from wallpaint.ui.text import t
 
 REACH, SIDE = 100.0, 280  # chroma at the plot's rim; pixels a side
@@ -126,7 +127,7 @@ CSS = """
 .checkup table { width: 100%; border-collapse: collapse; font-size: 13px; }
 .checkup caption { text-align: left; font-weight: 600; padding-bottom: 6px; }
 .checkup th, .checkup td { text-align: left; vertical-align: top; padding: 4px 8px 4px 0;
-  overflow-wrap: anywhere; border-bottom: 1px solid var(--border-color-primary); }
+  overflow-wrap: break-word; border-bottom: 1px solid var(--border-color-primary); }
 .plot { flex: 0 1 300px; margin: 0; }
 .plot figcaption { font-size: 12px; color: var(--body-text-color-subdued); }
 .plot .ring { fill: none; stroke: currentColor; stroke-opacity: .25; }
