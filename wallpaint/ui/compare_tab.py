@@ -146,8 +146,8 @@ def wire_painting(page: Page, parts: dict[str, Any], language: gr.State) -> None
         show_progress_on=parts["results"], **GPU, **PRIVATE,
     )  # fmt: skip
     parts["cancel"].click(cancel_here, None, None, queue=False, **QUIET)
-    parts["reload"] = lambda chosen=None: gr.update(choices=list_arms(workspace))
-    parts["reload_outputs"] = [parts["arms"]]
+    parts["reload"] = lambda: gr.update(choices=list_arms(workspace))
+    parts["reload_inputs"], parts["reload_outputs"] = None, [parts["arms"]]
 
 
 def wire_results(page: Page, parts: dict[str, Any], language: gr.State) -> None:

@@ -65,9 +65,9 @@ def draw_card(shown: Shown, paint: str, number: int, arm: dict[str, Any], langua
         picture += f'<img class="heat" src="{heat}" alt="{t("alt_heat", language, name=escape(title))}">'
     below = "" if shown["blind"] else draw_figures(arm, language) + draw_download(shown, paint, arm, language)
     return (
-        f'<figure class="arm"><figcaption><b>{escape(title)}</b> <span class="chip" '
-        f'style="background:{paint}"></span>{paint}</figcaption><div class="pair">{picture}'
-        f'<span class="swatch" style="background:{paint}"></span></div>{below}</figure>'
+        f'<figure class="arm"><figcaption><b>{escape(title)}</b> {paint}</figcaption>'
+        f'<div class="pair">{picture}<span class="swatch" style="background:{paint}"></span></div>'
+        f"{below}</figure>"
     )
 
 

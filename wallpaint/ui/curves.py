@@ -16,8 +16,8 @@ PALETTE = {  # raw pale, smoothed full
 }  # fmt: skip
 
 FIGURES = {  # a metric people watch, and how it is written
-    "loss": ".4f", "delta_e_truth": ".1f", "delta_e_paint": ".1f", "lr": ".2e", "samples_per_second": ".1f",
-    "gpu_memory_gb": ".1f", "memory_gb": ".1f",
+    "loss": ".4f", "loss_color": ".4f", "delta_e_truth": ".1f", "delta_e_paint": ".1f", "lr": ".2e",
+    "samples_per_second": ".1f", "gpu_memory_gb": ".1f", "memory_gb": ".1f",
 }  # fmt: skip
 
 

@@ -136,7 +136,7 @@ def wire_samples(page: Page, parts: dict[str, Any]) -> None:
     for listen in (name.change, parts["check"].click):
         listen(list_here, [name, language], listed, **QUIET)
     language.change(list_here, [name, language], listed, **QUIET)
-    parts["reload"], parts["reload_outputs"] = lambda: show_dataset(workspace, DATASET, "en"), listed
+    parts["reload"], parts["reload_inputs"], parts["reload_outputs"] = list_here, [name, language], listed
     wire_edits(workspace, parts, listed)
     wire_zips(workspace, parts, listed)
 

@@ -28,7 +28,8 @@ def make_input(page: Page, field: Field, value: Any) -> Any:
     default, choices = field.default, field.metadata["choices"]
     if field.name == "method":
         named = [(f"{name} · {METHODS[name].study_name}", name) for name in choices]
-        return page.add(gr.Dropdown, choices=named, value=value, elem_id="method", **props)
+        wide = {**props, "min_width": 320}  # its names are long
+        return page.add(gr.Dropdown, choices=named, value=value, elem_id="method", **wide)
     if choices:
         options = [*([] if default in choices else [("–", default)]), *choices]
         return page.add(gr.Dropdown, choices=options, value=value, **props)

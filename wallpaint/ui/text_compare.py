@@ -20,7 +20,7 @@ COMPARE: dict[str, tuple[str, str]] = {
         "{name} is no LoRA, tab Compare, give a .safetensors file of a LoRA or an adapter",
         "{name} không phải LoRA, thẻ So sánh, hãy chọn tệp .safetensors của LoRA hoặc adapter",
     ),
-    "sampling": ("Seed, steps, more paints, blind vote", "Hạt giống, số bước, thêm màu, chấm mù"),
+    "sampling": ("Seed, steps, more paints, blind vote", "Số bước, thêm màu, chấm mù"),
     "seed_info": ("the same noise for every arm", "cùng một nhiễu cho mọi bản"),
     "blind_info": ("letters instead of names", "chữ cái thay cho tên"),
     "seed": ("Seed", "Hạt giống"),

@@ -142,10 +142,11 @@ def wire_runs(page: Page, parts: dict, inputs: dict, language: gr.State, timer: 
     gr.on([timer.tick, run.change, language.change], watch_here, [run, seen, language], watched,
           trigger_mode="once", **QUIET)  # fmt: skip
     parts["looks"].append((watch_here, [run, seen, language], watched))
-    parts["reload"] = lambda name=None, dataset=None: (
-        choose_run(name, workspace),
+    parts["reload"] = lambda name, dataset, language: (
+        choose_run(name, workspace, language),
         choose_dataset(dataset, workspace),
     )
+    parts["reload_inputs"] = [run, parts["dataset"], language]
     parts["reload_outputs"] = [run, parts["dataset"]]
 
 
