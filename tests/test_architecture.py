@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-LEAVES = {"config", "methods", "families", "runs", "arrays"}
+LEAVES = {"config", "methods", "families", "runs", "arrays", "ahead"}
 # Beside the leaves and, for pictures, these two: numpy and PIL alone.
 BASE = {"color", "images"}
 MAY_IMPORT = {
@@ -34,11 +34,23 @@ MAY_IMPORT = {
     "export": {"cards", "weights", *BASE},
     "summary": {"report"},
     "evaluate": {
-        *("arms", "summary", "compare", "report", "dataset", "sampler", "recolor", "metrics", "models"),
+        *(
+            "arms",
+            "summary",
+            "compare",
+            "pages",
+            "report",
+            "dataset",
+            "sampler",
+            "recolor",
+            "metrics",
+            "models",
+        ),
         *BASE,
     },
     "arms": {"paint", "recolor", "models", *BASE},
-    "compare": {"arms", "paint", "recolor", "metrics", "report", "models", "dataset", *BASE},
+    "pages": {"report", "summary", "dataset", *BASE},
+    "compare": {"arms", "paint", "pages", "recolor", "metrics", "report", "models", "dataset", *BASE},
     "report": {"metrics", *BASE},
     "heat": {"metrics", "color"},
     "train": {"session", "saving", "preflight", "batches", "denoiser", "losses", "draws"},

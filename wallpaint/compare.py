@@ -7,10 +7,10 @@ folder or a .safetensors file.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
@@ -19,22 +19,14 @@ from wallpaint.arms import Arms, Settings, open_arms
 from wallpaint.color import Swatch
 from wallpaint.dataset import PROMPT
 from wallpaint.images import load_mask, load_photo
-from wallpaint.report import all_or_nothing, best_row, clean, file_names, flat, write_csv
+from wallpaint.pages import comparison_page, comparison_section
+from wallpaint.report import Figures, all_or_nothing, clean, file_names, flat, write_csv
 
 if TYPE_CHECKING:
     from wallpaint.models import Models
     from wallpaint.paint import OnStep
 
 ARMS = ["old", "new", "color", "recolor"]
-HEADERS = ("arm", "ΔE to paint", "p90", "under 5", "ΔE to truth", "shading", "changed outside", "seconds")
-EXPLAINED = (
-    "ΔE is CIEDE2000 over the wall (the mask without its rim): to the paint in each pixel's own light "
-    "(median, 90th percentile, share below 5), and to the true repaint (mean) where one is known. Shading is "
-    "the correlation of lightness gradients with the photo's, or the truth's; a wall painted flat scores "
-    "about 0 there however well it hits the colour."
-)
-Figures = dict[str, Any]
-Pictures = list[tuple[str, Image.Image]]  # with their titles
 
 
 @dataclass(frozen=True)
@@ -114,7 +106,7 @@ def compare(
         settings = settings or Settings()
         opened = open_arms(ARMS if arms is None else arms, family, models, settings.ip_adapter_scale)
         rows, section = paint_scene(opened, scene, swatch, settings, folder)
-        (folder / "report.html").write_text(_page([section]), "utf-8")
+        (folder / "report.html").write_text(comparison_page([section]), "utf-8")
     return _comparison(Path(out_dir), rows)
 
 
@@ -152,7 +144,7 @@ def compare_paints(
             place.mkdir(exist_ok=True)
             true = scene if not done else replace(scene, truth=None)
             done.append(paint_scene(opened, true, swatch, settings, place, hear))
-        (folder / "report.html").write_text(_page(section for _, section in done), "utf-8")
+        (folder / "report.html").write_text(comparison_page(section for _, section in done), "utf-8")
     places = [Path(out_dir) / swatch.hex.lstrip("#") for swatch in swatches]
     return [_comparison(place, rows) for place, (rows, _) in zip(places, done, strict=True)]
 
@@ -198,49 +190,8 @@ def paint_scene(
     pictures = [("photo", scene.photo), *([("truth", scene.truth)] if scene.truth else [])]
     pictures += [(name, picture) for name, (picture, _) in painted.items()]
     report.contact_sheet(pictures).save(folder / "grid.png")
-    return rows, _section(said, pictures)
+    return rows, comparison_section(said, pictures)
 
 
 def _comparison(folder: Path, rows: list[Figures]) -> Comparison:
     return Comparison(folder, tuple(Arm(row["name"], folder / row["image"], row) for row in rows))
-
-
-def _page(sections: Iterable[list[str]]) -> str:
-    """Write report.html: a section a paint."""
-    parts = [part for section in sections for part in section]
-    return report.page("Wall repaint, arm by arm", [*parts, report.paragraph(EXPLAINED, quiet=True)])
-
-
-def _section(said: Figures, pictures: Pictures) -> list[str]:
-    """Write one paint of a report: the pictures with their figures, and the table."""
-    rows, number = said["arms"], report.number
-    truths = [(row.get("delta_e_truth") or {}).get("mean") for row in rows]
-    columns = [
-        (
-            row["name"],
-            number(row["delta_e_paint"]["median"]),
-            number(row["delta_e_paint"]["p90"]),
-            number(row["delta_e_paint"]["under_5"], 2),
-            number(truth),
-            number(row["shading_correlation"], 2),
-            str(row["outside_changed_pixels"]),
-            number(row["seconds"], 2),
-        )
-        for row, truth in zip(rows, truths, strict=True)
-    ]
-    marks = {
-        1: best_row([row["delta_e_paint"]["median"] for row in rows]),
-        4: best_row(truths),
-        5: best_row([row["shading_correlation"] for row in rows], max),
-    }
-    lines = {
-        row["name"]: f"ΔE to paint {cells[1]} · shading {cells[5]}"
-        for row, cells in zip(rows, columns, strict=True)
-    }
-    figures = "".join(report.figure(picture, name, lines.get(name, "")) for name, picture in pictures)
-    return [
-        f"<p>{report.chip(said['swatch'])} &nbsp; seed {int(said['seed'])}</p>",
-        f'<div class="grid">{figures}</div>',
-        "<h2>Figures</h2>",
-        report.table(HEADERS, columns, {k: v for k, v in marks.items() if v is not None}),
-    ]

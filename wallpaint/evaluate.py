@@ -12,24 +12,21 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-
 from wallpaint import metrics, report
 from wallpaint.arms import Arms, Settings, open_arms
 from wallpaint.color import Swatch
-from wallpaint.compare import EXPLAINED, measure
+from wallpaint.compare import measure
 from wallpaint.dataset import Sample, Truth, read_samples
 from wallpaint.images import load_mask, load_photo
-from wallpaint.report import Figures, all_or_nothing, best_row, clean, flat, write_csv
+from wallpaint.pages import evaluation_page, evaluation_table, repaint_strip, thumbnail
+from wallpaint.report import Figures, all_or_nothing, clean, flat, write_csv
 from wallpaint.summary import describe, summarise
 
 if TYPE_CHECKING:
     from wallpaint.models import Models
 
 ARMS = ["base", "old", "new", "color", "recolor"]
-HEADERS = ("arm", "ΔE to truth", "median", "p90", "ΔE to paint", "shading", "changed outside", "s/image")
 SHOWN = 12  # repaints that the report shows as pictures
-SIDE = 256  # pixels, of those pictures
 Repaint = tuple[Sample, Truth]
 
 
@@ -75,10 +72,10 @@ def evaluate(
         (folder / "summary.json").write_text(
             json.dumps(summary, indent=2, ensure_ascii=False) + "\n", "utf-8"
         )
-        table = report.markdown(*_table(summary["arms"]))
+        table = report.markdown(*evaluation_table(summary["arms"]))
         table += "".join(f"\n- {describe(pair)}" for pair in summary["pairs"]) + "\n"
         (folder / "table.md").write_text(table, "utf-8")
-        (folder / "report.html").write_text(_page(summary, strips), "utf-8")
+        (folder / "report.html").write_text(evaluation_page(summary, strips), "utf-8")
     say(table)
     return summary
 
@@ -121,7 +118,7 @@ def _paint_all(
         rows += room_rows
         floors += floor
         if count % step == 0 and len(strips) < SHOWN:
-            strips.append(_strip(sample, truth, pictures, room_rows))
+            strips.append(repaint_strip(sample, truth, pictures, room_rows))
         left = (time.perf_counter() - start) / count * (len(chosen) - count)
         seen = "  ".join(f"{row['arm']} {report.number(row['delta_e_truth']['mean'])}" for row in room_rows)
         color = Swatch(truth.color).hex
@@ -155,77 +152,4 @@ def _repaint(
         ("truth", true),
         *((name, picture) for name, (picture, _) in painted.items()),
     ]
-    return rows, floor, [(name, _thumbnail(picture)) for name, picture in pictures]
-
-
-def _table(arms: Figures) -> tuple[list[str], list[list[str]]]:
-    """Give the headers and cells of the summary: the figures over all repaints, then ΔE to truth by kind."""
-    kinds = sorted({kind for figures in arms.values() for kind in figures["by_kind"]})
-    number = report.number
-    cells = [
-        [
-            name,
-            number(figures["delta_e_truth"]["mean"]),
-            number(figures["delta_e_truth"]["median"]),
-            number(figures["delta_e_truth"]["p90"]),
-            number(figures["delta_e_paint"]["median"]),
-            number(figures["shading_correlation"], 2),
-            str(figures["outside_changed_pixels"]),
-            number(figures["seconds_per_image"], 2),
-            *(
-                number(figures["by_kind"].get(kind, {}).get("delta_e_truth", {}).get("mean"))
-                for kind in kinds
-            ),
-        ]
-        for name, figures in arms.items()
-    ]
-    return [*HEADERS, *kinds], cells
-
-
-def _page(summary: Figures, strips: Sequence[str]) -> str:
-    """Write report.html: the table, what it means, and some repaints."""
-    arms = summary["arms"]
-    headers, cells = _table(arms)
-    kinds = headers[len(HEADERS) :]
-    columns = {1: [a["delta_e_truth"]["mean"] for a in arms.values()]}
-    columns |= {
-        len(HEADERS) + i: [
-            a["by_kind"].get(kind, {}).get("delta_e_truth", {}).get("mean") for a in arms.values()
-        ]
-        for i, kind in enumerate(kinds)
-    }
-    best = {column: best_row(values) for column, values in columns.items()}
-    best[5] = best_row([a["shading_correlation"] for a in arms.values()], max)
-    floor = summary["floor"]["vae_round_trip_delta_e"]
-    parts = [
-        report.paragraph(
-            f"{summary['repaints']} repaints of {summary['rooms']} rooms, every arm from the same noise."
-        ),
-        report.table(headers, cells, {k: v for k, v in best.items() if v is not None}),
-        report.paragraph(
-            "Columns named after a kind of room hold its mean ΔE to truth. " + EXPLAINED, quiet=True
-        ),
-    ]
-    parts += [report.paragraph(describe(pair), quiet=True) for pair in summary["pairs"]]
-    if floor is not None:
-        parts.append(
-            report.paragraph(f"The VAE alone, given the truth, is off by ΔE {floor:.1f}: the arms' floor.")
-        )
-    return report.page("Rooms with a known repaint", [*parts, "<h2>Some of them</h2>", *strips])
-
-
-def _strip(
-    sample: Sample, truth: Truth, pictures: Sequence[tuple[str, Image.Image]], rows: Sequence[Figures]
-) -> str:
-    """Give one repaint as a row of pictures, with each arm's error below its own."""
-    said = {row["arm"]: f"ΔE to truth {report.number(row['delta_e_truth']['mean'])}" for row in rows}
-    figures = "".join(report.figure(picture, name, said.get(name, ""), SIDE) for name, picture in pictures)
-    title = report.escape(f"{sample.room_id}, {sample.kind or 'room'}")
-    return f'<p>{report.chip(Swatch(truth.color).hex)} &nbsp; {title}</p><div class="strip">{figures}</div>'
-
-
-def _thumbnail(picture: Image.Image) -> Image.Image:
-    """Give a copy of at most SIDE pixels."""
-    small = picture.copy()
-    small.thumbnail((SIDE, SIDE))
-    return small
+    return rows, floor, [(name, thumbnail(picture)) for name, picture in pictures]
