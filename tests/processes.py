@@ -24,10 +24,24 @@ def write_config(config, path):
 
 def start(config_path, folder, *more, **environment):
     """Start `studio.py --train` as a process of its own; its output goes to <folder>.log."""
-    command = [sys.executable, str(STUDIO), "--train", str(config_path), "--output_dir", str(folder), *more]
+    return _start([], config_path, folder, more, environment)
+
+
+def start_two(config_path, folder, *more):
+    """Start it as two processes by accelerate's launcher, which is what comes back."""
+    launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2",
+              "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
+              "--main_process_port", "0"]  # fmt: skip
+    return _start(launch, config_path, folder, more, {"ACCELERATE_USE_CPU": "true"})
+
+
+def _start(launch, config_path, folder, more, environment):
+    arguments = [str(STUDIO), "--train", str(config_path), "--output_dir", str(folder), *more]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **environment}
     with open(f"{folder}.log", "ab") as log:
-        return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
+        return subprocess.Popen(
+            [sys.executable, *launch, *arguments], stdout=log, stderr=subprocess.STDOUT, env=environment
+        )
 
 
 def wait_for(look, process, seconds=300):

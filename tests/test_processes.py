@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 
-from processes import STUDIO, digest, kill, said, saving, start, wait_for, write_config
+import pytest
+from processes import STUDIO, digest, kill, said, saving, start, start_two, wait_for, write_config
 from safetensors.torch import load_file
 
 from wallpaint.checkpoints import list_checkpoints
@@ -53,30 +54,47 @@ def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint(config, tmp_path
     assert digest(folder) == digest(whole)
 
 
-def test_two_processes_train_what_one_does(config, tmp_path):
-    options = {"max_train_steps": 5, "learning_rate": 1e-4, "method": "lora_ip_color", "validation_steps": 5}
+@pytest.mark.parametrize("method", ["paint_by_example", "anydoor"])
+def test_two_processes_train_what_one_does(config, tmp_path, method):
+    options = {"max_train_steps": 5, "learning_rate": 1e-4, "method": method, "validation_steps": 5}
     one = train(config(**options, train_batch_size=4, output_dir=str(tmp_path / "one")))
-    path = write_config(config(**options, train_batch_size=2), tmp_path / "my.yaml")
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2",
-              "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
-              "--main_process_port", "0"]  # fmt: skip
-    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*launch, str(STUDIO), "--train", str(path)],
-        env=environment,
-        timeout=600,
-        capture_output=True,
-        text=True,
-    )
-    two = tmp_path / "run"
-    assert done.returncode == 0, done.stderr
+    path, two = write_config(config(**options, train_batch_size=2), tmp_path / "my.yaml"), tmp_path / "run"
+    assert start_two(path, two).wait(600) == 0, (tmp_path / "run.log").read_text()
     assert (said(two)["num_processes"], said(two)["state"], said(two)["step"]) == (2, "done", 5)
-    first, second = (load_file(run / "weights" / "pytorch_lora_weights.safetensors") for run in (one, two))
-    assert first.keys() == second.keys()
-    apart = max((first[key] - second[key]).abs().max().item() for key in first)
-    moved = max(
-        value.abs().max().item() for key, value in first.items() if "lora_B" in key or "lora.up" in key
-    )
-    assert apart < 1e-5 < 1e-4 < moved
+    assert difference(one, two) < 1e-5 < 1e-4 < moved_by(one)
     assert [row["step"] for row in read_metrics(two)] == [0, 1, 2, 3, 4, 5]  # only one of them writes
     assert [path.name for path in sorted(tmp_path.iterdir()) if path.is_dir()] == ["one", "run"]
+
+
+def test_two_processes_stopped_by_a_signal_and_gone_on_with_end_as_one(config, tmp_path):
+    options = {"max_train_steps": 20, "learning_rate": 1e-4, "method": "lora_ip_color"}
+    one = train(config(**options, train_batch_size=4, output_dir=str(tmp_path / "one")))
+    path, two = write_config(config(**options, train_batch_size=2), tmp_path / "my.yaml"), tmp_path / "run"
+    process = start_two(path, two)
+    wait_for(lambda: read_metrics(two)[2:], process)
+    process.send_signal(signal.SIGTERM)  # the launcher hands it on
+    assert process.wait(300) == 1  # the launcher's own way to end
+    step = said(two)["step"]
+    assert (said(two)["state"], said(two)["exit_code"]) == ("stopped", 130) and 2 <= step < 20
+    assert [path.name for path in list_checkpoints(two)] == [f"step-{step:06d}"]
+    assert start_two(path, two, "--resume").wait(300) == 0, (tmp_path / "run.log").read_text()
+    assert (said(two)["state"], said(two)["step"]) == ("done", 20)
+    assert difference(one, two) < 1e-5 < 1e-4 < moved_by(one)
+
+
+def difference(first, second):
+    """By how much the weights of two runs differ at most."""
+    files = sorted(path.relative_to(first) for path in (first / "weights").rglob("*.safetensors"))
+    assert files
+    found = 0.0
+    for file in files:
+        one, two = load_file(first / file), load_file(second / file)
+        assert one.keys() == two.keys()
+        found = max(found, *((one[key] - two[key]).abs().max().item() for key in one))
+    return found
+
+
+def moved_by(run):
+    """How far the weights have come that begin at zero."""
+    lora = load_file(run / "weights" / "pytorch_lora_weights.safetensors")
+    return max(value.abs().max().item() for key, value in lora.items() if "lora_B" in key or "lora.up" in key)

@@ -5,6 +5,7 @@ import os
 import platform
 import warnings
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import peft
 import torch
 import transformers
 from accelerate import Accelerator
-from accelerate.utils import ProjectConfiguration
+from accelerate.utils import InitProcessGroupKwargs, ProjectConfiguration
 from diffusers.optimization import get_scheduler
 
 from wallpaint.batches import Encoded
@@ -34,6 +35,8 @@ from wallpaint.views import Wanted
 from wallpaint.weights import start_from
 
 Splits = dict[str, list[Sample]]
+# The main process encodes and validates alone; by default the others would give up after ten minutes on GPUs.
+PATIENCE = timedelta(days=1)
 
 
 @dataclass
@@ -195,6 +198,7 @@ def _accelerate(config: TrainConfig, folder: Path) -> tuple[Accelerator, Runtime
         accelerator = Accelerator(
             mixed_precision=runtime.mixed_precision, cpu=runtime.device.type == "cpu",
             log_with=_tracker(config), project_config=places,
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
         )  # fmt: skip
     return accelerator, replace(runtime, device=accelerator.device)
 
