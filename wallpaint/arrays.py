@@ -138,22 +138,18 @@ def components(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     padded[:, 1:-1] = mask
     steps = np.diff(padded.ravel())  # a run never crosses rows, because every row starts and ends with a 0
     starts, ends = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
-    parent = list(range(len(starts)))
-    above = np.searchsorted(
-        ends, starts - (width + 2), side="right"
-    )  # first run that reaches over from above
+    above = np.searchsorted(ends, starts - (width + 2), side="right")  # the first run that reaches over
     beyond = np.searchsorted(starts, ends - (width + 2), side="left")
-
-    def root(run: int) -> int:
-        while parent[run] != run:
-            parent[run] = parent[parent[run]]
-            run = parent[run]
-        return run
-
-    for run, (first, last) in enumerate(zip(above.tolist(), beyond.tolist(), strict=True)):
-        for other in range(first, last):
-            parent[root(other)] = root(run)
-    roots = np.array([root(run) for run in range(len(starts))], dtype=np.int64)
+    count = np.maximum(beyond - above, 0)
+    lower = np.repeat(np.arange(len(starts)), count)
+    upper = np.arange(count.sum()) + np.repeat(above - (count.cumsum() - count), count)
+    roots, before = np.arange(len(starts)), np.array([-1])
+    while not np.array_equal(roots, before):  # the smallest number spreads through all that touch
+        before = roots.copy()
+        least = np.minimum(before[lower], before[upper])
+        np.minimum.at(roots, before[lower], least)
+        np.minimum.at(roots, before[upper], least)
+        roots = roots[roots]
     _, number = np.unique(roots, return_inverse=True)
     labels = np.zeros((height, width), dtype=np.int32)
     labels[mask] = np.repeat(number + 1, ends - starts)

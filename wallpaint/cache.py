@@ -70,10 +70,6 @@ def _encode_views(
     """The pictures of views at one working size, and what else is wanted of them."""
     growth, at = models.family.mask_growth, f"{size[0]}x{size[1]}"
 
-    def few(most: int) -> int:
-        """How many at once: of larger pictures than SD1.5's fewer, for the VAE's sake."""
-        return max(1, most * min(512**2, models.family.resolution**2) // models.family.resolution**2)
-
     def latents(view: View) -> Rows:
         return view.read(models)[1]
 
@@ -88,21 +84,26 @@ def _encode_views(
         texture = detail_map(picture["image"] / 2 + 0.5, picture["wall"], growth)
         return {"detail": (127 * texture).round().to(torch.int8)}
 
-    def encode(make: Callable[[View], Rows], prefix: str) -> Callable[[list[int]], Rows]:
-        def encode_picked(picked: list[int]) -> Rows:
+    def read(make: Callable[[View], Rows]) -> Callable[[list[int]], Rows]:
+        def read_picked(picked: list[int]) -> Rows:
             with ThreadPoolExecutor(workers) as pool:
                 made = list(pool.map(make, [views[i] for i in picked]))
-            rows = {name: torch.cat([m[name] for m in made]) for name in made[0]}
-            return {prefix + name: value for name, value in _to_latents(models, rows).items()}
+            return {name: torch.cat([m[name] for m in made]) for name in made[0]}
 
-        return encode_picked
+        return read_picked
+
+    def encode(rows: Rows) -> Rows:
+        return _to_latents(models, rows)
+
+    def encode_holes(rows: Rows) -> Rows:
+        return {f"hole_{name}": value for name, value in encode(rows).items()}
 
     keys = [content_hash(f"{v.photo_key} {v.mask_key} {growth} {v.mirrored}") for v in views]
-    rows: Group = {**shelf.rows(f"latents-{at}", keys, encode(latents, ""), few(8))}
+    rows: Group = {**shelf.rows(f"latents-{at}", keys, encode, 8, read(latents))}
     if wanted.holes:
-        rows |= shelf.rows(f"holes-{wanted.variants}-{at}", keys, encode(holes, "hole_"), few(4))
+        rows |= shelf.rows(f"holes-{wanted.variants}-{at}", keys, encode_holes, 4, read(holes))
     if wanted.detail:
-        rows |= shelf.rows(f"detail-{at}", keys, encode(detail, ""), few(8))
+        rows |= shelf.rows(f"detail-{at}", keys, encode, 8, read(detail))
     return rows
 
 

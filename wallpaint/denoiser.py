@@ -102,7 +102,8 @@ class Denoiser(nn.Module):
         told: dict[str, Any] = {"sample": sample, "timestep": noised.timesteps}
         for condition in self.conditions:
             told |= condition(batch, told)
-        told = _cast(told, self.unet.dtype)
+        # `unet.dtype` would go through all its parameters, at every step.
+        told = _cast(told, self.unet.conv_in.weight.dtype)
         # Autocast would run every norm in float32 and keep that for the backward pass: the frozen layers are
         # of their dtype already, and what learns casts itself.
         with torch.autocast(sample.device.type, enabled=False):

@@ -7,6 +7,8 @@ from PIL import Image
 from wallpaint.images import to_tensor
 from wallpaint.models import Models
 
+AT_ONCE = 2 * 512**2  # pixels that the VAE encodes: they take 2 GB in float32, and more are no faster
+
 
 def prepare_picture(
     photo: Image.Image, mask: Image.Image, size: tuple[int, int], growth: int, factor: int
@@ -34,16 +36,19 @@ def prepare_picture(
 
 def blank_wall(image: torch.Tensor, wall: torch.Tensor, growth: int, factor: int) -> dict[str, torch.Tensor]:
     """What stands in place of a wall (1, 1, H, W) in a picture (1, 3, H, W), see `prepare_picture`."""
-    grown = F.max_pool2d(wall, 2 * growth + 1, 1, growth)
+    reach = 2 * growth + 1  # a square's maximum is that of its rows' maxima
+    grown = F.max_pool2d(F.max_pool2d(wall, (1, reach), 1, (0, growth)), (reach, 1), 1, (growth, 0))
     return {"masked_image": image * (grown < 0.5), "wall": wall, "mask": F.max_pool2d(grown, factor)}
 
 
 def encode_pictures(models: Models, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Pictures (B, 3, H, W) in -1 to 1 to the scaled mean and deviation of their latents (B, 4, h, w)."""
     shift, scale = models.vae.config.shift_factor or 0.0, models.vae.config.scaling_factor
+    some = pictures.split(max(1, AT_ONCE // pictures[0, 0].numel()))
     with torch.no_grad():
-        posterior = models.vae.encode(pictures.to(models.runtime.device)).latent_dist
-    return (posterior.mean - shift) * scale, posterior.std * scale
+        told = [models.vae.encode(part.to(models.runtime.device)).latent_dist for part in some]
+    mean, std = torch.cat([t.mean for t in told]), torch.cat([t.std for t in told])
+    return (mean - shift) * scale, std * scale
 
 
 def decode_latents(models: Models, latents: torch.Tensor) -> torch.Tensor:

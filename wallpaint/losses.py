@@ -68,8 +68,8 @@ def diffusion_loss(step: Step) -> torch.Tensor:
 def color_loss(step: Step) -> torch.Tensor:
     """The colour of the predicted wall, decoded on a piece of it, against what the VAE can say.
 
-    Weighted by how far the timestep lets a predicted picture be trusted, see `trust`. A few pieces are decoded
-    at a time and their gradient is taken at once: so the decoder keeps little, and works on one shape.
+    Weighted by how far the timestep lets a predicted picture be trusted, see `trust`. A few pieces are
+    decoded at a time and their gradient is taken at once: the decoder keeps little, and sees one shape.
     """
     scheduler, config = step.models.noise_scheduler, step.config
     drawn, drawn_noise = step.drawn or (step.batch, step.noised)
@@ -221,7 +221,7 @@ def draw_boxes(
     """
     height, width = size
     box = (min(side or height, height), min(side or width, width))
-    coarse = F.adaptive_max_pool2d(wall, size).flatten(1).cpu()
+    coarse = F.adaptive_max_pool2d(wall.float(), size).flatten(1).cpu()
     shares = (coarse + 1e-6).cumsum(1)  # the point of it where a draw falls is a pixel of the wall
     points = torch.searchsorted(shares, draws.rand()[:, None] * shares[:, -1:])[:, 0]
     centres = points.clamp(max=height * width - 1).tolist()

@@ -10,11 +10,13 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from wallpaint.ahead import one_ahead
 from wallpaint.batches import Rows
 from wallpaint.images import atomic_path
 from wallpaint.mapped import Mapped
@@ -30,15 +32,17 @@ class Shelf:
     encoded: int = 0
 
     def rows(
-        self, kind: str, keys: list[str], encode: Callable[[list[int]], Rows], batch: int
-    ) -> dict[str, Mapped]:
+        self, kind: str, keys: list[str], encode: Callable[[Any], Rows], batch: int,
+        read: Callable[[list[int]], Any] = lambda places: places,
+    ) -> dict[str, Mapped]:  # fmt: skip
         """The rows of `keys` in their order, left in their files; what no shard holds is encoded and kept.
 
         Args:
             kind: what is encoded; shards of one kind hold tensors of one shape.
             keys: hashes of what goes in; a key may come twice.
-            encode: places among the keys -> rows, stacked.
+            encode: what `read` gave -> rows, stacked.
             batch: at most so many places at once.
+            read: places among the keys -> what goes in; the next are read while some are encoded.
         """
         first: dict[str, int] = {}
         home = torch.tensor([first.setdefault(key, i) for i, key in enumerate(keys)])
@@ -57,14 +61,16 @@ class Shelf:
             open_shard(path)
         missing = ((places[:, 0] < 0) & (home == torch.arange(len(keys)))).nonzero()[:, 0].tolist()
         for start in range(0, len(missing), SHARD):
-            open_shard(self._encode(kind, keys, missing[start : start + SHARD], encode, batch))
+            open_shard(self._encode(kind, keys, missing[start : start + SHARD], encode, batch, read))
         return {name: Mapped(tuple(shard[name] for shard in shards), places[home]) for name in shards[0]}
 
     def _encode(
-        self, kind: str, keys: list[str], places: list[int], encode: Callable[[list[int]], Rows], batch: int
-    ) -> Path:
+        self, kind: str, keys: list[str], places: list[int], encode: Callable[[Any], Rows], batch: int,
+        read: Callable[[list[int]], Any],
+    ) -> Path:  # fmt: skip
         """Encode one shard and write it."""
-        parts = [encode(places[i : i + batch]) for i in range(0, len(places), batch)]
+        pieces = [places[i : i + batch] for i in range(0, len(places), batch)]
+        parts = [encode(piece) for piece in one_ahead(read, pieces)]
         tensors = {name: torch.cat([part[name].cpu() for part in parts]).contiguous() for name in parts[0]}
         names = [keys[i] for i in places]
         shard = self.folder / f"{kind}--{content_hash(' '.join(names))}.safetensors"

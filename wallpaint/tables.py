@@ -53,18 +53,20 @@ def reference_table(
 
     sources = _sources(views, wanted)
 
-    def crops(picked: list[int]) -> Rows:
+    def crops(picked: list[int]) -> list[Image.Image | None]:
         with ThreadPoolExecutor(workers) as pool:
             read = list(pool.map(lambda source: source.read(models), [s for i in picked for s in sources[i]]))
         keys = [(source.key, k) for i in picked for k, source in enumerate(sources[i])]
-        images: list[Image.Image | None] = [
+        return [
             cut_reference(photo, draw_hole(picture["wall"], *key), side, wanted.color_jitter, *key)
             for (photo, picture), key in zip(read, keys, strict=True)
         ]
-        return {"embeds": say(images).unflatten(0, (len(picked), wanted.variants))}
+
+    def say_crops(images: list[Image.Image | None]) -> Rows:
+        return {"embeds": say(images).unflatten(0, (-1, wanted.variants))}
 
     keys = [content_hash(f"{[s.key for s in row]} {wanted.color_jitter}") for row in sources]
-    table = shelf.rows(f"crops-{wanted.variants}-{kind}", keys, crops, 4)["embeds"]
+    table = shelf.rows(f"crops-{wanted.variants}-{kind}", keys, say_crops, 4, crops)["embeds"]
     places = 1 + torch.arange(len(views) * wanted.variants).view(len(views), wanted.variants)
     return plain.then(table.split()), places
 

@@ -10,13 +10,13 @@ import math
 import signal
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count, islice
 from pathlib import Path
 
 import torch
 
+from wallpaint.ahead import one_ahead
 from wallpaint.batches import Batch, draw_batch
 from wallpaint.config import TrainConfig
 from wallpaint.denoiser import Noised, add_noise
@@ -148,11 +148,7 @@ def draw_pieces(session: Session) -> Iterator[Piece]:
         noised = add_noise(batch.latents, session.models.noise_scheduler, draws, config.noise_offset)
         return Piece(draws, (batch, noised), (batch.to(accelerator.device), noised.to(accelerator.device)))
 
-    with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(draw, session.step * pieces)
-        for number in count(session.step * pieces + 1):
-            here, coming = coming, thread.submit(draw, number)
-            yield here.result()
+    return one_ahead(draw, count(session.step * pieces))
 
 
 def take_step(session: Session, told: Told, pieces: Iterator[Piece]) -> None:
