@@ -161,12 +161,13 @@ def _encode_shared(config: TrainConfig, models: Models, wanted: Wanted, views: l
 
 
 def _write_manifest(config: TrainConfig, folder: Path, samples: int) -> Path:
-    """Name every shard of the models' folder, with its size and hash."""
-    files = {path.name: path.read_bytes() for path in sorted(folder.glob("*.safetensors"))}
-    shards = [
-        {"file": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        for name, content in files.items()
-    ]
+    """Name every shard of the models' folder, with its size and hash; one at a time is in memory."""
+
+    def told_of(path: Path) -> dict[str, Any]:
+        content = path.read_bytes()
+        return {"file": path.name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+    shards = [told_of(path) for path in sorted(folder.glob("*.safetensors"))]
     told = {"dataset": str(config.dataset), "family": config.family, "method": config.method,
             "samples": samples, "shards": shards}  # fmt: skip
     with atomic_path(folder / "manifest.json") as path:
