@@ -1,9 +1,11 @@
 """The studio as its own process and a headless Chromium to look at it.
 
 WALLPAINT_BROWSER=required (as .ci/run sets it) turns a missing browser from a skip into a failure;
-WALLPAINT_SCREENSHOTS=FOLDER keeps pictures of the story.
+WALLPAINT_SCREENSHOTS=FOLDER keeps pictures of the story (assets/screenshots holds those of the README).
 """
 
+import contextlib
+import io
 import os
 import signal
 import socket
@@ -14,8 +16,10 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
+PICTURE = 1100, 1500  # the widest and highest that is kept
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -46,20 +50,15 @@ def write_dataset(folder: Path) -> None:
 CUT_OFF = ("AbortError", "Connection errored out")
 
 
-@pytest.fixture(scope="session")
-def studio_url(tmp_path_factory):
-    place, port = tmp_path_factory.mktemp("studio"), free_port()
-    write_dataset(place / "w" / "datasets" / "few")
+@contextlib.contextmanager
+def serve(place, **environment):
+    """Run the studio as a process of its own; give its address once it answers."""
+    port = free_port()
+    command = [sys.executable, str(ROOT / "studio.py"), "--port", str(port), "--workspace", str(place / "w")]
     with open(place / "log", "w") as log:
-        command = [
-            sys.executable,
-            str(ROOT / "studio.py"),
-            "--port",
-            str(port),
-            "--workspace",
-            str(place / "w"),
-        ]
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=place)
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, cwd=place, env={**os.environ, **environment}
+        )
     url, end = f"http://127.0.0.1:{port}", time.monotonic() + 120
     try:
         while True:
@@ -75,6 +74,21 @@ def studio_url(tmp_path_factory):
         process.terminate()
         process.wait(20)
         end_runs(place / "w")  # they outlive the studio, which is the point of them
+
+
+@pytest.fixture(scope="session")
+def studio_url(tmp_path_factory):
+    place = tmp_path_factory.mktemp("studio")
+    write_dataset(place / "w" / "datasets" / "few")
+    with serve(place) as url:
+        yield url
+
+
+@pytest.fixture
+def space_url(tmp_path):
+    """The studio as it runs on a Hugging Face Space."""
+    with serve(tmp_path, SPACE_ID="someone/wallpaint") as url:
+        yield url
 
 
 def end_runs(workspace: Path) -> None:
@@ -99,48 +113,57 @@ def browser():
 
 
 @pytest.fixture
-def page(browser, studio_url):
-    """A page that fails the test on an error in its script or console, or a request to another machine."""
-    page, troubles = open_page(browser, studio_url)
-    yield page
-    page.close()
-    assert not troubles
+def visit(browser, studio_url):
+    """Open pages, each of a visitor with cookies and a session of its own.
 
-
-@pytest.fixture
-def another_page(browser, studio_url):
-    """A page of another visitor, with cookies and a session of its own."""
-    page, troubles = open_page(browser, studio_url)
-    yield page
-    page.close()
-    assert not troubles
-
-
-def open_page(browser, url: str) -> tuple:
-    """Give a fresh page and the list in which its troubles gather."""
-    troubles: list[str] = []
-    page = browser.new_page(viewport={"width": 1280, "height": 900}, locale="en-US", accept_downloads=True)
-    page.set_default_timeout(90_000)
+    An error in a page's script or console fails the test, and so does a request to another machine.
+    """
+    opened, troubles = [], []
 
     def note(text: str) -> None:
         if not any(word in text for word in CUT_OFF):
             troubles.append(text)
 
-    page.on("pageerror", lambda error: note(str(error)))
-    page.on("console", lambda said: said.type == "error" and note(said.text))
-    page.on("request", lambda request: foreign(request.url, url) and troubles.append(request.url))
-    return page, troubles
+    def visit(own=studio_url, **how):
+        usual = {"viewport": {"width": 1280, "height": 900}, "locale": "en-US", "accept_downloads": True}
+        context = browser.new_context(**usual | how)
+        opened.append(context)
+        page = context.new_page()
+        page.set_default_timeout(90_000)
+        page.on("pageerror", lambda error: note(str(error)))
+        page.on("console", lambda said: said.type == "error" and note(said.text))
+        page.on("request", lambda request: foreign(request.url, own) and troubles.append(request.url))
+        return page
+
+    yield visit
+    for context in opened:
+        context.close()
+    assert not troubles
+
+
+@pytest.fixture
+def page(visit):
+    return visit()
+
+
+@pytest.fixture
+def phone(visit):
+    """A narrow screen under fingers, dark, of somebody who reads Vietnamese."""
+    return visit(viewport={"width": 390, "height": 844}, locale="vi-VN", color_scheme="dark", has_touch=True)
 
 
 @pytest.fixture
 def keep_picture():
-    """Keep a picture of the page under a name, where somebody asked for pictures."""
+    """Keep a picture of the page's upper part under a name, where somebody asked for pictures."""
     folder = os.environ.get("WALLPAINT_SCREENSHOTS")
 
     def keep(page, name: str) -> None:
         if folder:
             Path(folder).mkdir(parents=True, exist_ok=True)
-            page.screenshot(path=Path(folder) / f"{name}.jpg", type="jpeg", quality=75, full_page=True)
+            with Image.open(io.BytesIO(page.screenshot(full_page=True))) as taken:
+                shown = taken.convert("RGB").crop((0, 0, taken.width, min(taken.height, PICTURE[1])))
+            shown.thumbnail((PICTURE[0], PICTURE[1]))
+            shown.save(Path(folder) / f"{name}.webp", quality=80)
 
     return keep
 

@@ -1,60 +1,41 @@
-"""Tab Dataset as people use it: marking with mouse, keyboard and finger, saving, and what the doctor says."""
-
-import json
-from pathlib import Path
+"""The board as people use it, in both tabs: marking with mouse, keyboard and fingers, saving, the doctor."""
 
 import pytest
+from hands import (
+    WALL,
+    drag,
+    marked,
+    name_dataset,
+    open_sample,
+    open_tab,
+    place,
+    sticks_out,
+    touch,
+    wait_marked,
+    wait_ready,
+)
 
 pytestmark = pytest.mark.browser
-ROOMS = Path(__file__).parents[2] / "assets" / "rooms"
-CLICK = (0.5, 0.25)  # on the wall of the first sample room
 
 
-def board(page):
-    return page.locator("#board .board")
+def brush(page, board):
+    """Tell more wall with the brush, take it back and put it there again."""
+    now = marked(page, board)
+    page.locator(f"{board} [data-tool=brush]").click()
+    drag(page, (0.1, 0.9), (0.3, 0.9), board)
+    brushed = wait_marked(page, now, board)
+    assert brushed > now
+    page.locator(f"{board} [data-do=undo]").click()
+    assert wait_marked(page, brushed, board) == now
+    page.locator(f"{board} [data-do=redo]").click()
+    assert wait_marked(page, now, board) == brushed
 
 
-def open_sample(page, url, number=0):
-    from playwright.sync_api import expect
-
-    page.goto(url)
-    page.locator("#sample-rooms img").nth(number).click()
-    expect(board(page)).to_have_attribute("data-ready", expect_number())
-
-
-def expect_number():
-    import re
-
-    return re.compile(r"^\d+$")
-
-
-def marked(page):
-    """Pixels of the wall at hand."""
-    return int(board(page).get_attribute("data-marked") or 0)
-
-
-def wait_marked(page, changed_from):
-    page.wait_for_function(
-        "was => Number(document.querySelector('#board .board').dataset.marked || 0) !== was", arg=changed_from
-    )
-    return marked(page)
-
-
-def place(page, x, y):
-    """Screen coordinates of a point of the photo, given as shares of it; the photo is square."""
-    canvas = page.locator("#board canvas.photo")
-    canvas.scroll_into_view_if_needed()
-    area = canvas.bounding_box()
-    side = min(area["width"], area["height"])
-    left, top = area["x"] + (area["width"] - side) / 2, area["y"] + (area["height"] - side) / 2
-    return left + x * side, top + y * side
-
-
-def test_the_whole_story_with_a_mouse(page, studio_url, tmp_path):
+def test_the_whole_story_with_a_mouse(page, studio_url, keep_picture):
     from playwright.sync_api import expect
 
     open_sample(page, studio_url)
-    page.mouse.click(*place(page, *CLICK))
+    page.mouse.click(*place(page, *WALL))
     first = wait_marked(page, 0)
     assert 500 < first < 256 * 256
     page.mouse.click(*place(page, 0.5, 0.85), button="right")  # the floor is no wall
@@ -64,18 +45,8 @@ def test_the_whole_story_with_a_mouse(page, studio_url, tmp_path):
         expect(page.locator("[data-candidate='1']")).to_have_attribute("aria-pressed", "true")
     page.keyboard.press("Control+z")
     page.keyboard.press("Control+z")
-    now = marked(page)
-    page.locator("[data-tool=brush]").click()
-    page.mouse.move(*place(page, 0.1, 0.9))
-    page.mouse.down()
-    page.mouse.move(*place(page, 0.3, 0.9), steps=4)
-    page.mouse.up()
-    brushed = wait_marked(page, now)
-    assert brushed > now
-    page.locator("[data-do=undo]").click()
-    assert wait_marked(page, brushed) == now
-    page.locator("[data-do=redo]").click()
-    assert wait_marked(page, now) == brushed
+    brush(page, "#board")
+    brushed = marked(page)
     page.locator("[data-do=clear]").click()
     assert wait_marked(page, brushed) == 0
     page.locator("[data-do=given]").click()
@@ -87,12 +58,13 @@ def test_the_whole_story_with_a_mouse(page, studio_url, tmp_path):
     page.locator("#board .grid button").first.click()  # a paint to try: the board shows the repaint
     expect(page.locator("[data-view=repaint]")).to_have_attribute("aria-pressed", "true")
     expect(page.locator("[data-paint=paint] .named")).to_contain_text("RAL 3020")
-    page.locator("#dataset-name input").fill("story")
-    page.locator("#dataset-name input").press("Enter")
+    page.locator("#board input[type=search]").fill("")
+    name_dataset(page, "story")
     page.locator("#save-sample").click()
     expect(page.locator("#save-message")).to_contain_text("Saved 1 to story")
     expect(page.locator("#saved-samples img")).to_have_count(1)
     expect(page.locator("#checkup")).to_contain_text("there is no validation split")
+    keep_picture(page, "dataset")
     page.locator("#saved-samples img").first.click()
     page.locator("#edit-delete").click()
     expect(page.locator("#checkup")).to_contain_text("Nothing saved in story")
@@ -104,10 +76,7 @@ def test_a_box_and_the_keyboard_mark_walls_too(page, studio_url):
     from playwright.sync_api import expect
 
     open_sample(page, studio_url)
-    page.mouse.move(*place(page, 0.05, 0.05))
-    page.mouse.down()
-    page.mouse.move(*place(page, 0.95, 0.6), steps=3)
-    page.mouse.up()
+    drag(page, (0.05, 0.05), (0.95, 0.6))
     boxed = wait_marked(page, 0)
     page.keyboard.press("Delete")
     assert wait_marked(page, boxed) == 0
@@ -123,45 +92,81 @@ def test_a_box_and_the_keyboard_mark_walls_too(page, studio_url):
     assert int(page.locator("#board .brush").input_value()) > int(size)
 
 
-def test_several_photos_are_marked_and_kept_in_one_go(page, studio_url):
+def test_compare_has_the_same_board_and_what_is_marked_there_is_painted(page, studio_url):
     from playwright.sync_api import expect
 
-    page.goto(studio_url)
-    board(page).wait_for()
-    files = [str(ROOMS / "test" / f"{name}.jpg") for name in ("000002-0", "000017-0")]
-    page.locator("#upload-photo-button, #upload-photo").first.wait_for()
-    page.locator("input[type=file][multiple]").first.set_input_files(files)
-    expect(page.locator("#roll img")).to_have_count(2)
-    page.locator("#find-all").click()
-    expect(page.locator("#roll-said")).to_contain_text("of 2. Untick")
-    expect(page.locator("#ticked input")).not_to_have_count(0)
-    page.locator("#dataset-name input").fill("many")
-    page.locator("#dataset-name input").press("Enter")
-    page.locator("#keep-ticked").click()
-    expect(page.locator("#save-message")).to_contain_text("to many")
-
-
-def test_on_a_phone_a_tap_marks_and_nothing_sticks_out(browser, studio_url):
-    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, locale="vi-VN")
-    page = context.new_page()
-    page.set_default_timeout(60_000)
-    troubles = []
-    page.on("pageerror", lambda error: troubles.append(str(error)))
+    board = "#compare-board"
     open_sample(page, studio_url)
-    assert page.locator("[data-do=auto]").text_content() == "Tự tìm tường"
-    page.touchscreen.tap(*place(page, *CLICK))
-    assert wait_marked(page, 0) > 0
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert json.dumps(troubles) == "[]"
-    context.close()
+    page.mouse.click(*place(page, *WALL))
+    wait_marked(page, 0)
+    page.get_by_role("tab", name="Compare").click()
+    wait_ready(page, board)
+    own = marked(page, board)
+    assert own > 0  # the test room's
+    page.locator(f"{board} [data-do=clear]").click()
+    assert wait_marked(page, own, board) == 0
+    page.locator("#paint").click()
+    expect(page.get_by_text("no room with a marked wall")).to_be_visible()
+    drag(page, (0.02, 0.3), (0.98, 0.8), board)
+    boxed = wait_marked(page, 0, board)
+    page.keyboard.down("Alt")  # with it a click leaves out
+    page.mouse.click(*place(page, 0.5, 0.95, board))
+    page.keyboard.up("Alt")
+    expect(page.locator(f"{board} .status")).to_contain_text("Marked in")
+    page.keyboard.press("Control+z")
+    expect(page.locator(f"{board} .board")).to_have_attribute("data-marked", str(boxed))
+    brush(page, board)
+    for name in ("old", "new", "color"):
+        page.locator("#arms").get_by_label(name, exact=True).uncheck()
+    page.locator("#paint").click()  # at once: the stroke is on its way still
+    expect(page.locator("#results figcaption b")).to_have_text(["recolor", "truth"])
+    outside = page.locator("#results .measured dd").nth(3)
+    assert outside.text_content() == "0"
+    floor = page.locator("#results .after").first.evaluate(
+        """image => { const pen = new OffscreenCanvas(256, 256).getContext("2d"); pen.drawImage(image, 0, 0);
+        return [...pen.getImageData(51, 230, 1, 1).data]; }"""
+    )
+    assert floor[2] > floor[0]  # brushed over, so it is blue like the wall
+    page.locator("#use-tab1").click()
+    expect(page.locator("#known-paint")).to_be_hidden()
+    expect(page.locator(f"{board} .board")).to_have_attribute("data-marked", str(marked(page)))
 
 
-def test_what_is_no_photo_is_told_on_the_page(page, studio_url):
+def test_on_a_phone_a_tap_marks_two_fingers_zoom_and_nothing_sticks_out(phone, studio_url):
+    open_sample(phone, studio_url)
+    assert phone.locator("[data-do=auto]").text_content() == "Tự tìm tường"
+    x, y = place(phone, *WALL)
+    phone.touchscreen.tap(x, y)
+    fitted = wait_marked(phone, 0)
+    middle_x, middle_y = place(phone, 0.5, 0.5)
+    before = phone.locator("#board canvas.photo").screenshot()
+    touch(phone, "touchStart", (middle_x - 20, middle_y))
+    touch(phone, "touchStart", (middle_x - 20, middle_y), (middle_x + 20, middle_y))
+    for far in (30, 50, 80, 100):
+        touch(phone, "touchMove", (middle_x - far, middle_y), (middle_x + far, middle_y))
+    touch(phone, "touchEnd")
+    assert marked(phone) == fitted  # a pinch is no click
+    assert phone.locator("#board canvas.photo").screenshot() != before
+    assert phone.evaluate("visualViewport.scale") == 1  # the photo grew, not the page
+    phone.locator("#board [data-do=negative]").tap()
+    phone.touchscreen.tap(x, y)  # zoomed in five times, the same spot of the screen is another of the wall
+    wait_marked(phone, fitted)
+    assert sticks_out(phone) <= 0
+
+
+def test_the_keys_of_the_board_are_listed_and_a_key_shows_the_original(page, studio_url):
     from playwright.sync_api import expect
 
-    page.goto(studio_url)
-    page.locator("#upload-photo-button, #upload-photo").first.wait_for()
-    page.locator("input[type=file][multiple]").first.set_input_files(
-        {"name": "x.png", "mimeType": "image/png", "buffer": b"no picture"}
-    )
-    expect(page.get_by_text("none of these files is a photo")).to_be_visible()
+    open_tab(page, studio_url, "Compare")
+    wait_ready(page, "#compare-board")
+    page.locator("#compare-board .keys summary").click()
+    expect(page.locator("#compare-board .keys dt").first).to_have_text("I")
+    canvas = page.locator("#compare-board canvas.photo")
+    canvas.focus()
+    tinted = canvas.screenshot()
+    page.keyboard.down("o")
+    page.wait_for_timeout(200)
+    assert canvas.screenshot() != tinted
+    page.keyboard.up("o")
+    page.wait_for_timeout(200)
+    assert canvas.screenshot() == tinted

@@ -1,4 +1,5 @@
 import pytest
+from hands import WALL, marked, open_tab, place, wait_marked, wait_ready
 
 pytestmark = pytest.mark.browser
 
@@ -19,7 +20,30 @@ def test_the_page_speaks_vietnamese_on_every_tab(page, studio_url):
 
     page.goto(f"{studio_url}/?lang=vi")
     expect(page.get_by_role("tab", name="Dữ liệu")).to_be_visible()
+    expect(page.locator("#checkup")).to_contain_text("chưa có mẫu nào")  # also what is read from the disk
     page.get_by_role("tab", name="Huấn luyện").click()
     expect(page.locator("#start-training")).to_have_text("Bắt đầu huấn luyện")
     page.get_by_role("tab", name="So sánh").click()
     expect(page.locator("#paint")).to_have_text("Sơn")
+
+
+def test_a_space_marks_and_paints_and_neither_trains_nor_keeps(visit, space_url):
+    from playwright.sync_api import expect
+
+    page = visit(own=space_url)
+    open_tab(page, space_url, "Train")
+    expect(page.get_by_text("Training is switched off on this public demo")).to_be_visible()
+    assert page.locator("#start-training, #run").count() == 0
+    page.get_by_role("tab", name="Dataset").click()
+    page.locator("#sample-rooms img").first.click()
+    wait_ready(page)
+    page.mouse.click(*place(page, *WALL))
+    assert wait_marked(page, 0) > 500
+    expect(page.locator("#save-sample")).to_be_hidden()
+    page.get_by_role("tab", name="Compare").click()
+    page.locator("#use-tab1").click()
+    expect(page.locator("#compare-board .board")).to_have_attribute("data-marked", str(marked(page)))
+    for name in ("old", "new", "color"):
+        page.locator("#arms").get_by_label(name, exact=True).uncheck()
+    page.locator("#paint").click()
+    expect(page.locator("#results figcaption b")).to_have_text(["recolor"])

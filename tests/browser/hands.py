@@ -1,0 +1,94 @@
+"""What one does on the page again and again, and what one looks at there."""
+
+import re
+from pathlib import Path
+
+ROOMS = Path(__file__).parents[2] / "assets" / "rooms"
+WALL = (0.5, 0.25)  # on the wall of the first sample room, as shares of the photo
+
+
+def open_tab(page, url, name):
+    page.goto(url)
+    page.get_by_role("tab", name=name).click()
+
+
+def open_sample(page, url, number=0):
+    page.goto(url)
+    page.locator("#sample-rooms img").nth(number).click()
+    wait_ready(page)
+
+
+def wait_ready(page, board="#board"):
+    """Wait until the photo on the board has been looked at."""
+    from playwright.sync_api import expect
+
+    expect(page.locator(f"{board} .board")).to_have_attribute("data-ready", re.compile(r"^\d+$"))
+
+
+def marked(page, board="#board"):
+    """Pixels of the wall at hand."""
+    return int(page.locator(f"{board} .board").get_attribute("data-marked") or 0)
+
+
+def wait_marked(page, changed_from, board="#board"):
+    page.wait_for_function(
+        "([board, was]) => Number(document.querySelector(`${board} .board`).dataset.marked || 0) !== was",
+        arg=[board, changed_from],
+        polling=50,
+    )
+    return marked(page, board)
+
+
+def place(page, x, y, board="#board"):
+    """Screen coordinates of a point of the photo, given as shares of it; the photo is square."""
+    canvas = page.locator(f"{board} canvas.photo")
+    canvas.scroll_into_view_if_needed()
+    area = canvas.bounding_box()
+    side = min(area["width"], area["height"])
+    left, top = area["x"] + (area["width"] - side) / 2, area["y"] + (area["height"] - side) / 2
+    return left + x * side, top + y * side
+
+
+def drag(page, start, end, board="#board"):
+    page.mouse.move(*place(page, *start, board))
+    page.mouse.down()
+    page.mouse.move(*place(page, *end, board), steps=4)
+    page.mouse.up()
+
+
+def touch(page, kind, *points):
+    """Let fingers touch, move or leave the screen; playwright itself only taps."""
+    if not hasattr(page, "fingers"):
+        page.fingers = page.context.new_cdp_session(page)
+    fingers = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
+    page.fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+
+
+def drop_files(page, paths, board="#board"):
+    """Let files and folders fall on the board, as from the desktop."""
+    hand = page.context.new_cdp_session(page)
+    x, y = place(page, 0.5, 0.5, board)
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        hand.send("Input.dispatchDragEvent", {"type": kind, "x": x, "y": y, "data": data})
+
+
+def upload(page, button, files):
+    """Give files to an upload button, whose input stands before it."""
+    page.locator(f"input[type=file]:has(+ {button})").set_input_files(files)
+
+
+def download(page, link):
+    with page.expect_download() as got:
+        link.click()
+    return Path(got.value.path())
+
+
+def name_dataset(page, name):
+    page.locator("#dataset-name input").fill(name)
+    page.locator("#dataset-name input").press("Enter")
+
+
+def sticks_out(page):
+    """Pixels by which the page is wider than its window."""
+    return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")

@@ -1,0 +1,131 @@
+"""What people bring: photos, folders, palettes, zips, and what must not come in."""
+
+import struct
+import zipfile
+import zlib
+
+import pytest
+from hands import ROOMS, download, drop_files, name_dataset, open_sample, open_tab, upload, wait_ready
+
+pytestmark = pytest.mark.browser
+PHOTOS = [ROOMS / "test" / f"{name}.jpg" for name in ("000002-0", "000017-0")]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Photos of two rooms, a folder each, and a note beside them."""
+    for photo, room in zip(PHOTOS, ("attic", "hall"), strict=True):
+        (tmp_path / "photos" / room).mkdir(parents=True)
+        (tmp_path / "photos" / room / photo.name).write_bytes(photo.read_bytes())
+    (tmp_path / "photos" / "notes.txt").write_text("no photo")
+    return tmp_path / "photos"
+
+
+def write_bomb(path):
+    """A PNG of a few kilobytes that would unpack to 900 megapixels."""
+    side = 30_000
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    body = zlib.compress(bytes((side // 8 + 1) * 64))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b""))
+    return path
+
+
+def write_ase(name, red, green, blue):
+    """An Adobe swatch file of one colour."""
+    text = (name + "\0").encode("utf-16-be")
+    block = struct.pack(">H", len(name) + 1) + text + b"RGB " + struct.pack(">fffH", red, green, blue, 0)
+    return b"ASEF" + struct.pack(">HHI", 1, 0, 1) + struct.pack(">HI", 1, len(block)) + block
+
+
+def test_several_photos_are_marked_and_kept_in_one_go(page, studio_url):
+    from playwright.sync_api import expect
+
+    page.goto(studio_url)
+    upload(page, "#upload-photo", PHOTOS)
+    expect(page.locator("#roll img")).to_have_count(2)
+    page.locator("#find-all").click()
+    expect(page.locator("#roll-said")).to_contain_text("of 2. Untick")
+    expect(page.locator("#ticked input")).not_to_have_count(0)
+    name_dataset(page, "many")
+    page.locator("#keep-ticked").click()
+    expect(page.locator("#save-message")).to_contain_text("to many")
+
+
+def test_a_folder_comes_by_its_button_or_dropped_on_the_board(page, studio_url, folder):
+    from playwright.sync_api import expect
+
+    page.goto(studio_url)
+    upload(page, "#upload-folder", folder)
+    expect(page.locator("#roll img")).to_have_count(2)
+    expect(page.get_by_text("Left out, no photo: 1.")).to_be_visible()
+    wait_ready(page)
+    drop_files(page, [folder])
+    expect(page.locator("#roll img")).to_have_count(4)
+    open_tab(page, studio_url, "Compare")
+    wait_ready(page, "#compare-board")
+    drop_files(page, [PHOTOS[1]], "#compare-board")
+    expect(page.locator("#compare-board .board")).to_have_attribute("data-marked", "0")
+
+
+def test_palettes_of_ones_own_are_read_and_name_paints(page, studio_url):
+    from playwright.sync_api import expect
+
+    open_sample(page, studio_url)
+    gimp = b"GIMP Palette\nName: Ours\n#\n200 30 40 House red\n10 20 30 Night\n"
+    table = "name,hex\nMàu trời,#7AB7C3\n".encode()
+    for name, data, first in (
+        ("ours.gpl", gimp, "House red #C81E28"),
+        ("studio.ase", write_ase("Leaf", 0.2, 0.6, 0.3), "Leaf #33994D"),
+        ("list.csv", table, "Màu trời #7AB7C3"),
+    ):
+        palette = page.locator("#board input[accept='.gpl,.ase,.csv']")
+        palette.set_input_files({"name": name, "mimeType": "text/plain", "buffer": data})
+        expect(page.locator("#board .grid button").first).to_have_attribute("title", first)
+    page.locator("#board .grid button").first.click()
+    expect(page.locator("[data-paint=paint] .named")).to_have_text("Nearest: Màu trời, ΔE00 0.0")
+    palette.set_input_files({"name": "x.gpl", "mimeType": "text/plain", "buffer": b"no palette"})
+    expect(page.locator("#board .status.wrong")).to_contain_text("GIMP Palette")
+    assert page.locator("#board select option").count() == 5
+
+
+def test_a_dataset_leaves_as_a_zip_and_comes_back(page, studio_url, tmp_path):
+    from playwright.sync_api import expect
+
+    page.goto(studio_url)
+    name_dataset(page, "few")
+    expect(page.locator("#saved-samples img")).to_have_count(5)
+    page.locator("#export").click()
+    packed = tmp_path / "copy.zip"
+    packed.write_bytes(download(page, page.locator("#download")).read_bytes())
+    upload(page, "#import", packed)
+    expect(page.locator("#save-message")).to_have_text("Imported copy: 4 for training, 1 for validation.")
+    expect(page.locator("#dataset-name input")).to_have_value("copy")
+    expect(page.locator("#saved-samples img")).to_have_count(5)
+    with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
+        archive.writestr("train/../../evil.png", b"x")
+    upload(page, "#import", tmp_path / "evil.zip")
+    expect(page.get_by_text("is a link, a secret or leads out")).to_be_visible()
+
+
+def test_what_is_hostile_is_told_in_words(page, studio_url, tmp_path):
+    from playwright.sync_api import expect
+
+    open_tab(page, studio_url, "Compare")
+    bomb, text, large = write_bomb(tmp_path / "bomb.png"), tmp_path / "text.png", tmp_path / "large.png"
+    text.write_text("<script>alert(1)</script>")
+    with open(large, "wb") as file:
+        file.truncate(60_000_000)
+    for file, told in ((bomb, "megapixels"), (text, "text.png"), (large, "maximum allowed size")):
+        upload(page, "#compare-photo", file)
+        expect(page.get_by_text(told)).to_be_visible()
+    (tmp_path / "evil.safetensors").write_bytes(b"\x80\x04cos\nsystem\n")
+    upload(page, "#add-lora", tmp_path / "evil.safetensors")
+    expect(page.get_by_text("evil.safetensors is no LoRA")).to_be_visible()
+    page.get_by_role("tab", name="Dataset").click()
+    upload(page, "#upload-photo", [bomb, text])
+    expect(page.get_by_text("none of these files is a photo")).to_be_visible()
+    assert "Traceback" not in page.content() and page.locator("script", has_text="alert(1)").count() == 0
