@@ -33,15 +33,15 @@ METHOD_DEFAULTS: dict[str, dict[str, float]] = {
 }  # fmt: skip
 
 # Memory of a GPU -> samples a batch, batches added up, checkpointing. All take 16 samples a step, and so
-# train the same. At 512 px the models take 3.7 GB and a sample 0.9 (an H100's peak, bf16), 2 with the colour
-# loss; with checkpointing it is reckoned to take half.
+# train the same. GB that a step took on an H200 held to a GB less than the card, and one with the colour
+# loss (tests/bench/bench_memory.py): 4.4 and 6.7, 4.9 and 9.7, 11.4 and 15.0, 19.1 and 22.9; encoding 6.1.
 PRESETS = {
     "8 GB": (2, 8, True),
     "12 GB": (4, 4, True),
     "24 GB": (8, 2, False),
     "80 GB": (16, 1, False),
 }
-# SDXL's models take 9.2 GB by their parameters, and a sample has four times the pixels.
+# SDXL's sample has four times the pixels: 11.7 and 20.3, 15.9 and 50.1, measured likewise.
 FAMILY_PRESETS = {"sdxl": {"24 GB": (2, 8, True), "80 GB": (8, 2, True)}}
 PRESET_FIELDS = ("train_batch_size", "gradient_accumulation_steps", "gradient_checkpointing")
 
