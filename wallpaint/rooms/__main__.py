@@ -27,6 +27,7 @@ def parse(argv=None) -> argparse.Namespace:
     p.add_argument("--samples", type=int, default=16, help="paths a pixel")
     p.add_argument("--seed", type=int, default=1, help="seed of the first room; the next rooms count up")
     p.add_argument("--workers", type=int, default=1)
+    p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="of the renderer")
     p.add_argument("--layout", choices=("truths", "dataset"), default="truths")
     p.add_argument("--validation", type=int, default=0, help="rooms of the validation split (dataset layout)")
     p.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="taken in turn")
@@ -56,10 +57,12 @@ def job(task: tuple) -> list[dict]:
     """Render one room; its rows are kept in ``.rows/SEED.json``, which also marks it as done."""
     out, seed, kind, args = task
     from .shoot import shoot_room
+    from .tracer import load_mitsuba
 
     done = out / ".rows" / f"{seed}.json"
     if done.exists():
         return json.loads(done.read_text())
+    load_mitsuba(args.device)
     rows = shoot_room(out, seed, kind, args, save_image)
     write_atomic(done, json.dumps(rows).encode())
     return rows

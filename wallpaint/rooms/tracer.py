@@ -11,33 +11,41 @@ from __future__ import annotations
 import glob
 import os
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from .geometry import Builder, Camera
 from .kernel import BOUNCES, LIGHT_SLOTS, ROW, look, trace
 
+VARIANTS = {"cpu": "llvm_ad_rgb", "cuda": "cuda_ad_rgb"}
 
-@lru_cache
-def load_mitsuba():
-    """Import Mitsuba with a vectorised variant and say which; one thread a process."""
+
+def load_mitsuba(device: str = "auto"):
+    """Import Mitsuba with a vectorised variant and say which; one thread a process.
+
+    `auto` is the variant already chosen in this process, else the first that works, the CPU's before CUDA's:
+    the shipped rooms were rendered on CPUs.
+    """
     import drjit
     import mitsuba
 
+    if device == "auto" and mitsuba.variant():
+        return mitsuba, drjit
     found = sorted(glob.glob("/usr/lib/*/libLLVM*.so*19*") + glob.glob("/usr/lib/llvm-19/lib/libLLVM*.so*"))
     if found and "DRJIT_LIBLLVM_PATH" not in os.environ:
         os.environ["DRJIT_LIBLLVM_PATH"] = found[0]  # older LLVMs, which Dr.Jit might pick, crash
-    for variant, reason in (("llvm_ad_rgb", "compiled for the CPU"), ("cuda_ad_rgb", "no LLVM, but CUDA")):
+    for name in VARIANTS if device == "auto" else (device,):
         try:
-            mitsuba.set_variant(variant)
+            mitsuba.set_variant(VARIANTS[name])
             drjit.eval(mitsuba.Float(1) + 1)
         except Exception:  # Dr.Jit raises different types for a missing backend
             continue
         drjit.set_thread_count(1)
-        print(f"rooms: Mitsuba {mitsuba.__version__} {variant} ({reason})", flush=True)
+        print(f"rooms: Mitsuba {mitsuba.__version__} {VARIANTS[name]}", flush=True)
         return mitsuba, drjit
-    raise RuntimeError("Mitsuba found neither LLVM nor CUDA: install LLVM 19 (Debian: apt install libllvm19)")
+    if device == "cuda":
+        raise RuntimeError("Mitsuba does not find CUDA: give --device cpu")
+    raise RuntimeError("Mitsuba does not find LLVM: install LLVM 19 (Debian: apt install libllvm19)")
 
 
 @dataclass(frozen=True)
