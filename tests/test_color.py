@@ -13,6 +13,7 @@ from wallpaint.color import (
     bytes_to_linear,
     delta_e,
     lab_to_rgb,
+    lightness,
     linear_to_bytes,
     linear_to_srgb,
     luminance,
@@ -162,3 +163,8 @@ def test_the_tables_are_the_transfer_curve():
     light = np.random.default_rng(0).random((100, 100)).astype(np.float32) ** 3
     assert np.abs(linear_to_bytes(light) - linear_to_srgb(light) * 255).max() < 0.55
     assert linear_to_bytes(np.array([-1.0, 2.0])).tolist() == [0, 255]
+
+
+def test_lightness_alone_is_that_of_lab():
+    rgb = np.random.default_rng(0).random((50, 3)).astype(np.float32) ** 3
+    np.testing.assert_allclose(lightness(to_linear(rgb)), rgb_to_lab(rgb)[:, 0], atol=1e-4)

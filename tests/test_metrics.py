@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wallpaint.color import Swatch, linear_to_srgb
+from wallpaint.color import Swatch, bytes_to_linear, delta_e, linear_to_lab, linear_to_srgb
 from wallpaint.metrics import (
     delta_e_paint,
     delta_e_truth,
+    in_own_light,
     outside_changed_pixels,
     shading_correlation,
     wall_region,
@@ -124,3 +125,15 @@ def test_a_wall_too_thin_to_measure_gives_nan():
     assert np.isnan(list(delta_e_truth(photo, photo, thin).values())).all()
     assert np.isnan(list(delta_e_paint(photo, SAGE, thin).values())).all()
     assert np.isnan(shading_correlation(photo, photo, thin))
+
+
+def test_a_colour_counts_as_often_as_it_is_there():
+    """Each different colour is looked at once; the figures are those of all pixels."""
+    pixels = np.random.default_rng(0).integers(90, 94, (80, 100, 3), dtype=np.uint8)
+    pixels[:40] = SAGE.rgb
+    out, wall = Image.fromarray(pixels), wall_region(MASK)
+    linear = bytes_to_linear(pixels[wall])
+    errors = delta_e(linear_to_lab(linear), linear_to_lab(in_own_light(linear, SAGE)))
+    figures = delta_e_paint(out, SAGE, MASK)
+    assert figures["median"] == np.median(errors) and figures["p90"] == np.percentile(errors, 90)
+    assert figures["under_5"] == np.mean(errors < 5)

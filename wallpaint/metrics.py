@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from wallpaint.arrays import erode
-from wallpaint.color import Swatch, delta_e, linear_to_lab, luminance, rgb_to_lab, srgb_to_linear
+from wallpaint.arrays import around, erode
+from wallpaint.color import Swatch, bytes_to_linear, delta_e, lightness, linear_to_lab, luminance
 
 RIM = 0.01  # of the long side
 DARK = 0.01  # luminance below which a pixel's colour means nothing
@@ -24,7 +24,8 @@ def wall_region(mask: Image.Image) -> np.ndarray:
 def delta_e_truth(out: Image.Image, truth: Image.Image, mask: Image.Image) -> dict[str, float]:
     """CIEDE2000 to the true repaint over the wall: {'mean', 'median', 'p90'}; 0 is perfect."""
     wall = wall_region(mask)
-    difference = delta_e(rgb_to_lab(_pixels(out)[wall]), rgb_to_lab(_pixels(truth)[wall]))
+    first, second = (linear_to_lab(bytes_to_linear(_bytes(image)[wall])) for image in (out, truth))
+    difference = delta_e(first, second)
     return {
         "mean": _figure(np.mean, difference),
         "median": _figure(np.median, difference),
@@ -39,9 +40,11 @@ def delta_e_paint(out: Image.Image, swatch: Swatch, mask: Image.Image) -> dict[s
     lightness does not count: hue and chroma do. Pixels of Y_out < 0.01 are left out; `left_out` is their
     share of the wall, `under_5` the share of the rest below 5.
     """
-    linear = srgb_to_linear(_pixels(out)[wall_region(mask)])
-    seen = luminance(linear) >= DARK
-    difference = delta_e(linear_to_lab(linear[seen]), linear_to_lab(in_own_light(linear[seen], swatch)))
+    linear, where = _colors(_bytes(out)[wall_region(mask)])
+    bright = luminance(linear) >= DARK
+    difference = delta_e(linear_to_lab(linear), linear_to_lab(in_own_light(linear, swatch)))[where]
+    seen = bright[where]
+    difference = difference[seen]
     return {
         "median": _figure(np.median, difference),
         "p90": _figure(np.percentile, difference, 90),
@@ -60,9 +63,9 @@ def error_map(
     out: Image.Image, mask: Image.Image, swatch: Swatch, truth: Image.Image | None = None
 ) -> np.ndarray:
     """CIEDE2000 a pixel (H, W) to the truth, or to the paint in the pixel's own light; nan off the wall."""
-    pixels, wall = _pixels(out), wall_region(mask)
-    linear = srgb_to_linear(pixels[wall])
-    wanted = in_own_light(linear, swatch) if truth is None else srgb_to_linear(_pixels(truth)[wall])
+    wall = wall_region(mask)
+    linear = bytes_to_linear(_bytes(out)[wall])
+    wanted = in_own_light(linear, swatch) if truth is None else bytes_to_linear(_bytes(truth)[wall])
     errors = np.full(wall.shape, np.nan, np.float32)
     errors[wall] = delta_e(linear_to_lab(linear), linear_to_lab(wanted))
     return errors
@@ -75,7 +78,11 @@ def shading_correlation(out: Image.Image, reference: Image.Image, mask: Image.Im
     differences, across and down together, where both neighbours are wall. A wall painted flat has none: 0.
     """
     wall = wall_region(mask)
-    first, second = (_gradients(rgb_to_lab(_pixels(image))[..., 0], wall) for image in (out, reference))
+    if not wall.any():
+        return float("nan")
+    part = around(wall)
+    pictures = (bytes_to_linear(_bytes(image)[part]) for image in (out, reference))
+    first, second = (_gradients(lightness(picture), wall[part]) for picture in pictures)
     if len(first) < 2:
         return float("nan")
     first, second = first - first.mean(), second - second.mean()
@@ -89,9 +96,19 @@ def outside_changed_pixels(out: Image.Image, photo: Image.Image, mask: Image.Ima
     return int((changed & (np.asarray(mask.convert("L")) < 128)).sum())
 
 
-def _pixels(image: Image.Image) -> np.ndarray:
-    """PIL RGB to (H, W, 3) float32, 0 to 1."""
-    return np.asarray(image.convert("RGB"), dtype=np.float32) / 255
+def _bytes(image: Image.Image) -> np.ndarray:
+    """PIL to (H, W, 3) uint8."""
+    return np.asarray(image.convert("RGB"))
+
+
+def _colors(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The different colours among (N, 3) bytes in linear light, (U, 3), and which each pixel has, (N,).
+
+    A large wall has many times fewer colours than pixels.
+    """
+    red, green, blue = pixels.T.astype(np.int32)
+    packed, where = np.unique(red << 16 | green << 8 | blue, return_inverse=True)
+    return bytes_to_linear(np.stack([packed >> 16, packed >> 8 & 255, packed & 255], axis=-1)), where
 
 
 def _gradients(lightness: np.ndarray, wall: np.ndarray) -> np.ndarray:
