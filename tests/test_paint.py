@@ -215,7 +215,8 @@ def test_all_arms_and_the_next_paint_share_one_canvas(load, arms, monkeypatch):
 
     asked, stretch = [], paint.Canvas.stretch
     monkeypatch.setattr(paint.Canvas, "stretch", lambda *args: asked.append(args) or stretch(*args))
-    painter, (photo, mask) = Painter(load(), arms), toy_room(1, (200, 60, 50))
+    two_turns = {"base": None, "both": arms["both"]}
+    painter, (photo, mask) = Painter(load(), two_turns), toy_room(1, (200, 60, 50))
     for rgb in ((122, 158, 126), (200, 60, 50)):
         painter.paint(photo, mask, Swatch(rgb), "a room", 1, 1, 2.0)
     assert len(asked) == 1
