@@ -47,6 +47,18 @@ def test_only_what_changed_is_encoded_anew(loaded, tmp_path):
     assert encode(loaded, tmp_path / "data", tmp_path).encoded == 1
 
 
+def test_what_a_damaged_file_held_is_encoded_anew(loaded, dataset, tmp_path):
+    first = encode(loaded, dataset, tmp_path / "cache")
+    means = first.groups[0]["latents_mean"][:].clone()
+    path = next((tmp_path / "cache").rglob("latents-*.safetensors"))
+    half = path.read_bytes()[: path.stat().st_size // 2]
+    path.unlink()  # else the rows that are held would be cut off as well
+    path.write_bytes(half)
+    again = encode(loaded, dataset, tmp_path / "cache")
+    assert again.encoded == 4 and torch.equal(again.groups[0]["latents_mean"][:], means)
+    assert encode(loaded, dataset, tmp_path / "cache").encoded == 0
+
+
 def test_the_rows_are_what_the_encoders_say(loaded, dataset, tmp_path):
     encoded = encode(loaded, dataset, tmp_path)
     sample = read_samples(dataset, "train")[1]

@@ -5,6 +5,7 @@ header. A row's key is the hash of what went in, so a changed picture, mask or t
 rest is found again.
 """
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from wallpaint.ahead import one_ahead
@@ -58,7 +59,8 @@ class Shelf:
                     shards.append({name: shard.get_tensor(name) for name in shard.keys()})  # noqa: SIM118
 
         for path in sorted(self.folder.glob(f"{kind}--*.safetensors")):
-            open_shard(path)
+            with contextlib.suppress(SafetensorError):  # damaged, by a copy cut short: encoded anew
+                open_shard(path)
         missing = ((places[:, 0] < 0) & (home == torch.arange(len(keys)))).nonzero()[:, 0].tolist()
         for start in range(0, len(missing), SHARD):
             open_shard(self._encode(kind, keys, missing[start : start + SHARD], encode, batch, read))
