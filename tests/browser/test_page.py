@@ -27,7 +27,7 @@ def test_the_page_speaks_vietnamese_on_every_tab(page, studio_url):
     expect(page.locator("#paint")).to_have_text("Sơn")
 
 
-def test_a_space_marks_and_paints_and_neither_trains_nor_keeps(visit, space_url):
+def test_a_space_marks_and_paints_and_neither_trains_nor_keeps(space_url, visit):
     from playwright.sync_api import expect
 
     page = visit(own=space_url)
