@@ -72,7 +72,8 @@ def test_three_arms_are_trained_watched_stopped_resumed_and_compared(page, visit
     assert wait_progress(page, reached) > reached
     expect(page.locator("#losses-plot svg").first).to_be_visible()
     expect(page.locator("#run-status")).to_contain_text("Colour loss")
-    keep_picture(page, "train")
+    wait_progress(page, 2 * STEPS // 3)
+    keep_picture(page, "train")  # still at work, with curves to see
     state(page, "done")
     state(another_page, "done")
     expect(page.locator("#sample-grids img").first).to_be_visible()
