@@ -11,7 +11,7 @@ from toys import toy_room
 from wallpaint.dataset import read_samples
 from wallpaint.masks import Masker
 from wallpaint.walls import list_photos, load_finder, mask_folder, propose_wall
-from wallpaint.walls.classifier import ClassifierFinder, WallClassifier, cut, fingerprint
+from wallpaint.walls.classifier import ClassifierFinder, WallClassifier, cut, even_out, fingerprint
 from wallpaint.walls.features import SIDE, mask_features
 
 GREEN = (122, 158, 126)
@@ -180,3 +180,16 @@ def test_the_command_tells_what_it_found_and_how_sure_it_is(tmp_path, monkeypatc
     assert studio.main(command) == 2 and "has samples already" in capsys.readouterr().err
     assert studio.main(["--check", str(tmp_path / "photos")]) == 2
     assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_a_smooth_wall_of_which_a_part_was_found_is_found_as_a_whole():
+    pixels = np.full((SIDE, SIDE, 3), 180, np.uint8)
+    pixels[:, SIDE // 2 :] = (60, 40, 120)  # something else, beyond a sharp edge
+    pixels[4:8, 4:8] = 20  # a switch on the wall
+    chance = np.zeros((SIDE, SIDE))
+    chance[: SIDE // 2, : SIDE // 2] = 0.9  # half of the wall
+    chance[: SIDE // 8, SIDE // 2 :] = 0.9  # an eighth of the other
+    wall = even_out(chance, Image.fromarray(pixels)) > 0.5
+    assert wall[:, : SIDE // 2 - 2].mean() > 0.98 and not wall[:, SIDE // 2 + 2 :].any()
+    stripes = Image.fromarray((np.indices((SIDE, SIDE)).sum(0) // 2 % 2 * 255).astype(np.uint8))
+    assert np.array_equal(even_out(chance, stripes), chance)  # nothing smooth, nothing evened out
