@@ -73,6 +73,8 @@ def test_three_arms_are_trained_watched_stopped_resumed_and_compared(page, visit
     expect(page.locator("#losses-plot svg").first).to_be_visible()
     expect(page.locator("#run-status")).to_contain_text("Colour loss")
     wait_progress(page, 2 * STEPS // 3)
+    grown = page.locator("#losses-plot path[stroke='#e11d48']").first  # the colour loss, smoothed
+    assert len(grown.get_attribute("d")) > 50
     keep_picture(page, "train")  # still at work, with curves to see
     state(page, "done")
     state(another_page, "done")

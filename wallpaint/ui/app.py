@@ -53,15 +53,15 @@ def build_page(workspace: Path, public: bool) -> gr.Blocks:
                 train = build_train_tab(page, language, timer)
             with page.add(gr.Tab, label=T("tab_compare"), id="compare") as compare_tab:
                 compare = build_compare_tab(page, language, dataset["picture"])
-        opened = wire_language(page, demo, language, switch)
-        wire_reload(opened, ((None, dataset), (train_tab, train), (compare_tab, compare)))
+        spoken = wire_language(page, demo, language, switch)
+        wire_reload(spoken, ((None, dataset), (train_tab, train), (compare_tab, compare)))
         if "use" in train:
             wire_use(page, train, compare, tabs)
     return demo.queue(max_size=20, api_open=False)
 
 
-def wire_language(page: Page, demo: gr.Blocks, language: gr.State, switch: gr.Radio) -> Any:
-    """Let the page's words follow the browser's language, `?lang=` and the switch; give the first event."""
+def wire_language(page: Page, demo: gr.Blocks, language: gr.State, switch: gr.Radio) -> tuple:
+    """Let the page's words follow the browser's language, `?lang=` and the switch; give its events."""
     worded = [part for part, _ in page.words]
 
     def choose_language(request: gr.Request) -> list:
@@ -78,21 +78,21 @@ def wire_language(page: Page, demo: gr.Blocks, language: gr.State, switch: gr.Ra
     said.then(None, switch, None, js=SAY_LANGUAGE)  # a State is not known there
     kept = switch.input(switch_language, switch, [language, *worded], js=KEEP_LANGUAGE, **QUIET)
     kept.then(None, switch, None, js=SAY_LANGUAGE)
-    return said
+    return said, kept
 
 
-def wire_reload(opened: Any, tabs: tuple[tuple[gr.Tab | None, dict[str, Any]], ...]) -> None:
+def wire_reload(spoken: tuple, tabs: tuple[tuple[gr.Tab | None, dict[str, Any]], ...]) -> None:
     """Read anew what is on disk, which may have changed since the page was built or the tab was open.
 
     Args:
-        opened: the event after which the reader's language is known.
+        spoken: the events after which the reader's language is known, anew or for the first time.
         tabs: each with its parts; `reload` takes `reload_inputs` and gives `reload_outputs`.
     """
     for tab, parts in tabs:
         if "reload" not in parts:
             continue
         asked, shown = parts["reload_inputs"], parts["reload_outputs"]
-        reloads = [opened.then(parts["reload"], asked, shown, **QUIET)]
+        reloads = [event.then(parts["reload"], asked, shown, **QUIET) for event in spoken]
         if tab is not None:
             reloads.append(tab.select(parts["reload"], asked, shown, **QUIET))
         for reload in reloads:

@@ -33,9 +33,10 @@ def smooth(values: list[float]) -> list[float]:
 def draw_curves(rows: list[dict[str, Any]], names: tuple[str, ...], smoothed: str) -> pd.DataFrame | None:
     """Give (step, value, curve) of each metric there is, and of its running mean, named by `smoothed`.
 
-    Few values, as of a validation, stand alone. None before the first value.
+    Few values, as of a validation, stand alone. None before the first value. A plot that is being watched
+    takes up no further curve, so those that may still come are there from the start, without a value.
     """
-    points: list[tuple[int, float, str]] = []
+    points: list[tuple[int, float | None, str]] = []
     for name in names:
         known = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
         means = smooth([value for _, value in known])  # of all values; thinning comes after
@@ -44,7 +45,11 @@ def draw_curves(rows: list[dict[str, Any]], names: tuple[str, ...], smoothed: st
         if len(known) >= FEW:
             last = [(step, mean) for (step, _), mean in zip(known, means, strict=True)][::every]
             points += [(step, mean, smoothed.format(name=name)) for step, mean in last]
-    return pd.DataFrame(points, columns=["step", "value", "curve"]) if points else None
+    if not points:
+        return None
+    coming = sorted(set(color_map(names, smoothed)) - {curve for _, _, curve in points})
+    points += [(points[0][0], None, curve) for curve in coming]
+    return pd.DataFrame(points, columns=["step", "value", "curve"])
 
 
 def color_map(names: tuple[str, ...], smoothed: str) -> dict[str, str]:

@@ -135,7 +135,6 @@ def wire_samples(page: Page, parts: dict[str, Any]) -> None:
     parts["keep_ticked"].click(keep_here, ticked, saved, js=AFTER_BOARD, **PRIVATE)
     for listen in (name.change, parts["check"].click):
         listen(list_here, [name, language], listed, **QUIET)
-    language.change(list_here, [name, language], listed, **QUIET)
     parts["reload"], parts["reload_inputs"], parts["reload_outputs"] = list_here, [name, language], listed
     wire_edits(workspace, parts, listed)
     wire_zips(workspace, parts, listed)
@@ -204,14 +203,15 @@ def wire_zips(workspace: Path, parts: dict[str, Any], listed: list) -> None:
         return gr.update(value=path, label=t("download", language, name=Path(path).name), visible=True)
 
     @guarded
-    def import_here(path: str, language: str) -> tuple:
+    def import_here(path: str, name: str, language: str) -> tuple:
         new, counts = import_dataset(workspace, path, language)
         rows = {split: counts.get(split, 0) for split in dataset.SPLITS}
         said = t("imported_zip", language, dataset=new, **rows)
         names = gr.update(choices=list_datasets(workspace), value=new)
-        return said, names, *show_dataset(workspace, new, language)
+        # Another name in the box lists what is there by itself.
+        return said, names, *(show_dataset(workspace, new, language) if new == name else (gr.skip(),) * 3)
 
     parts["export"].click(export_here, [name, language], parts["download"], **PRIVATE)
     parts["import"].upload(
-        import_here, [parts["import"], language], [parts["message"], name, *listed], **PRIVATE
+        import_here, [parts["import"], name, language], [parts["message"], name, *listed], **PRIVATE
     )

@@ -101,7 +101,7 @@ def draw_log(folder: Path, language: str) -> str:
 
 def draw_legend(frame: pd.DataFrame | None, metrics: tuple[str, ...], language: str) -> str:
     """Name the curves that are there; the plot's own legend does not fit into its height."""
-    drawn = set() if frame is None else set(frame.curve)
+    drawn = set() if frame is None else set(frame.dropna().curve)
     named: dict[str, str] = {}
     for metric in metrics:
         name = t(f"figure_{metric}", language)
