@@ -234,7 +234,8 @@ def test_the_list_of_runs_follows_what_others_start(run_folder, tmp_path):
     assert "value" not in shown["run"]  # what is chosen meanwhile stays chosen
     assert watch.choose_run("nothing", tmp_path)["value"] == "lora-1"  # at work
     runs.write_state(run_folder, state="queued")
-    assert watch.watch_run(None, None, "en", tmp_path)[1]["run"]["value"] == "lora-1"  # next
+    assert watch.watch_run("gone", None, "en", tmp_path)[1]["run"]["value"] == "lora-1"  # next
+    assert "value" not in watch.watch_run(None, None, "en", tmp_path)[1]["run"]  # being started, maybe
     for name in ("lora-2", "lora-1"):
         runs.write_state(tmp_path / "runs" / name, state="done")
     assert watch.choose_run("nothing", tmp_path)["value"] == "lora-2"  # the newest

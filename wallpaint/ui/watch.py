@@ -49,12 +49,10 @@ def watch_run(name: str | None, seen: Any, language: str, workspace: Path) -> tu
     before = seen or (None, None, None)
     updates: dict[str, Any] = {}
     if listed != before[0]:
-        # Whoever chooses another run meanwhile keeps it: a run that is there is not chosen once more.
-        updates["run"] = (
-            choose_run(name, workspace, language)
-            if run is None
-            else gr.update(choices=list_choices(found, language))
-        )
+        # What is chosen meanwhile stays chosen: only for a run that is gone another one is.
+        gone = name is not None and run is None
+        offered = gr.update(choices=list_choices(found, language))
+        updates["run"] = choose_run(None, workspace, language) if gone else offered
     if run is None:
         if listed != before[0] or before[1] is not None:
             updates |= {"details": gr.update(visible=False), "status": draw_nothing(found, language)}
