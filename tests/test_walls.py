@@ -83,7 +83,8 @@ def test_masks_of_a_photo_are_ranked_and_joined(masker):
     weights["scale"] += 1
     chance, confidence = ClassifierFinder(masker, WallClassifier(weights)).find(photo)
     covered = masks.any(axis=0)  # every mask is said to be wall with the same probability, sigmoid(2)
-    assert chance[covered] == pytest.approx(0.8808, abs=1e-3) and not chance[~covered].any()
+    assert 0.5 < covered.mean() < 1
+    np.testing.assert_allclose(chance, even_out(0.8808 * covered, photo), atol=1e-3)
     assert confidence == pytest.approx(0.7311, abs=1e-3)
 
 

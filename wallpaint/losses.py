@@ -208,9 +208,7 @@ def trust(scheduler: DDIMScheduler, timesteps: torch.Tensor) -> torch.Tensor:
     return 1 / (2 - alpha) if scheduler.config.prediction_type == "v_prediction" else alpha
 
 
-def draw_boxes(
-    wall: torch.Tensor, size: tuple[int, int], side: int, draws: Draws
-) -> list[Box]:
+def draw_boxes(wall: torch.Tensor, size: tuple[int, int], side: int, draws: Draws) -> list[Box]:
     """A (top, left, height, width) in latents a sample, about a pixel of its wall drawn at random.
 
     Args:
