@@ -1,15 +1,16 @@
 """The families of models: one table, and where their files are.
 
 A family is a row of data (ids, sizes, sampling), never a branch in the code. Every id may be a local folder.
-Nothing is ever downloaded: what is missing is named, with where it was looked for and the command that
+What is missing is fetched from the hub, or else named, with where it was looked for and the command that
 fetches it. Imports nothing heavy.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from wallpaint.fetching import fetch_command
+from wallpaint.fetching import fetch, fetch_command
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets" / "models"
 
@@ -175,7 +176,10 @@ def find_weights(source: str, folder: str, fetched: str = "") -> tuple[Path, str
 def find_file(
     source: str, names: str | list[str] | tuple[str, ...], what: str = "", fetched: str = ""
 ) -> Path:
-    """The first of `names` in the folder `source`, or in the hub's cache of the repository `source`."""
+    """The first of `names` in the folder `source`, or in the hub's cache of the repository `source`.
+
+    What of a repository is in neither is fetched, see `fetching.fetch`.
+    """
     names = [names] if isinstance(names, str) else names
     folder = Path(source).expanduser()
     for name in names:
@@ -185,17 +189,25 @@ def find_file(
     if source == FAMILIES["room-tiny"].base_model or source.startswith(str(ASSETS)):
         remedy = "restore it with `git checkout -- assets/models` or make it with `python -m wallpaint.tiny`"
     elif not folder.is_absolute() and not folder.is_dir() and is_hub_id(source):
-        from huggingface_hub import try_to_load_from_cache
         from huggingface_hub.constants import HF_HUB_CACHE
 
-        for name in names:
-            cached = try_to_load_from_cache(source, name)
-            if isinstance(cached, str):
-                return Path(cached)
+        cached = _find_cached(source, names)
+        if cached is None and fetch(source, fetched):
+            cached = _find_cached(source, names)
+        if cached is not None:
+            return cached
         looked = f"in ./{source} and in the Hugging Face cache {HF_HUB_CACHE}"
         remedy = f"fetch it with {fetch_command(source, fetched)}"
     label = f"{names[0]} of {what or source}"
     raise ValueError(f"{label} is missing (looked {looked}): {remedy}")
+
+
+def _find_cached(source: str, names: Sequence[str]) -> Path | None:
+    """The first of `names` that the hub's cache holds of a repository."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = (try_to_load_from_cache(source, name) for name in names)
+    return next((Path(path) for path in found if isinstance(path, str)), None)
 
 
 def is_hub_id(source: str) -> bool:

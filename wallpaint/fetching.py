@@ -1,4 +1,12 @@
-"""What of a repository a family needs, how much it is, and the command that fetches it."""
+"""What of a repository a family needs, how much it is, the command that fetches it, and fetching it.
+
+Imports nothing heavy.
+"""
+
+import contextlib
+import shlex
+import sys
+from collections.abc import Iterator
 
 # What of a repository is needed, and how many GB that is: from the sizes of the files, or where they are not
 # known from the numbers of parameters in float32. Anything else of it would be several times as much.
@@ -39,3 +47,50 @@ def fetch_command(source: str, folder: str = "") -> str:
         return f"`curl -LO {SAM_URL}{source}` ({SAM_FILES[source]:g} GB)"
     files, size = FETCH.get(f"{source}/{folder}", FETCH.get(source, ("", 0.0)))
     return f"`hf download {source}{files}`" + (f" (about {size:g} GB)" if size else "")
+
+
+# Of a repository that has no row: models in diffusers' layout, or what a run was published as.
+PATIENCE = 10  # seconds
+ANY = ["*.json", "*.txt", "*/*.safetensors", "pytorch_lora_weights.safetensors", "ip_adapter.safetensors"]
+NEVER = ["*.fp16.*", "*non_ema*", "safety_checker/*"]  # of such a one: a second copy, or nothing we use
+_asked: set[tuple[str, str]] = set()  # once in a process: what is missing then is not there
+_looking: list[bool] = []
+
+
+@contextlib.contextmanager
+def only_looking() -> Iterator[None]:
+    """Fetch nothing meanwhile."""
+    _looking.append(True)
+    try:
+        yield
+    finally:
+        _looking.pop()
+
+
+def fetch(source: str, folder: str = "") -> bool:
+    """Download what is needed of a repository to the hub's cache, with a progress bar; whether that was done.
+
+    Nothing is downloaded where HF_HUB_OFFLINE is set. What cannot be had, the caller misses as before.
+    """
+    from huggingface_hub import HfApi, constants, snapshot_download
+    from huggingface_hub.errors import HTTPError  # of whichever library asks
+
+    if _looking or constants.HF_HUB_OFFLINE or (source, folder) in _asked:
+        return False
+    _asked.add((source, folder))
+    try:
+        HfApi().model_info(source, timeout=PATIENCE)
+    except (OSError, HTTPError):  # no network, no such repository, no right to it
+        return False
+    row = FETCH.get(f"{source}/{folder}", FETCH.get(source))
+    wanted = [word for word in shlex.split(row[0] if row else "") if word != "--include"]
+    amount = f" (about {row[1]:g} GB)" if row and row[1] else ""
+    print(f"fetching {source}{amount} to {constants.HF_HUB_CACHE}", file=sys.stderr, flush=True)
+    try:
+        snapshot_download(
+            source, allow_patterns=wanted or (None if row else ANY), ignore_patterns=None if row else NEVER
+        )
+    except (OSError, HTTPError) as error:  # broken off, or a full disk
+        print(f"fetching {source} broke off: {' '.join(str(error).split())[:200]}", file=sys.stderr)
+        return False
+    return True

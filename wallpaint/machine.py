@@ -23,7 +23,7 @@ from wallpaint.families import (
     find_weights,
     resolve_family,
 )
-from wallpaint.fetching import SAM_FILES, fetch_command
+from wallpaint.fetching import SAM_FILES, fetch_command, only_looking
 from wallpaint.forecast import find_device
 
 PACKAGES = ("torch", "diffusers", "transformers", "peft", "accelerate")
@@ -94,7 +94,8 @@ def list_parts(family: Family) -> list[Part]:
     if family.paint_by_example_model:
         source = family.paint_by_example_model
         finders.append(("Paint-by-Example, for that method", lambda: find_weights(source, "unet")[0], True))
-    return [_look(*finder) for finder in finders]
+    with only_looking():
+        return [_look(*finder) for finder in finders]
 
 
 def find_sam(family: Family) -> Path:

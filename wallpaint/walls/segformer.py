@@ -23,7 +23,7 @@ class SegformerFinder:
 
     @classmethod
     def load(cls, source: str) -> SegformerFinder:
-        """Load from a folder or from the hub's cache; nothing is downloaded.
+        """Load from a folder or from the hub's cache.
 
         Raises:
             ValueError: a file is missing, or the model knows no class 'wall'.
