@@ -113,3 +113,18 @@ def run_folder(tmp_path):
     (folder / "samples").mkdir()
     Image.new("RGB", (8, 8), "red").save(folder / "samples" / "step-000050.png")
     return folder
+
+
+@pytest.fixture
+def heard(monkeypatch):
+    """The latents that every painting ends with."""
+    from wallpaint import sampler
+
+    latents, denoise = [], sampler.denoise
+
+    def noting(*args):
+        latents.append(denoise(*args))
+        return latents[-1]
+
+    monkeypatch.setattr(sampler, "denoise", noting)
+    return latents

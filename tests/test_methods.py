@@ -19,7 +19,6 @@ from test_paint import save_arm
 from toys import toy_room
 from transformers import CLIPImageProcessor
 
-from wallpaint import sampler
 from wallpaint import train as train_module
 from wallpaint.color import Swatch
 from wallpaint.denoiser import Denoiser, build_denoiser, painting_denoiser, set_adapter_strength
@@ -28,7 +27,7 @@ from wallpaint.methods import METHODS, painted_as
 from wallpaint.models import load_models, pick_runtime
 from wallpaint.paint import Painter
 from wallpaint.parts import part
-from wallpaint.sampler import denoise, paint_wall
+from wallpaint.sampler import paint_wall
 from wallpaint.session import open_session
 from wallpaint.train import train
 from wallpaint.weights import find_arm
@@ -47,19 +46,6 @@ def sessions(monkeypatch):
 
     monkeypatch.setattr(train_module, "open_session", noting)
     return opened
-
-
-@pytest.fixture
-def heard(monkeypatch):
-    """The latents that every painting ends with."""
-    latents = []
-
-    def noting(*args):
-        latents.append(denoise(*args))
-        return latents[-1]
-
-    monkeypatch.setattr(sampler, "denoise", noting)
-    return latents
 
 
 def paint(models, paths, **options):

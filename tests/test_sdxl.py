@@ -36,7 +36,7 @@ from wallpaint.methods import METHODS
 from wallpaint.models import load_models, pick_runtime
 from wallpaint.paint import Painter
 from wallpaint.runs import read_run
-from wallpaint.sampler import denoise, lora_batch
+from wallpaint.sampler import lora_batch
 from wallpaint.texts import encode_text
 from wallpaint.train import train
 
@@ -73,19 +73,6 @@ def arms(sdxl, tmp_path_factory):
     folder = tmp_path_factory.mktemp("arms")
     kinds = (("old", "lora"), ("new", "lora_ip"))
     return {n: save_arm(copy.deepcopy(sdxl), folder / n, m, i) for i, (n, m) in enumerate(kinds)}
-
-
-@pytest.fixture
-def heard(monkeypatch):
-    """The latents that every painting ends with."""
-    latents = []
-
-    def noting(*args):
-        latents.append(denoise(*args))
-        return latents[-1]
-
-    monkeypatch.setattr(sampler, "denoise", noting)
-    return latents
 
 
 def picture():
