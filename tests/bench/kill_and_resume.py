@@ -75,7 +75,7 @@ def main() -> int:
         config_path = processes.write_config(TrainConfig(**settings), space / "config.yaml")
         first = finish(config_path, space / "never-stopped")
         wanted = processes.digest(space / "never-stopped")
-        waits = {"while": (0, 0.03), "after": (0, 0.5), "in": (0, 0.9 * first)}
+        waits = {"while": (0, 0.03), "after": (0, 0.5), "in": (0, 0.3 * first)}
         for number in range(options.runs):
             folder, moments = space / f"run-{number}", []
             for turn, step in enumerate(sorted(draw.sample(range(1, 19), options.moments))):
