@@ -11,7 +11,7 @@ from wallpaint.batches import draw_batch
 from wallpaint.cache import encode_samples
 from wallpaint.dataset import add_sample, read_samples
 from wallpaint.draws import sample_draws
-from wallpaint.latents import prepare_picture
+from wallpaint.latents import encode_pictures, prepare_picture
 from wallpaint.models import encode_references
 from wallpaint.texts import encode_text
 
@@ -57,6 +57,17 @@ def test_what_a_damaged_file_held_is_encoded_anew(loaded, dataset, tmp_path):
     again = encode(loaded, dataset, tmp_path / "cache")
     assert again.encoded == 4 and torch.equal(again.groups[0]["latents_mean"][:], means)
     assert encode(loaded, dataset, tmp_path / "cache").encoded == 0
+
+
+def test_pictures_encoded_a_few_at_a_time_are_those_encoded_at_once(loaded, monkeypatch):
+    pictures = torch.rand(5, 3, 64, 64) * 2 - 1
+    whole = encode_pictures(loaded, pictures)
+    seen, encode = [], loaded.vae.encode
+    monkeypatch.setattr(loaded.vae, "encode", lambda some: seen.append(len(some)) or encode(some))
+    monkeypatch.setattr("wallpaint.latents.AT_ONCE", 2 * 64**2)
+    for part, again in zip(whole, encode_pictures(loaded, pictures), strict=True):
+        torch.testing.assert_close(again, part)
+    assert seen == [2, 2, 1]
 
 
 def test_the_rows_are_what_the_encoders_say(loaded, dataset, tmp_path):

@@ -168,17 +168,15 @@ def _cast_along(unet: nn.Module) -> None:
             module.__class__ = cast[type(module)]
 
 
-def compile_blocks(model: nn.Module, dynamic: bool | None = False) -> None:
-    """Compile a model's repeated blocks where they stand, a graph a shape: minutes once, then faster.
+def compile_blocks(model: nn.Module) -> None:
+    """Compile the repeated blocks of a UNet, or of a VAE's decoder, where they stand.
 
-    Args:
-        model: a UNet, or a VAE's decoder.
-        dynamic: None where the batch's size changes from step to step, so that all sizes share a graph.
+    A graph a shape: minutes once, then faster.
     """
     torch._dynamo.config.recompile_limit = max(64, torch._dynamo.config.recompile_limit)  # a graph a size
     for module in model.modules():
         if type(module).__name__ in ("ResnetBlock2D", "Transformer2DModel"):
-            module.compile(dynamic=dynamic)
+            module.compile(dynamic=False)
 
 
 def painting_denoiser(models: Models, paints: tuple[str, ...] = TEXT_AND_IMAGE) -> Denoiser:

@@ -102,7 +102,7 @@ def open_session(config: TrainConfig, resume: bool) -> Session:
     if config.torch_compile:
         compile_blocks(models.unet)
         if config.use_color_loss:
-            compile_blocks(models.vae.decoder, dynamic=None)
+            compile_blocks(models.vae.decoder)
     session.denoiser, session.optimizer = accelerator.prepare(session.plain, session.optimizer)
     session.denoiser.train()
     record.start(session.step)

@@ -112,7 +112,7 @@ def run_ours(options: argparse.Namespace, models, samples) -> dict[str, Any]:
     figures["flops_per_step"] = ours.count_flops(session)
     if options.compile:
         compile_blocks(models.unet)  # as `torch_compile: true` does
-        compile_blocks(models.vae.decoder, dynamic=None)
+        compile_blocks(models.vae.decoder)
     start = time.perf_counter()
     step = ours.stepper(session)
     step()
