@@ -19,6 +19,7 @@ studio: $(VENV)/requirements.stamp
 
 lint: $(VENV)/requirements-dev.stamp
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 test: lint

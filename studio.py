@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wallpaint.config import TrainConfig
+    from wallpaint.settings.train_config import TrainConfig
 
 FIRST = os.environ.get("RANK", "0") == "0"  # of the processes that accelerate or torchrun launched
 STOPPED = 130
@@ -42,7 +42,7 @@ def split_arms(text: str | None) -> list[str] | None:
 
 def settle_run_folder(options: argparse.Namespace, config: TrainConfig) -> tuple[TrainConfig, bool]:
     """Give the config with its run folder, the next free one where it names none; and whether it is new."""
-    from wallpaint import runs
+    from wallpaint.runs import state
 
     if options.resume and not config.output_dir:
         raise ValueError("--resume needs to know its run, no output_dir is given, add --output_dir RUN")
@@ -52,38 +52,39 @@ def settle_run_folder(options: argparse.Namespace, config: TrainConfig) -> tuple
         return config, not Path(config.output_dir).exists()
     workspace = Path(options.workspace or "workspace")
     # Of many processes only the first writes; the others need a name, not a folder.
-    folder = runs.new_run_folder(workspace, config.method) if FIRST else workspace / "runs" / "not-the-first"
+    folder = state.new_run_folder(workspace, config.method) if FIRST else workspace / "runs" / "not-the-first"
     return dataclasses.replace(config, output_dir=str(folder)), True
 
 
 def run_train(options: argparse.Namespace, overrides: dict[str, str]) -> int:
     """Train: settle the run folder, be the only process in it, and train there."""
-    from wallpaint import runs
-    from wallpaint.checkpoints import find_start
-    from wallpaint.config import load_config
+    from wallpaint.runs import state
+    from wallpaint.settings.train_config import load_config
+    from wallpaint.train.checkpoints import find_start
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the trainer sets its own
     path = existing(options.train, "--train") if options.train else None
     config, fresh = settle_run_folder(options, load_config(path, overrides))
     folder = Path(config.output_dir)
-    with runs.claim(folder) if FIRST else contextlib.nullcontext():
+    with state.claim(folder) if FIRST else contextlib.nullcontext():
         find_start(folder, bool(options.resume))  # complains before run.json says anything new
         return train_there(folder, config, bool(options.resume), fresh)
 
 
 def train_there(folder: Path, config: TrainConfig, resume: bool, fresh: bool) -> int:
     """Hand over to wallpaint.train, keep how it ended in run.json; a `fresh` folder goes with bad input."""
-    from wallpaint import cli, disk, runs
+    from wallpaint import cli
+    from wallpaint.runs import disk, state
 
     if FIRST:
-        runs.write_state(folder, state="starting", pid=os.getpid(), max_train_steps=config.max_train_steps)
+        state.write_state(folder, state="starting", pid=os.getpid(), max_train_steps=config.max_train_steps)
         print(f"run folder: {folder}", flush=True)
     code, error = 1, ""
     try:
-        from wallpaint import train
+        from wallpaint.train import loop
 
-        train.train(config, resume=resume)
-        code = STOPPED if FIRST and runs.read_run(folder).state == "stopped" else 0
+        loop.train(config, resume=resume)
+        code = STOPPED if FIRST and state.read_run(folder).state == "stopped" else 0
     except KeyboardInterrupt:
         code = STOPPED
     except ValueError as problem:
@@ -100,7 +101,7 @@ def train_there(folder: Path, config: TrainConfig, resume: bool, fresh: bool) ->
     finally:
         if FIRST:
             with contextlib.suppress(OSError):  # not even run.json could be written
-                runs.write_state(folder, state=ENDED.get(code, "failed"), exit_code=code, error=error)
+                state.write_state(folder, state=ENDED.get(code, "failed"), exit_code=code, error=error)
         if FIRST and code == 2 and fresh and not any((folder / name).exists() for name in LEARNED):
             shutil.rmtree(folder)  # bad input leaves nothing half-written
     return code
@@ -108,7 +109,7 @@ def train_there(folder: Path, config: TrainConfig, resume: bool, fresh: bool) ->
 
 def painting(overrides: dict[str, str]) -> dict[str, Any]:
     """Give the painting settings of the command line, checked as the fields of TrainConfig are."""
-    from wallpaint.config import load_config
+    from wallpaint.settings.train_config import load_config
 
     config = load_config(None, overrides)
     given = {name: getattr(config, name) for name in overrides if name != "family"}
@@ -120,11 +121,11 @@ def painting(overrides: dict[str, str]) -> dict[str, Any]:
 def run_compare(options: argparse.Namespace, overrides: dict[str, str]) -> int:
     """Compare: one photo, one swatch, several arms."""
     photo, mask = existing(options.photo, "--photo"), existing(options.mask, "--mask")
-    from wallpaint.color import parse_color
+    from wallpaint.pixels.color import parse_color
 
     swatch = parse_color(options.swatch)
-    from wallpaint.arms import Settings
-    from wallpaint.compare import compare
+    from wallpaint.paint.arms import Settings
+    from wallpaint.report.compare import compare
 
     settings = Settings(**painting(overrides))
     compare(photo, mask, swatch, split_arms(options.arms), Path(options.out), settings, options.family)
@@ -137,8 +138,8 @@ def run_evaluate(options: argparse.Namespace, overrides: dict[str, str]) -> int:
     rooms = existing(options.rooms, "--rooms", folder=True)
     if options.limit is not None and options.limit < 1:
         raise ValueError(f"limit {options.limit} is too small, given to --limit, use 1 or more")
-    from wallpaint.arms import Settings
-    from wallpaint.evaluate import evaluate
+    from wallpaint.paint.arms import Settings
+    from wallpaint.report.evaluate import evaluate
 
     settings = Settings(**painting(overrides))
     evaluate(rooms, split_arms(options.arms), options.limit, Path(options.out), settings, options.family)
@@ -149,7 +150,7 @@ def run_evaluate(options: argparse.Namespace, overrides: dict[str, str]) -> int:
 def run_masks(options: argparse.Namespace, overrides: dict[str, str]) -> int:
     """Propose walls for a folder of photos and keep them as a dataset; 1 when not one was found."""
     folder = existing(options.masks, "--masks", folder=True)
-    from wallpaint.walls import SURE, list_photos, load_finder, mask_folder
+    from wallpaint.walls.propose import SURE, list_photos, load_finder, mask_folder
 
     list_photos(folder)  # complains before the models are loaded
     out, kept, unsure = Path(options.out), 0, 0
@@ -169,7 +170,7 @@ def run_masks(options: argparse.Namespace, overrides: dict[str, str]) -> int:
 
 def run_check(options: argparse.Namespace, overrides: dict[str, str]) -> int:
     """Say what is wrong with a dataset, where, and how to mend it; 1 when something is."""
-    from wallpaint.doctor import check_dataset
+    from wallpaint.dataset.doctor import check_dataset
 
     findings = check_dataset(existing(options.check, "--check", folder=True))
     for finding in findings:
@@ -182,7 +183,7 @@ def run_check(options: argparse.Namespace, overrides: dict[str, str]) -> int:
 
 def run_doctor(options: argparse.Namespace, overrides: dict[str, str]) -> int:
     """Say what machine this is, which family fits it, what is there and what is missing."""
-    from wallpaint.machine import describe_machine
+    from wallpaint.runs.machine import describe_machine
 
     for line in describe_machine():
         print(line)
@@ -191,11 +192,11 @@ def run_doctor(options: argparse.Namespace, overrides: dict[str, str]) -> int:
 
 def run_encode(options: argparse.Namespace, overrides: dict[str, str]) -> int:
     """Fill the cache with what the frozen encoders say of a dataset."""
-    from wallpaint.config import load_config
+    from wallpaint.settings.train_config import load_config
 
     dataset = existing(options.encode, "--encode", folder=True)
     config = load_config(None, {**overrides, "dataset": str(dataset)})
-    from wallpaint.encode import encode_dataset
+    from wallpaint.train.encode import encode_dataset
 
     manifest = encode_dataset(config, options.engine or "plain")
     print(f"manifest: {manifest}")
@@ -208,7 +209,7 @@ def run_export(options: argparse.Namespace, overrides: dict[str, str]) -> int:
         raise ValueError(f"layout {options.export!r} does not exist, given to --export, write kohya")
     if not Path(options.run).exists():
         raise ValueError(f"no such run or file {options.run!r}, given to --run, check the path")
-    from wallpaint.export import export_kohya
+    from wallpaint.learned.export import export_kohya
 
     print(f"LoRA: {export_kohya(options.run, options.out)}")
     return 0
@@ -217,7 +218,7 @@ def run_export(options: argparse.Namespace, overrides: dict[str, str]) -> int:
 def run_push_to_hub(options: argparse.Namespace, overrides: dict[str, str]) -> int:
     """Put a run on the hub."""
     folder = existing(options.run, "--run", folder=True)
-    from wallpaint.export import push_to_hub
+    from wallpaint.learned.export import push_to_hub
 
     print(f"repository: {push_to_hub(folder, options.push_to_hub)}")
     return 0

@@ -18,7 +18,7 @@ def family(tmp_path_factory):
     """A folder of every model of room-tiny, with random weights."""
     import torch
 
-    from wallpaint.tiny.build import save_random_family
+    from wallpaint.recipes.tiny.build import save_random_family
 
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("models") / "room-tiny"
@@ -29,7 +29,7 @@ def family(tmp_path_factory):
 @pytest.fixture(scope="session")
 def dataset(tmp_path_factory):
     """Two rooms to learn from in two paints each, and one room held out."""
-    from wallpaint.dataset import add_sample
+    from wallpaint.dataset.folder import add_sample
 
     folder = tmp_path_factory.mktemp("dataset")
     for seed in range(3):
@@ -42,7 +42,8 @@ def dataset(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def loaded(family):
-    from wallpaint.models import load_models, pick_runtime
+    from wallpaint.models.bundle import load_models
+    from wallpaint.models.runtime import pick_runtime
 
     return load_models("room-tiny", pick_runtime("cpu"), base_model=str(family), resolution=64)
 
@@ -56,7 +57,7 @@ def load(loaded):
 @pytest.fixture
 def config(family, dataset, tmp_path, tmp_path_factory):
     """Make a TrainConfig for a few fast steps; keyword arguments replace its settings."""
-    from wallpaint.config import TrainConfig
+    from wallpaint.settings.train_config import TrainConfig
 
     settings = {
         "method": "lora_ip", "base_model": str(family), "dataset": str(dataset), "resolution": 64,
@@ -81,8 +82,8 @@ def room_photo(tmp_path):
 @pytest.fixture
 def shipped_rooms(tmp_path, monkeypatch, room_photo):
     """Ship one sample room and one test room with a truth, in place of those of the repository."""
-    from wallpaint.dataset import add_sample
-    from wallpaint.ui import canvas
+    from wallpaint.dataset.folder import add_sample
+    from wallpaint.ui.board import picture
 
     assets, image = tmp_path / "assets", Image.open(room_photo)
     mask = Image.new("L", image.size)
@@ -94,18 +95,18 @@ def shipped_rooms(tmp_path, monkeypatch, room_photo):
     rows = test / "metadata.jsonl"
     truth = {"color": [122, 158, 126], "file_name": file}
     rows.write_text(json.dumps({**json.loads(rows.read_text()), "kind": "dark", "truths": [truth]}))
-    monkeypatch.setattr(canvas, "ASSETS", assets)
+    monkeypatch.setattr(picture, "ASSETS", assets)
     return assets
 
 
 @pytest.fixture
 def run_folder(tmp_path):
     """A run at work (this process), half a line of metrics in its file."""
-    from wallpaint import runs
+    from wallpaint.runs import state
 
-    folder = runs.new_run_folder(tmp_path, "lora")
-    runs.write_state(folder, state="running", pid=os.getpid(), step=0, max_train_steps=200)
-    runs.write_state(folder, step=50)
+    folder = state.new_run_folder(tmp_path, "lora")
+    state.write_state(folder, state="running", pid=os.getpid(), step=0, max_train_steps=200)
+    state.write_state(folder, step=50)
     (folder / "metrics.jsonl").write_text(
         '{"step": 10, "loss": 0.5, "loss_diffusion": 0.4}\n{"step": 20, "lo'
     )
@@ -118,7 +119,7 @@ def run_folder(tmp_path):
 @pytest.fixture
 def heard(monkeypatch):
     """The latents that every painting ends with."""
-    from wallpaint import sampler
+    from wallpaint.paint import sampler
 
     latents, denoise = [], sampler.denoise
 

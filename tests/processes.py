@@ -16,7 +16,7 @@ STUDIO = Path(__file__).resolve().parent.parent / "studio.py"
 
 def write_config(config, path):
     """Write a TrainConfig as YAML and return the path."""
-    from wallpaint.config import to_yaml
+    from wallpaint.settings.train_config import to_yaml
 
     path.write_text(to_yaml(config))
     return path

@@ -1,154 +1,30 @@
-"""Who may import whom, read from the files."""
+"""Who may import whom, read from the files: twelve wings, each imports only from those before it."""
 
 import ast
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-LEAVES = {"config", "methods", "families", "runs", "arrays", "ahead"}
-# Beside the leaves and, for pictures, these two: numpy and PIL alone.
-BASE = {"color", "images"}
-MAY_IMPORT = {
-    "studio": {
-        *("ui", "train", "compare", "evaluate", "runs", "config", "color", "walls", "doctor", "machine"),
-        *("checkpoints", "disk", "cli", "encode", "export", "arms"),
-    },
-    "cli": set(),
-    "launch": set(),
-    "forecast": {"dataset", "images"},
-    "machine": {"fetching", "forecast"},
-    "config": {"config_checks", "config_choices", "config_text"},
-    "config_checks": {"config_choices", "config_text"},
-    "config_choices": set(),
-    "config_text": set(),
-    "families": {"single_file", "fetching"},  # inside a function, where a family is one file
-    "single_file": set(),
-    "fetching": set(),
-    "loading": set(),
-    "ui": {
-        *("runs", "launch", "forecast", "dataset", "masks", "color", "compare", "config", "images"),
-        *("recolor", "doctor", "palettes", "walls", "curate", "zips", "report", "heat", "hues", "arms"),
-    },
-    "encode": {"session", "cache", "tables", "views", "models", "dataset", *BASE},
-    "export": {"cards", "weights", *BASE},
-    "summary": {"report"},
-    "evaluate": {
-        *(
-            "arms",
-            "summary",
-            "compare",
-            "pages",
-            "report",
-            "dataset",
-            "sampler",
-            "recolor",
-            "metrics",
-            "models",
-        ),
-        *BASE,
-    },
-    "arms": {"paint", "recolor", "models", *BASE},
-    "pages": {"report", "summary", "dataset", *BASE},
-    "compare": {"arms", "paint", "pages", "recolor", "metrics", "report", "models", "dataset", *BASE},
-    "report": {"metrics", *BASE},
-    "heat": {"metrics", "color"},
-    "train": {"session", "saving", "preflight", "batches", "denoiser", "losses", "draws"},
-    "saving": {"session", "cards", "checkpoints", "validation", "weights"},
-    "session": {
-        *("cache", "views", "batches", "denoiser", "weights", "models", "dataset", *BASE),
-        *("checkpoints", "records", "validation", "preflight"),
-    },
-    "preflight": {
-        *("batches", "dataset", "denoiser", "disk", "doctor", "draws", "forecast", "metrics", "models"),
-        *("sampler", "paint", *BASE),
-    },
-    "validation": {
-        *("sampler", "denoiser", "models", "dataset", "metrics", *BASE),
-        *("batches", "draws", "losses", "composite"),
-    },
-    "cards": {"weights", *BASE},
-    "records": BASE,
-    "checkpoints": set(),
-    "disk": set(),
-    "paint": {"sampler", "denoiser", "weights", "models", "composite", *BASE},
-    "sampler": {
-        "batches",
-        "latents",
-        "encoders",
-        "references",
-        "denoiser",
-        "models",
-        "texts",
-        *BASE,
-        "composite",
-    },
-    "losses": {"batches", "latents", "denoiser", "models", "draws", *BASE},
-    "weights": {"adapter", "loading", "lora", "part_files", "models", *BASE},
-    "part_files": {"parts", "models", *BASE},
-    "adapter": {"models"},
-    "lora": set(),
-    "denoiser": {"conditions", "models", "draws"},
-    "cache": {"batches", "latents", "shards", "tables", "views", "references", "models", "dataset", *BASE},
-    "tables": {
-        *("batches", "mapped", "shards", "views", "encoders", "references", "texts", "models", *BASE),
-    },
-    "views": {"latents", "models", "dataset", *BASE},
-    "shards": {"batches", "mapped", *BASE},
-    "encoders": {"parts", "loading", "models"},
-    "texts": {"models"},
-    "references": {"draws", *BASE},
-    "parts": {"loading", "models"},
-    "latents": {"models", *BASE},
-    "batches": {"draws", "mapped", "models"},
-    "mapped": set(),
-    "conditions": {"parts", "models"},
-    "draws": set(),
-    "models": {"loading", "runtime"},
-    "runtime": set(),
-    "dataset": {"rows", *BASE},
-    "rows": BASE,
-    "doctor": {"dataset", "hues", *BASE},
-    "hues": {"color"},
-    "palettes": {"color"},
-    "walls": {"dataset", "masks", "recolor", *BASE},
-    "curate": {"dataset", *BASE},
-    "zips": {"curate", "dataset", *BASE},
-    "metrics": {"color"},
-    "recolor": {"composite", *BASE},
-    "masks": {"mask_ops", "sams"},
-    "mask_ops": {"color"},
-    "sams": set(),
-    "composite": {"color"},
-    "images": set(),
-    "color": set(),
-}
-LIGHT = (
-    "composite",
-    "config_checks",
-    "config_choices",
-    "config_text",
-    "dataset",
-    "mask_ops",
-    "masks",
-    "recolor",
-    "rows",
-    "metrics",
-    "doctor",
-    "hues",
-    "palettes",
-    "curate",
-    "zips",
+from wallpaint.paths import ROOT
+
+# `paths` is the ground that all stand on, `studio.py` and `cli.py` stand above; `recipes` is apart.
+WINGS = (
+    *("paths", "pixels", "settings", "dataset", "models", "walls", "cache", "runs", "learned", "paint"),
+    *("train", "report", "ui", "cli", "studio"),
 )
 HEAVY = {"torch", "torchvision", "diffusers", "transformers", "peft", "accelerate", "kornia", "gradio"}
+LIGHT = ("pixels", "settings", "dataset", "runs", "cli", "paths")  # wings that import nothing heavy by themselves
 
 
 def sources() -> list[Path]:
     return [ROOT / "studio.py", *sorted((ROOT / "wallpaint").rglob("*.py"))]
 
 
-def layer(path: Path) -> str:
-    """studio, ui, rooms, tiny, or the module's own name."""
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def wing(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
     return parts[0] if len(parts) == 1 else parts[1]
 
@@ -171,56 +47,62 @@ def imports(path: Path, top_level_only: bool = False) -> set[str]:
     return found
 
 
+def files() -> dict[str, Path]:
+    """Every module of the project by its dotted name."""
+    return {".".join(p.relative_to(ROOT).with_suffix("").parts): p for p in sources() if p.name != "__init__.py"}
+
+
 def own(path: Path) -> set[str]:
-    """Layers of wallpaint that a file imports, its own left out."""
-    names = {name.split(".")[1] for name in imports(path) if name.startswith("wallpaint.")}
-    return {name for name in names if name != layer(path)}
+    """The project's modules that a file imports, wherever in it."""
+    return imports(path) & set(files())
 
 
-@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_run_downwards(path):
-    who = layer(path)
-    if who in ("rooms", "tiny", "__init__"):
+@pytest.mark.parametrize("path", sources(), ids=name)
+def test_imports_run_one_way(path):
+    who = wing(path)
+    if path.name == "__init__.py" or who == "recipes":
         return
-    assert who in MAY_IMPORT or who in LEAVES, f"say in MAY_IMPORT what {who} may import"
-    allowed = MAY_IMPORT.get(who, set()) | (LEAVES if who not in LEAVES else set())
-    assert own(path) <= allowed, f"{who} may not import {sorted(own(path) - allowed)}"
+    assert who in WINGS, f"{who} is no wing: say in WINGS where it stands"
+    allowed = set(WINGS[: WINGS.index(who) + 1])
+    climbing = {module for module in own(path) if wing(files()[module]) not in allowed}
+    assert not climbing, f"{who} stands before {sorted(climbing)}"
 
 
-def test_the_rules_themselves_have_no_circle():
-    settled: set[str] = set(LEAVES)
-    waiting = dict(MAY_IMPORT)
-    while ready := [who for who, whom in waiting.items() if whom <= settled]:
-        settled |= set(ready)
-        for who in ready:
-            del waiting[who]
+def test_no_file_imports_itself_in_a_circle():
+    waiting = {module: own(path) - {module} for module, path in files().items()}
+    while ready := [module for module, needs in waiting.items() if not needs & set(waiting)]:
+        for module in ready:
+            del waiting[module]
     assert not waiting
 
 
 def test_only_the_ui_knows_gradio_and_it_never_trains():
     for path in sources():
-        outside = {name.split(".")[0] for name in imports(path)}
-        assert layer(path) == "ui" or "gradio" not in outside, path
-        assert layer(path) != "ui" or not own(path) & {"train", "evaluate", "paint", "models"}, path
+        outside = {module.split(".")[0] for module in imports(path)}
+        assert wing(path) == "ui" or "gradio" not in outside, path
+        if wing(path) == "ui":
+            theirs = {wing(files()[module]) for module in own(path)}
+            assert not theirs & {"train", "models", "cache"}, path
+            assert not outside & (HEAVY - {"gradio"}), path
 
 
-def test_rooms_and_tiny_stand_apart():
+def test_the_studio_never_imports_the_recipes():
     for path in sources():
-        if layer(path) not in ("rooms", "tiny"):
-            assert not own(path) & {"rooms", "tiny"}, path
+        if wing(path) != "recipes":
+            assert not {module for module in own(path) if wing(files()[module]) == "recipes"}, path
 
 
-@pytest.mark.parametrize("name", [*sorted(LEAVES | BASE), *LIGHT])
-def test_light_modules_import_nothing_heavy_by_themselves(name):
-    path = ROOT / "wallpaint" / f"{name}.py"
+@pytest.mark.parametrize("path", [p for p in sources() if wing(p) in LIGHT], ids=name)
+def test_light_wings_import_nothing_heavy_by_themselves(path):
     assert not {module.split(".")[0] for module in imports(path, top_level_only=True)} & HEAVY
+
+
+def test_wings_open_without_loading_anything():
+    for path in sources():
+        if path.name == "__init__.py" and path.parent != ROOT / "wallpaint":
+            assert not imports(path), path
 
 
 def test_studio_imports_only_the_standard_library_until_a_command_is_known():
     outside = {module.split(".")[0] for module in imports(ROOT / "studio.py", top_level_only=True)}
     assert not outside & (HEAVY | {"wallpaint", "numpy", "PIL", "yaml"})
-
-
-def test_page_modules_import_torch_nowhere():
-    for path in (ROOT / "wallpaint" / "ui").glob("*.py"):
-        assert not {name.split(".")[0] for name in imports(path)} & (HEAVY - {"gradio"}), path

@@ -1,3 +1,4 @@
+import importlib
 import json
 import os
 import signal
@@ -9,9 +10,8 @@ from pathlib import Path
 import pytest
 
 import studio
-import wallpaint
-from wallpaint import runs
-from wallpaint.arms import Settings
+from wallpaint.paint.arms import Settings
+from wallpaint.runs import state as runs
 
 ROOT = Path(studio.__file__).resolve().parent
 
@@ -36,10 +36,12 @@ def trained(monkeypatch):
     calls = []
 
     def install(name, function):
-        module = types.ModuleType(f"wallpaint.{name}")
+        place = {"train": "train.loop", "compare": "report.compare", "evaluate": "report.evaluate"}[name]
+        wing, _, file = place.partition(".")
+        module = types.ModuleType(f"wallpaint.{place}")
         setattr(module, name, function)
-        monkeypatch.setitem(sys.modules, f"wallpaint.{name}", module)
-        monkeypatch.setattr(wallpaint, name, module, raising=False)
+        monkeypatch.setitem(sys.modules, f"wallpaint.{place}", module)
+        monkeypatch.setattr(importlib.import_module(f"wallpaint.{wing}"), file, module, raising=False)
 
     def use(outcome=None, name="train"):
         def stub(*args, **kwargs):
@@ -142,10 +144,10 @@ def test_a_reader_that_leaves_ends_it_without_a_word(arguments, unbuffered, tmp_
 
 def test_a_reader_that_leaves_stops_a_training_that_can_go_on(tmp_path):
     (tmp_path / "stub.py").write_text(
-        f"import sys, types; sys.path.insert(0, {str(ROOT)!r}); import studio, wallpaint\n"
+        f"import sys, types; sys.path.insert(0, {str(ROOT)!r}); import studio, wallpaint.train\n"
         "def train(config, resume):\n"
         "    while True: print('step', flush=True)\n"
-        "sys.modules['wallpaint.train'] = wallpaint.train = types.SimpleNamespace(train=train)\n"
+        "sys.modules['wallpaint.train.loop'] = wallpaint.train.loop = types.SimpleNamespace(train=train)\n"
         "sys.exit(studio.main(['--train', '--output_dir', 'run']))"
     )
     command = subprocess.Popen([sys.executable, "stub.py"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from typing import NoReturn
 
-from wallpaint.config import config_fields
+from wallpaint.settings.train_config import config_fields
 
 ENCODING = {"family", "base_model", "ip_adapter_model", "ip_adapter_weight_name", "method", "resolution",
             "random_flip", "device", "mixed_precision", "cache_dir", "dataloader_num_workers"}  # fmt: skip

@@ -101,7 +101,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=1024, help="longest side of the photo")
     parser.add_argument("--photo", type=Path, default=ROOT / "assets" / "rooms" / "test" / "000002-0.jpg")
     options = parser.parse_args()
-    from wallpaint.ui import canvas
+    from wallpaint.ui.board import picture as canvas
 
     with tempfile.TemporaryDirectory() as folder:
         photo = Image.open(options.photo).convert("RGB")

@@ -22,10 +22,10 @@ import ours  # noqa: E402
 import torch  # noqa: E402
 from random_models import bench_models  # noqa: E402
 
-from wallpaint.cache import encode_samples  # noqa: E402
-from wallpaint.config import presets_of  # noqa: E402
-from wallpaint.dataset import read_samples  # noqa: E402
-from wallpaint.runtime import pick_runtime  # noqa: E402
+from wallpaint.cache.build import encode_samples  # noqa: E402
+from wallpaint.dataset.folder import read_samples  # noqa: E402
+from wallpaint.models.runtime import pick_runtime  # noqa: E402
+from wallpaint.settings.choices import presets_of
 
 OWN = 1e9  # bytes of a card that are not ours
 STEPS = 3

@@ -29,13 +29,16 @@ from diffusers import StableDiffusionInpaintPipeline  # noqa: E402
 from PIL import Image, ImageDraw  # noqa: E402
 from random_models import bench_models  # noqa: E402
 
-from wallpaint import latents, paint, sampler  # noqa: E402
-from wallpaint.color import Swatch  # noqa: E402
-from wallpaint.denoiser import build_denoiser  # noqa: E402
-from wallpaint.images import load_photo  # noqa: E402
-from wallpaint.methods import METHODS  # noqa: E402
-from wallpaint.models import Models, pick_runtime  # noqa: E402
-from wallpaint.weights import save_weights  # noqa: E402
+from wallpaint.learned.denoiser import build_denoiser  # noqa: E402
+from wallpaint.learned.weights import save_weights  # noqa: E402
+from wallpaint.models import latents
+from wallpaint.models.bundle import Models
+from wallpaint.models.runtime import pick_runtime
+from wallpaint.paint import painter as paint  # noqa: E402
+from wallpaint.paint import sampler
+from wallpaint.pixels.color import Swatch  # noqa: E402
+from wallpaint.pixels.images import load_photo  # noqa: E402
+from wallpaint.settings.methods import METHODS  # noqa: E402
 
 SAGE, TERRACOTTA = Swatch((122, 158, 126)), Swatch((190, 98, 70))
 ARMS = ("old", "new", "color")
@@ -252,7 +255,8 @@ def click_seconds(options: argparse.Namespace) -> dict[str, Any] | None:
     needs masks of walls, not those of random weights: `tidied` is a whole click with room-tiny's.
     """
     try:
-        from wallpaint.masks import META, META_VITS, Masker, build_sam
+        from wallpaint.walls.masks import Masker, build_sam
+        from wallpaint.walls.sams import META, META_VITS
     except ImportError:
         return None
     photo = load_photo(ROOT / "assets" / "rooms" / "test" / "000001-0-paint0.jpg").resize((1024, 768))

@@ -66,8 +66,8 @@ def run_arm(options: argparse.Namespace) -> dict[str, Any]:
     import torch
     from random_models import bench_models
 
-    from wallpaint.dataset import read_samples
-    from wallpaint.models import pick_runtime
+    from wallpaint.dataset.folder import read_samples
+    from wallpaint.models.runtime import pick_runtime
 
     empty = memory()
     models = bench_models(options.family, pick_runtime(options.device, options.precision), options.resolution)
@@ -97,8 +97,8 @@ def run_ours(options: argparse.Namespace, models, samples) -> dict[str, Any]:
 
     import ours
 
-    from wallpaint.cache import encode_samples
-    from wallpaint.denoiser import compile_blocks
+    from wallpaint.cache.build import encode_samples
+    from wallpaint.learned.denoiser import compile_blocks
 
     for _ in range(2):  # the first time kernels are chosen and loaded
         with tempfile.TemporaryDirectory() as folder:

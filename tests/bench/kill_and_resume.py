@@ -66,7 +66,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    from wallpaint.config import TrainConfig
+    from wallpaint.settings.train_config import TrainConfig
 
     draw, started, rows = random.Random(options.seed), time.monotonic(), []
     with tempfile.TemporaryDirectory() as place:

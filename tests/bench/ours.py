@@ -16,14 +16,14 @@ from diffusers.optimization import get_scheduler
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from wallpaint import train
-from wallpaint.batches import Encoded, Group, draw_batch
-from wallpaint.config import TrainConfig
-from wallpaint.denoiser import build_denoiser, parameter_groups
-from wallpaint.draws import sample_draws
-from wallpaint.mapped import Mapped
-from wallpaint.methods import METHODS
-from wallpaint.models import Models
+from wallpaint.cache.batches import Encoded, draw_batch
+from wallpaint.cache.draws import sample_draws
+from wallpaint.cache.mapped import Group, Mapped
+from wallpaint.learned.denoiser import build_denoiser, parameter_groups
+from wallpaint.models.bundle import Models
+from wallpaint.settings.methods import METHODS
+from wallpaint.settings.train_config import TrainConfig
+from wallpaint.train import loop
 
 DRAWS = 50
 KERNELS = {  # kinds of kernels by their names; the first that fits
@@ -62,12 +62,12 @@ def make_session(options: Any, models: Models, encoded: Encoded) -> SimpleNamesp
     )  # fmt: skip
 
 
-def stepper(session: SimpleNamespace, pieces: Iterator[train.Piece] | None = None) -> Callable[[], None]:
+def stepper(session: SimpleNamespace, pieces: Iterator[loop.Piece] | None = None) -> Callable[[], None]:
     """A step as the loop takes it, of drawn `pieces`; what it told is read every `logging_steps`."""
-    told, pieces = train.Told(), pieces or train.draw_pieces(session)
+    told, pieces = loop.Told(), pieces or loop.draw_pieces(session)
 
     def step() -> None:
-        train.take_step(session, told, pieces)
+        loop.take_step(session, told, pieces)
         session.step += 1
         if session.step % session.config.logging_steps == 0:
             told.means()
@@ -124,7 +124,7 @@ def stall(session: SimpleNamespace, seconds: float, timed: Callable[[Callable], 
     """
     if session.accelerator.device.type == "cpu":
         return draw_seconds(session, len(session.encoded), session.encoded) / seconds
-    ready, drawn = stepper(session, repeat(next(train.draw_pieces(session)))), stepper(session)
+    ready, drawn = stepper(session, repeat(next(loop.draw_pieces(session)))), stepper(session)
     # By turns and the best of each: clocks drift by more than what is looked for.
     times = [(timed(ready), timed(drawn)) for _ in range(3)]
     still, seconds = (min(column) for column in zip(*times, strict=True))

@@ -16,11 +16,11 @@ from peft import LoraConfig
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from wallpaint.color import Swatch
-from wallpaint.dataset import Sample
-from wallpaint.denoiser import LORA_TARGETS
-from wallpaint.images import load_mask, load_photo
-from wallpaint.models import Models
+from wallpaint.dataset.rows import Sample
+from wallpaint.learned.denoiser import LORA_TARGETS
+from wallpaint.models.bundle import Models
+from wallpaint.pixels.color import Swatch
+from wallpaint.pixels.images import load_mask, load_photo
 
 
 class Photos(Dataset):

@@ -28,9 +28,9 @@ from transformers import (
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from wallpaint.families import FAMILIES  # noqa: E402
-from wallpaint.models import Models, _attach_adapter, load_models  # noqa: E402
-from wallpaint.runtime import Runtime, pick_runtime  # noqa: E402
+from wallpaint.models.bundle import Models, _attach_adapter, load_models  # noqa: E402
+from wallpaint.models.families import FAMILIES  # noqa: E402
+from wallpaint.models.runtime import Runtime, pick_runtime  # noqa: E402
 
 UNET: dict[str, Any] = {
     "sample_size": 64, "in_channels": 9, "out_channels": 4, "cross_attention_dim": 768,

@@ -35,8 +35,8 @@ def free_port() -> int:
 
 def write_dataset(folder: Path) -> None:
     """A dataset so small that a run on it starts at once: four pictures to learn from, one held out."""
-    from wallpaint.dataset import add_sample, read_samples
-    from wallpaint.images import load_mask, load_photo
+    from wallpaint.dataset.folder import add_sample, read_samples
+    from wallpaint.pixels.images import load_mask, load_photo
 
     samples = read_samples(ROOT / "assets" / "rooms" / "sample", "train")
     rooms = list({sample.room_id: sample for sample in samples}.values())[:5]
@@ -92,9 +92,9 @@ def space_url(tmp_path):
 
 
 def end_runs(workspace: Path) -> None:
-    from wallpaint import runs
+    from wallpaint.runs import state
 
-    for run in runs.list_runs(workspace):
+    for run in state.list_runs(workspace):
         if run.alive and run.pid:
             os.kill(run.pid, signal.SIGKILL)
 

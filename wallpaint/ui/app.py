@@ -10,14 +10,15 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 import gradio as gr  # noqa: E402  (reads the line above)
 
-from wallpaint import launch  # noqa: E402
-from wallpaint.ui import canvas  # noqa: E402
-from wallpaint.ui.compare_tab import add_run, build_compare_tab, sweep_results  # noqa: E402
-from wallpaint.ui.dataset_tab import build_dataset_tab  # noqa: E402
+from wallpaint.runs import launch  # noqa: E402
+from wallpaint.ui.board import picture  # noqa: E402
+from wallpaint.ui.compare.job import sweep_results
+from wallpaint.ui.compare.tab import add_run, build_compare_tab
+from wallpaint.ui.dataset.tab import build_dataset_tab  # noqa: E402
 from wallpaint.ui.guard import check_bind, check_free, middleware  # noqa: E402
 from wallpaint.ui.page import PRIVATE, Page, guarded  # noqa: E402
-from wallpaint.ui.text import T, pick_language  # noqa: E402
-from wallpaint.ui.train_tab import POLL_SECONDS, build_train_tab  # noqa: E402
+from wallpaint.ui.train.tab import POLL_SECONDS, build_train_tab  # noqa: E402
+from wallpaint.ui.words.words import T, pick_language  # noqa: E402
 
 MAX_UPLOAD = "50mb"
 # The reader's own fonts: nothing is fetched from elsewhere.
@@ -36,7 +37,7 @@ def build_page(workspace: Path, public: bool) -> gr.Blocks:
     """Put the page together; a public one (a Space) registers nothing that trains or keeps."""
     page = Page(workspace.resolve(), public)
     page.workspace.mkdir(parents=True, exist_ok=True)
-    canvas.clear_old(page.workspace)
+    picture.clear_old(page.workspace)
     with gr.Blocks(title="wallpaint", analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as demo:
         language = gr.State("en")
         timer = gr.Timer(POLL_SECONDS, active=not public)  # outside the tabs, so it ticks
@@ -119,7 +120,7 @@ def keep_house(workspace: Path, public: bool) -> None:
             if not public:
                 launch.start_next(workspace)
             if time.monotonic() - swept > SWEEP_SECONDS:
-                canvas.clear_old(workspace)
+                picture.clear_old(workspace)
                 if public:  # at home, results are the user's
                     sweep_results(workspace)
                 swept = time.monotonic()
@@ -158,7 +159,7 @@ def serve(host: str, port: int, auth: str | None, share: bool, workspace: Path) 
         check_free(host, port)
     else:
         check_bind(host, port, auth, share)
-    canvas.warm_up()
+    picture.warm_up()
     demo = build_page(workspace, public)
     keep_house(workspace.resolve(), public)
     results = str(workspace.resolve() / "results")

@@ -12,9 +12,9 @@ from typing import Any
 
 import gradio as gr
 
-from wallpaint.color import Swatch, parse_color
-from wallpaint.ui import canvas
-from wallpaint.ui.text import T, t
+from wallpaint.pixels.color import Swatch, parse_color
+from wallpaint.ui.board import picture
+from wallpaint.ui.words.words import T, t
 
 try:
     import spaces  # on a Hugging Face Space: before torch
@@ -60,10 +60,10 @@ def on_gpu(function: Callable) -> Callable:
 
 def add_rooms(page: Page, which: str, caption: str, **props: Any) -> gr.Gallery:
     """Make a gallery of shipped rooms to choose from, captioned by that field; unseen if there are none."""
-    rooms = canvas.read_rooms(which)[:SHOWN_ROOMS]
+    rooms = picture.read_rooms(which)[:SHOWN_ROOMS]
     return page.add(
         gr.Gallery,
-        value=[(canvas.thumbnail(room.image, 160), getattr(room, caption)) for room in rooms],
+        value=[(picture.thumbnail(room.image, 160), getattr(room, caption)) for room in rooms],
         visible=bool(rooms),
         columns=3,
         object_fit="cover",

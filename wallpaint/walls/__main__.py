@@ -17,16 +17,18 @@ import numpy as np
 import torch
 from PIL import Image
 
-from wallpaint.dataset import Sample, read_samples
-from wallpaint.families import FAMILIES
-from wallpaint.images import load_mask, load_photo
-from wallpaint.masks import Masker
-from wallpaint.walls import propose_wall
+from wallpaint.dataset.folder import read_samples
+from wallpaint.dataset.rows import Sample
+from wallpaint.models.families import FAMILIES
+from wallpaint.paths import ASSETS
+from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.walls.classifier import KEYS, ClassifierFinder, WallClassifier, cut, fingerprint
 from wallpaint.walls.features import mask_features, shrink_masks
+from wallpaint.walls.masks import Masker
+from wallpaint.walls.propose import propose_wall
 
 FAMILY = FAMILIES["room-tiny"]
-ROOMS = Path(__file__).resolve().parents[2] / "assets" / "rooms"
+ROOMS = ASSETS / "rooms"
 HIDDEN, STEPS, BATCH, LEARNING_RATE, WEIGHT_DECAY, NOISE = 32, 2000, 1024, 2e-3, 0.1, 0.1
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from wallpaint.arrays import components
-from wallpaint.color import rgb_to_lab
-from wallpaint.masks import Masker
+from wallpaint.pixels.arrays import components
+from wallpaint.pixels.color import rgb_to_lab
 from wallpaint.walls.features import SIDE, mask_features, shrink_masks
+from wallpaint.walls.masks import Masker
 
 # Chosen on every third view of a pool of 53 rendered rooms and two real photos, not on the test rooms.
 EDGE, LARGE, ENOUGH = 2.0, 0.01, 0.35
@@ -56,7 +56,7 @@ class WallClassifier:
         """Write the weights atomically."""
         from safetensors.numpy import save_file
 
-        from wallpaint.images import atomic_path
+        from wallpaint.pixels.images import atomic_path
 
         with atomic_path(path) as temporary:
             save_file(self.weights, temporary, {"sam": self.sam})

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from wallpaint.color import rgb_to_lab
+from wallpaint.pixels.color import rgb_to_lab
 
 SIDE = 128  # pixels a side that photo and masks are looked at; photos are stretched to it
 

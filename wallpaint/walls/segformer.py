@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from wallpaint.families import find_file
+from wallpaint.models.files import find_file
 
 WALL = "wall"
 

@@ -1,0 +1,148 @@
+"""A checkpoint in one file, under the names of CompVis' first release: made here from random tiny modules."""
+
+import json
+
+import pytest
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from safetensors.torch import save_file
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from wallpaint.models import single_file
+from wallpaint.models.families import resolve_family
+from wallpaint.models.files import find_file, find_weights
+from wallpaint.models.loading import load_module
+
+WIDTH = 32
+UNET = [("time_embed.0", "time_embedding.linear_1"), ("time_embed.2", "time_embedding.linear_2"),
+        ("input_blocks.0.0", "conv_in"), ("out.0", "conv_norm_out"), ("out.2", "conv_out")]  # fmt: skip
+RESNET = [("in_layers.0", "norm1"), ("in_layers.2", "conv1"), ("out_layers.0", "norm2"),
+          ("out_layers.3", "conv2"), ("emb_layers.1", "time_emb_proj"),
+          ("skip_connection", "conv_shortcut")]  # fmt: skip
+VAE = [("nin_shortcut", "conv_shortcut"), ("norm_out", "conv_norm_out"),
+       ("mid.attn_1", "mid_block.attentions.0"), ("mid.block_1", "mid_block.resnets.0"),
+       ("mid.block_2", "mid_block.resnets.1"),
+       ("norm.", "group_norm."), ("q.", "to_q."), ("k.", "to_k."), ("v.", "to_v."),
+       ("proj_out.", "to_out.0.")]  # fmt: skip
+
+
+def unet_blocks():
+    """(theirs, diffusers') prefixes of the blocks of SD1.5's UNet."""
+    found = [("middle_block.1.", "mid_block.attentions.0.")]
+    found += [(f"middle_block.{2 * j}.", f"mid_block.resnets.{j}.") for j in range(2)]
+    for i in range(4):
+        for j in range(2):
+            found.append((f"input_blocks.{3 * i + j + 1}.0.", f"down_blocks.{i}.resnets.{j}."))
+            found.append((f"input_blocks.{3 * i + j + 1}.1.", f"down_blocks.{i}.attentions.{j}."))
+        for j in range(3):
+            found.append((f"output_blocks.{3 * i + j}.0.", f"up_blocks.{i}.resnets.{j}."))
+            found.append((f"output_blocks.{3 * i + j}.1.", f"up_blocks.{i}.attentions.{j}."))
+        found.append((f"input_blocks.{3 * i + 3}.0.op.", f"down_blocks.{i}.downsamplers.0.conv."))
+        found.append((f"output_blocks.{3 * i + 2}.{2 if i else 1}.", f"up_blocks.{i}.upsamplers.0."))
+    return found
+
+
+def vae_blocks():
+    found = []
+    for i in range(4):
+        found.append((f"decoder.up.{3 - i}.upsample.", f"decoder.up_blocks.{i}.upsamplers.0."))
+        found.append((f"encoder.down.{i}.downsample.", f"encoder.down_blocks.{i}.downsamplers.0."))
+        found += [(f"encoder.down.{i}.block.{j}.", f"encoder.down_blocks.{i}.resnets.{j}.") for j in range(2)]
+        found += [(f"decoder.up.{3 - i}.block.{j}.", f"decoder.up_blocks.{i}.resnets.{j}.") for j in range(3)]
+    return found
+
+
+def rename(key, *tables):
+    for table in tables:
+        for theirs, ours in table:
+            key = key.replace(ours, theirs)
+    return key
+
+
+def modules(channels=9):
+    unet = {"sample_size": 64, "in_channels": channels, "cross_attention_dim": 48, "attention_head_dim": 8}
+    wide = [WIDTH, 2 * WIDTH, 4 * WIDTH, 4 * WIDTH]
+    vae = {"down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4}
+    text = {"vocab_size": 60, "hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 2,
+            "num_attention_heads": 1, "max_position_embeddings": 16}  # fmt: skip
+    return (
+        UNet2DConditionModel(**unet, block_out_channels=wide),
+        AutoencoderKL(**vae, block_out_channels=wide, layers_per_block=2),
+        CLIPTextModel(CLIPTextConfig(**text)),
+    )
+
+
+def checkpoint(unet, vae, text):
+    """Their state under CompVis' names."""
+    weights = {}
+    for key, value in unet.state_dict().items():
+        inside = RESNET if "resnets" in key else []
+        whole = [] if "_blocks" in key or "mid_block" in key else UNET
+        weights[f"model.diffusion_model.{rename(key, whole, inside, unet_blocks())}"] = value
+    for key, value in vae.state_dict().items():
+        attention = ".attentions." in key
+        name = rename(key, vae_blocks(), VAE if attention else VAE[:5])
+        value = value[..., None, None] if attention and value.ndim == 2 else value
+        weights[f"first_stage_model.{name}"] = value
+    prefix = "cond_stage_model.transformer.text_model."
+    state = {key.removeprefix("text_model."): value for key, value in text.state_dict().items()}
+    return {k: v.contiguous() for k, v in (weights | {prefix + k: v for k, v in state.items()}).items()}
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch, family):
+    """An empty cache, and a tokenizer beside where the checkpoint will be."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "tokenizer").symlink_to(family / "tokenizer")
+    return tmp_path
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".ckpt"])
+def test_a_checkpoint_gives_its_modules_back_bit_for_bit(place, suffix):
+    torch.manual_seed(0)
+    made, path = modules(), place / f"sd-v1-5-inpainting{suffix}"
+    weights = checkpoint(*made)
+    assert "model.diffusion_model.output_blocks.5.2.conv.weight" in weights
+    assert "first_stage_model.decoder.mid.attn_1.q.weight" in weights
+    if suffix == ".ckpt":
+        torch.save({"state_dict": weights, "global_step": 3}, path)
+    else:
+        save_file(weights, path)
+    base = resolve_family("sd15", base_model=str(path)).base_model
+    kinds = {"unet": UNet2DConditionModel, "vae": AutoencoderKL, "text_encoder": CLIPTextModel}
+    for (name, kind), expected in zip(kinds.items(), made, strict=True):
+        found = load_module(kind, base, name, torch.float32).state_dict()
+        assert found.keys() == expected.state_dict().keys()
+        assert all(torch.equal(found[key], value) for key, value in expected.state_dict().items()), name
+    assert find_file(base, "tokenizer/tokenizer_config.json").is_file()
+    first = find_weights(base, "unet")[0].stat().st_mtime_ns
+    assert single_file.unpack(path) == single_file.unpack(path)  # and nothing is written again
+    assert find_weights(base, "unet")[0].stat().st_mtime_ns == first
+    assert json.loads(find_file(base, "model_index.json").read_text())["unpacked_from"] == str(path)
+
+
+def test_what_is_no_inpainting_checkpoint_is_refused_and_leaves_nothing(place):
+    path = place / "plain.safetensors"
+    save_file(checkpoint(*modules(channels=4)), path)
+    with pytest.raises(ValueError, match="takes 4 channels, not the 9 of inpainting"):
+        single_file.unpack(path)
+    save_file({"other": torch.zeros(1)}, path)
+    with pytest.raises(ValueError, match="is no Stable Diffusion 1.x checkpoint"):
+        single_file.unpack(path)
+    path.write_bytes(b"not a checkpoint at all")
+    with pytest.raises(ValueError, match="cannot be read .*fetch it again"):
+        single_file.unpack(path)
+    assert not list((place / "cache").rglob("*.json"))
+
+
+def test_without_a_tokenizer_its_command_is_said(place):
+    (place / "tokenizer").unlink()
+    path = place / "x.safetensors"
+    save_file({"other": torch.zeros(1)}, path)
+    with pytest.raises(ValueError, match="hf download openai/clip-vit-large-patch14 vocab.json merges.txt"):
+        single_file.unpack(path)
+
+
+def test_a_checkpoint_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ValueError, match="nowhere.safetensors"):
+        resolve_family("sd15", base_model=str(tmp_path / "nowhere.safetensors"))

@@ -1,0 +1,224 @@
+import numpy as np
+import pytest
+import torch
+from diffusers import StableDiffusionInpaintPipeline
+from PIL import Image
+from toys import toy_room
+
+from wallpaint.learned.denoiser import build_denoiser, painting_denoiser
+from wallpaint.learned.weights import save_weights
+from wallpaint.models.bundle import set_ip_adapter_scale
+from wallpaint.models.latents import decode_latents
+from wallpaint.paint.painter import Painter, resolve_arms
+from wallpaint.paint.sampler import denoise, paint_wall, prepare_painting
+from wallpaint.pixels.color import Swatch
+from wallpaint.pixels.images import to_tensor
+from wallpaint.settings.methods import METHODS
+
+SAGE = Swatch((122, 158, 126))
+
+
+def save_arm(models, folder, method, seed):
+    """A run folder whose learned weights are moved at random."""
+    torch.manual_seed(seed)
+    denoiser = build_denoiser(models, METHODS[method], lora_rank=2 + seed, lora_alpha=4)
+    with torch.no_grad():
+        for parameter in denoiser.parameters():
+            if parameter.requires_grad:
+                parameter += 0.1 * torch.randn_like(parameter)
+    save_weights(folder / "weights", models, METHODS[method].learns)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def arms(loaded, tmp_path_factory):
+    """Arms of every kind: nothing learned, two LoRAs of different rank, and LoRAs with parts of their own."""
+    import copy
+
+    folder = tmp_path_factory.mktemp("arms")
+    kinds = [("old", "lora"), ("new", "lora_ip"), ("both", "joint")]
+    kinds += [("example", "paint_by_example"), ("door", "anydoor")]
+    made = {n: save_arm(copy.deepcopy(loaded), folder / n, m, i) for i, (n, m) in enumerate(kinds)}
+    return {"base": None, **made}
+
+
+def paint(models, arms, seed=1, swatch=SAGE, size=(64, 64), **options):
+    photo, mask = toy_room(1, (200, 60, 50), size)
+    return Painter(models, arms).paint(
+        photo, mask, swatch, "a room", seed, **{"num_inference_steps": 2} | options
+    )
+
+
+def pixels(image):
+    return np.asarray(image).astype(int)
+
+
+def test_the_painter_equals_the_stock_pipeline_at_the_same_seed(load, family):
+    models = load()
+    photo, _ = toy_room(1, (200, 60, 50))
+    mask = np.zeros((64, 64), np.uint8)
+    mask[8:40, 16:56] = 255  # on the grid of latents, where nearest (theirs) and maximum (ours) agree
+    mask = Image.fromarray(mask)
+    pipe = StableDiffusionInpaintPipeline.from_pretrained(family, safety_checker=None, feature_extractor=None)
+    pipe.load_ip_adapter(str(family / "ip_adapter"), subfolder="models",
+                         weight_name="ip-adapter-plus_room-tiny.safetensors")  # fmt: skip
+    pipe.set_progress_bar_config(disable=True)
+    theirs = pipe(
+        prompt="a room", image=photo, mask_image=mask, height=64, width=64,
+        num_inference_steps=4, guidance_scale=2.5,
+        generator=torch.Generator().manual_seed(11), output_type="pt", ip_adapter_image=SAGE.image(96),
+    ).images  # fmt: skip
+
+    import dataclasses
+
+    models = dataclasses.replace(models, family=dataclasses.replace(models.family, mask_growth=0))
+    batch, noise = prepare_painting(models, photo, mask, SAGE, "a room", 11)
+    nothing, _ = prepare_painting(models, photo, mask, SAGE, "", 11)
+    from wallpaint.models.bundle import encode_references
+
+    with torch.no_grad():
+        null = models.image_proj(encode_references(models, [None]))
+        negative = dataclasses.replace(batch, prompt_embeds=nothing.prompt_embeds, image_embeds=null)
+        latents = denoise(painting_denoiser(models), batch, negative, noise, models.noise_scheduler, 4, 2.5)
+        ours = decode_latents(models, latents).clamp(0, 1)
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+
+    (whole,) = paint_wall(models, painting_denoiser(models), photo, mask, SAGE, "a room", None, 11, 4, 2.5)
+    assert (to_tensor(whole) - theirs).abs().max() < 0.6 / 255 + 1e-4  # the same, rounded to bytes
+
+
+def test_arms_in_one_batch_equal_arms_alone(load, arms):
+    together = paint(load(), arms)
+    assert list(together) == list(arms)
+    for name, path in arms.items():
+        alone = paint(load(), {name: path})[name]
+        assert np.abs(pixels(alone) - pixels(together[name])).max() <= 1, name
+    images = [pixels(image) for image in together.values()]
+    for i, first in enumerate(images):
+        assert all(np.abs(first - second).max() > 3 for second in images[:i])
+
+
+def test_an_arm_with_its_own_adapter_leaves_the_familys_in_place(load, arms):
+    models = load()
+    first = paint(models, {"base": None})["base"]
+    paint(models, {"base": None, "both": arms["both"]})
+    assert np.array_equal(pixels(paint(models, {"base": None})["base"]), pixels(first))
+
+
+def test_the_picture_has_the_photos_own_size_and_changes_on_the_wall_alone(load, arms):
+    size = (150, 100)
+    photo, mask = toy_room(1, (200, 60, 50), size)
+    for picture in paint(load(), {"base": None, "both": arms["both"]}, size=size).values():
+        assert picture.size == size
+        outside = np.asarray(mask) == 0
+        assert np.array_equal(pixels(picture)[outside], pixels(photo)[outside])
+        assert (pixels(picture) != pixels(photo))[~outside].any()
+
+
+def test_the_working_size_keeps_the_aspect(load):
+    photo, mask = toy_room(1, (200, 60, 50), (300, 150))
+    batch, noise = prepare_painting(load(), photo, mask, SAGE, "", 0)
+    height, width = batch.wall.shape[-2:]
+    assert width / height == pytest.approx(2, rel=0.15) and height % 8 == width % 8 == 0
+    assert noise.shape == (1, 4, height // 8, width // 8)
+
+
+def test_a_seed_fixes_the_picture_and_another_changes_it(load):
+    models = load()
+    first, again, other = (paint(models, {"base": None}, seed=s)["base"] for s in (1, 1, 2))
+    assert np.array_equal(pixels(first), pixels(again)) and not np.array_equal(pixels(first), pixels(other))
+
+
+def test_the_swatch_is_heard_by_every_arm_also_by_the_one_trained_without_it(load, arms):
+    painter, (photo, mask) = Painter(load(), arms), toy_room(1, (200, 60, 50))
+    one, other = (painter.paint(photo, mask, s, "", 0, 2, 1.0) for s in (SAGE, Swatch((200, 30, 30))))
+    assert all(not np.array_equal(pixels(one[name]), pixels(other[name])) for name in arms)
+    assert painter.seconds.keys() == arms.keys() and all(s > 0 for s in painter.seconds.values())
+
+
+def test_without_adapter_and_guidance_the_swatch_changes_nothing(load):
+    models = load()
+    photo, mask = toy_room(1, (200, 60, 50))
+    set_ip_adapter_scale(models.unet, 0.0)
+    pictures = [
+        paint_wall(models, painting_denoiser(models), photo, mask, swatch, "", None, 0, 2, 1.0)[0]
+        for swatch in (SAGE, Swatch((200, 30, 30)))
+    ]
+    assert np.array_equal(*map(pixels, pictures))
+
+
+def test_the_old_wall_cannot_be_seen_by_the_model(load):
+    models = load()
+    pictures = []
+    for color in ((200, 60, 50), (10, 90, 200)):
+        photo, mask = toy_room(1, color)
+        batch, _ = prepare_painting(models, photo, mask, SAGE, "", 0)
+        pictures.append(batch.masked_image_latents)
+    assert torch.equal(*pictures)
+
+
+def test_arms_are_named_or_have_a_path(tmp_path):
+    assert resolve_arms(["base", f"mine={tmp_path}"]) == {"base": None, "mine": tmp_path}
+    for arms, message in (
+        (["bse"], "did you mean base"),
+        (["mine=/no/where"], "mine has no weights at /no/where"),
+        (["base", "base"], "each once"),
+        (["=x"], "NAME=PATH"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            resolve_arms(arms)
+
+
+def test_weights_of_another_model_are_refused_before_anything_is_painted(load, tmp_path):
+    from safetensors.torch import save_file
+
+    name = "unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q"
+    state = {f"{name}.lora_A.weight": torch.zeros(4, 320), f"{name}.lora_B.weight": torch.zeros(320, 4)}
+    save_file(state, tmp_path / "sd15.safetensors")
+    with pytest.raises(ValueError, match="does not fit this model"):
+        Painter(load(), {"wide": tmp_path / "sd15.safetensors"})
+
+
+def test_a_new_colour_on_the_same_photo_encodes_no_photo_and_no_text_again(load, arms, monkeypatch):
+    from wallpaint.paint import sampler
+
+    counts = dict.fromkeys(("encode_pictures", "encode_text", "encode_images"), 0)
+
+    def count(name, original):
+        def counting(*args):
+            counts[name] += 1
+            return original(*args)
+
+        monkeypatch.setattr(sampler, name, counting)
+
+    for name in counts:
+        count(name, getattr(sampler, name))
+    models, (photo, mask) = load(), toy_room(1, (200, 60, 50))
+    painter = Painter(models, {"base": None, "new": arms["new"]})
+
+    def paint_in(rgb, photo=photo):
+        before = dict(counts)
+        pictures = painter.paint(photo, mask, Swatch(rgb), "a room", 1, 2, 2.0)
+        return pictures, {name: counts[name] - before[name] for name in counts}
+
+    first, asked = paint_in((122, 158, 126))
+    assert asked == {"encode_pictures": 1, "encode_text": 2, "encode_images": 2}  # with the nulls of guidance
+    assert paint_in((200, 60, 50))[1] == {"encode_pictures": 0, "encode_text": 0, "encode_images": 1}
+    again, asked = paint_in((122, 158, 126))
+    assert not any(asked.values())
+    assert all(np.array_equal(pixels(again[name]), pixels(first[name])) for name in first)
+    assert paint_in((122, 158, 126), toy_room(2, (200, 60, 50))[0])[1]["encode_pictures"] == 1
+
+
+def test_all_arms_and_the_next_paint_share_one_canvas(load, arms, monkeypatch):
+    from wallpaint.paint import painter as paint
+
+    asked, stretch = [], paint.Canvas.stretch
+    monkeypatch.setattr(paint.Canvas, "stretch", lambda *args: asked.append(args) or stretch(*args))
+    two_turns = {"base": None, "both": arms["both"]}
+    painter, (photo, mask) = Painter(load(), two_turns), toy_room(1, (200, 60, 50))
+    for rgb in ((122, 158, 126), (200, 60, 50)):
+        painter.paint(photo, mask, Swatch(rgb), "a room", 1, 1, 2.0)
+    assert len(asked) == 1
+    painter.paint(toy_room(2, (200, 60, 50))[0], mask, SAGE, "a room", 1, 1, 2.0)
+    assert len(asked) == 2

@@ -1,0 +1,189 @@
+"""The image contract: what is let in, and what comes back out."""
+
+import io
+import os
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageCms
+
+from wallpaint.pixels import images
+from wallpaint.pixels.images import (
+    atomic_path,
+    load_mask,
+    load_photo,
+    model_size,
+    read_size,
+    to_image,
+    to_tensor,
+)
+
+torch.set_num_threads(1)
+
+
+def noise(width=24, height=16, seed=0):
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def bomb(path, width, height):
+    """A PNG of some hundred bytes whose header promises width x height."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 99)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+
+
+@pytest.mark.parametrize("size", [(9000, 8000), (12000, 12000), (60000, 60000)])
+@pytest.mark.parametrize("load", [load_photo, load_mask, read_size])
+def test_a_bomb_is_refused_from_its_header(tmp_path, monkeypatch, size, load):
+    bomb(tmp_path / "bomb.png", *size)
+    Image.init()  # PIL draws a picture of its own while it looks for plugins
+    monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
+    with pytest.raises(ValueError, match=r"bomb\.png is larger than 64 megapixels"):
+        load(tmp_path / "bomb.png")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n", b"%!PS-Adobe-3.0 EPSF-3.0\n"]
+)
+def test_what_is_no_picture_is_one_line(tmp_path, content):
+    path = tmp_path / "a.png"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.png cannot be read") as error:
+        load_photo(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+def test_a_file_cut_short_is_refused(tmp_path, form):
+    path = tmp_path / f"cut.{form.lower()}"
+    noise(64, 64).save(path, form)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ValueError, match="cannot be read"):
+        load_photo(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"none\.jpg does not exist"):
+        load_photo(tmp_path / "none.jpg")
+    with pytest.raises(ValueError, match="does not exist"):
+        load_photo(tmp_path)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_a_photo_stands_upright_and_loses_its_exif(tmp_path, form, orientation):
+    exif = Image.Exif()
+    exif[images.ORIENTATION] = orientation
+    exif[0x010E] = "secret place"
+    photo = Image.new("RGB", (40, 20), "white")
+    photo.paste("red", (0, 0, 20, 20))
+    path = tmp_path / f"a.{form.lower()}"
+    photo.save(path, form, exif=exif)
+    loaded = load_photo(path)
+    assert loaded.size == read_size(path) == ((20, 40) if orientation >= 5 else (40, 20))
+    red = {1: (5, 10), 3: (35, 10), 6: (10, 5), 8: (10, 35)}[orientation]
+    assert loaded.getpixel(red)[0] > 200 > 60 > loaded.getpixel(red)[1]
+    assert not loaded.getexif() and "exif" not in loaded.info
+
+
+def test_transparency_lies_over_white(tmp_path):
+    rgba = Image.new("RGBA", (4, 4), (200, 0, 0, 0))
+    rgba.putpixel((0, 0), (10, 20, 30, 255))
+    rgba.save(tmp_path / "a.png")
+    loaded = load_photo(tmp_path / "a.png")
+    assert loaded.mode == "RGB"
+    assert loaded.getpixel((0, 0)) == (10, 20, 30)
+    assert loaded.getpixel((3, 3)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "1", "CMYK", "RGBA"])
+def test_every_mode_becomes_rgb(tmp_path, mode):
+    path = tmp_path / ("a.tiff" if mode == "CMYK" else "a.png")
+    noise().convert(mode).save(path)
+    assert load_photo(path).mode == "RGB"
+
+
+def test_16_bit_grey_keeps_its_scale(tmp_path):
+    Image.fromarray(np.full((4, 4), 128 * 257, dtype=np.uint16)).save(tmp_path / "a.png")
+    assert load_photo(tmp_path / "a.png").getpixel((0, 0)) == (128, 128, 128)
+    assert load_mask(tmp_path / "a.png").getpixel((0, 0)) == 255
+
+
+def test_a_colour_profile_is_turned_to_srgb(tmp_path):
+    linear = ImageCms.createProfile("XYZ")  # some profile that is not sRGB; broken ones are ignored
+    for name, profile in (
+        ("srgb", ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()),
+        ("broken", b"no profile"),
+        ("xyz", ImageCms.ImageCmsProfile(linear).tobytes()),
+    ):
+        photo = noise()
+        photo.save(tmp_path / f"{name}.png", icc_profile=profile)
+        loaded = load_photo(tmp_path / f"{name}.png")
+        assert "icc_profile" not in loaded.info
+        if name != "xyz":
+            assert np.abs(np.asarray(loaded).astype(int) - np.asarray(photo)).max() <= 1
+
+
+def test_a_mask_is_0_and_255(tmp_path):
+    Image.fromarray(np.array([[0, 127, 128, 255]], dtype=np.uint8)).save(tmp_path / "m.png")
+    mask = load_mask(tmp_path / "m.png", (4, 1))
+    assert mask.mode == "L"
+    assert np.asarray(mask).tolist() == [[0, 0, 255, 255]]
+
+
+def test_an_empty_mask_and_one_of_another_size_are_refused(tmp_path):
+    Image.new("L", (8, 6), 127).save(tmp_path / "m.png")
+    with pytest.raises(ValueError, match=r"m\.png is empty"):
+        load_mask(tmp_path / "m.png")
+    with pytest.raises(ValueError, match="8x6 but its photo is 6x8"):
+        load_mask(tmp_path / "m.png", (6, 8))
+
+
+@pytest.mark.parametrize("size", [(4000, 3000), (100, 900), (128, 128), (3, 5000), (1, 1)])
+@pytest.mark.parametrize(("resolution", "multiple"), [(128, 8), (512, 64)])
+def test_model_size_has_the_area_the_aspect_and_the_multiple(size, resolution, multiple):
+    width, height = model_size(size, resolution, multiple)
+    assert width % multiple == height % multiple == 0 < min(width, height)
+    if max(size) / min(size) < 2:
+        assert width * height == pytest.approx(resolution**2, rel=0.15)
+        assert width / height == pytest.approx(size[0] / size[1], rel=0.15)
+
+
+def test_tensors_and_pictures_are_the_same_bytes():
+    photo, mask = noise(), noise().convert("L")
+    assert to_tensor(photo).shape == (1, 3, 16, 24) and to_tensor(mask).shape == (1, 1, 16, 24)
+    assert (
+        to_tensor(photo).dtype == torch.float32 and 0 <= to_tensor(photo).min() <= to_tensor(photo).max() <= 1
+    )
+    assert to_image(to_tensor(photo)).tobytes() == photo.tobytes()
+    assert to_image(to_tensor(mask)[0]).tobytes() == mask.tobytes()
+    assert to_image(torch.tensor([-1.0, 2.0]).view(1, 1, 2).bfloat16()).tobytes() == b"\x00\xff"
+
+
+def test_atomic_path_replaces_on_success_and_leaves_nothing_on_failure(tmp_path):
+    path = tmp_path / "new" / "a.txt"
+    with atomic_path(path) as temporary:
+        temporary.write_text("one")
+        assert not path.exists()
+    assert path.read_text() == "one"
+    with pytest.raises(RuntimeError), atomic_path(path) as temporary:
+        temporary.write_text("two")
+        raise RuntimeError
+    assert path.read_text() == "one"
+    assert os.listdir(path.parent) == ["a.txt"]
+    (path.parent / "plain").touch()
+    assert path.stat().st_mode == (path.parent / "plain").stat().st_mode  # not mkstemp's 0600
+
+
+def test_a_photo_can_be_read_from_a_buffered_copy(tmp_path):
+    buffer = io.BytesIO()
+    noise().save(buffer, "PNG")
+    (tmp_path / "a.bin").write_bytes(buffer.getvalue())  # the content tells the format, not the name
+    assert load_photo(tmp_path / "a.bin").tobytes() == noise().tobytes()

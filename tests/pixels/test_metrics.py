@@ -1,0 +1,139 @@
+"""Metrics on toy walls whose right answer is known."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wallpaint.pixels.color import Swatch, bytes_to_linear, delta_e, linear_to_lab, linear_to_srgb
+from wallpaint.pixels.metrics import (
+    delta_e_paint,
+    delta_e_truth,
+    in_own_light,
+    outside_changed_pixels,
+    shading_correlation,
+    wall_region,
+)
+
+SAGE = Swatch((122, 158, 126))
+SIZE = (100, 80)
+MASK = Image.new("L", SIZE)
+MASK.paste(255, (10, 10, 90, 60))
+LIGHT = 0.2 + 0.8 * np.add.outer(np.sin(np.linspace(0, 3, 80)) ** 2, np.linspace(0, 1, 100))[..., None] / 2
+
+
+def render(paint, light=LIGHT):
+    """A wall of linear paint (3,) in a light (H, W, 1)."""
+    return Image.fromarray((linear_to_srgb(np.asarray(paint) * light) * 255).round().astype(np.uint8))
+
+
+def test_the_wall_is_the_mask_without_one_percent_of_the_long_side():
+    wall = wall_region(MASK)
+    assert wall.sum() == (80 - 2) * (50 - 2)
+    assert wall[11:59, 11:89].all()
+    big = Image.new("L", (500, 100))
+    big.paste(255, (100, 0, 300, 100))
+    rows, columns = np.nonzero(wall_region(big))
+    assert (columns.min(), columns.max()) == (105, 294)
+    assert (rows.min(), rows.max()) == (0, 99)  # the picture's border is no edge
+
+
+def test_the_truth_itself_has_no_error():
+    assert delta_e_truth(render(SAGE.linear), render(SAGE.linear), MASK) == {"mean": 0, "median": 0, "p90": 0}
+
+
+def test_delta_e_truth_counts_the_wall_alone():
+    out = np.asarray(render(SAGE.linear)).copy()
+    out[:11], out[:, :11] = 255, 0  # outside the wall and on its rim
+    assert delta_e_truth(Image.fromarray(out), render(SAGE.linear), MASK)["mean"] == 0
+    out[11:35] = out[11:35][..., ::-1]  # half of the wall in a wrong colour
+    figures = delta_e_truth(Image.fromarray(out), render(SAGE.linear), MASK)
+    assert 0.3 < figures["mean"] < figures["p90"] < 20
+
+
+def test_delta_e_truth_is_ciede2000():
+    out, truth = Image.new("RGB", SIZE, (255, 255, 255)), Image.new("RGB", SIZE, (0, 0, 0))
+    assert delta_e_truth(out, truth, MASK) == pytest.approx(
+        {"mean": 100, "median": 100, "p90": 100}, abs=1e-3
+    )
+
+
+@pytest.mark.parametrize("dim", [1.0, 0.7, 0.5, 0.1])
+def test_a_perfect_repaint_in_any_light_hits_the_paint(dim):
+    figures = delta_e_paint(render(SAGE.linear, LIGHT * dim), SAGE, MASK)
+    assert figures["median"] < 1 and figures["under_5"] > 0.99
+    flat = delta_e_truth(render(SAGE.linear, LIGHT * dim), SAGE.image(1).resize(SIZE), MASK)
+    assert flat["mean"] > 5  # the plain difference to the swatch calls it wrong
+
+
+def test_another_paint_does_not_hit():
+    figures = delta_e_paint(render((0.5, 0.2, 0.2)), SAGE, MASK)
+    assert figures["median"] > 20 and figures["under_5"] == 0
+
+
+def test_pixels_too_dark_for_a_colour_are_left_out_and_counted():
+    light = LIGHT.copy()
+    light[:35] = 0.001
+    out = np.asarray(render(SAGE.linear, light)).copy()
+    figures = delta_e_paint(Image.fromarray(out), SAGE, MASK)
+    assert figures["left_out"] == pytest.approx(0.5, abs=0.01)
+    assert figures["median"] < 1
+
+
+def test_black_paint_asks_for_a_neutral():
+    assert delta_e_paint(render((0.05, 0.05, 0.05)), Swatch((0, 0, 0)), MASK)["median"] < 0.5
+    assert delta_e_paint(render((0.2, 0.05, 0.05)), Swatch((0, 0, 0)), MASK)["median"] > 10
+
+
+def test_a_repaint_that_keeps_light_and_shadow_has_its_shading():
+    assert shading_correlation(render(SAGE.linear), render((0.7, 0.7, 0.6)), MASK) > 0.95
+    assert shading_correlation(render(SAGE.linear), render(SAGE.linear), MASK) == pytest.approx(1)
+
+
+def test_a_wall_painted_flat_fails_shading_however_right_its_colour():
+    flat = SAGE.image(1).resize(SIZE)
+    assert shading_correlation(flat, render(SAGE.linear), MASK) == 0
+    noisy = np.asarray(flat).astype(int) + np.random.default_rng(0).integers(-1, 2, (80, 100, 1))
+    assert abs(shading_correlation(Image.fromarray(noisy.astype(np.uint8)), render(SAGE.linear), MASK)) < 0.1
+    assert delta_e_paint(flat, SAGE, MASK)["median"] < 0.1
+
+
+def test_shading_turned_upside_down_is_negative():
+    assert shading_correlation(render((0.5,) * 3, 1.2 - LIGHT), render((0.5,) * 3), MASK) < -0.7
+
+
+def test_shading_ignores_what_happens_outside_the_wall():
+    out = np.asarray(render(SAGE.linear)).copy()
+    out[:10] = np.random.default_rng(0).integers(0, 256, (10, 100, 3))
+    assert shading_correlation(Image.fromarray(out), render(SAGE.linear), MASK) == pytest.approx(1)
+
+
+def test_changed_pixels_are_counted_up_to_the_masks_own_edge():
+    photo = render(SAGE.linear)
+    out = np.asarray(photo).copy()
+    out[10:60, 10:90] = 0
+    assert outside_changed_pixels(Image.fromarray(out), photo, MASK) == 0
+    out[9, 10:13, 2] ^= 1
+    out[0, 0] = 0
+    assert outside_changed_pixels(Image.fromarray(out), photo, MASK) == 4
+
+
+def test_a_wall_too_thin_to_measure_gives_nan():
+    thin = Image.new("L", SIZE)
+    thin.paste(255, (10, 10, 90, 12))
+    assert not wall_region(thin).any()
+    photo = render(SAGE.linear)
+    assert np.isnan(list(delta_e_truth(photo, photo, thin).values())).all()
+    assert np.isnan(list(delta_e_paint(photo, SAGE, thin).values())).all()
+    assert np.isnan(shading_correlation(photo, photo, thin))
+
+
+def test_a_colour_counts_as_often_as_it_is_there():
+    """Each different colour is looked at once; the figures are those of all pixels."""
+    pixels = np.random.default_rng(0).integers(90, 94, (80, 100, 3), dtype=np.uint8)
+    pixels[:40] = SAGE.rgb
+    out, wall = Image.fromarray(pixels), wall_region(MASK)
+    linear = bytes_to_linear(pixels[wall])
+    errors = delta_e(linear_to_lab(linear), linear_to_lab(in_own_light(linear, SAGE)))
+    figures = delta_e_paint(out, SAGE, MASK)
+    assert figures["median"] == np.median(errors) and figures["p90"] == np.percentile(errors, 90)
+    assert figures["under_5"] == np.mean(errors < 5)

@@ -1,0 +1,90 @@
+"""The classical repaint on toy walls whose truth is known."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wallpaint.pixels.color import Swatch, linear_to_srgb
+from wallpaint.pixels.metrics import delta_e_paint, delta_e_truth, outside_changed_pixels, shading_correlation
+from wallpaint.pixels.recolor import estimate_paint, recolor
+
+SIZE = (96, 72)
+MASK = Image.new("L", SIZE)
+MASK.paste(255, (6, 6, 90, 50))
+TEXTURE = np.random.default_rng(0).uniform(0.9, 1.1, (72, 96, 1))
+LIGHT = (
+    TEXTURE
+    * (0.35 + 0.6 * np.add.outer(np.linspace(0, 1, 72) ** 2, np.cos(np.linspace(0, 2, 96)) ** 2) / 2)[
+        ..., None
+    ]
+)
+CREAM, TEAL, SAGE, NAVY = (
+    Swatch(c) for c in ((236, 228, 205), (10, 138, 150), (122, 158, 126), (31, 42, 68))
+)
+
+
+def render(swatch, light=LIGHT):
+    picture = (linear_to_srgb(swatch.linear * light) * 255).round().astype(np.uint8)
+    picture[60:] = (90, 60, 40)  # a floor
+    return Image.fromarray(picture)
+
+
+@pytest.mark.parametrize("new", [SAGE, NAVY, CREAM])
+@pytest.mark.parametrize("old", [CREAM, SAGE])
+def test_with_the_old_paint_known_it_gives_the_true_repaint(old, new):
+    out = recolor(render(old), MASK, new, old)
+    assert delta_e_truth(out, render(new), MASK)["p90"] < 1.5
+    assert outside_changed_pixels(out, render(old), MASK) == 0
+
+
+def test_the_light_keeps_its_own_colour():
+    warm = LIGHT * (1.0, 0.85, 0.65)
+    out = recolor(render(CREAM, warm), MASK, SAGE, CREAM)
+    assert delta_e_truth(out, render(SAGE, warm), MASK)["p90"] < 2
+
+
+@pytest.mark.parametrize("old", [CREAM, SAGE, NAVY, TEAL])
+def test_with_the_old_paint_guessed_the_hue_and_the_shading_are_right(old):
+    out = recolor(render(old), MASK, SAGE)
+    assert delta_e_paint(out, SAGE, MASK)["median"] < 3
+    # Navy leaves 8 bits little light to tell: its shading comes back as noise and all.
+    assert shading_correlation(out, render(SAGE), MASK) > (0.6 if old is NAVY else 0.9)
+
+
+def test_gloss_on_a_saturated_wall_does_not_turn_into_coloured_light():
+    photo = np.asarray(render(TEAL)).copy()
+    photo[10:40, 20:60] = (
+        linear_to_srgb(TEAL.linear * 0.6 + 0.06) * 255
+    ).round()  # white gloss: red from 2 to 17 times
+    out = recolor(Image.fromarray(photo), MASK, SAGE)
+    assert delta_e_paint(out, SAGE, MASK)["p90"] < 8
+
+
+def test_the_guess_is_robust_to_what_is_no_wall():
+    photo = np.asarray(render(CREAM)).copy()
+    clean = estimate_paint(Image.fromarray(photo), MASK)
+    photo[8:16, 8:88] = (200, 20, 20)  # a red shelf inside the mask
+    photo[20:30, 10:20] = 255  # and a clipped lamp
+    dirty = estimate_paint(Image.fromarray(photo), MASK)
+    assert np.abs(np.subtract(clean.rgb, dirty.rgb)).max() <= 6
+
+
+def test_the_guess_has_the_old_paints_chromaticity():
+    for old in (CREAM, SAGE, TEAL):
+        guess = estimate_paint(render(old), MASK).linear
+        np.testing.assert_allclose(guess / guess.sum(), old.linear / old.linear.sum(), atol=0.03)
+
+
+def test_a_mask_that_is_empty_or_of_another_size_is_refused():
+    with pytest.raises(ValueError, match="the mask is empty"):
+        recolor(render(CREAM), Image.new("L", SIZE), SAGE)
+    with pytest.raises(ValueError, match="make them the same size"):
+        recolor(render(CREAM), Image.new("L", (5, 5), 255), SAGE)
+
+
+def test_a_wall_of_one_pixel_and_a_black_wall_are_painted():
+    point = Image.new("L", SIZE)
+    point.putpixel((20, 20), 255)
+    assert outside_changed_pixels(recolor(render(CREAM), point, SAGE), render(CREAM), point) == 0
+    out = recolor(Image.new("RGB", SIZE), MASK, CREAM)
+    assert np.asarray(out).max() < 255

@@ -1,0 +1,240 @@
+"""One photo, several arms: the files, the figures, and nothing half-written."""
+
+import csv
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wallpaint.paint.arms import Settings, open_arms
+from wallpaint.pixels import metrics
+from wallpaint.pixels.color import parse_color
+from wallpaint.pixels.images import load_mask, load_photo
+from wallpaint.pixels.recolor import recolor
+from wallpaint.report import compare as module
+from wallpaint.report.compare import compare, compare_paints, load_scene
+from wallpaint.report.html import all_or_nothing, clean, contact_sheet, file_names, flat, markdown, table
+
+SAGE = parse_color("#7A9E7E")
+
+
+@pytest.fixture
+def room(tmp_path):
+    rng = np.random.default_rng(0)
+    photo = (rng.uniform(0.85, 1, (48, 64, 1)) * (220, 210, 190)).astype(np.uint8)
+    photo[36:] = (90, 60, 40)
+    mask = np.zeros((48, 64), np.uint8)
+    mask[4:36, 6:60] = 255
+    Image.fromarray(photo).save(tmp_path / "room.png")
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    return tmp_path / "room.png", tmp_path / "mask.png"
+
+
+class Links(HTMLParser):
+    """Everything a page would fetch, and its tags."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.fetched, self.tags = [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.fetched += [value for name, value in attrs if name in ("src", "href", "srcset")]
+
+
+def test_the_classical_repaint_alone_needs_no_model_and_writes_every_file(room, tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "wallpaint.models.bundle", None)
+    out = tmp_path / "new" / "out"
+    result = compare(*room, SAGE, ["recolor"], out, Settings(seed=7))
+    assert sorted(p.name for p in out.iterdir()) == [
+        "comparison.csv", "comparison.json", "grid.png", "recolor.png", "report.html",
+    ]  # fmt: skip
+    said = json.loads((out / "comparison.json").read_text())
+    assert (said["photo"], said["swatch"], said["seed"]) == (str(room[0]), "#7A9E7E", 7)
+    (arm,) = said["arms"]
+    assert arm.keys() == {
+        "name", "seconds", "image", "delta_e_paint", "shading_correlation", "outside_changed_pixels",
+    }  # fmt: skip
+    assert arm["delta_e_paint"].keys() >= {"median", "p90", "under_5"}
+    assert (arm["name"], arm["image"], arm["outside_changed_pixels"]) == ("recolor", "recolor.png", 0)
+    assert (
+        result.folder == out and result.arms[0].figures == arm and result.arms[0].image == out / "recolor.png"
+    )
+
+
+def test_the_figures_are_those_of_the_written_picture(room, tmp_path):
+    truth = tmp_path / "truth.png"
+    photo, mask = load_photo(room[0]), load_mask(room[1])
+    recolor(photo, mask, SAGE, parse_color("#ffffff")).save(truth)
+    compare(*room, SAGE, ["recolor"], tmp_path / "out", truth=truth)
+    (arm,) = json.loads((tmp_path / "out" / "comparison.json").read_text())["arms"]
+    picture = load_photo(tmp_path / "out" / "recolor.png")
+    assert picture.size == photo.size
+    assert arm["delta_e_paint"] == metrics.delta_e_paint(picture, SAGE, mask)
+    assert arm["delta_e_truth"] == metrics.delta_e_truth(picture, load_photo(truth), mask)
+    assert arm["shading_correlation"] == metrics.shading_correlation(picture, load_photo(truth), mask)
+    (row,) = csv.DictReader((tmp_path / "out" / "comparison.csv").open())
+    assert float(row["delta_e_truth_mean"]) == arm["delta_e_truth"]["mean"]
+    assert row["name"] == "recolor"
+
+
+def test_the_report_stands_alone_and_is_escaped(room, tmp_path, monkeypatch):
+    names = ["recolor", '<script>alert("x")</script>']
+    monkeypatch.setattr(module.Arms, "paint", lambda self, photo, *_: dict.fromkeys(names, (photo, 0.1)))
+    compare(*room, SAGE, ["recolor"], tmp_path / "out")
+    page = (tmp_path / "out" / "report.html").read_text()
+    links = Links(page)
+    assert "script" not in links.tags and "&lt;script&gt;" in page
+    assert len(links.fetched) == 3  # the photo and two arms
+    assert all(re.match(r"data:image/jpeg;base64,[A-Za-z0-9+/=]+$", url) for url in links.fetched)
+    assert "#7A9E7E" in page
+
+
+def test_diffusing_arms_and_the_classical_one_stand_in_the_order_asked_for(room, tmp_path, load):
+    compare(*room, SAGE, ["recolor", "base"], tmp_path / "out", models=load())
+    said = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert [arm["name"] for arm in said["arms"]] == ["recolor", "base"]
+    assert all(arm["outside_changed_pixels"] == 0 and arm["seconds"] > 0 for arm in said["arms"])
+    first = (tmp_path / "out" / "base.png").read_bytes()
+    compare(*room, SAGE, ["base"], tmp_path / "again", models=load())
+    assert (tmp_path / "again" / "base.png").read_bytes() == first  # the seed decides
+    compare(*room, SAGE, ["base"], tmp_path / "other", Settings(seed=1), models=load())
+    assert (tmp_path / "other" / "base.png").read_bytes() != first
+
+
+@pytest.mark.parametrize(
+    ("arms", "said"),
+    [
+        ([], "name at least one"),
+        (["recolor=x.safetensors"], "without a path"),
+        (["recolor", "recolor"], "write it once"),
+        (["nwe"], "did you mean new"),
+        (["mine=/none/x.safetensors"], "arm mine has no weights at"),
+    ],
+)
+def test_bad_arms_are_refused_and_nothing_is_written(room, tmp_path, arms, said):
+    with pytest.raises(ValueError, match=said):
+        compare(*room, SAGE, arms, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_runs_of_different_families_are_not_compared(tmp_path):
+    for family in ("room-tiny", "sd15"):
+        (tmp_path / family / "weights").mkdir(parents=True)
+        (tmp_path / family / "config.yaml").write_text(f"family: {family}\nmethod: lora_ip\n")
+    arms = [f"a={tmp_path / 'room-tiny'}", f"b={tmp_path / 'sd15' / 'weights'}"]
+    with pytest.raises(ValueError, match="a on room-tiny, b on sd15"):
+        open_arms(arms)
+
+
+def test_a_run_tells_its_family(tmp_path, monkeypatch):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text("family: sd15\nbase_model: /models/mine\nmethod: lora_ip\n")
+    asked = {}
+    monkeypatch.setattr(
+        "wallpaint.models.bundle.load_models", lambda name, **options: asked.update(options, name=name)
+    )
+    monkeypatch.setattr("wallpaint.paint.painter.Painter", lambda models, paths, scale: None)
+    open_arms([f"mine={tmp_path / 'run'}"])
+    assert (asked["name"], asked["base_model"]) == ("sd15", "/models/mine")
+    open_arms(["base"])
+    assert asked["name"] == "room-tiny"
+
+
+def test_bad_pictures_are_refused_and_nothing_is_written(room, tmp_path):
+    Image.new("L", (3, 3), 255).save(tmp_path / "small.png")
+    for photo, mask, truth in ((tmp_path / "no.png", room[1], None), (room[0], tmp_path / "small.png", None),
+                               (*room, tmp_path / "small.png")):  # fmt: skip
+        with pytest.raises(ValueError, match=r"does not exist|make .* size"):
+            compare(photo, mask, SAGE, ["recolor"], tmp_path / "out", truth=truth)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_failure_leaves_the_last_comparison_as_it_was(room, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    compare(*room, SAGE, ["recolor"], out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    monkeypatch.setattr(module.report, "contact_sheet", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        compare(*room, parse_color("#ff0000"), ["recolor"], out)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="cannot be written"), all_or_nothing(tmp_path / "file" / "out"):
+        pass
+
+
+def test_every_arm_gets_a_file_of_its_own():
+    assert file_names(["old", "a/b", "a b", "..", "grid", "OLD"]) == [
+        "old.png", "a-b.png", "a-b-2.png", "arm.png", "grid-2.png", "OLD-2.png",
+    ]  # fmt: skip
+
+
+def test_figures_that_are_no_numbers_become_null():
+    assert clean({"a": float("nan"), "b": {"c": float("inf"), "d": 1.5}}) == {
+        "a": None,
+        "b": {"c": None, "d": 1.5},
+    }
+    assert flat({"a": 1, "b": {"c": 2}}) == {"a": 1, "b_c": 2}
+
+
+def test_a_wall_too_thin_to_measure_is_null_in_valid_json(room, tmp_path):
+    thin = np.zeros((48, 64), np.uint8)
+    thin[10:12, 5:60] = 255
+    Image.fromarray(thin).save(room[1])
+    compare(*room, SAGE, ["recolor"], tmp_path / "out")
+    text = (tmp_path / "out" / "comparison.json").read_text()
+    assert "NaN" not in text
+    assert json.loads(text)["arms"][0]["delta_e_paint"]["median"] is None
+    assert "–" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_tables_are_escaped_in_both_forms():
+    assert "<td>a&lt;b</td>" in table(["arm"], [["a<b"]])
+    assert "class=best>2<" in table(["arm", "x"], [["a", "1"], ["b", "2"]], {1: 1})
+    assert markdown(["arm", "x"], [["a|b", "1"]]) == "| arm | x |\n|---|---:|\n| a\\|b | 1 |\n"
+
+
+def test_the_contact_sheet_shows_every_picture():
+    sheet = contact_sheet([(str(i), Image.new("RGB", (40, 20), (i * 40, 0, 0))) for i in range(6)], columns=4)
+    assert sheet.size == (4 * 52 + 12, 2 * (20 + 26 + 12) + 12)
+    assert sheet.getpixel((12 + 52 + 20, 12 + 58 + 26 + 10)) == (200, 0, 0)
+
+
+def test_one_wall_in_many_paints_is_a_folder_a_paint(room, tmp_path):
+    heard, truth = [], room[0]
+    scene = load_scene(*room, truth)
+    red = parse_color("#C80000")
+    first, second = compare_paints(
+        scene, [SAGE, red], ["recolor"], tmp_path / "out", Settings(seed=3), heard.append
+    )
+    assert [first.folder.name, second.folder.name] == [SAGE.hex[1:], "C80000"]
+    said = json.loads((second.folder / "comparison.json").read_text())
+    assert (said["swatch"], said["seed"]) == ("#C80000", 3)
+    assert "delta_e_truth" in first.arms[0].figures and "delta_e_truth" not in second.arms[0].figures
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert page.index(SAGE.hex) < page.index("#C80000") and page.count("<table>") == 2
+    painted = np.asarray(Image.open(second.arms[0].image), int)
+    assert (painted[..., 0] - painted[..., 1])[np.asarray(scene.mask) > 0].mean() > 50
+
+
+def test_painting_tells_how_far_it_is_and_can_be_cancelled(room, tmp_path, load):
+    scene, heard = load_scene(*room), []
+
+    def on_step(share):
+        heard.append(round(share, 3))
+        if len(heard) == 3:
+            raise KeyError("enough")
+
+    settings = Settings(num_inference_steps=2)
+    with pytest.raises(KeyError, match="enough"):
+        compare_paints(
+            scene, [SAGE, parse_color("#C80000")], ["base"], tmp_path / "o", settings, on_step, models=load()
+        )
+    assert heard == [0.0, 0.25, 0.5] and not (tmp_path / "o").exists()

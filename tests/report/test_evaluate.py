@@ -1,0 +1,160 @@
+"""Rooms with truths: which repaints are taken, how figures are averaged, what is written."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wallpaint.dataset.rows import Sample, Truth
+from wallpaint.paint.sampler import vae_round_trip
+from wallpaint.pixels.color import Swatch
+from wallpaint.pixels.recolor import recolor
+from wallpaint.report.evaluate import choose_repaints, evaluate
+from wallpaint.report.summary import describe, pairs, summarise
+
+OLD = Swatch((220, 210, 190))
+PAINTS = ((122, 158, 126), (31, 42, 68))
+
+
+@pytest.fixture
+def rooms(tmp_path):
+    """Two kinds of rooms, one each, whose truths are the classical repaint with the old paint known."""
+    folder, rows = tmp_path / "rooms", []
+    folder.mkdir()
+    mask = Image.new("L", (64, 48))
+    mask.paste(255, (6, 4, 60, 36))
+    mask.save(folder / "mask.png")
+    for number, kind in enumerate(("plain", "dark")):
+        light = np.random.default_rng(number).uniform(0.6, 0.9, (48, 64, 1))
+        photo = Image.fromarray((light * OLD.rgb * (1 - 0.6 * number)).astype(np.uint8))
+        photo.save(folder / f"{kind}.png")
+        truths = []
+        for color in PAINTS:
+            name = f"{kind}-{color[0]}.png"
+            recolor(photo, mask, Swatch(color), OLD).save(folder / name)
+            truths.append({"color": color, "file_name": name})
+        rows.append({"file_name": f"{kind}.png", "mask_file_name": "mask.png", "reference_color_rgb": OLD.rgb,
+                     "text": "a room", "room_id": f"r{number}", "kind": kind, "truths": truths})  # fmt: skip
+    (folder / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+def test_every_repaint_is_measured_and_summed_up(rooms, tmp_path):
+    said = []
+    summary = evaluate(rooms, ["recolor"], None, tmp_path / "out", say=said.append)
+    out = tmp_path / "out"
+    assert sorted(p.name for p in out.iterdir()) == ["report.html", "results.csv", "summary.json", "table.md"]
+    assert json.loads((out / "summary.json").read_text()) == summary
+    rows = list(csv.DictReader((out / "results.csv").open()))
+    assert [(r["room_id"], r["kind"], r["color"], r["arm"]) for r in rows] == [
+        ("r1", "dark", "#7A9E7E", "recolor"), ("r0", "plain", "#1F2A44", "recolor"),
+        ("r1", "dark", "#1F2A44", "recolor"), ("r0", "plain", "#7A9E7E", "recolor"),
+    ]  # fmt: skip
+    arm = summary["arms"]["recolor"]
+    means = [float(row["delta_e_truth_mean"]) for row in rows]
+    assert arm["delta_e_truth"]["mean"] == pytest.approx(np.mean(means))
+    assert arm["by_kind"]["dark"]["delta_e_truth"]["mean"] == pytest.approx(np.mean(means[::2]))
+    assert arm["by_kind"].keys() == {"plain", "dark"}
+    assert arm.keys() >= {
+        "delta_e_truth", "delta_e_paint", "shading_correlation", "outside_changed_pixels",
+        "seconds_per_image",
+    }  # fmt: skip
+    assert (summary["rooms"], arm["outside_changed_pixels"]) == (2, 0)
+    assert summary["floor"] == {"vae_round_trip_delta_e": None}  # no model was asked
+    assert len(said) == 5 and said[0].startswith("1/4  r1 #7A9E7E  ΔE recolor ")
+    assert said[-1] == (out / "table.md").read_text()
+    assert said[-1].startswith("| arm | ΔE to truth | median |") and "| dark | plain |" in said[-1]
+
+
+def test_a_diffusing_arm_brings_the_vaes_floor(rooms, tmp_path, load):
+    summary = evaluate(rooms, ["base", "recolor"], 1, tmp_path / "out", models=load(), say=lambda _: None)
+    assert list(summary["arms"]) == ["base", "recolor"]
+    assert 0 < summary["floor"]["vae_round_trip_delta_e"] < 100
+    assert summary["arms"]["base"]["outside_changed_pixels"] == 0
+    assert summary["arms"]["base"]["seconds_per_image"] > 0
+
+
+def test_the_floor_is_what_the_vae_makes_of_the_truth(rooms, load):
+    truth, photo, mask = (Image.open(rooms / name) for name in ("dark-31.png", "dark.png", "mask.png"))
+    again = vae_round_trip(load(), truth, photo, mask)
+    outside = np.asarray(mask) == 0
+    assert again.size == truth.size
+    assert (np.asarray(again)[outside] == np.asarray(photo)[outside]).all()
+    assert (np.asarray(again)[~outside] != np.asarray(truth)[~outside]).any()
+
+
+def sample(kind, room, colors):
+    return Sample(Path(f"{room}.png"), Path("m.png"), (0, 0, 0), "", room, kind,
+                  tuple(Truth((c, 0, 0), Path(f"{c}.png")) for c in range(colors)))  # fmt: skip
+
+
+def test_a_limit_takes_kinds_in_turn_and_rooms_in_turn():
+    samples = [
+        sample("plain", "p1", 3),
+        sample("plain", "p2", 3),
+        sample("dark", "d1", 3),
+        sample("accent", "a1", 0),
+    ]
+    chosen = choose_repaints(samples, None)
+    assert len(chosen) == len(set(chosen)) == 9
+    names = [f"{s.room_id}{t.color[0]}" for s, t in chosen]
+    assert [name[:2] for name in names[:4]] == ["d1", "p1", "d1", "p2"]
+    assert len({name[2] for name in names[:4]}) > 1  # not the first colour of every list
+    for limit in range(10):
+        assert choose_repaints(samples, limit) == chosen[:limit]
+    assert choose_repaints(samples, 99) == chosen
+
+
+def row(arm, kind, mean, changed=0, room="r"):
+    return {"room_id": room, "photo": "p", "color": "#000000", "arm": arm, "kind": kind,
+            "seconds": 2.0, "outside_changed_pixels": changed, "shading_correlation": 0.5,
+            "delta_e_truth": {"mean": mean, "median": mean, "p90": mean},
+            "delta_e_paint": {"median": mean, "p90": mean, "under_5": 1.0, "left_out": 0.0}}  # fmt: skip
+
+
+def test_means_leave_out_what_could_not_be_measured_and_changes_are_summed():
+    rows = [
+        row("a", "plain", 2.0, 3),
+        row("a", "dark", 4.0, 4),
+        row("a", "dark", float("nan")),
+        row("b", "", 1.0),
+    ]
+    summary = summarise(rows, [1.0, 2.0], 2)
+    arm = summary["arms"]["a"]
+    assert arm["delta_e_truth"] == {"mean": 3, "median": 3, "p90": 3}
+    assert arm["outside_changed_pixels"] == 7
+    assert arm["by_kind"]["dark"]["delta_e_truth"]["mean"] == 4
+    assert summary["arms"]["b"]["by_kind"] == {}
+    assert summary["floor"]["vae_round_trip_delta_e"] == 1.5
+
+
+def test_pairs_compare_repaint_by_repaint():
+    errors = {
+        "good": [1.0, 2.0, 3.0, float("nan")],
+        "bad": [2.0, 5.0, 2.5, 1.0],
+        "worst": [9.0, 9.0, 9.0, 9.0],
+    }
+    rows = [row(arm, "", mean, room=f"r{i}") for arm, means in errors.items() for i, mean in enumerate(means)]
+    first, second = pairs(rows)
+    assert (first["better"], first["worse"], first["ahead"], first["repaints"]) == ("good", "bad", 2, 3)
+    gains = np.array([1.0, 3.0, -0.5])
+    assert first["gain"] == pytest.approx(gains.mean())
+    assert first["standard_error"] == pytest.approx(gains.std(ddof=1) / np.sqrt(3))
+    assert (second["better"], second["worse"], second["repaints"]) == ("bad", "worst", 4)
+    assert describe(first) == "good before bad: ΔE 1.17 ± 1.01 less, ahead in 2 of 3 repaints"
+    (alone,) = summarise(rows[:1] + rows[4:5], [], 1)["pairs"]
+    assert alone["standard_error"] is None  # one repaint has no spread, and JSON no NaN
+
+
+def test_rooms_without_truths_are_refused_and_nothing_is_written(rooms, tmp_path):
+    path = rooms / "metadata.jsonl"
+    rows = [json.loads(line) | {"truths": []} for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    with pytest.raises(ValueError, match="has 'truths'"):
+        evaluate(rooms, ["recolor"], None, tmp_path / "out")
+    with pytest.raises(ValueError, match=r"metadata\.jsonl does not exist"):
+        evaluate(tmp_path, ["recolor"], None, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,116 @@
+"""The cache filled ahead of training: every engine leaves the same bytes."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+from processes import STUDIO
+from toys import PAINTS, toy_room
+
+import studio
+from wallpaint.cache.views import list_views
+from wallpaint.dataset.folder import add_sample, read_samples
+from wallpaint.train.encode import cut_pieces, encode_dataset
+from wallpaint.train.loop import train
+
+
+@pytest.fixture(scope="module")
+def rooms(tmp_path_factory):
+    """Six rooms, in two paints each."""
+    folder = tmp_path_factory.mktemp("rooms")
+    for seed in range(6):
+        for color in PAINTS:
+            add_sample(folder, "train", *toy_room(seed % 4, color), color, "a room", f"room{seed}")
+    return folder
+
+
+@pytest.fixture
+def settings(config, rooms, tmp_path):
+    return lambda name, **changes: config(dataset=str(rooms), cache_dir=str(tmp_path / name), **changes)
+
+
+def hashes(folder):
+    """Name -> hash of every shard, wherever it lies."""
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*.safetensors")
+    }
+
+
+def test_a_dataset_encoded_ahead_leaves_training_nothing_to_encode(settings, tmp_path):
+    for method in ("lora_ip", "joint"):
+        encode_dataset(settings("cache", method=method), piece=4)
+        folder = train(settings("cache", method=method, max_train_steps=1, output_dir=str(tmp_path / method)))
+        assert "(0 rows newly encoded)" in (folder / "train.log").read_text()
+
+
+def test_done_again_it_does_nothing_and_the_manifest_names_every_shard(settings, tmp_path, capsys):
+    manifest = encode_dataset(settings("cache"), piece=4)
+    told = json.loads(manifest.read_text())
+    assert {shard["file"]: shard["sha256"] for shard in told["shards"]} == hashes(tmp_path / "cache")
+    assert told["samples"] == 12 and len(told["shards"]) == 2 + 2  # texts, swatches, two pieces of pictures
+    assert "piece 2/2: 4 rows newly encoded" in capsys.readouterr().out
+    assert encode_dataset(settings("cache"), piece=4).read_text() == json.dumps(told, indent=2) + "\n"
+    assert "piece 2/2: 0 rows newly encoded" in capsys.readouterr().out
+
+
+def test_rooms_stay_whole_and_a_photo_is_in_one_piece_alone(rooms):
+    views = list_views(read_samples(rooms, "train"), flip=True)
+    pieces = cut_pieces(views, 3)
+    kept = [sample for piece in pieces for sample in piece]
+    assert len(kept) == 8  # rooms 4 and 5 show what rooms 0 and 1 do
+    assert [len(piece) for piece in pieces] == [4, 4]
+    homes = {sample.room_id: number for number, piece in enumerate(pieces) for sample in piece}
+    assert all(homes[sample.room_id] == number for number, piece in enumerate(pieces) for sample in piece)
+
+
+def test_encode_is_a_command_and_its_bad_input_one_line(settings, rooms, family, tmp_path, capsys):
+    given = ["--base_model", str(family), "--resolution", "64", "--cache_dir", str(tmp_path / "cache")]
+    assert studio.main(["--encode", str(rooms), "--method", "lora", *given]) == 0
+    assert "manifest: " in capsys.readouterr().out and hashes(tmp_path / "cache")
+    assert studio.main(["--encode", str(tmp_path / "gone")]) == 2
+    assert "gone" in capsys.readouterr().err
+
+
+def test_ray_with_two_workers_leaves_the_same_bytes_also_after_one_was_killed(
+    settings, rooms, family, tmp_path
+):
+    pytest.importorskip("ray", reason="ray is not installed: pip install -r requirements-ray.txt")
+    plain = settings("plain", method="lora_ip")
+    encode_dataset(plain, piece=2)
+    command = [sys.executable, "-c", RAY, str(STUDIO.parent), str(rooms), str(family), str(tmp_path / "ray")]
+    with open(tmp_path / "ray.log", "wb") as log:
+        process = subprocess.Popen(
+            command, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
+    killed = _kill_a_worker(process, tmp_path / "ray")
+    assert process.wait(600) == 0, (tmp_path / "ray.log").read_text()
+    assert killed and hashes(tmp_path / "ray") == hashes(tmp_path / "plain")
+
+
+RAY = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from wallpaint.config import TrainConfig
+from wallpaint.encode import encode_dataset
+encode_dataset(TrainConfig(method="lora_ip", dataset=sys.argv[2], base_model=sys.argv[3], resolution=64,
+                           device="cpu", cache_dir=sys.argv[4]), "ray", piece=2)
+"""
+
+
+def _kill_a_worker(process, cache):
+    """Kill one of the two as soon as the first piece is there; whether one was found."""
+    end = time.monotonic() + 500
+    while process.poll() is None and time.monotonic() < end:
+        if any(cache.rglob("latents-*.safetensors")):
+            for child in psutil.Process(process.pid).children(recursive=True):
+                if "RayWorker" in " ".join(child.cmdline()):
+                    child.send_signal(signal.SIGKILL)
+                    return True
+        time.sleep(0.01)
+    return False

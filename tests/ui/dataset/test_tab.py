@@ -1,0 +1,376 @@
+"""Tab Dataset without a browser: the board's calls, several photos, the list and what the doctor says."""
+
+import base64
+import types
+import zipfile
+
+import gradio as gr
+import numpy as np
+import pytest
+from PIL import Image
+from toys import toy_room
+
+from wallpaint.dataset import doctor, folder
+from wallpaint.pixels.recolor import estimate_paint, recolor
+from wallpaint.ui.board import calls, component, sight
+from wallpaint.ui.board import picture as canvas
+from wallpaint.ui.dataset import checkup, roll, samples, tab
+from wallpaint.ui.page import read_paint
+from wallpaint.ui.words.words import TEXT
+
+GREEN = (122, 158, 126)
+SIZE = (160, 96)
+
+
+@pytest.fixture
+def looks(family, monkeypatch):
+    """Let the page see with the random family's SAM; give how often its encoder ran."""
+    monkeypatch.setattr(sight, "SAM", family)
+    monkeypatch.setattr(sight, "_models", {})
+    sight._looks.clear()
+    with sight._lock:
+        encoder = sight._masker().predictor.model.image_encoder
+    counted = []
+    encoder.register_forward_hook(lambda *_: counted.append(1))
+    return counted
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "my room.png"
+    toy_room(1, GREEN, SIZE)[0].save(path)
+    return path
+
+
+@pytest.fixture
+def picture(photo, tmp_path, looks):
+    return canvas.open_picture(photo, tmp_path, "attic")
+
+
+@pytest.fixture
+def call(tmp_path, picture):
+    """Call a server function as the board's script does, for the picture at hand."""
+    served = {f.__name__: calls.serve_function(f, tmp_path) for f in calls.FUNCTIONS}
+    token = picture["folder"].rpartition("/")[2]
+    return lambda name, /, **asked: served[name]({"token": token, **asked})
+
+
+def event(index):
+    return types.SimpleNamespace(index=index)
+
+
+def wall_runs():
+    return calls.encode_runs(np.asarray(toy_room(1, GREEN, SIZE)[1]) > 0)
+
+
+def half_runs(left):
+    mask = np.asarray(toy_room(1, GREEN, SIZE)[1]) > 0
+    mask[:, 70:] &= not left
+    mask[:, :70] &= left
+    return calls.encode_runs(mask)
+
+
+# ---- words
+
+
+def test_the_page_says_what_the_doctor_says():
+    for kind, (what, remedy) in doctor.MESSAGES.items():
+        assert TEXT[f"doctor_{kind}"][0] == what and TEXT[f"mend_{kind}"][0] == remedy
+    named = {*(f"hue_{name}" for name in doctor.HUES), *(f"light_{name}" for name in doctor.LIGHTNESSES)}
+    assert named <= TEXT.keys()
+
+
+# ---- masks as runs
+
+
+def test_a_mask_survives_as_runs():
+    rng = np.random.default_rng(0)
+    for mask in (rng.random((9, 13)) > 0.5, np.zeros((3, 4), bool), np.ones((3, 4), bool)):
+        runs = calls.encode_runs(mask)
+        assert sum(runs) == mask.size
+        assert (calls.decode_runs(runs, mask.shape[::-1]) == mask).all()
+
+
+@pytest.mark.parametrize(
+    "runs", [None, "x", [], [11], [13], [-1, 13], [6, "6"], [6.0, 6.0], [True] * 12, [0] * 99]
+)
+def test_broken_runs_are_refused(runs):
+    with pytest.raises(ValueError, match="mask"):
+        calls.decode_runs(runs, (4, 3))
+
+
+# ---- opening
+
+
+def test_an_upload_is_opened_upright_without_exif_and_small_enough_to_show(tmp_path, looks):
+    path = tmp_path / "tall.jpg"
+    image = Image.new("RGB", (2000, 1000), "gray")
+    exif = image.getexif()
+    exif[0x0112] = 6  # turn it by 90 degrees
+    image.save(path, exif=exif)
+    frames = roll.add_photos([str(path)], [], "en")
+    frames, picture = roll.open_frame(frames, 0, tmp_path)
+    assert picture["name"] == "tall" and component.describe_picture(picture)["size"] == [512, 1024]
+    with Image.open(f"{picture['folder']}/photo.png") as kept:
+        assert kept.size == (1000, 2000) and not kept.getexif()
+    again, same = roll.open_frame(frames, 0, tmp_path)
+    assert same["folder"] == picture["folder"] and again == frames
+
+
+def test_what_is_no_photo_is_left_out_or_refused(photo, tmp_path):
+    (tmp_path / "notes.txt").write_text("no photo")
+    with pytest.raises(ValueError, match="none of these files"):
+        roll.add_photos([str(tmp_path / "notes.txt")], [], "en")
+    frames = roll.add_photos([str(tmp_path / "notes.txt"), str(photo), str(photo)], [], "en")
+    assert [frame["name"] for frame in frames] == ["my-room", "my-room-2"]
+
+
+def test_a_sample_room_brings_its_own_mask(tmp_path, looks, monkeypatch):
+    image, mask = toy_room(0, GREEN, SIZE)
+    folder.add_sample(tmp_path / "assets" / "rooms" / "sample", "train", image, mask, GREEN, "", "attic")
+    monkeypatch.setattr(canvas, "ASSETS", tmp_path / "assets")
+    picture, shown, name = tab.open_sample(tmp_path, event(0))
+    assert name == "attic" and shown["given"] and shown["walls"][0]["runs"] is None
+    given = calls.given(tmp_path, {"token": shown["token"]})
+    assert (calls.decode_runs(given["runs"], SIZE) == (np.asarray(mask) > 0)).all()
+
+
+# ---- the board's calls
+
+
+def test_a_photo_is_looked_at_once_however_often_it_is_opened_and_clicked(call, photo, tmp_path, looks):
+    assert call("look") == {"ready": True}
+    for points in ([[50, 30, 1]], [[50, 30, 1], [20, 90, 0]]):
+        answer = call("ask", points=points, box=None)
+        assert 1 <= len(answer["masks"]) <= 3 and len(answer["scores"]) == len(answer["masks"])
+        assert all(sum(runs) == SIZE[0] * SIZE[1] for runs in answer["masks"])
+    assert "error" not in call("ask", points=[], box=[10, 10, 90, 60])
+    sight.look_at(canvas.open_picture(photo, tmp_path)["folder"])
+    assert len(looks) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("ask", {"points": [], "box": None}),
+        ("ask", {"points": [[1e9, 0, 1]]}),
+        ("ask", {"points": [["a", "b", 1]]}),
+        ("ask", {"points": [[5, 5]]}),
+        ("ask", {"points": [[5, 5, 7]]}),
+        ("ask", {"points": [[5, 5, 1]] * 65}),
+        ("ask", {"points": [[5000, 5, 1]]}),
+        ("keep", {"walls": []}),
+        ("keep", {"walls": [{"runs": [1, 2]}]}),
+        ("keep", {"walls": [{}] * 9}),
+        ("keep", {"walls": [{"now": "red", "chosen": True}]}),
+        ("pick", {"x": -50, "y": 5}),
+        ("given", {}),
+        ("nearest", {"hex": "<script>"}),
+        ("import_palette", {"name": "../../x.gpl", "data": "????"}),
+        ("import_palette", {"name": "x.exe", "data": ""}),
+    ],
+)
+def test_what_a_script_must_not_send_comes_back_as_words(call, name, asked):
+    answer = call(name, **asked)
+    assert answer.keys() == {"error"} and "log says more" not in answer["error"]
+
+
+@pytest.mark.parametrize("token", [None, "", "../..", "0" * 24, "x" * 24, ["a"]])
+def test_a_picture_is_reached_by_its_token_alone(call, token):
+    for name in ("look", "ask", "keep", "repaint", "pick", "auto", "given"):
+        assert "picture is gone" in call(name, token=token)["error"]
+
+
+def test_trouble_is_named_and_logged_not_leaked(tmp_path, caplog):
+    def broken(workspace, asked):
+        raise KeyError("/home/secret")
+
+    answer = calls.serve_function(broken, tmp_path)({})
+    assert "secret" not in answer["error"] and "KeyError" in answer["error"] and "secret" in caplog.text
+
+
+def test_the_paint_on_a_wall_is_estimated_until_somebody_says_it(call, picture, photo):
+    now = call("keep", walls=[{"runs": wall_runs(), "paint": "#102030"}])["now"]
+    mask = Image.fromarray(255 * calls.decode_runs(wall_runs(), SIZE).astype(np.uint8))
+    assert now == [estimate_paint(Image.open(photo), mask).hex]
+    assert call("keep", walls=[{"runs": None, "now": "#abc", "chosen": True, "paint": "#102030"}])["now"] == [
+        "#AABBCC"
+    ]
+    walls, active = canvas.read_walls(picture["folder"])
+    assert (walls[0].now, walls[0].paint, walls[0].chosen, active) == ("#AABBCC", "#102030", True, 0)
+    assert np.array_equal(np.asarray(canvas.mask_at(picture, SIZE)), np.asarray(mask))
+    call("keep", walls=[{"runs": [SIZE[0] * SIZE[1]]}])
+    assert canvas.mask_at(picture, SIZE) is None and not list(canvas.Path(picture["folder"]).glob("wall-*"))
+
+
+def test_the_live_repaint_is_the_classical_one_on_every_marked_wall(call, photo):
+    assert call("repaint") == {}
+    call("keep", walls=[{"runs": half_runs(True)}, {"runs": half_runs(False)}, {"runs": None}])
+    image = call("repaint", paints=["#0000C8", "#C80000", "#00C800"])["image"]
+    head, _, packed = image.partition(",")
+    assert head == "data:image/jpeg;base64"
+    shown = np.asarray(Image.open(calls.io.BytesIO(base64.b64decode(packed))), dtype=int)
+    assert shown[20, 40, 2] > 2 * shown[20, 40, 0] and shown[20, 100, 0] > 2 * shown[20, 100, 2]
+    mask = Image.fromarray(255 * calls.decode_runs(half_runs(True), SIZE).astype(np.uint8))
+    expected = recolor(Image.open(photo), mask, read_paint("#0000C8"))
+    assert np.abs(shown[15:45, 30:60] - np.asarray(expected, dtype=int)[15:45, 30:60]).mean() < 6
+
+
+def test_the_eyedropper_gives_the_paint_and_the_bare_colour(call, photo):
+    found = call("pick", x=30, y=30)
+    seen = np.array(read_paint(found["seen"]).rgb)
+    assert np.abs(seen - np.asarray(Image.open(photo))[30, 30]).max() <= 4
+    red, green, blue = read_paint(found["hex"]).rgb
+    assert green > red and green > blue and found["hex"] != found["seen"]
+
+
+def test_a_proposal_says_how_sure_it_is(call):
+    answer = call("auto")
+    if answer:  # the random SAM may see no wall at all
+        assert sum(answer["runs"]) == SIZE[0] * SIZE[1] and 0 <= answer["confidence"] <= 1
+
+
+def test_palettes_are_listed_imported_and_name_colours(call):
+    shipped = call("palettes")["palettes"]
+    assert [palette["name"] for palette in shipped] == ["RAL Classic", "CSS"] and "disagree" in shipped[0][
+        "source"
+    ]
+    data = base64.b64encode(b"name,hex\nOur green,#7A9E7E\nNight,#001020\n").decode()
+    palette = call("import_palette", name="ours.csv", data=data)["palette"]
+    assert palette["name"] == "ours" and palette["colors"] == [["Our green", "#7A9E7E"], ["Night", "#001020"]]
+    found = call("nearest", hex="#7B9E7E", id=palette["id"])
+    assert found["name"] == "Our green" and 0 < found["delta_e"] < 1
+    assert call("nearest", hex="#F9A800")["name"] == "RAL 1003 Signal yellow"
+
+
+# ---- saving and the list
+
+
+def test_every_wall_becomes_a_sample_of_the_same_room_with_its_own_paint(call, picture, tmp_path):
+    walls = [{"runs": half_runs(True), "now": "#102030", "chosen": True}, {"runs": half_runs(False)}, {}]
+    call("keep", walls=walls, active=1)
+    message = samples.save_sample(tmp_path, picture, "mine", "validation", "attic", "a room", "en")
+    left, right = folder.read_samples(tmp_path / "datasets" / "mine", "validation")
+    assert (left.room_id, left.color, left.text) == (
+        "attic",
+        (16, 32, 48),
+        "a room",
+    ) and right.room_id == "attic"
+    assert (
+        right.color != left.color
+        and not (np.asarray(Image.open(left.mask)) & np.asarray(Image.open(right.mask))).any()
+    )
+    assert "Saved 2 to mine: 0 for training, 2 for validation" in message
+    photo, mask = canvas.save_photo_mask(picture)  # what tab Compare takes: the wall at hand
+    assert np.array_equal(np.asarray(Image.open(mask)), np.asarray(Image.open(right.mask)))
+
+
+def test_without_a_picture_or_a_mark_one_is_told_what_to_do(picture, tmp_path):
+    for given, told in ((None, "choose a sample room"), (picture, "click on the wall")):
+        with pytest.raises(ValueError, match=told):
+            samples.save_sample(tmp_path, given, "mine", "train", "attic", "", "en")
+    with pytest.raises(ValueError, match="cannot be a name"):
+        samples.save_sample(tmp_path, picture, "../x", "train", "attic", "", "en")
+    assert not (tmp_path / "datasets").exists()
+
+
+@pytest.fixture
+def saved(call, picture, tmp_path):
+    call("keep", walls=[{"runs": wall_runs()}])
+    samples.save_sample(tmp_path, picture, "mine", "train", "attic", "", "en")
+    return ("train", "attic-001.png")
+
+
+def test_the_list_shows_the_wall_and_the_doctor_stands_beside_it(saved, tmp_path):
+    shown, keys, told = samples.show_dataset(tmp_path, "mine", "en")
+    assert keys == [saved] and shown[0][1].startswith("attic · #") and shown[0][0].size == SIZE
+    plain = np.asarray(toy_room(1, GREEN, SIZE)[0], dtype=int)
+    changed = np.abs(np.asarray(shown[0][0], dtype=int) - plain).sum(-1) > 0
+    assert (changed == (np.asarray(toy_room(1, GREEN, SIZE)[1]) > 0)).all()
+    assert "no validation split" in told and "put a room or two into validation" in told and "<svg" in told
+    assert "chưa có nhóm kiểm tra" in samples.show_dataset(tmp_path, "mine", "vi")[2]
+    assert "Nothing saved in other yet" in samples.show_dataset(tmp_path, "other", "en")[2]
+
+
+def test_nothing_of_a_dataset_is_html_on_the_page(saved, tmp_path):
+    rows = tmp_path / "datasets" / "mine" / "train" / "metadata.jsonl"
+    line = rows.read_text()
+    rows.write_text(line.replace('"attic"', '"<script>x"') + line.replace("attic-001.png", "<b>gone</b>.png"))
+    told = samples.show_dataset(tmp_path, "mine", "en")[2]
+    assert (
+        "<script>" not in told and "<b>" not in told and "&lt;b&gt;gone" in told and "&lt;script&gt;" in told
+    )
+
+
+def test_a_saved_sample_is_opened_marked_again_and_mended(saved, tmp_path):
+    picture = samples.open_saved(tmp_path, "mine", saved, "en")
+    shown = component.describe_picture(picture)
+    assert shown["walls"][0]["runs"] == wall_runs() and shown["walls"][0]["chosen"]
+    ask = {"token": shown["token"], "walls": [{"runs": half_runs(True), "now": "#0A0B0C", "chosen": True}]}
+    calls.keep(tmp_path, ask)
+    assert "Mended attic-001.png" in samples.save_sample(
+        tmp_path, picture, "mine", "validation", "x", "", "en"
+    )
+    (sample,) = folder.read_samples(tmp_path / "datasets" / "mine", "train")
+    assert sample.color == (10, 11, 12) and sample.image.name == "attic-001.png"
+    assert calls.encode_runs(np.asarray(Image.open(sample.mask)) > 0) == half_runs(True)
+    assert len(list(sample.mask.parent.glob("*_mask.png"))) == 1
+    with pytest.raises(ValueError, match="no sample is chosen"):
+        samples.open_saved(tmp_path, "mine", None, "en")
+
+
+def test_a_dataset_goes_out_and_comes_in_as_a_zip(saved, tmp_path):
+    path = samples.export_dataset(tmp_path, "mine", "en")
+    assert (
+        path.startswith(str(tmp_path / "results"))
+        and "train/attic-001.png" in zipfile.ZipFile(path).namelist()
+    )
+    assert samples.list_datasets(tmp_path) == ["mine", "my-rooms"]
+    with pytest.raises(ValueError, match="exists"):
+        samples.import_dataset(tmp_path, path, "en")
+    again = tmp_path / "again.zip"
+    again.write_bytes(canvas.Path(path).read_bytes())
+    assert samples.import_dataset(tmp_path, str(again), "en") == ("again", {"train": 1})
+    assert samples.list_datasets(tmp_path) == ["again", "mine", "my-rooms"]
+
+
+def test_the_walls_of_many_photos_are_proposed_and_the_ticked_ones_kept(tmp_path, looks, monkeypatch):
+    paths = []
+    for number, color in enumerate((GREEN, (200, 60, 50), (0, 0, 0))):
+        paths.append(str(tmp_path / f"room{number}.png"))
+        toy_room(number, color, SIZE)[0].save(paths[-1])
+
+    class Finder:  # green and red are walls, black is not
+        def find(self, photo):
+            pixels = np.asarray(photo.resize((32, 32)), dtype=float)
+            return (pixels.max(-1) > 60).astype(np.float32) * (pixels.std() > 40), 0.75
+
+    monkeypatch.setattr(sight, "_finder", Finder)
+    frames = roll.add_photos(paths, [], "en")
+    steps = list(roll.find_walls(frames, tmp_path))
+    assert len(steps) == 3 and [frame["confidence"] for frame in steps[-1]][:2] == [0.75, 0.75]
+    assert "75 %" in roll.show_roll(steps[-1], "en")[0][1]
+    count = roll.save_frames(tmp_path, steps[-1], ["room1"], "mine", "train", "", "en")
+    assert count == 1 and folder.read_samples(tmp_path / "datasets" / "mine", "train")[0].room_id == "room1"
+    with pytest.raises(ValueError, match="nothing is ticked"):
+        roll.save_frames(tmp_path, steps[-1], [], "mine", "train", "", "en")
+
+
+# ---- the plot and the page
+
+
+def test_the_plot_hatches_the_hues_that_no_training_wall_has():
+    sample = folder.Sample("a", "b", GREEN, "", "attic")
+    drawn = checkup.write_plot({"train": [sample], "validation": []}, "en")
+    assert drawn.count("url(#hatch)") == len(doctor.HUES) - 1 and 'fill="#7A9E7E"' in drawn
+    both = checkup.write_plot({"train": [sample], "validation": [sample]}, "vi")
+    assert both.count('class="dot"') == 2 and "xanh cổ vịt" in both
+
+
+def test_the_board_sends_its_words_and_answers_only_its_own_functions(tmp_path, looks):
+    with gr.Blocks():
+        made = component.build_board(tmp_path)
+    assert '"Find the wall"' in made.js_on_load and "Tự tìm tường" in made.js_on_load.encode().decode(
+        "unicode_escape"
+    )
+    assert {f.__name__ for f in made.server_fns} == {f.__name__ for f in calls.FUNCTIONS}

@@ -1,0 +1,158 @@
+"""The page's server: who may reach it, what it answers, what a public one leaves out."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from urllib.request import Request, urlopen
+
+import gradio
+import pytest
+import yaml
+from fastapi.testclient import TestClient
+
+from wallpaint.paths import ROOT
+from wallpaint.ui import app, guard
+from wallpaint.ui.page import on_gpu
+from wallpaint.ui.train import runs
+
+# What trains, deletes or keeps things in the workspace.
+WRITING = {"start_here", "train_all_here", "stop_here", "resume_here", "delete_here", "watch_here",
+           "show_plan_here", "use_here", "save_here", "keep_here", "edit_here", "move_here", "import_here",
+           "export_here", "undo_here", "list_here"}  # fmt: skip
+
+
+def endpoints(client) -> set[str]:
+    """Names of all that the page's script may call, also of what is hidden from the API's page."""
+    return {row["api_name"] for row in client.get("/config").json()["dependencies"] if row["api_name"]}
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Serve a page as the studio does and give a client of it."""
+    served = []
+
+    def serve(public):
+        demo = app.build_page(tmp_path / "space", public)
+        options = app.launch_options("127.0.0.1", False, public)
+        server, _, _ = demo.launch(prevent_thread_lock=True, inbrowser=False, **options)
+        served.append(demo)
+        return TestClient(server, base_url="http://127.0.0.1:7860")
+
+    yield serve
+    for demo in served:
+        demo.close(verbose=False)
+
+
+def test_a_space_registers_nothing_that_trains_or_keeps(serve):
+    home, space = endpoints(serve(public=False)), endpoints(serve(public=True))
+    assert home >= WRITING and not space & WRITING
+    assert space >= {"paint_here", "open_test_here", "open_photo_here", "take_lora_here", "upload_here"}
+
+
+def test_the_studio_started_as_a_space_offers_painting_alone(tmp_path):
+    """The real thing: `python studio.py` with SPACE_ID set, asked under a name that is not this machine's."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, str(ROOT / "studio.py"), "--port", str(port), "--workspace", str(tmp_path)]
+    place = {**os.environ, "SPACE_ID": "someone/wallpaint"}
+    process = subprocess.Popen(command, env=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        end = time.monotonic() + 90
+        while process.poll() is None and time.monotonic() < end:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.2)
+        asked = Request(f"http://127.0.0.1:{port}/config", headers={"Host": "someone-wallpaint.hf.space"})
+        config = json.loads(urlopen(asked, timeout=60).read())
+    finally:
+        process.terminate()
+        process.wait(30)
+    names = {row["api_name"] for row in config["dependencies"]}
+    assert {"paint_here", "open_photo_here"} <= names and not names & WRITING
+    shown = {part["props"].get("elem_id") for part in config["components"]}
+    assert "paint" in shown and not shown & {"start-training", "train-all", "yaml", "run"}
+
+
+def test_no_handler_is_offered_as_an_api(tmp_path):
+    page = app.build_page(tmp_path, public=False)
+    assert page.get_api_info()["named_endpoints"] == {}
+    assert page.get_api_info()["unnamed_endpoints"] == {}
+
+
+def test_the_server_answers_its_own_page_alone(serve):
+    client = serve(public=False)
+    assert client.get("/").status_code == 200
+    assert client.get("/", headers={"host": "localhost:7860"}).status_code == 200
+    assert client.get("/", headers={"host": "evil.com"}).status_code == 400
+    upload = {"files": ("a.png", b"x")}
+    own = {"origin": "http://127.0.0.1:7860"}
+    assert client.post("/gradio_api/upload", files=upload, headers=own).status_code == 200
+    for origin in ("http://evil.com", "http://127.0.0.1:9999", "null"):
+        assert client.post("/gradio_api/upload", files=upload, headers={"origin": origin}).status_code == 403
+    for path in ("/etc/passwd", "studio.py", str(runs.CONFIGS / "new_lora.yaml")):
+        assert client.get(f"/gradio_api/file={path}").status_code in (403, 404)
+
+
+def test_an_upload_is_limited_in_bytes(serve, monkeypatch):
+    monkeypatch.setattr(app, "MAX_UPLOAD", "1kb")
+    client = serve(public=False)
+    upload = {"files": ("a.png", b"x" * 5000)}
+    assert client.post("/gradio_api/upload", files=upload).status_code == 413
+
+
+def test_names_a_studio_answers_to():
+    assert set(guard.own_names("127.0.0.1")) == {"localhost", "127.0.0.1", "[::1]"}
+    assert "evil.com" not in guard.own_names("0.0.0.0") and "127.0.0.1" in guard.own_names("0.0.0.0")
+
+
+@pytest.mark.parametrize(
+    ("host", "share"), [("0.0.0.0", False), ("192.168.1.7", False), ("127.0.0.1", True), ("me.local", False)]
+)
+def test_what_others_reach_needs_a_password(host, share):
+    with pytest.raises(ValueError, match="add --auth"):
+        guard.check_bind(host, 47862, None, share)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.8.8.8"])
+def test_this_machine_alone_needs_none(host):
+    guard.check_bind(host, 47862, None, False)
+    assert guard.is_private(host) and guard.is_private("::1")
+
+
+def test_with_a_password_anyone_may_be_listened_to():
+    guard.check_bind("0.0.0.0", 47862, "me:secret", False)
+
+
+def test_painting_asks_a_space_for_its_gpu(monkeypatch):
+    import types
+
+    from wallpaint.ui import page
+
+    monkeypatch.setattr(page, "spaces", types.SimpleNamespace(GPU=lambda function: ("on the GPU", function)))
+    assert on_gpu(print) == ("on the GPU", print)
+    monkeypatch.setattr(page, "spaces", None)
+    assert on_gpu(print) is print
+
+
+def test_the_queue_moves_on_by_itself(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(app, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(app.launch, "start_next", asked.append)
+    app.keep_house(tmp_path, public=False)
+    end = time.monotonic() + 10
+    while len(asked) < 3 and time.monotonic() < end:
+        time.sleep(0.01)
+    assert asked[:3] == [tmp_path] * 3
+
+
+def test_the_readme_makes_the_repository_a_space():
+    front = yaml.safe_load((ROOT / "README.md").read_text("utf-8").split("---")[1])
+    assert front["sdk"] == "gradio" and (ROOT / front["app_file"]).is_file()
+    assert front["python_version"] in ("3.10", "3.12")  # what ZeroGPU offers
+    assert front["sdk_version"].split(".")[0] == gradio.__version__.split(".")[0] == "6"
+    assert len(front["short_description"]) <= 60  # the hub refuses more

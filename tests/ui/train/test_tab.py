@@ -1,0 +1,270 @@
+"""Tab 2 without a browser: the form, the queue, what is shown of a run."""
+
+import os
+
+import gradio as gr
+import pytest
+from PIL import Image
+
+from wallpaint.runs import launch, state
+from wallpaint.settings.train_config import config_fields, load_config
+from wallpaint.ui.page import Page
+from wallpaint.ui.train import curves, form, plan, run_view, watch
+from wallpaint.ui.train import runs as train_runs
+from wallpaint.ui.words.help import VIETNAMESE
+from wallpaint.ui.words.words import t
+
+
+@pytest.fixture(scope="module")
+def inputs():
+    with gr.Blocks():
+        return form.build_form(Page(None), None)
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Keep the studio from starting processes; give the list of what it would have run."""
+    calls = []
+
+    def note(folder, arguments):
+        calls.append(arguments)
+        state.write_state(folder, state="running", pid=os.getpid(), step=0, max_train_steps=200)
+
+    monkeypatch.setattr(launch, "_launch", note)
+    return calls
+
+
+@pytest.fixture
+def data(shipped_rooms):
+    return str(shipped_rooms / "rooms" / "sample")
+
+
+def values_of(names, preset, **changes):
+    filled = form.fill_form(names, train_runs.CONFIGS / f"{preset}.yaml")
+    return list((dict(zip(names, filled, strict=True)) | changes).values())
+
+
+# ---- the form
+
+
+def test_the_form_has_every_field_but_what_the_tab_decides(inputs):
+    assert set(inputs) == {field.name for field in config_fields()} - set(form.ELSEWHERE)
+    assert [*inputs][:2] == ["method", "max_train_steps"]
+
+
+def test_every_setting_is_explained_in_both_languages():
+    assert set(VIETNAMESE) == {field.name for field in config_fields()}
+
+
+@pytest.mark.parametrize("preset", sorted(train_runs.list_presets()))
+def test_a_recipe_goes_through_the_form_unchanged(inputs, preset):
+    path, names = train_runs.CONFIGS / f"{preset}.yaml", list(inputs)
+    assert load_config(None, form.read_form(names, form.fill_form(names, path))) == load_config(path)
+
+
+def test_the_method_can_be_changed_after_a_recipe_was_chosen(inputs):
+    names = list(inputs)
+    config = load_config(None, form.read_form(names, values_of(names, "new_lora", method="lora")))
+    assert (config.method, config.use_ip_adapter_training) == ("lora", False)
+
+
+def test_recipes_start_with_the_studys_three():
+    assert train_runs.list_presets()[:3] == ["old_lora", "new_lora", "color_lora"]
+
+
+# ---- before a run
+
+
+def test_the_plan_shows_what_learns_and_the_yaml_of_it(data, tmp_path, inputs):
+    names = list(inputs)
+    shown, yaml = train_runs.show_plan(data, "en", tmp_path, names, values_of(names, "new_lora"))
+    assert t("adapter_frozen") in shown and "LoRA of rank 16" in shown and "attic" in shown
+    (tmp_path / "said.yaml").write_text(yaml)
+    config = load_config(tmp_path / "said.yaml")
+    assert (config.method, config.dataset) == ("lora_ip", data)
+    shown, _ = train_runs.show_plan(data, "vi", tmp_path, names, values_of(names, "old_lora"))
+    assert t("adapter_absent", "vi") in shown and t("warn_no_adapter", "vi") in shown
+
+
+def test_a_plan_that_cannot_be_says_why_in_its_place(data, tmp_path, inputs):
+    names = list(inputs)
+    wrong = values_of(names, "new_lora", learning_rate="<fast>")
+    shown, yaml = train_runs.show_plan(data, "en", tmp_path, names, wrong)
+    assert "learning_rate" in shown and "&lt;fast&gt;" in shown and "<fast>" not in shown and yaml == ""
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(4.4, "4 s"), (75, "1 min 15 s"), (7500, "2 h 5 min")])
+def test_durations_are_written_for_people(seconds, text):
+    assert plan.write_duration(seconds) == text
+
+
+# ---- starting
+
+
+def test_start_writes_the_form_as_the_runs_config(data, tmp_path, started, inputs):
+    names = list(inputs)
+    values = values_of(names, "new_lora", lora_rank=4)
+    update, message = train_runs.start_training(data, "en", tmp_path, names, values)
+    assert update["value"] == "lora_ip-1" and message == "Started lora_ip-1."
+    folder = tmp_path / "runs" / "lora_ip-1"
+    assert started == [[str(folder / "config.yaml"), "--output_dir", str(folder)]]
+    config = load_config(folder / "config.yaml")
+    assert (config.method, config.lora_rank, config.dataset) == ("lora_ip", 4, data)
+    assert config.cache_dir == str(tmp_path / "cache")
+
+
+def test_a_second_start_queues(data, tmp_path, started, inputs):
+    names = list(inputs)
+    for _ in range(2):
+        said = train_runs.start_training(data, "en", tmp_path, names, values_of(names, "new_lora"))
+    assert said[1] == "In the queue: lora_ip-2." and len(started) == 1
+    assert state.read_run(tmp_path / "runs" / "lora_ip-2").state == "queued"
+
+
+def test_all_three_are_queued_each_by_its_recipe_with_what_was_changed(data, tmp_path, started, inputs):
+    names = list(inputs)
+    values = values_of(names, "new_lora", max_train_steps=30, lora_rank=4)
+    update, _ = train_runs.train_arms("new_lora", data, "en", tmp_path, names, values)
+    assert update["value"] == "lora-1" and len(started) == 1
+    configs = [load_config(folder / "config.yaml") for folder in sorted((tmp_path / "runs").iterdir())]
+    assert [config.method for config in configs] == ["lora", "lora_ip", "lora_ip_color"]
+    assert {(config.max_train_steps, config.lora_rank) for config in configs} == {(30, 4)}
+    assert configs[2].color_loss_start_step == 3  # else it would never act in so short a run
+    recipe = load_config(train_runs.CONFIGS / "color_lora.yaml")
+    assert configs[2].color_loss_weight == recipe.color_loss_weight
+    assert configs[0].learning_rate == recipe.learning_rate
+
+
+def test_a_wrong_form_or_dataset_starts_nothing(data, tmp_path, started, inputs):
+    names = list(inputs)
+    with pytest.raises(ValueError, match="no dataset is chosen"):
+        train_runs.start_training("/etc", "en", tmp_path, names, values_of(names, "new_lora"))
+    wrong = values_of(names, "new_lora", learning_rate="fast")
+    with pytest.raises(ValueError, match="learning_rate"):
+        train_runs.start_training(data, "en", tmp_path, names, wrong)
+    assert started == [] and not (tmp_path / "runs").exists()
+
+
+def test_resume_goes_on_in_the_same_folder(run_folder, tmp_path, started):
+    state.write_state(run_folder, state="stopped")
+    (run_folder / "config.yaml").write_text("method: lora\n")
+    (run_folder / "checkpoints" / "step-000040").mkdir(parents=True)
+    assert train_runs.resume_training("lora-1", "en", tmp_path) == "Started lora-1."
+    assert started == [[str(run_folder / "config.yaml"), "--output_dir", str(run_folder), "--resume"]]
+
+
+def test_a_run_from_elsewhere_is_refused(run_folder, tmp_path):
+    for act in (train_runs.stop_training, train_runs.resume_training, train_runs.delete_training):
+        for name in ("../../etc", "", None, "lora-2"):
+            with pytest.raises(ValueError, match="no run is chosen"):
+                act(name, "en", tmp_path)
+    assert run_folder.is_dir()
+
+
+# ---- watching
+
+
+def test_a_run_is_shown_from_its_folder_and_only_when_it_changed(run_folder, tmp_path):
+    seen, shown = watch.watch_run("lora-1", None, "en", tmp_path)
+    assert "running" in shown["status"] and "step 50 of 200" in shown["status"]
+    assert 'max="200" value="50" aria-label="Progress of lora-1"' in shown["status"]
+    assert (
+        shown["losses"].dropna().values.tolist() == [[10, 0.5, "loss"]]
+        and "hello\nstep 50/200" in shown["log"]
+    )
+    ((picture, caption),) = shown["samples"]
+    assert picture.getpixel((0, 0)) == (254, 0, 0) or picture.getpixel((0, 0)) == (255, 0, 0)
+    assert caption == "step 50"
+    again, nothing = watch.watch_run("lora-1", seen, "en", tmp_path)
+    assert again == seen and nothing == {}
+    Image.new("RGB", (8, 8), "blue").save(run_folder / "samples" / "step-000100.png")
+    _, shown = watch.watch_run("lora-1", seen, "en", tmp_path)
+    assert [*shown] == ["samples"] and [said for _, said in shown["samples"]] == ["step 100", "step 50"]
+    (run_folder / "train.log").write_text("more")
+    _, shown = watch.watch_run("lora-1", seen, "en", tmp_path)
+    assert "more" in shown["log"]
+
+
+def test_buttons_offer_what_makes_sense(run_folder, tmp_path):
+    def live():
+        shown = watch.watch_run("lora-1", None, "en", tmp_path)[1]
+        return {name for name in ("stop", "resume", "use", "delete") if shown[name]["interactive"]}
+
+    assert live() == {"stop"}
+    (run_folder / "weights").mkdir()
+    (run_folder / "weights" / "pytorch_lora_weights.safetensors").write_bytes(b"")
+    assert live() == {"stop", "use"}
+    state.write_state(run_folder, state="queued")
+    assert live() == {"stop", "use", "delete"}
+    state.write_state(run_folder, state="failed")
+    assert live() == {"resume", "use", "delete"}
+    state.write_state(run_folder, state="done")
+    assert live() == {"use", "delete"}
+
+
+def test_a_crashed_run_says_why_escaped_and_offers_to_go_on(run_folder, tmp_path):
+    (run_folder / "train.log").write_text("<b>boom</b>\n")
+    state.write_state(run_folder, state="failed", exit_code=1, error="<script>")
+    status = watch.watch_run("lora-1", None, "en", tmp_path)[1]["status"]
+    assert "exit code 1" in status and "&lt;script&gt;" in status and "<script>" not in status
+    assert "&lt;b&gt;boom" in status and t("may_resume") in status
+    state.write_state(run_folder, state="running", exit_code=None, error="", pid_started=1.0)
+    shown = watch.watch_run("lora-1", None, "vi", tmp_path)[1]
+    assert t("state_crashed", "vi") in shown["status"] and t("ended_silently", "vi") in shown["status"]
+    assert shown["resume"]["variant"] == "primary"
+
+
+def test_what_the_trainer_found_is_in_plain_sight(run_folder):
+    counts = {"parameters": {"lora": 192000, "frozen": 3284628}}
+    state.write_state(run_folder, method="lora_ip", preflight=counts)
+    said = run_view.draw_learned(state.read_run(run_folder), "en")
+    assert t("adapter_frozen") in said and "192,000" in said and "3,284,628" in said
+
+
+def test_without_runs_the_page_says_so(tmp_path):
+    seen, shown = watch.watch_run(None, None, "en", tmp_path)
+    assert t("no_runs") in shown["status"] and shown["details"] == gr.update(visible=False)
+    assert watch.watch_run(None, seen, "en", tmp_path) == (seen, {})
+
+
+def test_the_list_of_runs_follows_what_others_start(run_folder, tmp_path):
+    seen, _ = watch.watch_run("lora-1", None, "en", tmp_path)
+    state.write_state(state.new_run_folder(tmp_path, "lora"), state="queued")
+    _, shown = watch.watch_run("lora-1", seen, "en", tmp_path)
+    assert [name for _, name in shown["run"]["choices"]] == ["lora-2", "lora-1"]
+    assert "value" not in shown["run"]  # what is chosen meanwhile stays chosen
+    assert watch.choose_run("nothing", tmp_path)["value"] == "lora-1"  # at work
+    state.write_state(run_folder, state="queued")
+    assert watch.watch_run("gone", None, "en", tmp_path)[1]["run"]["value"] == "lora-1"  # next
+    assert "value" not in watch.watch_run(None, None, "en", tmp_path)[1]["run"]  # being started, maybe
+    for name in ("lora-2", "lora-1"):
+        state.write_state(tmp_path / "runs" / name, state="done")
+    assert watch.choose_run("nothing", tmp_path)["value"] == "lora-2"  # the newest
+
+
+def test_a_curve_is_raw_and_smoothed_and_not_too_long():
+    rows = [{"step": n, "loss": float(n % 2)} for n in range(2000)]
+    frame = curves.draw_curves(rows, ("loss",), "{name} (mean)")
+    raw, mean = (frame[frame.curve == name] for name in ("loss", "loss (mean)"))
+    assert len(raw) == len(mean) <= curves.POINTS
+    assert mean.value.iloc[50:].between(0.4, 0.6).all() and raw.value.isin([0.0, 1.0]).all()
+    assert curves.draw_curves([{"step": 1, "lr": 1}], ("loss",), "{name}") is None
+    assert curves.smooth([3.0, 3.0]) == pytest.approx([3.0, 3.0])  # no pull towards 0
+    few = curves.draw_curves([{"step": n, "delta_e_truth": 5.0} for n in range(3)], curves.DELTAS, "{name}!")
+    assert set(few.dropna().curve) == {"delta_e_truth"} and set(few.curve) == set(
+        curves.color_map(curves.DELTAS, "{name}!")
+    )
+
+
+def test_a_dataset_saved_meanwhile_can_be_chosen(data, tmp_path):
+    from wallpaint.dataset.folder import add_sample
+
+    assert train_runs.choose_dataset(None, tmp_path) == gr.update(
+        choices=[("sample rooms", data)], value=data
+    )
+    photo = Image.new("RGB", (64, 64), "gray")
+    add_sample(
+        tmp_path / "datasets" / "mine", "train", photo, Image.new("L", (64, 64), 255), (9, 9, 9), "", "a"
+    )
+    update = train_runs.choose_dataset(data, tmp_path)
+    assert [name for name, _ in update["choices"]] == ["mine", "sample rooms"] and update["value"] == data

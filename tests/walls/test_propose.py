@@ -1,0 +1,196 @@
+"""Walls found without a click: the classifier, SegFormer, and a whole folder at once."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from toys import toy_room
+
+from wallpaint.dataset.folder import read_samples
+from wallpaint.walls.classifier import ClassifierFinder, WallClassifier, cut, even_out, fingerprint
+from wallpaint.walls.features import SIDE, mask_features
+from wallpaint.walls.masks import Masker
+from wallpaint.walls.propose import list_photos, load_finder, mask_folder, propose_wall
+
+GREEN = (122, 158, 126)
+
+
+class Brightest:
+    """A WallFinder that takes green for wall; it stands for whichever model there is."""
+
+    def find(self, photo):
+        pixels = np.asarray(photo.resize((64, 64)), dtype=float)
+        wall = (np.abs(pixels[..., 0] * 158 - pixels[..., 1] * 122) < 1500) & (pixels[..., 1] > 70)
+        return wall.astype(np.float32), 0.4 + 0.5 * wall.mean()
+
+
+@pytest.fixture(scope="module")
+def masker(family):
+    return Masker.load(family)
+
+
+@pytest.fixture
+def features():
+    """Twelve masks of a room, and what the classifier is told of them."""
+    photo, mask = toy_room(1, GREEN, (96, 64))
+    wall = np.asarray(mask.resize((SIDE, SIDE), Image.Resampling.NEAREST)) > 0
+    masks = np.stack([np.roll(wall, 9 * shift, axis=0) for shift in range(12)])
+    guesses = np.full((12, 2), 0.5, np.float32)
+    return mask_features(photo, masks, guesses, np.random.default_rng(0).normal(size=(4, 8, 8))), masks, wall
+
+
+def test_features_say_where_a_mask_is_and_what_is_in_it(features):
+    rows, masks, wall = features
+    assert rows.shape == (12, 4 + 25) and np.isfinite(rows).all()
+    assert rows[:, 4] == pytest.approx(masks.mean(axis=(1, 2)), abs=1e-6)  # area
+    assert rows[0, 6] < -0.1 and rows[0, 6] == rows[:, 6].min()  # a*: nothing is as green as the wall
+    y = (np.arange(SIDE)[:, None] / (SIDE - 1) * wall).sum() / wall.sum()
+    assert rows[0, 15] == pytest.approx(y, abs=1e-5)
+    embedding = np.zeros((2, 4, 4), np.float32)
+    embedding[1, :2] = 1  # a channel that says: upper half
+    half = np.zeros((1, SIDE, SIDE), bool)
+    half[:, : SIDE // 2] = True
+    (row,) = mask_features(Image.new("RGB", (8, 8)), half, np.ones((1, 2), np.float32), embedding)
+    assert row[:2] == pytest.approx([0, 1], abs=1e-5)
+
+
+def test_a_fitted_classifier_ranks_walls_first_and_survives_its_file(features, tmp_path):
+    from wallpaint.walls.__main__ import fit
+
+    rows, masks, wall = features
+    share = (masks & wall).sum(axis=(1, 2)) / masks.sum(axis=(1, 2))
+    iou = (masks & wall).sum(axis=(1, 2)) / (masks | wall).sum(axis=(1, 2))
+    classifier = fit(rows, np.stack([share, iou], axis=1).astype(np.float32), "abc", steps=300)
+    said = classifier(rows)
+    assert np.abs(said - np.stack([share, iou], axis=1)).mean() < 0.1 and said[:, 1].argmax() == iou.argmax()
+    classifier.save(tmp_path / "walls.safetensors")
+    assert (tmp_path / "walls.safetensors").stat().st_size < 16_000
+    again = WallClassifier.load(tmp_path / "walls.safetensors")
+    assert np.array_equal(again(rows), said) and again.sam == "abc"
+
+
+def test_masks_of_a_photo_are_ranked_and_joined(masker):
+    photo, _ = toy_room(0, GREEN, (96, 64))
+    masks, guesses, embedding = cut(masker, photo)
+    assert masks.shape[1:] == (SIDE, SIDE) and guesses.shape == (len(masks), 2) and embedding.ndim == 3
+    width = embedding.shape[0] + 25
+    zeros = {"mean": (width,), "scale": (width,), "weight1": (width, 1), "bias1": (1,), "weight2": (1, 2)}
+    weights = {key: np.zeros(shape, np.float32) for key, shape in zeros.items()} | {
+        "bias2": np.array([2.0, 1.0])
+    }
+    weights["scale"] += 1
+    chance, confidence = ClassifierFinder(masker, WallClassifier(weights)).find(photo)
+    covered = masks.any(axis=0)  # every mask is said to be wall with the same probability, sigmoid(2)
+    assert 0.5 < covered.mean() < 1
+    np.testing.assert_allclose(chance, even_out(0.8808 * covered, photo), atol=1e-3)
+    assert confidence == pytest.approx(0.7311, abs=1e-3)
+
+
+def test_a_classifier_for_another_sam_is_refused_or_warned_of(masker, tmp_path, capsys):
+    width = masker.predictor.model.prompt_encoder.embed_dim + 25
+    for size in (width, width + 1):
+        shapes = {"mean": (size,), "scale": (size,), "weight1": (size, 1), "bias1": (1,), "weight2": (1, 2)}
+        weights = {key: np.ones(shape, np.float32) for key, shape in (shapes | {"bias2": (2,)}).items()}
+        WallClassifier(weights, "another").save(tmp_path / f"{size}.safetensors")
+    ClassifierFinder.load(tmp_path / f"{width}.safetensors", masker)
+    assert "learned from another SAM" in capsys.readouterr().err
+    WallClassifier(weights | {"mean": np.ones(width, np.float32)}, fingerprint(masker)).save(
+        tmp_path / "own.safetensors"
+    )
+    ClassifierFinder.load(tmp_path / "own.safetensors", masker)
+    assert capsys.readouterr().err == ""
+    with pytest.raises(ValueError, match="does not fit this SAM"):
+        ClassifierFinder.load(tmp_path / f"{width + 1}.safetensors", masker)
+    with pytest.raises(ValueError, match="no wall classifier"):
+        WallClassifier.load(tmp_path / "none.safetensors")
+    (tmp_path / "bad.safetensors").write_bytes(b"x" * 50)
+    with pytest.raises(ValueError, match="cannot be read"):
+        WallClassifier.load(tmp_path / "bad.safetensors")
+
+
+def test_segformers_class_wall_is_the_proposal(tmp_path):
+    import torch
+    from transformers import SegformerConfig, SegformerForSemanticSegmentation, SegformerImageProcessor
+
+    config = SegformerConfig(
+        num_encoder_blocks=2, depths=[1, 1], sr_ratios=[2, 1], hidden_sizes=[8, 8], patch_sizes=[7, 3],
+        strides=[4, 2], num_attention_heads=[1, 1], mlp_ratios=[2, 2], decoder_hidden_size=8,
+        id2label={0: "floor", 1: "wall", 2: "ceiling"}, label2id={"floor": 0, "wall": 1, "ceiling": 2},
+    )  # fmt: skip
+    model = SegformerForSemanticSegmentation(config)
+    with torch.no_grad():
+        model.decode_head.classifier.weight.zero_()
+        model.decode_head.classifier.bias.copy_(torch.tensor([0.0, 3.0, 0.0]))
+    model.save_pretrained(tmp_path)
+    SegformerImageProcessor(size={"height": 32, "width": 32}).save_pretrained(tmp_path)
+    photo, _ = toy_room(0, GREEN, (48, 32))
+    proposal = propose_wall(load_finder("sd15", walls=str(tmp_path)), photo)
+    assert proposal.confidence == pytest.approx(np.exp(3) / (np.exp(3) + 2), abs=1e-3)
+    assert proposal.mask.size == (48, 32) and proposal.share == 1
+    model.config.id2label = {0: "a", 1: "b", 2: "c"}
+    model.config.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="no class 'wall'"):
+        load_finder("sd15", walls=str(tmp_path))
+    with pytest.raises(ValueError, match="hf download"):
+        load_finder("sd15", walls="nobody/no-such-segformer")
+
+
+def test_a_folder_of_photos_becomes_a_dataset(tmp_path):
+    folder, out = tmp_path / "photos", tmp_path / "dataset"
+    (folder / "attic").mkdir(parents=True)
+    for number, path in enumerate(
+        (folder / "hall.jpg", folder / "attic" / "a.png", folder / "attic" / "b.png")
+    ):
+        toy_room(number, GREEN, (96, 64))[0].save(path, quality=95)
+    Image.new("RGB", (64, 64), "black").save(folder / "night.png")
+    (folder / "broken.jpg").write_bytes(b"no photo")
+    (folder / "notes.txt").write_text("no photo either")
+    told = {path.name: (proposal, why) for path, proposal, why in mask_folder(folder, out, Brightest())}
+    assert told["night.png"] == (None, "no wall found") and "cannot be read" in told["broken.jpg"][1]
+    samples = read_samples(out, "train")
+    assert sorted(sample.room_id for sample in samples) == ["attic", "attic", "hall"]
+    truth = np.asarray(toy_room(0, GREEN, (96, 64))[1]) > 0
+    found = np.asarray(told["hall.jpg"][0].mask) > 0
+    assert (truth & found).sum() / (truth | found).sum() > 0.8
+    listed = json.loads((out / "proposals.json").read_text())
+    assert [row["confidence"] for row in listed] == sorted(row["confidence"] for row in listed)
+    assert {row["photo"] for row in listed} == {"hall.jpg", "attic/a.png", "attic/b.png"}
+    with pytest.raises(ValueError, match="has samples already"):
+        next(mask_folder(folder, out, Brightest()))
+    with pytest.raises(ValueError, match="no photo"):
+        list_photos(tmp_path / "dataset" / "nowhere")
+
+
+def test_the_command_tells_what_it_found_and_how_sure_it_is(tmp_path, monkeypatch, capsys):
+    sys.path.insert(0, ".")
+    import studio
+    from wallpaint.walls import propose
+
+    monkeypatch.setattr(propose, "load_finder", lambda family: Brightest())
+    (tmp_path / "photos").mkdir()
+    toy_room(0, GREEN, (96, 64))[0].save(tmp_path / "photos" / "hall.png")
+    (tmp_path / "photos" / "broken.jpg").write_bytes(b"no photo")
+    command = ["--masks", str(tmp_path / "photos"), "--out", str(tmp_path / "d")]
+    assert studio.main(command) == 0
+    told = capsys.readouterr()
+    assert "hall.png: wall" in told.out and "confidence 0." in told.out and "skipped broken.jpg" in told.err
+    assert studio.main(["--check", str(tmp_path / "d")]) == 1  # one room alone lacks paints and a validation
+    assert "missing_hues: no wall is" in capsys.readouterr().out
+    assert studio.main(command) == 2 and "has samples already" in capsys.readouterr().err
+    assert studio.main(["--check", str(tmp_path / "photos")]) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_a_smooth_wall_of_which_a_part_was_found_is_found_as_a_whole():
+    pixels = np.full((SIDE, SIDE, 3), 180, np.uint8)
+    pixels[:, SIDE // 2 :] = (60, 40, 120)  # something else, beyond a sharp edge
+    pixels[4:8, 4:8] = 20  # a switch on the wall
+    chance = np.zeros((SIDE, SIDE))
+    chance[: SIDE // 2, : SIDE // 2] = 0.9  # half of the wall
+    chance[: SIDE // 8, SIDE // 2 :] = 0.9  # an eighth of the other
+    wall = even_out(chance, Image.fromarray(pixels)) > 0.5
+    assert wall[:, : SIDE // 2 - 2].mean() > 0.98 and not wall[:, SIDE // 2 + 2 :].any()
+    stripes = Image.fromarray((np.indices((SIDE, SIDE)).sum(0) // 2 % 2 * 255).astype(np.uint8))
+    assert np.array_equal(even_out(chance, stripes), chance)  # nothing smooth, nothing evened out

@@ -1,0 +1,123 @@
+"""What was learned, for others: a LoRA in Kohya's layout, a run on the Hugging Face hub."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from diffusers import StableDiffusionInpaintPipeline
+from diffusers.utils import convert_state_dict_to_kohya, convert_unet_state_dict_to_peft
+from huggingface_hub import CommitOperationAdd, HfApi
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
+from safetensors.torch import save_file
+
+from wallpaint.learned.cards import PLACES
+from wallpaint.learned.weights import find_arm
+from wallpaint.pixels.images import atomic_path
+
+LAYOUTS = ("kohya",)
+
+
+def export_kohya(source: str | Path, out: str | Path | None = None) -> Path:
+    """Write a run's LoRA as Kohya's trainers do, for AUTOMATIC1111, ComfyUI and the like.
+
+    Args:
+        source: a run folder, or a LoRA file in diffusers' layout.
+        out: the file; None: `<run>-kohya.safetensors`, in the run folder or beside the file.
+
+    Returns:
+        the file: `lora_unet_<layer>.lora_down.weight`, `.lora_up.weight` and `.alpha` a layer.
+
+    Raises:
+        ValueError: there is no LoRA, or it is not one of a UNet.
+    """
+    source = Path(source)
+    path = find_arm(source).lora
+    if path is None:
+        raise ValueError(f"{source} has learned no LoRA, and Kohya's layout is one of LoRAs: "
+                         "give a run of a method that learns one")  # fmt: skip
+    state, alpha = read_lora(path)
+    ranks = {key.split(".lora_A")[0]: len(value) for key, value in state.items() if ".lora_A" in key}
+    kohya = convert_state_dict_to_kohya({f"unet.{key}": value for key, value in state.items()})
+    for key in kohya:
+        if key.endswith(".alpha") and alpha is not None:
+            kohya[key] = torch.tensor(float(alpha))
+    rank = max(ranks.values())
+    told = {"ss_network_module": "networks.lora", "ss_network_dim": str(rank),
+            "ss_network_alpha": str(rank if alpha is None else alpha)}  # fmt: skip
+    name, where = (source.name, source) if source.is_dir() else (source.stem, source.parent)
+    out = Path(out) if out else where / f"{name}-kohya.safetensors"
+    with atomic_path(out) as temporary:
+        save_file({key: value.contiguous() for key, value in kohya.items()}, temporary, metadata=told)
+    return out
+
+
+def read_lora(path: Path) -> tuple[dict[str, torch.Tensor], float | None]:
+    """A LoRA in peft's names (`<layer>.lora_A.weight`) and its alpha; None where it equals the rank.
+
+    Raises:
+        ValueError: it cannot be read, or is no LoRA of a UNet in diffusers' layout.
+    """
+    try:
+        state, alphas, metadata = StableDiffusionInpaintPipeline.lora_state_dict(
+            path.parent, weight_name=path.name, use_safetensors=True, return_lora_metadata=True,
+            local_files_only=True,
+        )  # fmt: skip
+    except Exception as error:  # as many kinds as loaders
+        raise ValueError(f"LoRA {path} cannot be read ({' '.join(str(error).split())}): "
+                         "give one saved as .safetensors") from None  # fmt: skip
+    if alphas:
+        raise ValueError(f"{path} is in Kohya's layout already: use it as it is")
+    state = {key.removeprefix("unet."): value for key, value in state.items() if key.startswith("unet.")}
+    if not state:
+        raise ValueError(f"{path} holds no LoRA of a UNet: give a run folder, or a LoRA file")
+    return convert_unet_state_dict_to_peft(state), (metadata or {}).get("unet.lora_alpha")
+
+
+def push_to_hub(folder: str | Path, repo: str, api: HfApi | None = None) -> str:
+    """Put a run on the hub: its weights at the root, the card, settings, metrics and the last pictures.
+
+    A new repository is private: the card shows rooms that were validated on.
+
+    Args:
+        folder: a run folder whose training has ended.
+        repo: user/name; made where there is none.
+        api: where to; None: the hub, with the token of `hf auth login`.
+
+    Returns:
+        the repository's address.
+
+    Raises:
+        ValueError: there is nothing to put there, or the hub does not take it.
+    """
+    folder, api = Path(folder), api or HfApi()
+    files = hub_files(folder, repo)
+    try:
+        address = api.create_repo(repo, private=True, exist_ok=True)
+        added = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=text) for name, text in files.items()]
+        api.create_commit(repo, added, commit_message=f"wallpaint run {folder.name}")
+    except (HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OSError) as error:
+        raise ValueError(f"the hub does not take {folder.name} as {repo} ({' '.join(str(error).split())}): "
+                         "check the name, and log in with `hf auth login`") from None  # fmt: skip
+    return str(address)
+
+
+def hub_files(folder: Path, repo: str) -> dict[str, bytes]:
+    """What goes to the hub: name there -> content. Paths of this machine stay here."""
+    card, settings, weights = (folder / name for name in ("README.md", "config.yaml", "weights"))
+    if not (card.is_file() and settings.is_file() and weights.is_dir()):
+        raise ValueError(f"{folder} is no run that has ended: give one with weights/ and README.md")
+    files = {p.relative_to(weights).as_posix(): p.read_bytes() for p in weights.rglob("*") if p.is_file()}
+    text = card.read_text(encoding="utf-8")
+    moved = {'("weights", ': f'("{repo}", ', '(".", subfolder="weights"': f'("{repo}", subfolder=""',
+             f"mine={folder}": f"mine={repo}"}  # fmt: skip
+    for here, there in moved.items():
+        text = text.replace(here, there)
+    kept: dict[str, Any] = yaml.safe_load(settings.read_text(encoding="utf-8"))
+    shared = {name: value for name, value in kept.items() if name not in PLACES}
+    files |= {"README.md": text.encode(), "config.yaml": yaml.safe_dump(shared, sort_keys=False).encode()}
+    pictures = sorted((folder / "samples").glob("step-*.png"))[-1:]
+    for path in (folder / "metrics.jsonl", *pictures):
+        if path.is_file():
+            files[path.relative_to(folder).as_posix()] = path.read_bytes()
+    return files

@@ -1,0 +1,188 @@
+"""What was learned, saved and loaded in the layouts that other tools read. safetensors only.
+
+LoRA: diffusers' `pytorch_lora_weights.safetensors`, with rank and alpha in its metadata, so that a stock
+`pipe.load_lora_weights(folder)` gives the same picture. IP-Adapter: the h94 layout, so that a stock
+`pipe.load_ip_adapter` reads it. Parts: Paint-by-Example's image encoder and the ControlNet as the folders
+that their own `from_pretrained` reads.
+"""
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from diffusers import StableDiffusionInpaintPipeline
+from diffusers.training_utils import _collate_lora_metadata
+from peft import get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors.torch import load_file, save_file
+
+from wallpaint.learned.adapter import Adapter, adapter_state, load_adapter
+from wallpaint.learned.lora import load_lora
+from wallpaint.learned.part_files import PART_NAMES, load_part, read_part, save_part
+from wallpaint.models.bundle import Models
+from wallpaint.models.loading import read_adapter
+from wallpaint.pixels.images import atomic_path
+
+LORA_NAME = "pytorch_lora_weights.safetensors"
+ADAPTER_NAME = "ip_adapter.safetensors"
+
+
+@dataclass(frozen=True)
+class ArmFiles:
+    """Where an arm's learned weights are; None for what it does not have."""
+
+    lora: Path | None
+    adapter: Path | None
+    parts: dict[str, Path] = field(default_factory=dict)  # by group: 'example', 'identity', 'detail'
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """What was learned, as in `Method.learns`."""
+        own = {"lora": self.lora, "ip_adapter": self.adapter, **self.parts}
+        return tuple(group for group, path in own.items() if path)
+
+
+@dataclass(frozen=True)
+class Own:
+    """An arm's own weights beside its LoRA: they take the family's place while it paints."""
+
+    adapter: Adapter | None
+    parts: dict[str, dict[str, torch.Tensor]]
+
+    def __bool__(self) -> bool:
+        return bool(self.adapter or self.parts)
+
+
+def save_weights(
+    folder: str | Path, models: Models, learns: tuple[str, ...], earlier: Sequence[Path] = ()
+) -> None:
+    """Write the groups `learns` to `folder`, each file whole or not at all.
+
+    What of them never learns is written once: it stays as it is, or is linked from `earlier` folders.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if "lora" in learns:
+        state = {
+            key: value.detach().float().cpu() for key, value in get_peft_model_state_dict(models.unet).items()
+        }
+        with atomic_path(folder / LORA_NAME) as path:
+            StableDiffusionInpaintPipeline.save_lora_weights(
+                path.parent, state, weight_name=path.name, **_collate_lora_metadata({"unet": models.unet})
+            )
+            _order_header(path)
+    if "ip_adapter" in learns:
+        groups = adapter_state(models)
+        flat = {
+            f"{g}.{k}": v.float().cpu().contiguous() for g, state in groups.items() for k, v in state.items()
+        }
+        with atomic_path(folder / ADAPTER_NAME) as path:
+            save_file(flat, path)
+    for group in PART_NAMES.keys() & set(learns):
+        save_part(models, group, folder, earlier)
+
+
+def _order_header(path: Path) -> None:
+    """Sort a safetensors file's metadata, which its writer lays out at random: equal weights, equal files."""
+    with path.open("r+b") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(text) <= size:  # the rest is filled up with spaces, as the format allows
+            file.seek(8)
+            file.write(text.ljust(size))
+
+
+def find_arm(path: str | Path) -> ArmFiles:
+    """The learned files of a run folder, of a weights folder, or a `.safetensors` file itself.
+
+    Raises:
+        ValueError: there are none.
+    """
+    path = Path(path)
+    if path.is_file():
+        if path.suffix != ".safetensors":
+            raise ValueError(f"{path} is not a .safetensors file: give one, or a run folder")
+        return ArmFiles(None, path) if _is_adapter(path) else ArmFiles(path, None)
+    for folder in (path / "weights", path):
+        lora, adapter = (
+            file if file.is_file() else None for file in (folder / LORA_NAME, folder / ADAPTER_NAME)
+        )
+        parts = {group: folder / name for group, name in PART_NAMES.items() if (folder / name).exists()}
+        if lora or adapter or parts:
+            return ArmFiles(lora, adapter, parts)
+    names = ", ".join((LORA_NAME, ADAPTER_NAME, *PART_NAMES.values()))
+    raise ValueError(f"no learned weights in {path} (looked for {names}): "
+                     "give a run folder whose training has saved some, or a .safetensors file")  # fmt: skip
+
+
+def start_from(models: Models, path: str | Path, learns: tuple[str, ...]) -> tuple[str, ...]:
+    """Begin at an earlier run's weights; an adapter that it learned is heard also where it does not learn on.
+
+    Returns:
+        the groups that are the earlier run's: to be saved with what learns, even if they stay as they are.
+
+    Raises:
+        ValueError: there are none, they are of another rank or family, or of a group that does not learn.
+    """
+    files = find_arm(path)
+    strange = [group for group in files.groups if group not in (*learns, "ip_adapter")]
+    if strange:
+        raise ValueError(
+            f"init_from {path} holds {' and '.join(strange)}, which is not learned here but "
+            f"{' and '.join(learns)}: choose the method it was trained with"
+        )
+    if files.lora:
+        own = get_peft_model_state_dict(models.unet)
+        state = {key.removeprefix("unet."): value for key, value in load_file(files.lora).items()}
+        if {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in own.items()}:
+            raise ValueError(
+                f"init_from {files.lora} has another rank or family: set lora_rank as it was trained"
+            )
+        set_peft_model_state_dict(models.unet, state)
+    if files.adapter:
+        load_adapter(models, read_adapter(files.adapter), f"init_from {files.adapter}")
+    for group, found in files.parts.items():
+        load_part(models, group, read_part(group, found), f"init_from {found}")
+    return files.groups
+
+
+def load_arm(models: Models, files: ArmFiles, name: str) -> Own:
+    """Load an arm's LoRA, if it has one, into the UNet as `name`; what else it has is read only."""
+    adapter = read_adapter(files.adapter) if files.adapter else None
+    parts = {group: read_part(group, path) for group, path in files.parts.items()}
+    if files.lora is not None:
+        load_lora(models.unet, files.lora, name)
+    return Own(adapter, parts)
+
+
+@contextlib.contextmanager
+def in_place(models: Models, own: Own, source: str) -> Iterator[None]:
+    """Let an arm's own weights stand in the family's place for a while.
+
+    Raises:
+        ValueError: they are of another size.
+    """
+    familys = adapter_state(models) if own.adapter else None
+    try:
+        if own.adapter:
+            load_adapter(models, own.adapter, f"the adapter of {source}")
+        for group, state in own.parts.items():
+            load_part(models, group, state, f"{group} of {source}")
+        yield
+    finally:
+        if familys:
+            load_adapter(models, familys)
+
+
+def _is_adapter(path: Path) -> bool:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            return any(key.startswith("ip_adapter.") for key in file.keys())  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} cannot be read ({' '.join(str(error).split())}): save it again") from None

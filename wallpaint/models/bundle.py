@@ -1,0 +1,188 @@
+"""A family, loaded and frozen, and what its encoders say."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from diffusers.utils import logging as diffusers_logging
+from PIL import Image
+from torch import nn
+from transformers import (
+    CLIPImageProcessor,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    CLIPVisionModelWithProjection,
+)
+from transformers.utils import logging as transformers_logging
+
+from wallpaint.models.families import (
+    IMAGE_ENCODER,
+    Family,
+    find_adapter,
+    find_image_encoder,
+    find_tokenizer,
+    resolve_family,
+    with_base,
+)
+from wallpaint.models.files import find_file, find_weights
+from wallpaint.models.loading import fingerprint, load_module, read_adapter
+from wallpaint.models.runtime import Runtime, pick_runtime
+
+TEXT_ENCODERS: dict[str, Any] = {
+    "text_encoder": CLIPTextModel,
+    "text_encoder_2": CLIPTextModelWithProjection,
+}
+
+
+@dataclass(frozen=True)
+class Models:
+    """One family, loaded and frozen.
+
+    The adapter's processors sit in the UNet. Its Resampler is kept beside it as `image_proj`, and the UNet
+    takes image tokens as they are, so that tokens of a frozen adapter can be cached (the difference is 0).
+    """
+
+    family: Family
+    runtime: Runtime
+    vae: AutoencoderKL  # always float32: half precision overflows in SD's VAE
+    unet: UNet2DConditionModel
+    image_proj: nn.Module  # (B, S, D) states of the image encoder -> (B, T, E) image tokens
+    text_encoder: CLIPTextModel
+    tokenizer: CLIPTokenizer
+    image_encoder: CLIPVisionModelWithProjection
+    image_processor: CLIPImageProcessor
+    noise_scheduler: DDIMScheduler
+    fingerprint: str  # of the encoders' files: cached encodings are valid for this only
+    parts: dict[str, nn.Module] = field(default_factory=dict)  # what some methods add, see parts.py
+    text_encoder_2: CLIPTextModelWithProjection | None = None  # SDXL's second
+    tokenizer_2: CLIPTokenizer | None = None
+    no_text: str | None = ""  # what guidance leads away from: the empty prompt, or None (zeros)
+
+    @property
+    def modules(self) -> tuple[nn.Module, ...]:
+        """All that is frozen but the parts."""
+        every = (self.unet, self.vae, self.text_encoder, self.text_encoder_2, self.image_encoder)
+        return (self.image_proj, *(module for module in every if module is not None))
+
+    @property
+    def latent_factor(self) -> int:
+        """Pixels a latent, a side."""
+        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+
+
+def load_models(family_name: str, runtime: Runtime | None = None, base: str = "", **overrides: Any) -> Models:
+    """Load every model of a family, frozen and in eval mode.
+
+    Args:
+        family_name: a key of FAMILIES.
+        runtime: device and dtype; None picks them.
+        base: the field of Family that names a method's own UNet, see `Method.base`.
+        overrides: fields of Family to replace; empty values leave the family's own.
+
+    Raises:
+        ValueError: an unknown family, or a file that is neither in the folder nor in the hub's cache.
+    """
+    return load_family(with_base(resolve_family(family_name, **overrides), base), runtime or pick_runtime())
+
+
+def load_family(family: Family, runtime: Runtime) -> Models:
+    """Load the models that a family's row names, see `load_models`."""
+    base, adapter = family.base_model, family.ip_adapter_model
+    unet_model = family.unet_model or base
+    diffusers_logging.set_verbosity_error()  # they draw a progress bar a module and warn of nothing
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    for source in dict.fromkeys((base, unet_model)):
+        find_file(source, "model_index.json", f"family {family.name}")
+    adapter_file, image_encoder_file = find_adapter(family), find_image_encoder(family)
+    vae = load_module(AutoencoderKL, unet_model, "vae", torch.float32)
+    unet = load_module(UNet2DConditionModel, unet_model, "unet", runtime.weight_dtype)
+    image_encoder = load_module(CLIPVisionModelWithProjection, adapter, IMAGE_ENCODER, runtime.weight_dtype)
+    texts: dict[str, Any] = {
+        name: load_module(TEXT_ENCODERS[name], base, name, runtime.weight_dtype)
+        for name in family.text_encoders
+    }
+    tokenizers = {
+        name.replace("text_encoder", "tokenizer"): CLIPTokenizer.from_pretrained(
+            find_tokenizer(family, name).parent
+        )
+        for name in family.text_encoders
+    }
+    image_proj = _attach_adapter(unet, read_adapter(adapter_file))
+    size = image_encoder.config.image_size  # as diffusers' own load_ip_adapter makes it
+    scheduler = DDIMScheduler.from_pretrained(
+        find_file(unet_model, "scheduler/scheduler_config.json").parent,
+        clip_sample=False,  # which other samplers' configs need not say: latents go beyond 1
+    )
+    if family.prediction_type:
+        scheduler.register_to_config(prediction_type=family.prediction_type)
+    files = [find_weights(unet_model, "vae")[0], *(find_weights(base, name)[0] for name in texts),
+             adapter_file, image_encoder_file]  # fmt: skip
+    models = Models(
+        family=family, runtime=runtime, vae=vae, unet=unet, image_proj=image_proj.to(runtime.weight_dtype),
+        image_encoder=image_encoder, image_processor=CLIPImageProcessor(size=size, crop_size=size),
+        noise_scheduler=scheduler, fingerprint=fingerprint(files), no_text=_no_text(family),
+        **texts, **tokenizers,
+    )  # fmt: skip
+    for module in models.modules:
+        module.requires_grad_(False).eval().to(runtime.device)
+    for module in (vae, unet):
+        module.to(memory_format=torch.channels_last)  # convolutions take half the time on a CPU
+    return models
+
+
+def _no_text(family: Family) -> str | None:
+    """SDXL's pipeline puts zeros in place of no text, unless its model_index.json says otherwise."""
+    if len(family.text_encoders) == 1:
+        return ""
+    index = json.loads(find_file(family.base_model, "model_index.json").read_text(encoding="utf-8"))
+    return None if index.get("force_zeros_for_empty_prompt", True) else ""
+
+
+def encode_references(models: Models, images: list[Image.Image | None]) -> torch.Tensor:
+    """Reference pictures to the image encoder's states (N, S, D); None is the null image.
+
+    IP-Adapter-Plus reads `hidden_states[-2]`, and its null image is what the encoder says to zero pixels,
+    not zeros in place of its states.
+    """
+    pixels = process(models, models.image_processor, images)
+    with torch.no_grad():
+        return models.image_encoder(pixels, output_hidden_states=True).hidden_states[-2]
+
+
+def process(models: Models, processor: Any, images: list[Image.Image | None]) -> torch.Tensor:
+    """Pictures as an encoder takes them, (N, 3, S, S) on the models' device; None gives zeros."""
+    ready = [None if i is None else processor(i, return_tensors="pt").pixel_values[0] for i in images]
+    size = processor.crop_size
+    zeros = torch.zeros(3, size["height"], size["width"])
+    batch = torch.stack([zeros if pixels is None else pixels for pixels in ready])
+    return batch.to(models.runtime.device, models.runtime.weight_dtype)
+
+
+def send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A tensor on `device`; from ordinary memory a GPU would be waited for, so it goes through pinned."""
+    if device.type != "cuda" or tensor.is_cuda:
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def set_ip_adapter_scale(unet: UNet2DConditionModel, scale: float) -> None:
+    """How strongly the image tokens act; at 0 the UNet is exactly what it is without an adapter."""
+    for processor in unet.attn_processors.values():
+        if hasattr(processor, "to_k_ip"):
+            processor.scale = [scale]
+
+
+def _attach_adapter(unet: UNet2DConditionModel, adapter: dict[str, dict[str, torch.Tensor]]) -> nn.Module:
+    """Load the adapter into the UNet and take its Resampler out again."""
+    try:
+        unet._load_ip_adapter_weights([adapter])
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise ValueError(f"the image adapter does not fit this UNet ({str(error).splitlines()[0]}): "
+                         "give the adapter of the same family") from None  # fmt: skip
+    layers = unet.encoder_hid_proj.image_projection_layers
+    image_proj, layers[0] = layers[0], nn.Identity()
+    return image_proj

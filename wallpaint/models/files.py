@@ -1,0 +1,67 @@
+"""Where a model's files are: in a folder, in the hub's cache, or on the hub. Imports nothing heavy."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from wallpaint.models.fetching import fetch, fetch_command
+from wallpaint.paths import MODELS
+
+
+def find_weights(source: str, folder: str, fetched: str = "") -> tuple[Path, str | None]:
+    """The weights in `source/folder` ('': right in it), by any usual name, and diffusers' variant of it.
+
+    `fetched`: see `fetch_command`.
+    """
+    stem = "diffusion_pytorch_model" if folder in ("vae", "unet") else "model"
+    inside = f"{folder}/" if folder else ""
+    names = [f"{inside}{stem}{end}" for end in (".safetensors", ".fp16.safetensors", ".bin")]
+    found = find_file(source, [*names, f"{inside}pytorch_model.bin"], "", fetched)
+    return found, "fp16" if ".fp16." in found.name else None
+
+
+def find_file(
+    source: str, names: str | list[str] | tuple[str, ...], what: str = "", fetched: str = ""
+) -> Path:
+    """The first of `names` in the folder `source`, or in the hub's cache of the repository `source`.
+
+    What of a repository is in neither is fetched, see `fetching.fetch`.
+    """
+    names = [names] if isinstance(names, str) else names
+    folder = Path(source).expanduser()
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    looked, remedy = f"in {folder}", f"check that {folder} is a whole model folder"
+    if source.startswith(str(MODELS)):
+        remedy = "restore it with `git checkout -- assets/models` or make it with `python -m wallpaint.recipes.tiny`"
+    elif not folder.is_absolute() and not folder.is_dir() and is_hub_id(source):
+        from huggingface_hub.constants import HF_HUB_CACHE
+
+        cached = _find_cached(source, names)
+        if cached is None and fetch(source, fetched):
+            cached = _find_cached(source, names)
+        if cached is not None:
+            return cached
+        looked = f"in ./{source} and in the Hugging Face cache {HF_HUB_CACHE}"
+        remedy = f"fetch it with {fetch_command(source, fetched)}"
+    label = f"{names[0]} of {what or source}"
+    raise ValueError(f"{label} is missing (looked {looked}): {remedy}")
+
+
+def _find_cached(source: str, names: Sequence[str]) -> Path | None:
+    """The first of `names` that the hub's cache holds of a repository."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = (try_to_load_from_cache(source, name) for name in names)
+    return next((Path(path) for path in found if isinstance(path, str)), None)
+
+
+def is_hub_id(source: str) -> bool:
+    """Whether this could be the id of a repository on the hub: user/name."""
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(source)
+    except ValueError:
+        return False
+    return "/" in source

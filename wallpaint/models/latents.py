@@ -1,0 +1,57 @@
+"""Pictures to latents and back, and how a photo and its mask are laid out for it."""
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from wallpaint.models.bundle import Models
+from wallpaint.pixels.images import to_tensor
+
+AT_ONCE = 2 * 512**2  # pixels that the VAE encodes: they take 2 GB in float32, and more are no faster
+
+
+def prepare_picture(
+    photo: Image.Image, mask: Image.Image, size: tuple[int, int], growth: int, factor: int
+) -> dict[str, torch.Tensor]:
+    """A photo and its mask as the encoders take them; used for training and painting alike.
+
+    Args:
+        photo: RGB.
+        mask: 'L', 255 = repaint, of the photo's size.
+        size: (width, height) to work at.
+        growth: pixels, at that size, by which the mask grows before the old wall is blanked.
+        factor: pixels a latent, a side.
+
+    Returns:
+        `image` and `masked_image` (1, 3, H, W) in -1 to 1 (blank is 0, as the stock inpainting pipeline
+        blanks), `wall` (1, 1, H, W) and `mask` (1, 1, h, w), 0 or 1. The mask goes to latents by maximum,
+        never by average.
+    """
+    image = to_tensor(photo.resize(size, Image.Resampling.LANCZOS)) * 2 - 1
+    wall = (to_tensor(mask.resize(size, Image.Resampling.BOX)) >= 0.5).float()
+    if not wall.any():  # a wall thinner than a pixel at this size
+        wall = (to_tensor(mask.resize(size, Image.Resampling.BOX)) > 0).float()
+    return {"image": image, **blank_wall(image, wall, growth, factor)}
+
+
+def blank_wall(image: torch.Tensor, wall: torch.Tensor, growth: int, factor: int) -> dict[str, torch.Tensor]:
+    """What stands in place of a wall (1, 1, H, W) in a picture (1, 3, H, W), see `prepare_picture`."""
+    reach = 2 * growth + 1  # a square's maximum is that of its rows' maxima
+    grown = F.max_pool2d(F.max_pool2d(wall, (1, reach), 1, (0, growth)), (reach, 1), 1, (growth, 0))
+    return {"masked_image": image * (grown < 0.5), "wall": wall, "mask": F.max_pool2d(grown, factor)}
+
+
+def encode_pictures(models: Models, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pictures (B, 3, H, W) in -1 to 1 to the scaled mean and deviation of their latents (B, 4, h, w)."""
+    shift, scale = models.vae.config.shift_factor or 0.0, models.vae.config.scaling_factor
+    some = pictures.split(max(1, AT_ONCE // pictures[0, 0].numel()))
+    with torch.no_grad():
+        told = [models.vae.encode(part.to(models.runtime.device)).latent_dist for part in some]
+    mean, std = torch.cat([t.mean for t in told]), torch.cat([t.std for t in told])
+    return (mean - shift) * scale, std * scale
+
+
+def decode_latents(models: Models, latents: torch.Tensor) -> torch.Tensor:
+    """Scaled latents (B, 4, h, w) to pictures (B, 3, H, W), about 0 to 1 and not clamped, with gradient."""
+    shift, scale = models.vae.config.shift_factor or 0.0, models.vae.config.scaling_factor
+    return models.vae.decode(latents.float() / scale + shift).sample / 2 + 0.5

@@ -1,0 +1,68 @@
+"""Modules and adapters from files, and what tells files and weights apart."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+from transformers import PreTrainedModel
+
+from wallpaint.models.files import find_file, find_weights
+
+
+def load_module(kind: Any, source: str, folder: str, dtype: torch.dtype) -> nn.Module:
+    """One module from `source/folder` ('': right there), whichever of its usual files is there."""
+    weights, variant = find_weights(source, folder)
+    config = find_file(source, f"{folder}/config.json" if folder else "config.json")
+    options = {
+        "variant": variant,
+        "use_safetensors": weights.suffix == ".safetensors",
+        "local_files_only": True,
+    }
+    options["dtype" if issubclass(kind, PreTrainedModel) else "torch_dtype"] = dtype
+    return kind.from_pretrained(config.parent, **options)
+
+
+def read_adapter(path: Path) -> dict[str, dict[str, torch.Tensor]]:
+    """An adapter in the h94 layout: {'image_proj': {...}, 'ip_adapter': {...}}.
+
+    Raises:
+        ValueError: the file holds no such adapter, or cannot be read.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            groups: dict[str, dict[str, torch.Tensor]] = {}
+            for key, value in load_file(path).items():
+                group, _, name = key.partition(".")
+                groups.setdefault(group, {})[name] = value
+        else:
+            groups = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ValueError(
+            f"adapter {path} cannot be read ({' '.join(str(error).split())}): fetch it again"
+        ) from None
+    if set(groups) != {"image_proj", "ip_adapter"} or "latents" not in groups["image_proj"]:
+        raise ValueError(f"{path} is no IP-Adapter-Plus in the h94 layout: give an ip-adapter-plus file")
+    return groups
+
+
+def fingerprint(files: list[Path]) -> str:
+    """A hash of the files' contents; of big ones, size and time stand for the content."""
+    digest = hashlib.sha256()
+    for path in files:
+        stat = path.stat()
+        small = stat.st_size < 1 << 26
+        digest.update(
+            path.read_bytes() if small else f"{path.name} {stat.st_size} {stat.st_mtime_ns}".encode()
+        )
+    return digest.hexdigest()[:16]
+
+
+def hash_state(module: nn.Module) -> str:
+    """A hash of a module's weights."""
+    digest = hashlib.sha256()
+    for value in module.state_dict().values():
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]

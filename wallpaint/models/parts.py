@@ -1,0 +1,79 @@
+"""What some methods add to a family: a frozen encoder more, and small modules that learn.
+
+`models.parts` holds them by name, made when first asked for. They begin the same in every run, whatever was
+drawn before, so that a run does not depend on what the cache already held.
+"""
+
+from collections.abc import Callable
+
+import torch
+from diffusers import ControlNetModel, UNet2DConditionModel
+from diffusers.pipelines.deprecated.paint_by_example import PaintByExampleImageEncoder
+from torch import nn
+from transformers import CLIPVisionConfig, Dinov2Model
+
+from wallpaint.models.bundle import Models
+from wallpaint.models.loading import load_module
+
+
+def part(models: Models, name: str) -> nn.Module:
+    """The part `name` of PARTS, frozen, on the models' device and in their dtype.
+
+    Raises:
+        ValueError: its files are neither in their folder nor in the hub's cache.
+    """
+    if name not in models.parts:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            made = PARTS[name](models)
+        made.requires_grad_(False).eval().to(models.runtime.device, models.runtime.weight_dtype)
+        made.to(memory_format=torch.channels_last)  # as the UNet
+        models.parts[name] = made
+    return models.parts[name]
+
+
+def _dino(models: Models) -> nn.Module:
+    """DINOv2: (N, 3, S, S) to a class token and a token a patch."""
+    return load_module(Dinov2Model, models.family.dinov2_model, "", models.runtime.weight_dtype)
+
+
+def _example(models: Models) -> nn.Module:
+    """Paint-by-Example's image encoder: the family's own, or a new head on the CLIP that the adapter hears.
+
+    Of it mapper, last norm, projection and the null vector learn; CLIP stays as it is.
+    """
+    if models.family.unet_model:
+        return load_module(
+            PaintByExampleImageEncoder, models.family.unet_model, "image_encoder", models.runtime.weight_dtype
+        )
+    config = CLIPVisionConfig(**models.image_encoder.config.to_dict())
+    config.projection_dim = models.unet.config.cross_attention_dim
+    encoder = PaintByExampleImageEncoder(config)
+    encoder.model.load_state_dict(
+        {
+            key.removeprefix("vision_model."): value
+            for key, value in models.image_encoder.state_dict().items()
+            if key.startswith("vision_model.")
+        }
+    )
+    return encoder
+
+
+def _identity(models: Models) -> nn.Module:
+    """DINOv2's tokens to cross-attention's width."""
+    return nn.Linear(part(models, "dino").config.hidden_size, models.unet.config.cross_attention_dim)
+
+
+def _detail(models: Models) -> nn.Module:
+    """A ControlNet that begins as the UNet's own encoder and says nothing yet: its last layers are zero."""
+    source = models.family.unet_model or models.family.base_model
+    plain = load_module(UNet2DConditionModel, source, "unet", models.runtime.weight_dtype)  # no adapter in it
+    return ControlNetModel.from_unet(plain, conditioning_embedding_out_channels=models.family.detail_channels)
+
+
+PARTS: dict[str, Callable[[Models], nn.Module]] = {
+    "dino": _dino,
+    "example": _example,
+    "identity": _identity,
+    "detail": _detail,
+}

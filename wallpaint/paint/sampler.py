@@ -1,0 +1,201 @@
+"""One guided sampling loop over the Denoiser that trained: photo, mask and swatch to a painted wall."""
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+from diffusers import DDIMScheduler
+from diffusers.utils.torch_utils import randn_tensor
+from peft.tuners.lora import LoraLayer
+from PIL import Image
+
+from wallpaint.cache.batches import Batch
+from wallpaint.cache.mapped import Rows
+from wallpaint.cache.references import detail_map
+from wallpaint.learned.denoiser import Denoiser, Noised
+from wallpaint.models.bundle import Models
+from wallpaint.models.encoders import encode_images, reference_side
+from wallpaint.models.latents import decode_latents, encode_pictures, prepare_picture
+from wallpaint.models.texts import encode_text
+from wallpaint.pixels.color import Swatch
+from wallpaint.pixels.composite import composite
+from wallpaint.pixels.images import model_size, to_image
+
+OnStep = Callable[[float], None]
+KEPT = 64
+
+
+class Recall:
+    """What frozen encoders said of the last photos, texts and paints: asked again, it is not computed again.
+
+    For one state of the models; a new colour on the same photo encodes no photo.
+    """
+
+    def __init__(self, keep: int = KEPT) -> None:
+        self._keep = keep
+        self._kept: dict[tuple, Any] = {}  # the newest last
+
+    def __call__(self, key: tuple, make: Callable[[], Any]) -> Any:
+        """What `make` gave for this key."""
+        if key not in self._kept:
+            if len(self._kept) == self._keep:
+                del self._kept[next(iter(self._kept))]
+            self._kept[key] = make()
+        return self._kept[key]
+
+
+def paint_wall(
+    models: Models, denoiser: Denoiser, photo: Image.Image, mask: Image.Image, swatch: Swatch, prompt: str,
+    loras: list[str] | None = None, seed: int = 0, num_inference_steps: int | None = None,
+    guidance_scale: float | None = None, on_step: OnStep | None = None, recall: Recall | None = None,
+) -> list[Image.Image]:  # fmt: skip
+    """Paint one wall with each of `loras` (None: once, with what is active), at working size.
+
+    `recall` keeps what the encoders say for the next time; the models may not change meanwhile.
+    """
+    family, count, recall = models.family, len(loras or [""]), recall or Recall()
+    batch, noise = prepare_painting(models, photo, mask, swatch, prompt, seed, denoiser.reads, recall)
+    null = recall((denoiser.reads, None), lambda: encode_images(models, denoiser.reads, [None]))
+    negative = replace(
+        batch, **recall(("text", models.no_text), lambda: encode_text(models, [models.no_text])),
+        heard=torch.zeros_like(batch.heard), image_embeds=null.to(batch.image_embeds),
+    )  # fmt: skip
+
+    def repeat(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.repeat(count, *[1] * (tensor.ndim - 1))
+
+    guidance = family.guidance_scale if guidance_scale is None else guidance_scale
+    steps = family.num_inference_steps if num_inference_steps is None else num_inference_steps
+    with torch.no_grad(), lora_batch(models.unet, loras * 2) if loras else contextlib.nullcontext():
+        latents = denoise(
+            denoiser, batch.map(repeat), negative.map(repeat), repeat(noise),
+            models.noise_scheduler, steps, guidance, on_step,
+        )  # fmt: skip
+        return [to_image(decode_latents(models, latent[None]).clamp(0, 1)) for latent in latents]
+
+
+def vae_round_trip(models: Models, truth: Image.Image, photo: Image.Image, mask: Image.Image) -> Image.Image:
+    """Encode and decode the truth at the arms' working size, composited as theirs are: their floor."""
+    family = models.family
+    size = model_size(truth.size, family.resolution, family.multiple)
+    picture = prepare_picture(truth, mask, size, family.mask_growth, models.latent_factor)
+    mean, _ = encode_pictures(models, picture["image"])
+    return composite(photo, to_image(decode_latents(models, mean).detach()), mask)
+
+
+def prepare_painting(
+    models: Models, photo: Image.Image, mask: Image.Image, swatch: Swatch, prompt: str, seed: int,
+    reads: str = "tokens", recall: Recall | None = None,
+) -> tuple[Batch, torch.Tensor]:  # fmt: skip
+    """The inputs of one repaint as a batch of 1, and its noise (1, 4, h, w).
+
+    The generator draws the noise first and then the masked picture's latents, as the stock pipeline does.
+    Whatever a method learned from, here its reference is a plain picture of the paint, by the same encoder,
+    and the texture is the photo's own.
+    """
+    family, recall = models.family, recall or Recall()
+    size = model_size(photo.size, family.resolution, family.multiple)
+
+    def look() -> tuple[Rows, torch.Tensor, torch.Tensor, torch.Tensor]:
+        picture = prepare_picture(photo, mask, size, family.mask_growth, models.latent_factor)
+        detail = detail_map(picture["image"] / 2 + 0.5, picture["wall"], family.mask_growth)
+        return picture, detail, *encode_pictures(models, picture["masked_image"])
+
+    def say() -> torch.Tensor:
+        return encode_images(models, reads, [swatch.image(reference_side(models, reads))])
+
+    picture, detail, mean, std = recall(("photo", size, digest(photo), digest(mask)), look)
+    generator = torch.Generator().manual_seed(seed)
+    shape = (1, models.vae.config.latent_channels, *picture["mask"].shape[-2:])
+    noise = torch.randn(shape, generator=generator)
+    masked = mean + std * randn_tensor(mean.shape, generator=generator, device=mean.device)
+    batch = Batch(
+        noise, masked, picture["mask"], picture["wall"], torch.tensor([swatch.rgb]) / 255,
+        image_embeds=recall((reads, swatch.rgb), say), heard=torch.ones(1, dtype=torch.bool), detail=detail,
+        **recall(("text", prompt), lambda: encode_text(models, [prompt])),
+    )  # fmt: skip
+    return batch.to(models.runtime.device), noise.to(models.runtime.device)
+
+
+def denoise(
+    denoiser: Denoiser, batch: Batch, negative: Batch, noise: torch.Tensor, scheduler: DDIMScheduler,
+    num_inference_steps: int, guidance_scale: float, on_step: OnStep | None = None,
+) -> torch.Tensor:  # fmt: skip
+    """The guided sampling loop: noise (B, 4, h, w) to latents; `negative` is what guidance leads away from.
+
+    Batches go through the UNet as [negative, positive], each a B of its own.
+    """
+    scheduler = DDIMScheduler.from_config(scheduler.config)
+    scheduler.set_timesteps(num_inference_steps)
+    both = negative.map(lambda a, b: torch.cat([a, b]), batch)
+    latents = noise * scheduler.init_noise_sigma
+    for done, t in enumerate(scheduler.timesteps, start=1):
+        timesteps = torch.full((2 * len(latents),), int(t), device=latents.device)
+        noise_pred = denoiser(Noised(torch.cat([latents, latents]), timesteps), both)
+        away, toward = noise_pred.chunk(2)
+        latents = scheduler.step(away + guidance_scale * (toward - away), t, latents).prev_sample
+        if on_step:
+            on_step(done / len(scheduler.timesteps))
+    return latents
+
+
+@contextlib.contextmanager
+def lora_batch(unet: torch.nn.Module, names: list[str]) -> Iterator[None]:
+    """Give each sample of a batch its own LoRA ('__base__' for none), without gradient.
+
+    diffusers' UNet refuses peft's `adapter_names`, and peft would take the samples apart in every layer.
+    Stacked, all LoRAs are two products; what cannot be stacked hears `adapter_names` by a hook.
+    """
+
+    def tell(module: torch.nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+        return args, {**kwargs, "adapter_names": names}
+
+    layers = [module for module in unet.modules() if isinstance(module, LoraLayer)]
+    plain = [layer for layer in layers if _is_plain(layer)]
+    hooks = [
+        layer.register_forward_pre_hook(tell, with_kwargs=True) for layer in layers if layer not in plain
+    ]
+    for layer in plain:
+        layer.forward = partial(_forward, layer.base_layer, *_stack(layer, names))
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for layer in plain:
+            del layer.forward  # the class's own again
+
+
+def _is_plain(layer: LoraLayer) -> bool:
+    """Whether its LoRAs are two products and nothing else."""
+    linear = isinstance(layer.base_layer, torch.nn.Linear) and not layer.lora_variant
+    return linear and all(module.bias is None for module in layer.lora_B.values())
+
+
+def _stack(layer: LoraLayer, names: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
+    """The LoRAs of `names` as (B, in, r) and (B, r, out), scaled; smaller ranks are filled up with zeros."""
+    weight = layer.base_layer.weight
+    rank = max((layer.r[name] for name in names if name in layer.r), default=1)
+    down = weight.new_zeros(len(names), weight.shape[1], rank)
+    up = weight.new_zeros(len(names), rank, weight.shape[0])
+    for i, name in enumerate(names):
+        if name in layer.lora_A:
+            down[i, :, : layer.r[name]] = layer.lora_A[name].weight.detach().mT
+            up[i, : layer.r[name]] = layer.lora_B[name].weight.detach().mT * layer.scaling[name]
+    return down, up
+
+
+def _forward(base: torch.nn.Module, down: torch.Tensor, up: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """A layer with a LoRA a sample: (B, ..., in) to (B, ..., out)."""
+    out = base(x)
+    learned = torch.bmm(torch.bmm(x.reshape(len(x), -1, x.shape[-1]), down), up)
+    return out + learned.view_as(out)
+
+
+def digest(image: Image.Image) -> bytes:
+    """What tells pictures apart: a hash of the pixels."""
+    return hashlib.sha1(image.tobytes(), usedforsecurity=False).digest()

@@ -1,0 +1,89 @@
+"""What is done to a mask: specks dropped, holes filled, grown, eroded, mended where it ignores a click.
+
+Masks are PIL 'L' of 0 and 255 = repaint, or boolean arrays (H, W). numpy and PIL alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from PIL import Image
+
+from wallpaint.pixels.arrays import components, erode, grow
+from wallpaint.pixels.color import rgb_to_lab
+
+SURFACE_SIDE, ALIKE, LIGHTNESS_COUNTS = 256, 9.0, 0.35  # see `surface_at`; ALIKE in CIELAB
+SPECK, HOLE = 0.001, 0.0003  # of the picture: smaller islands are dropped, smaller holes filled
+
+
+def obey_clicks(
+    wall: np.ndarray,
+    surface: Callable[[int, int], np.ndarray],
+    points: Sequence[tuple[float, float]],
+    labels: Sequence[int],
+) -> np.ndarray:
+    """Mend a mask (H, W) that says otherwise than a click: `surface(x, y)` there (H, W) joins or goes.
+
+    A small segment-anything may overlook a click on a photo unlike those it learned from; whoever clicked
+    must not be.
+    """
+    height, width = wall.shape
+    for (x, y), label in zip(points, labels, strict=True):
+        row, column = min(int(y), height - 1), min(int(x), width - 1)
+        if wall[row, column] != bool(label):
+            alike = surface(column, row)
+            wall = wall | alike if label else wall & ~alike
+    return wall
+
+
+def surface_at(photo: Image.Image, x: int, y: int) -> np.ndarray:
+    """The connected surface about a pixel whose colour is like its own, boolean (H, W).
+
+    Lightness counts less than a* and b*, because light falls off along a wall.
+    """
+    scale = min(1.0, SURFACE_SIDE / max(photo.size))
+    size = (max(1, round(photo.width * scale)), max(1, round(photo.height * scale)))
+    small = np.asarray(photo.resize(size, Image.Resampling.BOX).convert("RGB"), dtype=np.float32) / 255
+    column, row = min(int(x * scale), size[0] - 1), min(int(y * scale), size[1] - 1)
+    apart = (rgb_to_lab(small) - rgb_to_lab(small[row, column])) * (LIGHTNESS_COUNTS, 1, 1)
+    numbers, _ = components((apart**2).sum(axis=-1) < ALIKE**2)
+    surface = enlarge(np.where(numbers == numbers[row, column], 1.0, -1.0), photo.size)
+    surface[min(y, photo.height - 1), min(x, photo.width - 1)] = True
+    return surface
+
+
+def enlarge(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Where values (h, w) are above 0, at `size` (w, h), smoothly; bytes scale four times as fast."""
+    coarse = np.clip(127.5 + 32 * values, 0, 255).astype(np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize(size, Image.Resampling.BILINEAR)) > 127
+
+
+def clean_mask(mask: Image.Image, speck: float = SPECK, hole: float = HOLE) -> Image.Image:
+    """Drop islands smaller than `speck` of the picture, but the largest, and fill holes below `hole`."""
+    wall = np.asarray(mask) >= 128
+    labels, sizes = components(~wall)
+    small = sizes < hole * wall.size
+    wall = wall | (small[labels] & (labels > 0))
+    labels, sizes = components(wall)
+    if len(sizes) > 1:
+        keep = sizes >= speck * wall.size
+        keep[1 + np.argmax(sizes[1:])] = True
+        wall = keep[labels] & (labels > 0)
+    return to_mask(wall)
+
+
+def grow_mask(mask: Image.Image, pixels: float) -> Image.Image:
+    """Add every pixel within `pixels` of the mask; a negative number erodes."""
+    wall = np.asarray(mask) >= 128
+    return to_mask(grow(wall, pixels) if pixels >= 0 else erode(wall, -pixels))
+
+
+def erode_mask(mask: Image.Image, pixels: float) -> Image.Image:
+    """Take away every pixel within `pixels` of the mask's edge (the picture's border is no edge)."""
+    return grow_mask(mask, -pixels)
+
+
+def to_mask(wall: np.ndarray) -> Image.Image:
+    """Boolean (H, W) to PIL 'L' of 0 and 255."""
+    return Image.fromarray(np.where(wall, 255, 0).astype(np.uint8))

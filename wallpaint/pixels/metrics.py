@@ -1,0 +1,123 @@
+"""How good a repainted wall is. Numpy; photos are PIL RGB, masks PIL 'L', 255 = repaint, all of one size.
+
+sRGB D65/2 degrees, float32 CIELAB, CIEDE2000, at the photo's own size. The wall is the mask eroded by 1 % of
+the long side, so that no rim counts. What has no wall to measure gives nan.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from wallpaint.pixels.arrays import around, erode
+from wallpaint.pixels.color import Swatch, bytes_to_linear, delta_e, lightness, linear_to_lab, luminance
+
+RIM = 0.01  # of the long side
+DARK = 0.01  # luminance below which a pixel's colour means nothing
+
+
+def wall_region(mask: Image.Image) -> np.ndarray:
+    """The wall that counts: boolean (H, W), the mask eroded by 1 % of the long side, by a pixel at least."""
+    return erode(np.asarray(mask.convert("L")) >= 128, max(1, round(RIM * max(mask.size))))
+
+
+def delta_e_truth(out: Image.Image, truth: Image.Image, mask: Image.Image) -> dict[str, float]:
+    """CIEDE2000 to the true repaint over the wall: {'mean', 'median', 'p90'}; 0 is perfect."""
+    wall = wall_region(mask)
+    first, second = (linear_to_lab(bytes_to_linear(_bytes(image)[wall])) for image in (out, truth))
+    difference = delta_e(first, second)
+    return {
+        "mean": _figure(np.mean, difference),
+        "median": _figure(np.median, difference),
+        "p90": _figure(np.percentile, difference, 90),
+    }
+
+
+def delta_e_paint(out: Image.Image, swatch: Swatch, mask: Image.Image) -> dict[str, float]:
+    """CIEDE2000 to the paint in the pixel's own light: {'median', 'p90', 'under_5', 'left_out'}.
+
+    The paint in a pixel's light is lin(swatch) * Y_out / Y_swatch, so a wall at half light is no error and
+    lightness does not count: hue and chroma do. Pixels of Y_out < 0.01 are left out; `left_out` is their
+    share of the wall, `under_5` the share of the rest below 5.
+    """
+    linear, where = _colors(_bytes(out)[wall_region(mask)])
+    bright = luminance(linear) >= DARK
+    difference = delta_e(linear_to_lab(linear), linear_to_lab(in_own_light(linear, swatch)))[where]
+    seen = bright[where]
+    difference = difference[seen]
+    return {
+        "median": _figure(np.median, difference),
+        "p90": _figure(np.percentile, difference, 90),
+        "under_5": _figure(np.mean, difference < 5),
+        "left_out": _figure(np.mean, ~seen),
+    }
+
+
+def in_own_light(linear: np.ndarray, swatch: Swatch) -> np.ndarray:
+    """Give the paint in each pixel's own light: linear RGB (..., 3) of the luminance of `linear` (..., 3)."""
+    paint = swatch.linear if any(swatch.rgb) else np.ones(3, np.float32)  # black in any light is a neutral
+    return paint * (luminance(linear) / luminance(paint))[..., None]
+
+
+def error_map(
+    out: Image.Image, mask: Image.Image, swatch: Swatch, truth: Image.Image | None = None
+) -> np.ndarray:
+    """CIEDE2000 a pixel (H, W) to the truth, or to the paint in the pixel's own light; nan off the wall."""
+    wall = wall_region(mask)
+    linear = bytes_to_linear(_bytes(out)[wall])
+    wanted = in_own_light(linear, swatch) if truth is None else bytes_to_linear(_bytes(truth)[wall])
+    errors = np.full(wall.shape, np.nan, np.float32)
+    errors[wall] = delta_e(linear_to_lab(linear), linear_to_lab(wanted))
+    return errors
+
+
+def shading_correlation(out: Image.Image, reference: Image.Image, mask: Image.Image) -> float:
+    """Pearson correlation of the gradients of L* in two pictures over the wall, -1 to 1.
+
+    The reference is the true repaint, or the photo where there is none. Gradients are central
+    differences, across and down together, where both neighbours are wall. A wall painted flat has none: 0.
+    """
+    wall = wall_region(mask)
+    if not wall.any():
+        return float("nan")
+    part = around(wall)
+    pictures = (bytes_to_linear(_bytes(image)[part]) for image in (out, reference))
+    first, second = (_gradients(lightness(picture), wall[part]) for picture in pictures)
+    if len(first) < 2:
+        return float("nan")
+    first, second = first - first.mean(), second - second.mean()
+    spread = np.sqrt((first**2).sum() * (second**2).sum())
+    return float((first * second).sum() / spread) if spread > 1e-6 else 0.0
+
+
+def outside_changed_pixels(out: Image.Image, photo: Image.Image, mask: Image.Image) -> int:
+    """Pixels outside the mask (not eroded) whose bytes differ from the photo's."""
+    changed = (np.asarray(out.convert("RGB")) != np.asarray(photo.convert("RGB"))).any(axis=-1)
+    return int((changed & (np.asarray(mask.convert("L")) < 128)).sum())
+
+
+def _bytes(image: Image.Image) -> np.ndarray:
+    """PIL to (H, W, 3) uint8."""
+    return np.asarray(image.convert("RGB"))
+
+
+def _colors(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The different colours among (N, 3) bytes in linear light, (U, 3), and which each pixel has, (N,).
+
+    A large wall has many times fewer colours than pixels.
+    """
+    red, green, blue = pixels.T.astype(np.int32)
+    packed, where = np.unique(red << 16 | green << 8 | blue, return_inverse=True)
+    return bytes_to_linear(np.stack([packed >> 16, packed >> 8 & 255, packed & 255], axis=-1)), where
+
+
+def _gradients(lightness: np.ndarray, wall: np.ndarray) -> np.ndarray:
+    """Central differences of (H, W) down and then across, where both neighbours are wall: (N,) float64."""
+    down = ((lightness[2:] - lightness[:-2]) / 2)[wall[1:-1] & wall[2:] & wall[:-2]]
+    across = ((lightness[:, 2:] - lightness[:, :-2]) / 2)[wall[:, 1:-1] & wall[:, 2:] & wall[:, :-2]]
+    return np.concatenate([down, across]).astype(np.float64)
+
+
+def _figure(function, values: np.ndarray, *args) -> float:
+    """Apply a statistic; nan where there is nothing to apply it to."""
+    return float(function(values, *args)) if len(values) else float("nan")

@@ -1,0 +1,1 @@
+"""Procedural interiors whose every repaint is known: ``python -m wallpaint.recipes.rooms``."""

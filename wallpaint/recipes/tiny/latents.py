@@ -1,0 +1,130 @@
+"""Latents of the whole pool, encoded once by the frozen VAE and kept on disk for the UNet's stages."""
+
+import json
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL
+from torch.nn import functional as F
+
+from wallpaint.recipes.tiny.carry import build_vae
+from wallpaint.recipes.tiny.data import Pool, View, chance, draw, to_signed
+from wallpaint.recipes.tiny.loop import load_result
+
+WALL_MASKS = 3  # masked variants a view whose mask covers the wall: they fit every repaint
+VARIANTS = WALL_MASKS + 1  # and one with a random box, which fits the one picture it was cut from
+AT_ONCE = 8  # views encoded together
+
+
+@dataclass
+class Latents:
+    """A pool in latents, all whitened; `refresh` encodes what is new.
+
+    V views with P pictures in all, M = VARIANTS masks a view; the tensors lie on the pool's device.
+    """
+
+    pool: Pool
+    vae: AutoencoderKL
+    path: Path
+    known: dict[str, tuple] = field(default_factory=dict)  # by the view's name, as kept on disk
+    pictures: torch.Tensor = field(init=False)  # (P, 4, 16, 16)
+    first: torch.Tensor = field(init=False)  # (V,) where a view's pictures begin
+    counts: torch.Tensor = field(init=False)  # (V,) how many it has
+    masked: torch.Tensor = field(init=False)  # (V, M, 4, 16, 16), of pictures blanked with mask m
+    masks: torch.Tensor = field(init=False)  # (V, M, 1, 16, 16), 1 = repaint
+    source: torch.Tensor = field(init=False)  # (V,) the picture that the box variant (the last) was cut from
+
+    def refresh(self) -> "Latents":
+        """Encodes the views that are not there yet, saves, and lays all out in a row."""
+        if not self.known and self.path.exists():
+            self.known = torch.load(self.path, weights_only=True)
+        missing = [view for view in self.pool.views if view.name not in self.known]
+        for start in range(0, len(missing), AT_ONCE):
+            part = missing[start : start + AT_ONCE]
+            self.known.update(zip((view.name for view in part), encode_views(self.vae, part), strict=True))
+        if missing:
+            torch.save(self.known, self.path.with_suffix(".tmp"))
+            self.path.with_suffix(".tmp").replace(self.path)
+        pictures, masked, masks, source = zip(*(self.known[v.name] for v in self.pool.views), strict=True)
+        device = self.pool.device
+        self.counts = torch.tensor([len(p) for p in pictures])
+        self.first, self.source = self.counts.cumsum(0) - self.counts, torch.tensor(source)
+        self.pictures = torch.cat(pictures).to(device)
+        self.masked, self.masks = torch.stack(masked).to(device), torch.stack(masks).to(device)
+        return self
+
+
+@torch.no_grad()
+def encode_views(vae: AutoencoderKL, views: list[View]) -> list[tuple]:
+    """A view: (latents of its pictures, of VARIANTS blanked ones, their masks, the box's source picture).
+
+    Blanked is grey 0, as the stock inpaint pipeline blanks; what is drawn hangs on the view's name alone.
+    """
+    stacks, masks, sources = [], [], []
+    for view in views:
+        generator = torch.Generator().manual_seed(zlib.crc32(view.name.encode()))
+        pictures = to_signed(view.pictures)
+        mask = torch.stack([random_mask(view.mask, generator, box=i >= WALL_MASKS) for i in range(VARIANTS)])
+        source = [draw(generator, len(pictures)) for _ in range(VARIANTS)]
+        stacks.append(torch.cat([pictures, pictures[source] * (mask < 0.5).to(pictures)]))
+        masks.append(mask)
+        sources.append(source[-1])
+    x = torch.cat(stacks).contiguous(memory_format=torch.channels_last)
+    z = vae.encode(x).latent_dist.mean.cpu().contiguous()
+    out = []
+    for part, mask, cut_from in zip(z.split([len(s) for s in stacks]), masks, sources, strict=True):
+        coarse = F.max_pool2d(mask, mask.shape[-1] // z.shape[-1])
+        out.append((part[:-VARIANTS].clone(), part[-VARIANTS:].clone(), coarse, cut_from))
+    return out
+
+
+def random_mask(wall: torch.Tensor, generator: torch.Generator, box: bool) -> torch.Tensor:
+    """(1, R, R) float, 1 = repaint: the wall, often grown by a few pixels, or a random box or ellipse."""
+    if not box:
+        grow = draw(generator, 4)  # 0 to 3 pixels
+        return F.max_pool2d(wall.float()[None], 2 * grow + 1, 1, grow)[0]
+    size = wall.shape[-1]
+    y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+    cy, cx = (size * (0.2 + 0.6 * chance(generator)) for _ in range(2))
+    ry, rx = (size * (0.1 + 0.3 * chance(generator)) for _ in range(2))
+    dy, dx = ((y - cy) / ry).abs(), ((x - cx) / rx).abs()
+    inside = (dy * dy + dx * dx < 1) if chance(generator) < 0.5 else (dy < 1) & (dx < 1)
+    return inside[None].float()
+
+
+def whiten(vae: AutoencoderKL, mean: torch.Tensor, std: torch.Tensor) -> AutoencoderKL:
+    """Folds (z - mean) / std into quant_conv, its inverse into post_quant_conv: scaling_factor then is 1."""
+    half = len(mean)
+    with torch.no_grad():
+        into, back = vae.quant_conv, vae.post_quant_conv
+        into.weight[:half] /= std.view(-1, 1, 1, 1)
+        into.bias[:half] = (into.bias[:half] - mean) / std
+        into.bias[half:] -= 2 * std.log()  # the second half is log variance
+        back.bias += back.weight[:, :, 0, 0] @ mean
+        back.weight *= std.view(1, -1, 1, 1)
+    return vae
+
+
+def measure_latents(vae: AutoencoderKL, pool: Pool, views: int = 64) -> dict[str, list[float]]:
+    """Mean and standard deviation of each latent channel over the pool."""
+    chosen = [pool.views[i] for i in pool.groups[0][-views:]]
+    with torch.no_grad():
+        z = torch.cat([vae.encode(to_signed(v.pictures).to(vae.device)).latent_dist.mean for v in chosen])
+    return {"mean": z.mean((0, 2, 3)).tolist(), "std": z.std((0, 2, 3)).tolist()}
+
+
+def load_vae(work: Path, pool: Pool | None = None) -> AutoencoderKL:
+    """The trained VAE, whitened, frozen; the statistics are measured once, when the encoder is frozen."""
+    vae = build_vae()
+    load_result(work, "vae", [vae])
+    path = Path(work) / "latents.json"
+    if not path.exists() and pool is not None:
+        path.write_text(json.dumps(measure_latents(vae.eval(), pool)))
+    load_result(work, "decoder", [vae])
+    if path.exists():
+        figures = json.loads(path.read_text())
+        whiten(vae, torch.tensor(figures["mean"]), torch.tensor(figures["std"]))
+    vae = vae.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    return vae if pool is None else vae.to(pool.device)

@@ -1,0 +1,198 @@
+"""One photo, one paint, several arms: the same wall painted by each, measured and reported.
+
+An arm is NAME (shipped: old, new, color, base; or recolor, the classical repaint) or NAME=PATH to a run
+folder or a .safetensors file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from wallpaint.dataset.folder import PROMPT
+from wallpaint.paint.arms import Arms, Settings, open_arms
+from wallpaint.pixels import metrics
+from wallpaint.pixels.color import Swatch
+from wallpaint.pixels.images import load_mask, load_photo
+from wallpaint.report import html
+from wallpaint.report.html import Figures, all_or_nothing, clean, file_names, flat, write_csv
+from wallpaint.report.pages import comparison_page, comparison_section
+
+if TYPE_CHECKING:
+    from wallpaint.models.bundle import Models
+    from wallpaint.paint.sampler import OnStep
+
+ARMS = ["old", "new", "color", "recolor"]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What one arm painted: its picture's file and its figures (as in comparison.json)."""
+
+    name: str
+    image: Path
+    figures: Figures
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A finished comparison: the folder, and its arms in the order asked for."""
+
+    folder: Path
+    arms: tuple[Arm, ...]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A room: RGB photo, 'L' mask and, where one is known, the same room truly painted, all of one size."""
+
+    photo: Image.Image
+    mask: Image.Image
+    truth: Image.Image | None
+    name: str  # where the photo came from
+
+
+def measure(
+    painted: Image.Image,
+    photo: Image.Image,
+    mask: Image.Image,
+    swatch: Swatch,
+    truth: Image.Image | None = None,
+) -> Figures:
+    """Take every metric of a repaint; `delta_e_truth` only where the truth is known."""
+    figures = {
+        "delta_e_paint": metrics.delta_e_paint(painted, swatch, mask),
+        "shading_correlation": metrics.shading_correlation(painted, truth or photo, mask),
+        "outside_changed_pixels": metrics.outside_changed_pixels(painted, photo, mask),
+    }
+    return (
+        figures if truth is None else figures | {"delta_e_truth": metrics.delta_e_truth(painted, truth, mask)}
+    )
+
+
+def compare(
+    photo_path: str | Path,
+    mask_path: str | Path,
+    swatch: Swatch,
+    arms: Sequence[str] | None,
+    out_dir: str | Path,
+    settings: Settings | None = None,
+    family: str | None = None,
+    truth: str | Path | None = None,
+    models: Models | None = None,
+) -> Comparison:
+    """Paint one wall with several arms and write comparison.json, .csv, grid.png, report.html, PNGs.
+
+    Args:
+        photo_path: the room.
+        mask_path: its walls, of the photo's size, 255 = repaint.
+        swatch: the paint.
+        arms: NAME or NAME=PATH; None takes ARMS.
+        out_dir: gets the files at the end, all or none of them.
+        settings: how to paint, the same for every arm; None takes the usual.
+        family: see `open_arms`.
+        truth: the same room truly painted, where one is known.
+        models: a loaded family, in place of loading one.
+
+    Raises:
+        ValueError: pictures that cannot be read or do not fit together, or arms that cannot be opened.
+    """
+    scene = load_scene(photo_path, mask_path, truth)
+    with all_or_nothing(out_dir) as folder:
+        settings = settings or Settings()
+        opened = open_arms(ARMS if arms is None else arms, family, models, settings.ip_adapter_scale)
+        rows, section = paint_scene(opened, scene, swatch, settings, folder)
+        (folder / "report.html").write_text(comparison_page([section]), "utf-8")
+    return _comparison(Path(out_dir), rows)
+
+
+def compare_paints(
+    scene: Scene, swatches: Sequence[Swatch], arms: Sequence[str], out_dir: str | Path, settings: Settings,
+    on_step: OnStep | None = None, family: str | None = None, models: Models | None = None,
+) -> list[Comparison]:  # fmt: skip
+    """Paint one wall in many colours with several arms, loaded once and kept for the next time.
+
+    Args:
+        scene: what `load_scene` gives; its truth belongs to the first swatch.
+        swatches: the paints; the files of each go to a folder of `out_dir` that is named as its hex, one
+            report.html of all to `out_dir` itself.
+        arms: NAME or NAME=PATH.
+        out_dir: gets all of it or nothing.
+        settings: how to paint.
+        on_step: hears the share that is done, 0 to 1; what it raises ends it all.
+        family: see `open_arms`.
+        models: see `open_arms`.
+
+    Raises:
+        ValueError: arms that cannot be opened.
+    """
+    done: list[tuple[list[Figures], list[str]]] = []
+
+    def hear(share: float) -> None:
+        if on_step:
+            on_step((len(done) + share) / len(swatches))
+
+    with all_or_nothing(out_dir) as folder:
+        opened = open_arms(arms, family, models, settings.ip_adapter_scale, keep=True)
+        hear(0.0)  # loading may have taken long enough for a change of mind
+        for swatch in swatches:
+            place = folder / swatch.hex.lstrip("#")
+            place.mkdir(exist_ok=True)
+            true = scene if not done else replace(scene, truth=None)
+            done.append(paint_scene(opened, true, swatch, settings, place, hear))
+        (folder / "report.html").write_text(comparison_page(section for _, section in done), "utf-8")
+    places = [Path(out_dir) / swatch.hex.lstrip("#") for swatch in swatches]
+    return [_comparison(place, rows) for place, (rows, _) in zip(places, done, strict=True)]
+
+
+def load_scene(photo: str | Path, mask: str | Path, truth: str | Path | None = None) -> Scene:
+    """Load a photo, its mask and, where one is known, its true repaint, all of one size.
+
+    Raises:
+        ValueError: pictures that cannot be read or do not fit together.
+    """
+    room = load_photo(photo)
+    wall = load_mask(mask, room.size)
+    true = None if truth is None else load_photo(truth)
+    if true is not None and true.size != room.size:
+        raise ValueError(
+            f"truth {truth} is {true.size} but its photo is {room.size}: make them the same size"
+        )
+    return Scene(room, wall, true, str(photo))
+
+
+def paint_scene(
+    opened: Arms, scene: Scene, swatch: Swatch, settings: Settings, folder: Path,
+    on_step: OnStep | None = None,
+) -> tuple[list[Figures], list[str]]:  # fmt: skip
+    """Paint and measure, and write comparison.json, comparison.csv, grid.png and a PNG an arm to `folder`.
+
+    Returns:
+        the figures of each arm, as in comparison.json, and the section of a report that shows them.
+    """
+    painted = opened.paint(
+        scene.photo, scene.mask, swatch, settings.prompt or PROMPT, settings.seed,
+        settings.num_inference_steps, settings.guidance_scale, on_step,
+    )  # fmt: skip
+    rows = []
+    for name, image in zip(painted, file_names(list(painted)), strict=True):
+        picture, seconds = painted[name]
+        picture.save(folder / image)
+        figures = {"name": name, "seconds": round(seconds, 3), "image": image}
+        rows.append(clean(figures | measure(picture, scene.photo, scene.mask, swatch, scene.truth)))
+    said = {"photo": scene.name, "swatch": swatch.hex, "seed": settings.seed, "arms": rows}
+    (folder / "comparison.json").write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    write_csv(folder / "comparison.csv", [flat(row) for row in rows])
+    pictures = [("photo", scene.photo), *([("truth", scene.truth)] if scene.truth else [])]
+    pictures += [(name, picture) for name, (picture, _) in painted.items()]
+    html.contact_sheet(pictures).save(folder / "grid.png")
+    return rows, comparison_section(said, pictures)
+
+
+def _comparison(folder: Path, rows: list[Figures]) -> Comparison:
+    return Comparison(folder, tuple(Arm(row["name"], folder / row["image"], row) for row in rows))

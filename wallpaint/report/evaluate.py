@@ -1,0 +1,157 @@
+"""The arms over a folder of rooms whose true repaint is known: the figures that count.
+
+A repaint is one room in one colour. Every arm paints every repaint from the same noise, with the row's own
+text.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wallpaint.dataset.folder import read_samples
+from wallpaint.dataset.rows import Sample, Truth
+from wallpaint.paint.arms import Arms, Settings, open_arms
+from wallpaint.pixels import metrics
+from wallpaint.pixels.color import Swatch
+from wallpaint.pixels.images import load_mask, load_photo
+from wallpaint.report import html
+from wallpaint.report.compare import measure
+from wallpaint.report.html import Figures, all_or_nothing, clean, flat, write_csv
+from wallpaint.report.pages import evaluation_page, evaluation_table, repaint_strip, thumbnail
+from wallpaint.report.summary import describe, summarise
+
+if TYPE_CHECKING:
+    from wallpaint.models.bundle import Models
+
+ARMS = ["base", "old", "new", "color", "recolor"]
+SHOWN = 12  # repaints that the report shows as pictures
+Repaint = tuple[Sample, Truth]
+
+
+def evaluate(
+    rooms: str | Path,
+    arms: Sequence[str] | None,
+    limit: int | None,
+    out_dir: str | Path,
+    settings: Settings | None = None,
+    family: str | None = None,
+    models: Models | None = None,
+    say: Callable[[str], None] = print,
+) -> Figures:
+    """Paint every repaint with every arm; write results.csv, summary.json, table.md and report.html.
+
+    Args:
+        rooms: a folder with metadata.jsonl, whose rows have `truths`.
+        arms: NAME or NAME=PATH; None takes ARMS.
+        limit: at most so many repaints (room x colour), see `choose_repaints`; None takes all.
+        out_dir: gets the files at the end, all or none of them.
+        settings: how to paint, the same for every arm and repaint; None takes the usual. The prompt is
+            each row's own.
+        family: see `compare.open_arms`.
+        models: a loaded family, in place of loading one.
+        say: gets a line a repaint, and the table.
+
+    Returns:
+        the summary, as in summary.json. Figures of an arm are means over its repaints of each one's own mean,
+        median, 90th percentile and so on; `outside_changed_pixels` is their sum.
+
+    Raises:
+        ValueError: rooms that cannot be read or have no truths, or arms that cannot be opened.
+    """
+    chosen = choose_repaints(read_samples(rooms, None), limit)
+    if not chosen:
+        raise ValueError(f"no row of {rooms} has 'truths': give rooms whose true repaint is known")
+    with all_or_nothing(out_dir) as folder:
+        settings = settings or Settings()
+        opened = open_arms(ARMS if arms is None else arms, family, models, settings.ip_adapter_scale)
+        rows, floors, strips = _paint_all(opened, chosen, settings, say)
+        summary = summarise(rows, floors, len({sample.room_id for sample, _ in chosen}))
+        write_csv(folder / "results.csv", [flat(clean(row)) for row in rows])
+        (folder / "summary.json").write_text(
+            json.dumps(summary, indent=2, ensure_ascii=False) + "\n", "utf-8"
+        )
+        table = html.markdown(*evaluation_table(summary["arms"]))
+        table += "".join(f"\n- {describe(pair)}" for pair in summary["pairs"]) + "\n"
+        (folder / "table.md").write_text(table, "utf-8")
+        (folder / "report.html").write_text(evaluation_page(summary, strips), "utf-8")
+    say(table)
+    return summary
+
+
+def choose_repaints(samples: Iterable[Sample], limit: int | None) -> list[Repaint]:
+    """Choose at most `limit` repaints: kinds in turn, within a kind rooms in turn, then colours.
+
+    The choice is the same every time, and a larger limit adds to a smaller one.
+    """
+    kinds: dict[str | None, list[Sample]] = {}
+    for sample in samples:
+        kinds.setdefault(sample.kind, []).append(sample)
+    queues = []
+    for k, (_, rooms) in enumerate(sorted(kinds.items(), key=lambda item: str(item[0]))):
+        rounds = range(max(len(room.truths) for room in rooms))
+        # Room i of kind k starts at its colour i + k: a short run sees more than the first colour of a list.
+        queue = [
+            (room, room.truths[(turn + i + k) % len(room.truths)])
+            for turn in rounds
+            for i, room in enumerate(rooms)
+            if turn < len(room.truths)
+        ]
+        queues.append(queue)
+    longest = max((len(queue) for queue in queues), default=0)
+    chosen = [queue[i] for i in range(longest) for queue in queues if i < len(queue)]
+    return chosen if limit is None else chosen[: max(0, limit)]
+
+
+def _paint_all(
+    opened: Arms, chosen: Sequence[Repaint], settings: Settings, say: Callable[[str], None]
+) -> tuple[list[Figures], list[float], list[str]]:
+    """Paint every repaint: rows, floors, and HTML of some SHOWN of them; says a line after each."""
+    rows: list[Figures] = []
+    floors: list[float] = []
+    strips: list[str] = []
+    step = max(1, len(chosen) // SHOWN)
+    start = time.perf_counter()
+    for count, (sample, truth) in enumerate(chosen, start=1):
+        room_rows, floor, pictures = _repaint(opened, sample, truth, settings)
+        rows += room_rows
+        floors += floor
+        if count % step == 0 and len(strips) < SHOWN:
+            strips.append(repaint_strip(sample, truth, pictures, room_rows))
+        left = (time.perf_counter() - start) / count * (len(chosen) - count)
+        seen = "  ".join(f"{row['arm']} {html.number(row['delta_e_truth']['mean'])}" for row in room_rows)
+        color = Swatch(truth.color).hex
+        say(f"{count}/{len(chosen)}  {sample.room_id} {color}  ΔE {seen}  {left:.0f} s left")
+    return rows, floors, strips
+
+
+def _repaint(
+    opened: Arms, sample: Sample, truth: Truth, settings: Settings
+) -> tuple[list[Figures], list[float], list]:
+    """Paint one room in one colour: a row an arm, the VAE's floor (where there is one), titled pictures."""
+    photo, true = load_photo(sample.image), load_photo(truth.image)
+    mask = load_mask(sample.mask, photo.size)
+    swatch = Swatch(truth.color)
+    painted = opened.paint(
+        photo, mask, swatch, sample.text, settings.seed, settings.num_inference_steps, settings.guidance_scale
+    )
+    rows = []
+    for name, (picture, seconds) in painted.items():
+        row: dict[str, Any] = {"room_id": sample.room_id, "kind": sample.kind or ""}
+        row |= {"photo": sample.image.name, "color": swatch.hex, "arm": name, "seconds": round(seconds, 3)}
+        rows.append(row | measure(picture, photo, mask, swatch, true))
+    floor = []
+    if opened.painter is not None:
+        from wallpaint.paint.sampler import vae_round_trip
+
+        again = vae_round_trip(opened.painter.models, true, photo, mask)
+        floor = [metrics.delta_e_truth(again, true, mask)["mean"]]
+    pictures = [
+        ("photo", photo),
+        ("truth", true),
+        *((name, picture) for name, (picture, _) in painted.items()),
+    ]
+    return rows, floor, [(name, thumbnail(picture)) for name, picture in pictures]

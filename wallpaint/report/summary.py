@@ -1,0 +1,85 @@
+"""What an evaluation says in the end: the means of each arm, and how sure their order is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from statistics import fmean, stdev
+from typing import Any
+
+from wallpaint.report.html import Figures, clean
+
+MEASURED = ("delta_e_truth", "delta_e_paint", "shading_correlation")  # their means over repaints are reported
+
+
+def summarise(rows: Sequence[Figures], floors: Sequence[float], rooms: int) -> Figures:
+    """Turn a row a repaint and arm into summary.json's content."""
+    arms: Figures = {}
+    for name in dict.fromkeys(row["arm"] for row in rows):
+        own = [row for row in rows if row["arm"] == name]
+        kinds = sorted({row["kind"] for row in own} - {""})
+        arms[name] = {
+            **_means(own),
+            "by_kind": {kind: _means([row for row in own if row["kind"] == kind]) for kind in kinds},
+            "seconds_per_image": fmean(row["seconds"] for row in own),
+        }
+    floor = {"vae_round_trip_delta_e": fmean(floors) if floors else None}
+    repaints = len(rows) // max(1, len(arms))
+    said = {
+        "arms": arms,
+        "floor": floor,
+        "rooms": rooms,
+        "repaints": repaints,
+        "pairs": [clean(pair) for pair in pairs(rows)],
+    }
+    return clean(said)
+
+
+def pairs(rows: Sequence[Figures]) -> list[Figures]:
+    """Compare each arm with the next worse one, repaint by repaint: the same rooms, paints and noise.
+
+    Returns:
+        rows of better, worse, `gain` (mean difference of ΔE to truth), its `standard_error`, and in how
+        many of how many repaints the better one was `ahead`.
+    """
+    errors: dict[str, dict[tuple, float]] = {}
+    for row in rows:
+        if row["delta_e_truth"]["mean"] == row["delta_e_truth"]["mean"]:  # not nan: a wall too thin
+            key = (row["room_id"], row["photo"], row["color"])
+            errors.setdefault(row["arm"], {})[key] = row["delta_e_truth"]["mean"]
+    order = sorted(errors, key=lambda name: fmean(errors[name].values()))
+    told = []
+    for better, worse in pairwise(order):
+        shared = errors[better].keys() & errors[worse].keys()
+        gains = [errors[worse][key] - errors[better][key] for key in shared]
+        spread = stdev(gains) / len(gains) ** 0.5 if len(gains) > 1 else math.nan
+        told.append(
+            {"better": better, "worse": worse, "gain": fmean(gains), "standard_error": spread,
+             "ahead": sum(gain > 0 for gain in gains), "repaints": len(gains)}
+        )  # fmt: skip
+    return told
+
+
+def describe(pair: Figures) -> str:
+    """Say one row of `pairs`."""
+    error = "" if pair["standard_error"] is None else f" ± {pair['standard_error']:.2f}"
+    return (
+        f"{pair['better']} before {pair['worse']}: ΔE {pair['gain']:.2f}{error} less, "
+        f"ahead in {pair['ahead']} of {pair['repaints']} repaints"
+    )
+
+
+def _means(rows: Sequence[Figures]) -> Figures:
+    """Average MEASURED over rows, and add up what changed outside the masks."""
+    means = {key: _mean([row[key] for row in rows]) for key in MEASURED}
+    changed = sum(row["outside_changed_pixels"] for row in rows)
+    return {**means, "outside_changed_pixels": changed, "repaints": len(rows)}
+
+
+def _mean(values: Sequence[Any]) -> Any:
+    """Average numbers, or dicts of them key by key; nan (a wall too thin to measure) does not count."""
+    if isinstance(values[0], dict):
+        return {key: _mean([value[key] for value in values]) for key in values[0]}
+    known = [value for value in values if value == value]
+    return fmean(known) if known else None

@@ -1,1 +1,0 @@
-"""Procedural interiors whose every repaint is known: ``python -m wallpaint.rooms``."""

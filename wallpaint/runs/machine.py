@@ -1,0 +1,119 @@
+"""What machine this is, which family fits it, what is there and what is missing: `--doctor`.
+
+Imports neither torch nor diffusers where it can be helped; loads no model and downloads nothing.
+"""
+
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+from wallpaint.models.families import (
+    FAMILIES,
+    Family,
+    find_adapter,
+    find_image_encoder,
+    find_tokenizer,
+    resolve_family,
+)
+from wallpaint.models.fetching import SAM_FILES, fetch_command, only_looking
+from wallpaint.models.files import find_file, find_weights
+from wallpaint.runs.forecast import find_device
+from wallpaint.settings.choices import CANNOT_TRAIN, choose_preset
+
+PACKAGES = ("torch", "diffusers", "transformers", "peft", "accelerate")
+# Family -> GB that painting and that training in small batches take, in bf16; twice that in float32. SDXL's
+# are reckoned: 9.2 of models by their parameters, and what a float32 VAE takes at four times sd15's pixels.
+NEEDS_GB = {"room-tiny": (1, 1), "sd15": (5, 7), "sdxl": (16, 18)}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file of a family: where it is, or what is said of its absence."""
+
+    label: str
+    path: Path | None
+    remedy: str  # '' where it is there
+    optional: bool  # one method or one tab alone needs it
+
+    def __str__(self) -> str:
+        """One line."""
+        if self.path:
+            return f"  there     {self.label}: {self.path} ({self.path.stat().st_size / 1e6:.1f} MB)"
+        return f"  {'(missing)' if self.optional else 'MISSING  '} {self.label}"
+
+
+def describe_machine(workspace: str | Path = ".") -> Iterator[str]:
+    """Lines about the machine, then about every family."""
+    device, disk = find_device(), shutil.disk_usage(workspace)
+    yield f"machine: {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    yield f"device: {device.name}, {device.free / 1e9:.1f} of {device.total / 1e9:.1f} GB free"
+    yield f"disk: {disk.free / 1e9:.0f} GB free"
+    yield "packages: " + ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    for name in FAMILIES:
+        parts = list_parts(resolve_family(name))
+        times = 2 if device.kind == "cpu" and name != "room-tiny" else 1
+        painting, training = (times * size for size in NEEDS_GB[name])
+        yield ""
+        yield f"family {name}: {'ready' if is_ready(parts) else 'incomplete'}; " + (
+            f"painting takes about {painting} GB here and training {training} or more, which "
+            f"{'fits' if training * 1e9 <= device.total else 'does not fit'}"
+        )
+        if name != "room-tiny":
+            slow = "a CPU takes minutes a step: train room-tiny here"
+            yield f"  {choose_preset(device.total, name)[1] if device.kind == 'cuda' else slow}"
+        yield from map(str, parts)
+        yield from (f"  {remedy}" for remedy in dict.fromkeys(part.remedy for part in parts) if remedy)
+
+
+def is_ready(parts: list[Part]) -> bool:
+    """Whether all that a family cannot do without is there."""
+    return all(part.path or part.optional for part in parts)
+
+
+def list_parts(family: Family) -> list[Part]:
+    """Every file a family is made of, found or not."""
+    base, texts = family.base_model, family.text_encoders
+    finders: list[tuple[str, Callable[[], Path], bool]] = [
+        ("model_index.json", lambda: find_file(base, "model_index.json"), False),
+        ("unet", lambda: find_weights(base, "unet")[0], False),
+        ("vae", lambda: find_weights(base, "vae")[0], False),
+        *((name, partial(lambda name: find_weights(base, name)[0], name), False) for name in texts),
+        *((f"tokenizer of {name}", partial(find_tokenizer, family, name), False) for name in texts),
+        ("image adapter", lambda: find_adapter(family), False),
+        ("image encoder", lambda: find_image_encoder(family), False),
+        ("segment-anything", lambda: find_sam(family), True),
+    ]
+    if "anydoor" not in CANNOT_TRAIN.get(family.name, ()):
+        finders.append(("DINOv2, for anydoor", lambda: find_weights(family.dinov2_model, "")[0], True))
+    if family.paint_by_example_model:
+        source = family.paint_by_example_model
+        finders.append(("Paint-by-Example, for that method", lambda: find_weights(source, "unet")[0], True))
+    with only_looking():
+        return [_look(*finder) for finder in finders]
+
+
+def find_sam(family: Family) -> Path:
+    """Segment-anything's weights: in WALLPAINT_SAM, in the family's folder, or in this folder.
+
+    Raises:
+        ValueError: they are in none of them.
+    """
+    places = [Path(os.environ.get("WALLPAINT_SAM") or family.sam), Path(family.base_model) / family.sam]
+    found = next((path for path in (*places, Path(family.sam)) if path.is_file()), None)
+    if found is None:
+        name = family.sam if family.sam in SAM_FILES else next(iter(SAM_FILES))
+        raise ValueError(f"{family.sam} is missing (looked in {places[0].resolve()}): "
+                         f"fetch it with {fetch_command(name)}, and name it in WALLPAINT_SAM")  # fmt: skip
+    return found
+
+
+def _look(label: str, find: Callable[[], Path], optional: bool) -> Part:
+    try:
+        return Part(label, find(), "", optional)
+    except ValueError as problem:
+        return Part(label, None, str(problem).rpartition("): ")[2], optional)

@@ -1,0 +1,230 @@
+"""Everything a training run needs, set up: data, models, what learns, the optimizer, the run folder."""
+
+import importlib.util
+import os
+import platform
+import warnings
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import peft
+import torch
+import transformers
+from accelerate import Accelerator
+from accelerate.utils import InitProcessGroupKwargs, ProjectConfiguration
+from diffusers.optimization import get_scheduler
+
+from wallpaint.cache.batches import Encoded
+from wallpaint.cache.build import encode_samples
+from wallpaint.dataset.folder import read_splits
+from wallpaint.dataset.rows import Sample
+from wallpaint.learned.denoiser import Denoiser, compile_blocks, parameter_groups
+from wallpaint.models.bundle import Models
+from wallpaint.models.families import resolve_family
+from wallpaint.models.runtime import Runtime, pick_runtime
+from wallpaint.pixels.images import atomic_path
+from wallpaint.runs.state import new_run_folder, write_state
+from wallpaint.settings.choices import FAMILY_FIELDS
+from wallpaint.settings.methods import METHODS, Method
+from wallpaint.settings.train_config import TrainConfig, load_config, to_yaml
+from wallpaint.train.checkpoints import find_start, load_checkpoint
+from wallpaint.train.prepare import attach, load_for, wanted_by
+from wallpaint.train.records import Record
+from wallpaint.train.validation import pick_samples
+from wallpaint.train.warnings import other_settings, settle_preset, warn_early
+
+Splits = dict[str, list[Sample]]
+# The main process encodes and validates alone; by default the others would give up after ten minutes on GPUs.
+PATIENCE = timedelta(days=1)
+
+
+@dataclass
+class Session:
+    """What the loop works with. Only the main process writes to the folder."""
+
+    config: TrainConfig
+    method: Method
+    accelerator: Accelerator
+    models: Models
+    splits: Splits
+    encoded: Encoded  # what is learned from
+    held: Encoded | None  # what the validation loss is measured on; None without validation
+    watched: list[tuple[Sample, Sample]]  # what validation paints: (before, after)
+    folder: Path
+    record: Record
+    plain: Denoiser
+    denoiser: Any  # the same, perhaps wrapped for many processes
+    learned: dict[str, torch.nn.Parameter]
+    saves: tuple[str, ...]  # the groups that go to weights/: what learns, and what `init_from` brought
+    ema: dict[str, torch.Tensor]  # empty without use_ema
+    optimizer: Any
+    schedule: Any
+    step: int = 0  # steps done
+    figures: dict[str, float] = field(default_factory=dict)  # of the last validation
+
+    @property
+    def main(self) -> bool:
+        """Whether this is the process that writes."""
+        return self.accelerator.is_main_process
+
+    def tensors(self) -> dict[str, dict[str, torch.Tensor]]:
+        """What a checkpoint holds beside the optimizer and the schedule."""
+        return {"learned": self.learned, **({"ema": self.ema} if self.ema else {})}
+
+
+def open_session(config: TrainConfig, resume: bool) -> Session:
+    """Set a run up; nothing is written before the dataset and the models are known to be there.
+
+    Raises:
+        ValueError: the dataset, the models, `init_from` or the checkpoint are missing or do not fit, or the
+            folder holds another run.
+    """
+    config, why = settle_preset(config)
+    splits = read_splits(config.dataset)
+    folder = Path(config.output_dir) if config.output_dir else new_run_folder("workspace", config.method)
+    start = find_start(folder, resume)
+    accelerator, runtime = _accelerate(config, folder)
+    record = Record(folder, config, accelerator.is_main_process)
+    if accelerator.is_main_process:
+        for warning in _warn(config, folder, splits, start):
+            record.warn(warning)
+    models = load_for(config, runtime)
+    _open_folder(folder, config, accelerator)
+    record.say(
+        f"{config.method}, family {config.family}, on {runtime.device} ({runtime.reason}), run {folder}"
+    )
+    if why:
+        record.say(why)
+    session = _set_up(config, accelerator, models, splits, folder, record)
+    if start:
+        _restore(session, start)
+    if config.torch_compile:
+        compile_blocks(models.unet)
+        if config.use_color_loss:
+            compile_blocks(models.vae.decoder)
+    session.denoiser, session.optimizer = accelerator.prepare(session.plain, session.optimizer)
+    session.denoiser.train()
+    record.start(session.step)
+    if session.main:
+        write_state(folder, state="running", step=session.step)
+    return session
+
+
+def _warn(config: TrainConfig, folder: Path, splits: Splits, start: Path | None) -> list[str]:
+    """What is odd, before anything is loaded; of a resumed run, in what it differs from what it was."""
+    warnings = []
+    if config.report_to != "none" and not _tracker(config):
+        warnings.append(f"{config.report_to} is not installed, metrics.jsonl alone is written: "
+                        f"pip install {config.report_to}")  # fmt: skip
+    if start:
+        return warnings + other_settings(config, load_config(folder / "config.yaml"))
+    family = resolve_family(config.family, **{name: getattr(config, name) for name in FAMILY_FIELDS})
+    return warnings + warn_early(config, family, [s for rows in splits.values() for s in rows])
+
+
+
+
+def _set_up(
+    config: TrainConfig, accelerator: Accelerator, models: Models, splits: Splits, folder: Path,
+    record: Record,
+) -> Session:  # fmt: skip
+    """Data encoded, what learns attached, its optimizer made."""
+    method = METHODS[config.method]
+    watched = pick_samples(splits.get("validation", splits["train"]), config.num_validation_images)
+    plain, saves = attach(config, models, method)
+    with accelerator.main_process_first():  # the others then find everything in the cache
+        encoded = _encode(config, models, plain.reads, splits["train"], record, config.random_flip)
+        goals = [after for _, after in watched] if config.validation_steps else []
+        held = _encode(config, models, plain.reads, goals, record) if goals else None
+    record.say(_describe(encoded, splits))
+    groups = parameter_groups(plain)
+    learned = {name: parameter for group in method.learns for name, parameter in groups[group].items()}
+    ema = {name: parameter.detach().clone() for name, parameter in learned.items()} if config.use_ema else {}
+    optimizer = torch.optim.AdamW(
+        learned.values(), lr=config.learning_rate, weight_decay=config.adam_weight_decay, fused=True
+    )
+    schedule = get_scheduler(
+        config.lr_scheduler, optimizer, num_warmup_steps=config.lr_warmup_steps,
+        num_training_steps=config.max_train_steps,
+    )  # fmt: skip
+    return Session(
+        config, method, accelerator, models, splits, encoded, held, watched, folder, record, plain, plain,
+        learned, saves, ema, optimizer, schedule,
+    )  # fmt: skip
+
+
+def _encode(
+    config: TrainConfig, models: Models, reads: str, samples: list[Sample], record: Record, flip: bool = False
+) -> Encoded:
+    """What the frozen encoders say of samples, as this method needs it."""
+    return encode_samples(
+        models, samples, config.cache_dir, wanted_by(config, reads),
+        flip=flip, workers=config.dataloader_num_workers, report=record.say,
+    )  # fmt: skip
+
+
+
+
+
+
+def _accelerate(config: TrainConfig, folder: Path) -> tuple[Accelerator, Runtime]:
+    """Accelerate's view of this process, and the runtime on its device."""
+    runtime = pick_runtime(config.device, config.mixed_precision)
+    torch.backends.cudnn.benchmark = True  # shapes hardly change; bit for bit the same is promised of CPUs
+    places = ProjectConfiguration(project_dir=str(folder), logging_dir=str(folder / "logs"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it wishes for an oneAPI build on a CPU
+        accelerator = Accelerator(
+            mixed_precision=runtime.mixed_precision, cpu=runtime.device.type == "cpu",
+            log_with=_tracker(config), project_config=places,
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
+        )  # fmt: skip
+    return accelerator, replace(runtime, device=accelerator.device)
+
+
+def _tracker(config: TrainConfig) -> str | None:
+    """The tracker that is asked for and installed; metrics.jsonl is written in any case."""
+    there = config.report_to != "none" and importlib.util.find_spec(config.report_to)
+    return config.report_to if there else None
+
+
+def _open_folder(folder: Path, config: TrainConfig, accelerator: Accelerator) -> None:
+    """Make the run folder, write config.yaml and the facts of run.json, start the tracker."""
+    if accelerator.is_main_process:
+        folder.mkdir(parents=True, exist_ok=True)
+        with atomic_path(folder / "config.yaml") as path:
+            path.write_text(to_yaml(replace(config, output_dir=str(folder))), encoding="utf-8")
+        versions = {module.__name__: module.__version__ for module in (torch, diffusers, transformers, peft)}
+        write_state(
+            folder, state="starting", pid=os.getpid(), exit_code=None,
+            num_processes=accelerator.num_processes, method=config.method,
+            family=config.family, max_train_steps=config.max_train_steps,
+            versions={"python": platform.python_version(), **versions},
+        )  # fmt: skip
+    if accelerator.log_with:
+        accelerator.init_trackers("wallpaint")
+
+
+def _describe(encoded: Encoded, splits: dict[str, list[Sample]]) -> str:
+    """One line for the log: a mask that covers nothing, or everything, shows here before an hour is spent."""
+    shares = encoded.wall_shares()
+    held = f"{len(splits['validation'])} held out" if "validation" in splits else "no validation split"
+    return (f"{len(encoded)} samples ({encoded.encoded} rows newly encoded), {held}; walls cover "
+            f"{shares.mean():.0%} of a picture ({shares.min():.0%} to {shares.max():.0%})")  # fmt: skip
+
+
+def _restore(session: Session, path: Path) -> None:
+    """Put a checkpoint in place."""
+    expected = session.tensors()
+    session.step, tensors, states = load_checkpoint(path, expected)
+    with torch.no_grad():
+        for name, values in expected.items():
+            for key, value in values.items():
+                value.copy_(tensors[name][key])
+    session.optimizer.load_state_dict(states["optimizer"])
+    session.schedule.load_state_dict(states["schedule"])
+    if session.accelerator.scaler and "scaler" in states:
+        session.accelerator.scaler.load_state_dict(states["scaler"])

@@ -1,0 +1,141 @@
+"""Measure on rooms that are not learned from: a loss that compares between steps, and painted walls."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from wallpaint.cache.batches import Encoded, draw_batch
+from wallpaint.cache.draws import sample_draws
+from wallpaint.dataset.rows import Sample
+from wallpaint.learned.denoiser import Denoiser, add_noise, painting_denoiser, set_adapter_strength
+from wallpaint.models.bundle import Models
+from wallpaint.paint.sampler import paint_wall
+from wallpaint.pixels.color import Swatch
+from wallpaint.pixels.composite import composite
+from wallpaint.pixels.images import atomic_path, load_mask, load_photo
+from wallpaint.pixels.metrics import delta_e_paint, delta_e_truth
+from wallpaint.settings.methods import METHODS
+from wallpaint.settings.train_config import TrainConfig
+from wallpaint.train.losses import Step, diffusion_loss
+
+TILE = 192
+ROUNDS = 4  # noises and timesteps that every held-out room is asked about
+
+
+def pick_samples(samples: list[Sample], count: int) -> list[tuple[Sample, Sample]]:
+    """Choose `count` repaints, of as many rooms as there are; always the same ones.
+
+    Returns:
+        pairs (before, after): a view before and after its wall was painted, so that `after` is the truth. A
+        view known in one paint stands for both: the wall is blanked, but its light on the floor is not.
+    """
+    rooms: dict[str, list[Sample]] = {}
+    for sample in samples:
+        rooms.setdefault(sample.room_id, []).append(sample)
+    picked = []
+    for i in range(min(count, len(samples))):
+        rows = list(rooms.values())[i % len(rooms)]
+        # Every room another paint, and another again when the room's turn comes once more.
+        turn = (i % len(rooms) + i // len(rooms)) % len(rows)
+        after, others = rows[turn], rows[turn + 1 :] + rows[:turn]
+        before = [s for s in others if s.color != after.color and _same_view(s, after)]
+        picked.append((before[0] if before else after, after))
+    return picked
+
+
+def validate(
+    models: Models, config: TrainConfig, repaints: list[tuple[Sample, Sample]], path: Path,
+    stopped: Callable[[], bool] = lambda: False,
+) -> dict[str, float]:  # fmt: skip
+    """Paint with what is being learned, the adapter active as at inference, and lay the pictures out.
+
+    Args:
+        models: the UNet holds what is being learned.
+        config: says how to sample.
+        repaints: what `pick_samples` chose.
+        path: of the PNG: photo, mask, reference, output, truth, a repaint a row.
+        stopped: asked before every repaint; where it says so there is no PNG.
+
+    Returns:
+        `delta_e_truth` (mean over the wall) and `delta_e_paint` (median), each the mean over the repaints;
+        nothing where it was stopped.
+    """
+    method = METHODS[config.method]
+    set_adapter_strength(models, method.paints, config.ip_adapter_scale)
+    models.unet.eval()
+    rows, truth, paint = [], [], []
+    for before, after in repaints:
+        if stopped():
+            break
+        photo, goal, swatch = load_photo(before.image), load_photo(after.image), Swatch(after.color)
+        mask = load_mask(after.mask, photo.size)
+        with torch.compiler.set_stance("force_eager"):  # another shape would be compiled anew
+            (painted,) = paint_wall(
+                models, painting_denoiser(models, method.paints), photo, mask, swatch, after.text, None,
+                config.seed, config.num_inference_steps or None, config.guidance_scale or None,
+            )  # fmt: skip
+        output = composite(photo, painted, mask)
+        truth.append(delta_e_truth(output, goal, mask)["mean"])
+        paint.append(delta_e_paint(output, swatch, mask)["median"])
+        rows.append([photo, mask, swatch.image(TILE), output, *([goal] if before != after else [])])
+    models.unet.train()
+    set_adapter_strength(models, method.conditions, config.ip_adapter_scale)
+    if len(rows) < len(repaints):
+        return {}
+    _write_grid(rows, path)
+    figures = {"delta_e_truth": _mean(truth), "delta_e_paint": _mean(paint)}
+    return {name: value for name, value in figures.items() if math.isfinite(value)}
+
+
+def validation_loss(
+    models: Models, denoiser: Denoiser, held: Encoded, config: TrainConfig
+) -> dict[str, float]:
+    """The diffusion loss on held-out rooms; noise and timesteps are the same at every call.
+
+    Args:
+        models: the UNet holds what is being learned.
+        denoiser: as it trains, not wrapped.
+        held: the rooms, encoded as those it trains on.
+        config: seed and batch size.
+
+    Returns:
+        `validation_loss`, the mean over ROUNDS noises a room.
+    """
+    size, device = min(config.train_batch_size, len(held)), models.runtime.device
+    batches = sum(-(-len(group["color"]) // size) for group in held.groups)
+    denoiser.eval()
+    losses = []
+    for number in range(ROUNDS * batches):
+        draws = sample_draws(size, 0, config.seed, number)
+        drawn = draw_batch(held, draws, number, config.seed, size)
+        noised = add_noise(drawn.latents, models.noise_scheduler, draws).to(device)
+        batch = drawn.to(device)
+        with torch.no_grad():
+            step = Step(denoiser(noised, batch), noised, batch, models, config, draws)
+            losses.append(diffusion_loss(step))
+    denoiser.train()
+    return {"validation_loss": torch.stack(losses).mean().item()}
+
+
+def _same_view(first: Sample, second: Sample) -> bool:
+    return first.mask == second.mask or first.mask.read_bytes() == second.mask.read_bytes()
+
+
+def _mean(values: list[float]) -> float:
+    finite = [value for value in values if math.isfinite(value)]
+    return sum(finite) / len(finite) if finite else math.nan
+
+
+def _write_grid(rows: list[list[Image.Image]], path: Path) -> None:
+    """Write rows of pictures as one PNG of square tiles."""
+    grid = Image.new("RGB", (TILE * max(map(len, rows)), TILE * len(rows)), "white")
+    for y, row in enumerate(rows):
+        for x, picture in enumerate(row):
+            scale = TILE / max(picture.size)
+            size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+            grid.paste(picture.convert("RGB").resize(size, Image.Resampling.LANCZOS), (x * TILE, y * TILE))
+    with atomic_path(path) as temporary:
+        grid.save(temporary)

@@ -1,0 +1,220 @@
+"""What the board's script asks of the server.
+
+Server functions pass by Gradio's queue and know no session: what they get comes from anybody, so a picture is
+named by its token and everything else is checked. Each takes one dict and gives one, `{"error": words}` where
+it cannot. Masks travel as runs: the lengths of 0s and 1s in turn, row by row.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import io
+import logging
+import tempfile
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from wallpaint.pixels.color import Swatch, parse_color
+from wallpaint.pixels.palettes import MAX_BYTES, Palette, nearest_color, read_palette, shipped_palettes
+from wallpaint.pixels.recolor import estimate_paint, recolor
+from wallpaint.ui.board import picture, sight
+
+log = logging.getLogger(__name__)
+PREVIEW = 768  # longest side of the live repaint
+MAX_POINTS = 64
+DROPPER = 0.012  # radius of what the eyedropper looks at, of the long side
+FIRST_PAINT = "#7A9E7E"
+KEPT_PALETTES = 64
+_imported: OrderedDict[str, Palette] = OrderedDict()  # palettes that people brought, by content
+
+
+def encode_runs(mask: np.ndarray) -> list[int]:
+    """Boolean (h, w) to the lengths of its runs, row by row, 0s first."""
+    flat = np.concatenate([[False], mask.ravel(), [not mask.flat[-1]]])
+    return np.diff(np.concatenate([[0], np.flatnonzero(np.diff(flat))])).tolist()
+
+
+def decode_runs(runs: object, size: tuple[int, int]) -> np.ndarray:
+    """Runs to a boolean mask (h, w) of `size` (w, h).
+
+    Raises:
+        ValueError: they are no runs of such a mask.
+    """
+    width, height = size
+    if not isinstance(runs, list) or len(runs) > width * height + 1:
+        raise ValueError("the mask is broken, the board, open the photo again")
+    if (
+        not all(type(run) is int and 0 <= run <= width * height for run in runs)
+        or sum(runs) != width * height
+    ):
+        raise ValueError("the mask does not fit its photo, the board, open the photo again")
+    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width)
+
+
+def data_url(image: Image.Image, quality: int = 85) -> str:
+    """A picture as a JPEG in a data: address, which needs no file route."""
+    packed = io.BytesIO()
+    image.save(packed, "JPEG", quality=quality)
+    return "data:image/jpeg;base64," + base64.b64encode(packed.getvalue()).decode()
+
+
+def look(workspace: Path, asked: dict) -> dict:
+    """Wait until the picture has been looked at."""
+    sight.look_at(picture.find_folder(workspace, asked.get("token")))
+    return {"ready": True}
+
+
+def ask(workspace: Path, asked: dict) -> dict:
+    """Give the masks that clicks `points` [[x, y, label]] and a `box` may mean: {masks: [runs], scores}."""
+    folder = picture.find_folder(workspace, asked.get("token"))
+    points, box = asked.get("points") or [], asked.get("box")
+    numbers = [value for point in [*points, *([box] if box else [])] for value in point]
+    if len(points) > MAX_POINTS or not all(isinstance(n, (int, float)) and abs(n) < 1e5 for n in numbers):
+        raise ValueError(f"the clicks are broken or more than {MAX_POINTS}, the board, clear them")
+    if any(len(point) != 3 for point in points) or (box and len(box) != 4):
+        raise ValueError("the clicks are broken, the board, clear them")
+    found = sight.ask_walls(folder, [(x, y) for x, y, _ in points], [int(p[2]) for p in points], box)[:3]
+    return {"masks": [encode_runs(mask) for mask, _ in found], "scores": [round(s, 3) for _, s in found]}
+
+
+def keep(workspace: Path, asked: dict) -> dict:
+    """Keep all walls as the page has them; give each wall's paint, estimated where nobody said it."""
+    folder = picture.find_folder(workspace, asked.get("token"))
+    wanted = asked.get("walls")
+    if not isinstance(wanted, list) or not 1 <= len(wanted) <= picture.MAX_WALLS:
+        raise ValueError(f"a picture has 1 to {picture.MAX_WALLS} walls, the board, remove some")
+    view, (before, _) = sight.load_view(folder), picture.read_walls(folder)
+    walls = []
+    for index, said in enumerate(wanted):
+        mask = before[index].mask if index < len(before) else ""
+        if said.get("runs") is not None:
+            mask = picture.save_wall_mask(folder, decode_runs(said["runs"], view.size))
+        chosen = bool(said.get("chosen"))
+        now = parse_color(said["now"]).hex if chosen else ""
+        walls.append(picture.Wall(mask, now, parse_color(said.get("paint") or FIRST_PAINT).hex, chosen))
+    walls = [_estimate(folder, wall, view) for wall in walls]
+    active = min(max(0, int(asked.get("active") or 0)), len(walls) - 1)
+    picture.write_walls(folder, walls, active)
+    for old in {wall.mask for wall in before} - {wall.mask for wall in walls} - {"", picture.GIVEN}:
+        (folder / old).unlink(missing_ok=True)
+    return {"now": [wall.now for wall in walls]}
+
+
+def _estimate(folder: Path, wall: picture.Wall, view: Image.Image) -> picture.Wall:
+    """Fill in the paint on a marked wall from the photo unless a person said it."""
+    if wall.chosen or not wall.mask:
+        return wall
+    mask = picture.wall_mask(folder, wall, view.size)
+    return picture.Wall(wall.mask, estimate_paint(view, mask).hex, wall.paint) if mask else wall
+
+
+def repaint(workspace: Path, asked: dict) -> dict:
+    """Give the classical repaint of every marked wall in its paint to try: {image}, or {} with none."""
+    folder = picture.find_folder(workspace, asked.get("token"))
+    view = sight.load_view(folder)
+    view.thumbnail((PREVIEW, PREVIEW))
+    walls, painted = picture.read_walls(folder)[0], 0
+    paints = asked.get("paints") or []
+    for index, wall in enumerate(walls):
+        mask = picture.wall_mask(folder, wall, view.size)
+        if mask is None or mask.getbbox() is None:
+            continue
+        paint = parse_color(paints[index] if index < len(paints) else wall.paint or FIRST_PAINT)
+        view, painted = recolor(view, mask, paint, parse_color(wall.now) if wall.now else None), painted + 1
+    return {"image": data_url(view)} if painted else {}
+
+
+def pick(workspace: Path, asked: dict) -> dict:
+    """Guess the paint of the wall at a point, in the light there: {hex}, and the bare colour {seen}."""
+    view = sight.load_view(picture.find_folder(workspace, asked.get("token")))
+    x, y = float(asked["x"]), float(asked["y"])
+    radius = max(2.0, DROPPER * max(view.size))
+    rows, columns = np.ogrid[: view.height, : view.width]
+    spot = (columns - x) ** 2 + (rows - y) ** 2 <= radius**2
+    if not spot.any():
+        raise ValueError("the eyedropper is outside the photo, the board, point at the wall")
+    red, green, blue = (int(value) for value in np.median(np.asarray(view)[spot], axis=0).round())
+    mask = Image.fromarray(np.where(spot, 255, 0).astype(np.uint8))
+    return {"hex": estimate_paint(view, mask).hex, "seen": Swatch((red, green, blue)).hex}
+
+
+def auto(workspace: Path, asked: dict) -> dict:
+    """Propose the wall without a click: {runs, confidence}, or {} where none is found."""
+    found = sight.propose(picture.find_folder(workspace, asked.get("token")))
+    if found is None:
+        return {}
+    return {"runs": encode_runs(np.asarray(found.mask) > 0), "confidence": round(found.confidence, 2)}
+
+
+def given(workspace: Path, asked: dict) -> dict:
+    """Give the mask that a sample room brings: {runs}."""
+    folder = picture.find_folder(workspace, asked.get("token"))
+    if not (folder / picture.GIVEN).is_file():
+        raise ValueError("this photo brings no mask of its own, the board, click on its wall")
+    mask = picture.wall_mask(folder, picture.Wall(picture.GIVEN), sight.load_view(folder).size)
+    return {"runs": encode_runs(np.asarray(mask) > 0)}
+
+
+def palettes(workspace: Path, asked: dict) -> dict:
+    """Give the shipped palettes: {palettes: [{id, name, source, colors: [[name, hex]]}]}."""
+    return {"palettes": [_describe(key, palette) for key, palette in shipped_palettes().items()]}
+
+
+def import_palette(workspace: Path, asked: dict) -> dict:
+    """Read a palette file {name, data in base64}: {palette}; it is kept for naming colours by it."""
+    data = str(asked.get("data") or "")
+    if len(data) > 4 * MAX_BYTES / 3 + 8:
+        raise ValueError("the palette is larger than 2 MB, give a smaller file")
+    packed = base64.b64decode(data, validate=True)
+    name = Path(str(asked.get("name") or "palette")).name[-80:]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"palette{Path(name).suffix.lower()[:5]}"
+        path.write_bytes(packed)
+        palette = read_palette(path)
+    if palette.name == "palette":
+        palette = Palette(Path(name).stem, palette.colors, palette.source)
+    key = hashlib.sha256(packed).hexdigest()[:16]
+    _imported[key] = palette
+    while len(_imported) > KEPT_PALETTES:
+        _imported.popitem(last=False)
+    return {"palette": _describe(key, palette)}
+
+
+def nearest(workspace: Path, asked: dict) -> dict:
+    """Name a colour {hex} by the palette {id} or else the first: {name, hex, delta_e}."""
+    shipped = shipped_palettes()
+    key = str(asked.get("id") or "")
+    palette = shipped.get(key) or _imported.get(key) or next(iter(shipped.values()))
+    color, far = nearest_color(palette, parse_color(asked.get("hex") or ""))
+    return {"name": color.name, "hex": color.swatch.hex, "delta_e": round(far, 1), "palette": palette.name}
+
+
+def _describe(key: str, palette: Palette) -> dict:
+    colors = [[color.name, color.swatch.hex] for color in palette.colors]
+    return {"id": key, "name": palette.name, "source": palette.source, "colors": colors}
+
+
+FUNCTIONS = (look, ask, keep, repaint, pick, auto, given, palettes, import_palette, nearest)
+
+
+def serve_function(function: Callable[[Path, dict], dict], workspace: Path) -> Callable[[dict], dict]:
+    """Make a server function: bad input comes back as words, anything else is logged and only named."""
+
+    @functools.wraps(function)
+    def served(asked: dict) -> dict:
+        try:
+            return function(workspace, asked if isinstance(asked, dict) else {})
+        except ValueError as problem:
+            return {"error": str(problem)}
+        except Exception as problem:
+            log.exception("%s failed", function.__name__)
+            return {"error": f"something went wrong ({type(problem).__name__}); the studio's log says more"}
+
+    del served.__wrapped__  # Gradio looks at the signature: one argument, not two
+    return served

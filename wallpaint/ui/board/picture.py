@@ -1,0 +1,211 @@
+"""The picture at hand: a photo's working copies and its walls, in a folder of their own.
+
+A picture is a small dict that a session keeps: `folder` (photo.png at full size, view.png for the page,
+walls.json, and given.png, a sample's own mask), `name` (of the room), `given` (whether it brings a mask). The
+folder's name cannot be guessed, so it is also the token by which the page's script asks for it.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from wallpaint.dataset.folder import read_samples
+from wallpaint.dataset.rows import Sample
+from wallpaint.paths import ASSETS
+from wallpaint.pixels.arrays import erode
+from wallpaint.pixels.images import atomic_path, load_mask, load_photo
+from wallpaint.ui.board.sight import load_view as view_in
+from wallpaint.ui.board.sight import look_ahead, warm_up
+
+__all__ = ["warm_up"]  # the page starts it with the rest
+GIVEN = "given.png"  # the mask that a room brings, at the photo's own size
+VIEW = 1024  # longest side of what the page shows and the clicks are counted in
+TINT = (255, 64, 129)
+KEPT_SECONDS = 24 * 3600
+MAX_WALLS = 8
+TOKEN = re.compile(r"[0-9a-f]{24}")
+Picture = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Wall:
+    """A wall of the picture: its mask's file (or '' while unmarked) and two paints."""
+
+    mask: str = ""
+    now: str = ""  # the paint on it, '#RRGGBB'; what a saved sample says. '' while unknown
+    paint: str = ""  # the paint to try on it
+    chosen: bool = False  # `now` comes from a person, not from the estimate
+
+
+def working_folder(workspace: Path) -> Path:
+    """Make a fresh folder for one picture, under a name nobody can guess."""
+    folder = workspace / "working" / secrets.token_hex(12)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def find_folder(workspace: Path, token: object) -> Path:
+    """Find a picture's folder by its token.
+
+    Raises:
+        ValueError: it is no token, or its picture is gone.
+    """
+    folder = workspace / "working" / str(token)
+    if not TOKEN.fullmatch(str(token)) or not (folder / "view.png").is_file():
+        raise ValueError("this picture is gone, the board, open the photo again")
+    return folder
+
+
+def clear_old(workspace: Path) -> None:
+    """Throw away working folders of yesterday and before."""
+    for folder in (workspace / "working").glob("*"):
+        if time.time() - folder.stat().st_mtime > KEPT_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def open_picture(
+    path: str | Path, workspace: Path, name: str = "", given: str | Path | None = None, ahead: bool = True
+) -> Picture:
+    """Load a photo (checked, upright, no EXIF) into working copies; `ahead` looks at it in the background.
+
+    Raises:
+        ValueError: it is no photo, or `given` is no mask for it.
+    """
+    photo = load_photo(path)
+    folder = working_folder(workspace)
+    photo.save(folder / "photo.png", compress_level=1)
+    view = photo.copy()
+    view.thumbnail((VIEW, VIEW), Image.Resampling.LANCZOS)
+    view.save(folder / "view.png", compress_level=1)
+    if given is not None:
+        load_mask(given, photo.size).save(folder / GIVEN)
+    if ahead:
+        look_ahead(folder)
+    return {"folder": str(folder), "name": name, "given": given is not None}
+
+
+def open_marked(
+    path: str | Path, mask: str | Path, workspace: Path, name: str = "", wall: Wall | None = None,
+    ahead: bool = True,
+) -> Picture:  # fmt: skip
+    """Open a photo with its wall marked by `mask`, which stays as it is until somebody mends it."""
+    picture = open_picture(path, workspace, name, mask, ahead)
+    write_walls(picture["folder"], [replace(wall or Wall(), mask=GIVEN)])
+    return picture
+
+
+def copy_picture(picture: Picture, workspace: Path) -> Picture:
+    """Give the picture and its walls once more, so that marking one leaves the other as it is."""
+    folder = working_folder(workspace)
+    shutil.copytree(picture["folder"], folder, dirs_exist_ok=True)
+    return {"folder": str(folder), "name": picture["name"], "given": picture["given"]}
+
+
+def load_view(picture: Picture) -> Image.Image:
+    """Load the picture at the size the page shows."""
+    return view_in(picture["folder"])
+
+
+def read_walls(folder: str | Path) -> tuple[list[Wall], int]:
+    """Read the walls of a picture, and which is at hand; a fresh picture has one, unmarked."""
+    path = Path(folder) / "walls.json"
+    if not path.is_file():
+        return [Wall()], 0
+    said = json.loads(path.read_text("utf-8"))
+    return [Wall(**wall) for wall in said["walls"]], said["active"]
+
+
+def write_walls(folder: str | Path, walls: Sequence[Wall], active: int = 0) -> None:
+    """Keep the walls of a picture."""
+    with atomic_path(Path(folder) / "walls.json") as path:
+        path.write_text(json.dumps({"walls": [asdict(wall) for wall in walls], "active": active}), "utf-8")
+
+
+def save_wall_mask(folder: str | Path, mask: np.ndarray) -> str:
+    """Write a mask (h, w) boolean of the view's size; give its file's name, '' for an empty one."""
+    if not mask.any():
+        return ""
+    name = f"wall-{secrets.token_hex(4)}.png"
+    with atomic_path(Path(folder) / name) as path:
+        Image.fromarray(np.where(mask, 255, 0).astype(np.uint8)).save(path, compress_level=1)
+    return name
+
+
+def wall_mask(folder: str | Path, wall: Wall, size: tuple[int, int]) -> Image.Image | None:
+    """Load a wall's mask at `size` (w, h), strictly 0 and 255; None while it is unmarked."""
+    if not wall.mask:
+        return None
+    mask = load_mask(Path(folder) / wall.mask)
+    if mask.size != size:
+        mask = mask.resize(size, Image.Resampling.BILINEAR).point(lambda value: 255 if value >= 128 else 0)
+    return mask
+
+
+def mask_at(picture: Picture, size: tuple[int, int]) -> Image.Image | None:
+    """Load the mask of the wall at hand at `size` (w, h); None while it is unmarked."""
+    walls, active = read_walls(picture["folder"])
+    return wall_mask(picture["folder"], walls[active], size)
+
+
+def save_photo_mask(picture: Picture) -> tuple[Path, Path] | None:
+    """Write the wall at hand at the photo's own size; (photo, mask) paths, None while nothing is marked."""
+    photo = Path(picture["folder"]) / "photo.png"
+    with Image.open(photo) as image:
+        mask = mask_at(picture, image.size)
+    if mask is None:
+        return None
+    path = photo.with_name("photo_mask.png")
+    with atomic_path(path) as temporary:
+        mask.save(temporary)
+    return photo, path
+
+
+def draw_overlay(view: Image.Image, mask: Image.Image | None) -> Image.Image:
+    """Tint the marked wall and draw its outline."""
+    shown = view.copy()
+    if mask is not None:
+        wall = np.asarray(mask) > 0
+        shown = Image.composite(Image.blend(view, Image.new("RGB", view.size, TINT), 0.4), view, mask)
+        rim = wall & ~erode(wall, 1)
+        shown.paste(TINT, mask=Image.fromarray(rim.astype(np.uint8) * 255))
+    return shown
+
+
+def read_rooms(which: str) -> list[Sample]:
+    """Read a picture of each shipped room, `sample` (a dataset) or `test` (with truths); empty without."""
+    pictures: dict[str, list[Sample]] = {}
+    for sample in _read_folder(ASSETS / "rooms" / which):
+        pictures.setdefault(sample.room_id, []).append(sample)
+    return [of_room[number % len(of_room)] for number, of_room in enumerate(pictures.values())]
+
+
+@functools.cache  # what is shipped does not change while the studio runs
+def _read_folder(folder: Path) -> list[Sample]:
+    if (folder / "metadata.jsonl").is_file():
+        return read_samples(folder, None)
+    splits = [split for split in ("train", "validation") if (folder / split / "metadata.jsonl").is_file()]
+    return [sample for split in splits for sample in read_samples(folder, split)]
+
+
+def thumbnail(path: str | Path, size: int = 320) -> Image.Image:
+    """Load a small copy of a photo for a gallery."""
+    image = load_photo(path)
+    image.thumbnail((size, size))
+    return image
+
+
+def as_array(mask: Image.Image | None) -> np.ndarray:
+    """A mask as boolean (h, w); none is an empty one."""
+    return np.zeros((1, 1), bool) if mask is None else np.asarray(mask) >= 128

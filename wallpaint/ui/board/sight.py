@@ -1,0 +1,121 @@
+"""What the page's pictures look like to segment-anything: looked at once in the background, asked by clicks.
+
+One Masker serves the whole process, one caller at a time. The last looks are kept by the picture's content,
+so that a click costs a decoder's run and never an encoder's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from wallpaint.models.families import FAMILIES
+from wallpaint.pixels.mask_ops import obey_clicks, surface_at
+from wallpaint.walls.masks import Look, Masker
+from wallpaint.walls.propose import Proposal, WallFinder, load_finder, propose_wall
+
+FAMILY = os.environ.get("WALLPAINT_WALLS") or "room-tiny"  # the family whose wall finder proposes
+# A folder with sam.json and its weights, or one of Meta's .pth checkpoints.
+SAM = Path(os.environ.get("WALLPAINT_SAM") or FAMILIES["room-tiny"].base_model)
+KEPT_LOOKS = 16  # 64 KB each with room-tiny, 4 MB with Meta's
+
+_lock = threading.Lock()
+_models: dict[str, Any] = {}  # "masker", "finder"
+_looks: OrderedDict[str, Look] = OrderedDict()
+
+
+def warm_up() -> None:
+    """Load the Masker in the background, so that the first click need not wait for it."""
+    _in_background(_masker)
+
+
+def look_ahead(folder: str | Path) -> None:
+    """Look at a picture in the background; the first click finds it seen."""
+    _in_background(_look, Path(folder))
+
+
+def look_at(folder: str | Path) -> None:
+    """Look at a picture now, unless that is done.
+
+    Raises:
+        ValueError: the weights are missing.
+    """
+    with _lock:
+        _look(Path(folder))
+
+
+def ask_walls(
+    folder: str | Path,
+    points: Sequence[tuple[float, float]],
+    labels: Sequence[int],
+    box: Sequence[float] | None,
+) -> list[tuple[np.ndarray, float]]:
+    """Give what clicks and a box, in pixels of the view, may mean: (mask (h, w), guessed IoU), best first."""
+    with _lock:
+        look, masker = _look(Path(folder)), _masker()
+        masker.recall(look)
+        found = masker.predict(points, labels, box)
+    surface = functools.cache(functools.partial(surface_at, look.photo))  # one for all candidates
+    return [(obey_clicks(np.asarray(mask) >= 128, surface, points, labels), score) for mask, score in found]
+
+
+def propose(folder: str | Path) -> Proposal | None:
+    """Propose the wall of a picture, at the size of its view, without a click; None where none is found."""
+    with _lock:
+        return propose_wall(_finder(), load_view(folder))
+
+
+def load_view(folder: str | Path) -> Image.Image:
+    """Load a picture at the size the page shows."""
+    return Image.open(Path(folder) / "view.png").convert("RGB")
+
+
+def _look(folder: Path) -> Look:
+    """The look at a picture, kept or new; call with the lock held."""
+    key = _content(str(folder))
+    if key not in _looks:
+        _looks[key] = _masker().set_image(load_view(folder))
+        while len(_looks) > KEPT_LOOKS:
+            _looks.popitem(last=False)
+    _looks.move_to_end(key)
+    return _looks[key]
+
+
+def _masker() -> Masker:
+    """The Masker, loaded once; call with the lock held."""
+    if "masker" not in _models:
+        _models["masker"] = Masker.load(SAM)
+    return _models["masker"]
+
+
+def _finder() -> WallFinder:
+    """The wall finder, loaded once; call with the lock held."""
+    if "finder" not in _models:
+        _models["finder"] = load_finder(FAMILY, _masker())
+    return _models["finder"]
+
+
+@functools.lru_cache(maxsize=256)
+def _content(folder: str) -> str:
+    """Name a picture by its pixels' file: the same sample room opened twice is looked at once."""
+    return hashlib.sha256((Path(folder) / "view.png").read_bytes()).hexdigest()
+
+
+def _in_background(work: Any, *arguments: Any) -> None:
+    """Do this with the lock held, in a thread; what fails now is told to whoever clicks."""
+
+    def run() -> None:
+        with _lock, contextlib.suppress(ValueError, OSError):
+            work(*arguments)
+
+    threading.Thread(target=run, daemon=True).start()

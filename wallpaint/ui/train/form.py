@@ -1,0 +1,83 @@
+"""The form of tab 2, made from TrainConfig's own fields: name, type, default, choices, group and help."""
+
+from dataclasses import Field
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from wallpaint.settings.choices import SWITCHES, method_default
+from wallpaint.settings.methods import METHODS
+from wallpaint.settings.train_config import config_fields, load_config
+from wallpaint.ui.page import Page
+from wallpaint.ui.words.words import T
+
+BASIC = ("method", "max_train_steps", "learning_rate", "train_batch_size", "lora_rank", "seed")
+# The tab asks for the dataset, run folder and cache are the workspace's, the method sets the switches.
+ELSEWHERE = ("dataset", "output_dir", "cache_dir", "use_ip_adapter_training", "freeze_ip_adapter")
+
+
+def form_fields() -> list[Field]:
+    """Give the fields the form shows, the main ones first."""
+    shown = [field for field in config_fields() if field.name not in ELSEWHERE]
+    return sorted(shown, key=lambda field: BASIC.index(field.name) if field.name in BASIC else len(BASIC))
+
+
+def make_input(page: Page, field: Field, value: Any) -> Any:
+    """Make the component that fits a field; floats are text, so that 1e-05 stays readable."""
+    props = {"label": field.name, "info": T(f"help_{field.name}"), "interactive": True, "min_width": 180}
+    default, choices = field.default, field.metadata["choices"]
+    if field.name == "method":
+        named = [(f"{name} · {METHODS[name].study_name}", name) for name in choices]
+        wide = {**props, "min_width": 320}  # its names are long
+        return page.add(gr.Dropdown, choices=named, value=value, elem_id="method", **wide)
+    if choices:
+        options = [*([] if default in choices else [("–", default)]), *choices]
+        return page.add(gr.Dropdown, choices=options, value=value, **props)
+    if field.type is bool:
+        return page.add(gr.Checkbox, value=value, **props)
+    if field.type == (bool | None):
+        options = [(T("as_method"), ""), (T("yes"), "true"), (T("no"), "false")]
+        return page.add(gr.Dropdown, choices=options, value=value, **props)
+    if field.type is int:
+        return page.add(gr.Number, value=value, precision=0, **props)
+    return page.add(gr.Textbox, value=value, **props)
+
+
+def build_form(page: Page, preset: Path | None) -> dict[str, Any]:
+    """Lay out the inputs, filled from a recipe, all groups but the main one folded; give {field: input}."""
+    names = [field.name for field in form_fields()]
+    shown = dict(zip(names, fill_form(names, preset), strict=True))
+    groups: dict[str, list[Field]] = {}
+    for field in form_fields():
+        groups.setdefault("basic" if field.name in BASIC else field.metadata["group"], []).append(field)
+    inputs = {}
+    for group, fields in groups.items():
+        with page.add(gr.Accordion, label=T(f"group_{group}"), open=group == "basic"):
+            for start in range(0, len(fields), 2):
+                with gr.Row():
+                    for field in fields[start : start + 2]:
+                        inputs[field.name] = make_input(page, field, shown[field.name])
+    return inputs
+
+
+def read_form(names: list[str], values: list[Any]) -> dict[str, Any]:
+    """Turn what the inputs hold into overrides for `load_config`; an empty one means the field's default."""
+    return {name: value for name, value in zip(names, values, strict=True) if value not in (None, "")}
+
+
+def fill_form(names: list[str], preset: Path | None) -> list[Any]:
+    """Give the values the inputs show for a YAML recipe, or for the defaults."""
+    config = load_config(preset)
+    values = []
+    for field in config_fields():
+        value = getattr(config, field.name)
+        if field.type == (bool | None):  # what the method says anyway stays unsaid, so that it may be changed
+            said = field.name == "use_color_loss" and value != SWITCHES[config.method][2]
+            value = str(value).lower() if said else ""
+        elif field.default is None and value == method_default(config.method, field.name):
+            value = ""
+        plain = field.metadata["choices"] or field.type in (bool, int)
+        values.append((field.name, value if plain else str(value)))
+    shown = dict(values)
+    return [shown[name] for name in names]

@@ -1,0 +1,73 @@
+"""What the settings of the form mean: English from TrainConfig itself, Vietnamese here."""
+
+from wallpaint.settings.train_config import config_fields
+
+VIETNAMESE = {
+    "family": "họ mô hình; để trống: room-tiny, hoặc họ của adapter h94 đã chọn",
+    "base_model": "thư mục hoặc id trên hub thay cho mô hình gốc của họ",
+    "method": "phương pháp huấn luyện; để trống: do các công tắc bên dưới chọn",
+    "init_from": "thư mục lần chạy hoặc tệp .safetensors để học tiếp",
+    "dataset": "thư mục dữ liệu có train/ và có thể có validation/",
+    "output_dir": "thư mục lần chạy; để trống: workspace/runs/<method>-<n> kế tiếp",
+    "cache_dir": "thư mục lưu kết quả của các bộ mã hóa đóng băng",
+    "resolution": "ảnh được học ở cỡ khoảng bình phương số này; 0: theo họ mô hình",
+    "random_flip": "học thêm ảnh lật gương",
+    "train_batch_size": "số mẫu trong một lô",
+    "gradient_accumulation_steps": "số lô cộng dồn trước khi trọng số thay đổi",
+    "max_train_steps": "số lần trọng số thay đổi",
+    "learning_rate": "độ dài bước của AdamW",
+    "lr_scheduler": "tốc độ học thay đổi thế nào",
+    "lr_warmup_steps": "số bước đến khi tốc độ học đạt mức đầy đủ",
+    "adam_weight_decay": "mức suy giảm trọng số của AdamW",
+    "max_grad_norm": "gradient được cắt ở độ dài này",
+    "mixed_precision": "kiểu số; auto: bf16 hoặc fp16 trên GPU, float32 trên CPU",
+    "device": "huấn luyện ở đâu; auto: GPU nếu có",
+    "gradient_checkpointing": "tính kích hoạt hai lần để tiết kiệm bộ nhớ",
+    "memory_preset": "chọn cỡ lô, số lô cộng dồn và checkpointing theo bộ nhớ GPU; auto: theo GPU đang có",
+    "torch_compile": "biên dịch các khối của UNet: vài phút lúc đầu, sau đó mỗi bước nhanh hơn",
+    "use_ema": "lưu trung bình trượt của trọng số thay cho trọng số cuối",
+    "seed": "cùng hạt giống cho cùng kết quả trên cùng một máy",
+    "dataloader_num_workers": "số luồng đọc ảnh khi nạp bộ đệm",
+    "snr_gamma": "trọng số min-SNR của hàm mất mát khuếch tán (thường là 5); 0: tắt",
+    "noise_offset": "độ mạnh của nhiễu chung cho cả kênh",
+    "prediction_type": "UNet học nói gì; để trống: như mô hình gốc",
+    "mask_loss_weight": "trọng số mất mát khuếch tán ngoài tường; trong tường là 1",
+    "image_drop_prob": "tỉ lệ mẫu học không có ảnh tham chiếu; để trống: theo phương pháp",
+    "text_drop_prob": "tỉ lệ mẫu học không có văn bản; để trống: theo phương pháp",
+    "both_drop_prob": "tỉ lệ mẫu học không có cả hai; để trống: theo phương pháp",
+    "use_color_loss": "thêm hàm mất mát màu; để trống: theo phương pháp",
+    "color_loss_weight": "trọng số của hàm mất mát màu",
+    "color_loss_start_step": "bước đầu tiên có hàm mất mát màu",
+    "color_loss_mode": "shaded: màu sơn trong ánh sáng của tường; flat: mẫu màu phẳng",
+    "color_loss_crop": "cạnh mảng tường được giải mã, tính theo latent, nhiều nhất 3/8 cạnh ảnh; 0: cả ảnh",
+    "reference": "mẫu màu phẳng, mảnh cắt từ chính bức tường, hoặc từ ảnh khác của cùng phòng; "
+    "để trống: theo phương pháp",
+    "reference_variants": "số mảnh cắt và số lỗ trên tường được tạo cho mỗi mẫu",
+    "color_jitter": "màu của mảnh cắt bị xê dịch bao nhiêu, 0.4 trong nghiên cứu; để trống: theo phương pháp",
+    "random_mask_prob": "tỉ lệ mẫu có lỗ ngẫu nhiên trên tường; để trống: theo phương pháp",
+    "dinov2_model": "thư mục hoặc id trên hub của DINOv2; để trống: của họ mô hình",
+    "paint_by_example_model": "thư mục hoặc id trên hub của Paint-by-Example; để trống: của họ mô hình",
+    "lora_rank": "hạng của LoRA",
+    "lora_alpha": "LoRA được nhân với alpha / rank",
+    "lora_dropout": "dropout ở đầu vào của LoRA",
+    "lora_target": "LoRA đặt ở lớp nào: phần chú ý của UNet, hay mọi lớp trong các khối",
+    "use_ip_adapter_training": "adapter ảnh hoạt động khi học; để trống: theo phương pháp",
+    "ip_adapter_model": "thư mục hoặc id trên hub của adapter; để trống: của họ mô hình",
+    "ip_adapter_weight_name": "tệp của adapter; để trống: của họ mô hình",
+    "ip_adapter_scale": "độ mạnh của adapter",
+    "freeze_ip_adapter": "adapter không học; để trống: theo phương pháp",
+    "logging_steps": "ghi một dòng metrics.jsonl sau mỗi chừng ấy bước",
+    "validation_steps": "sơn thử các phòng kiểm tra sau mỗi chừng ấy bước; 0: không bao giờ",
+    "num_validation_images": "số phòng kiểm tra được sơn thử",
+    "num_inference_steps": "số bước lấy mẫu khi sơn; 0: theo họ mô hình",
+    "guidance_scale": "độ dẫn hướng khi sơn; 0: theo họ mô hình",
+    "checkpointing_steps": "lưu điểm dừng sau mỗi chừng ấy bước; 0: chỉ khi bị dừng",
+    "checkpoints_total_limit": "giữ bao nhiêu điểm dừng",
+    "report_to": "ghi thêm vào công cụ theo dõi này",
+}
+# A setting that is newer than this table is explained in English until somebody translates it.
+HELP: dict[str, tuple[str, str]] = {
+    f"help_{field.name}": (help, VIETNAMESE.get(field.name, help))
+    for field in config_fields()
+    for help in [field.metadata["help"]]
+}

@@ -1,0 +1,222 @@
+"""Wall masks: segment-anything asked by clicks and boxes; what is done to masks themselves is in mask_ops.
+
+Masks are PIL 'L' of the photo's size, 0 and 255 = repaint. Torch is imported where a model is
+loaded or asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from wallpaint.pixels.mask_ops import (
+    clean_mask,
+    enlarge,
+    erode_mask,
+    grow_mask,
+    obey_clicks,
+    surface_at,
+    to_mask,
+)
+from wallpaint.walls.sams import META, META_VITS, build_sam, load_folder, load_meta
+
+# Who asks for masks finds them here.
+__all__ = [
+    "META",
+    "META_VITS",
+    "build_sam",
+    "clean_mask",
+    "erode_mask",
+    "grow_mask",
+    "obey_clicks",
+    "surface_at",
+]
+
+if TYPE_CHECKING:
+    import torch
+    from segment_anything.modeling import Sam
+
+
+@dataclass(frozen=True)
+class Look:
+    """What segment-anything saw in a photo: its embedding and the sizes that go with it."""
+
+    photo: Image.Image
+    scale: np.ndarray  # (2,) photo pixels to the model's
+    features: torch.Tensor  # (1, C, h, w)
+    original_size: tuple[int, int]
+    input_size: tuple[int, int]
+
+    def embedding(self) -> np.ndarray:
+        """The embedding of the photo itself, without what pads it to a square: (C, h, w) float32."""
+        found = self.features[0].float().cpu().numpy()
+        side = max(self.input_size)
+        height, width = (max(1, round(found.shape[-1] * part / side)) for part in self.input_size)
+        return found[:, :height, :width]
+
+
+class Masker:
+    """Segment-anything with one photo looked at: `set_image` once, `predict` as often as the user clicks."""
+
+    def __init__(self, sam: Sam, stretch: bool = False) -> None:
+        """Wrap a model that `build_sam` made; its weights are frozen.
+
+        `stretch`: the model learned from squares alone, so a photo is stretched to one instead of padded.
+        """
+        from segment_anything import SamPredictor
+
+        self.predictor = SamPredictor(sam.eval().requires_grad_(False))
+        self.stretch = stretch
+        self.photo: Image.Image | None = None
+
+    @classmethod
+    def load(cls, path: str | Path, device: str | torch.device = "cpu") -> Masker:
+        """Load a family folder or its `sam.json` (weights in `sam.safetensors` beside it), or Meta's .pth.
+
+        Raises:
+            ValueError: a file is missing, or is no such model.
+        """
+        path = Path(path)
+        meta = path.suffix in (".pth", ".pt", ".safetensors")
+        if not meta:
+            path = path if path.suffix == ".json" else path / "sam.json"
+        if not path.is_file():
+            raise ValueError(
+                f"segment-anything weights {path} do not exist: give a folder with sam.json or a .pth"
+            )
+        try:
+            sam, stretch = (load_meta(path), False) if meta else load_folder(path)
+            return cls(sam.to(device), stretch)
+        except Exception as error:  # json, torch, pickle and safetensors each have their own
+            reason = " ".join(str(error).split())[:200]
+            raise ValueError(
+                f"segment-anything weights {path} cannot be loaded ({reason}): fetch them again"
+            ) from None
+
+    def set_image(self, photo: Image.Image) -> Look:
+        """Look at a photo; everything slow happens here. What it gives, `recall` takes."""
+        self.photo = photo.convert("RGB")
+        seen = self._seen(self.photo)
+        self._scale = np.array(seen.size, dtype=np.float32) / self.photo.size
+        self.predictor.set_image(np.asarray(seen))
+        of = self.predictor
+        return Look(self.photo, self._scale, of.features, of.original_size, of.input_size)
+
+    def recall(self, look: Look) -> None:
+        """Return to a photo looked at before, in no time."""
+        self.photo, self._scale, of = look.photo, look.scale, self.predictor
+        of.features, of.original_size, of.input_size = look.features, look.original_size, look.input_size
+        of.is_image_set = True
+
+    def segment(self, points_per_side: int = 8) -> tuple[np.ndarray, np.ndarray]:
+        """Cut the photo looked at into every mask that a grid of clicks gives.
+
+        As segment-anything's own generator asks, but nothing is sifted out: two walls and the rest of the
+        room between them share one box, so sifting by boxes would throw walls away.
+
+        Returns:
+            (N, h, w) boolean masks at the size the model sees, (N, 2) its guesses of IoU and their stability.
+
+        Raises:
+            ValueError: no photo has been looked at.
+        """
+        import torch
+        from segment_anything.utils.amg import build_point_grid, calculate_stability_score
+
+        of = self.predictor
+        if not of.is_image_set:
+            raise ValueError("no photo has been looked at: call set_image first")
+        height, width = of.original_size
+        places = of.transform.apply_coords(
+            build_point_grid(points_per_side) * (width, height), (height, width)
+        )
+        masks, guesses = [], []
+        for batch in torch.as_tensor(places, dtype=torch.float32, device=of.device)[:, None].split(16):
+            ones = torch.ones(batch.shape[:2], dtype=torch.int, device=of.device)
+            logits, ious, _ = of.predict_torch(batch, ones, multimask_output=True, return_logits=True)
+            flat = logits.flatten(0, 1)
+            stable = calculate_stability_score(flat, of.model.mask_threshold, 0.3)
+            masks.append((flat > of.model.mask_threshold).cpu().numpy())
+            guesses.append(torch.stack([ious.flatten(), stable.nan_to_num()], dim=1).float().cpu().numpy())
+        return np.concatenate(masks), np.concatenate(guesses)
+
+    def _seen(self, photo: Image.Image) -> Image.Image:
+        """Give the picture that the model is shown."""
+        side = self.predictor.model.image_encoder.img_size
+        return photo.resize((side, side), Image.Resampling.LANCZOS) if self.stretch else photo
+
+    def predict(
+        self,
+        points: Sequence[tuple[float, float]],
+        labels: Sequence[int],
+        box: Sequence[float] | None = None,
+    ) -> list[tuple[Image.Image, float]]:
+        """Propose three masks for clicks and a box in pixels of the photo.
+
+        Args:
+            points: (x, y) of each click.
+            labels: 1 = this is wall, 0 = this is not.
+            box: (x0, y0, x1, y1) around the wall.
+
+        Returns:
+            (mask, guessed IoU), best first: what agrees with most clicks leads, and of these the likelier.
+            With more than one prompt the answer for unambiguous prompts is among them, as segment-anything
+            advises.
+
+        Raises:
+            ValueError: no prompt, a click outside the photo, as many labels as points it has not.
+        """
+        ask = partial(self.predictor.predict, *self._check(points, labels, box), return_logits=True)
+        found, scores, _ = ask(multimask_output=True)
+        answers = [(found[i], float(scores[i])) for i in np.argsort(-scores)]
+        if len(labels if labels is not None else ()) + (box is not None) > 1:
+            single, score, _ = ask(multimask_output=False)
+            answers = [(single[0], float(score[0])), *answers[:-1]]
+        full = self.photo.size if self.photo else (0, 0)
+        masks = [(to_mask(enlarge(_clean_logits(wall), full)), score) for wall, score in answers]
+        return sorted(masks, key=lambda answer: -_agreement(answer[0], points, labels))
+
+    def _check(self, points, labels, box) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+        """Turn prompts into arrays; refuse what cannot be asked."""
+        if self.photo is None:
+            raise ValueError("no photo has been looked at: call set_image first")
+        points, labels = (
+            np.asarray(points, dtype=np.float32).reshape(-1, 2),
+            np.asarray(labels, dtype=np.int64),
+        )
+        if len(points) != len(labels) or not np.isin(labels, (0, 1)).all():
+            raise ValueError(
+                f"{len(points)} clicks have {len(labels)} labels: give each click 1 (wall) or 0 (not)"
+            )
+        if not len(points) and box is None:
+            raise ValueError("nothing to go by: click the wall or draw a box around it")
+        if box is not None:
+            x0, y0, x1, y1 = (float(value) for value in box)
+            box = np.array([min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)], dtype=np.float32)
+        if not ((points >= 0) & (points <= self.photo.size)).all():
+            raise ValueError(f"a click lies outside the photo ({self.photo.width}x{self.photo.height})")
+        box = None if box is None else box * np.tile(self._scale, 2)
+        return (points * self._scale, labels, box) if len(points) else (None, None, box)
+
+
+def _clean_logits(logits: np.ndarray) -> np.ndarray:
+    """Turn the logits (h, w) of specks and holes about, at the model's size.
+
+    Logits grow smoothly to the photo's size where masks would grow stairs, and cleaning is dear there.
+    """
+    wall = np.asarray(clean_mask(to_mask(logits > 0))) >= 128
+    return np.where(wall, np.maximum(np.abs(logits), 1e-3), -np.abs(logits))
+
+
+def _agreement(mask: Image.Image, points: Sequence[tuple[float, float]], labels: Sequence[int]) -> int:
+    """How many clicks a mask says the same of."""
+    wall = np.asarray(mask) >= 128
+    height, width = wall.shape
+    told = zip(points, labels, strict=True)
+    return sum(wall[min(int(y), height - 1), min(int(x), width - 1)] == bool(label) for (x, y), label in told)
