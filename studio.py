@@ -160,9 +160,7 @@ def run_masks(options: argparse.Namespace, overrides: dict[str, str]) -> int:
             print(f"skipped {name}: {problem}", file=sys.stderr)
             continue
         kept, unsure = kept + 1, unsure + (proposal.confidence < SURE)
-        sure = f"confidence {proposal.confidence:.2f}" + (
-            "" if proposal.confidence >= SURE else ", look at it"
-        )
+        sure = f"confidence {proposal.confidence:.2f}" + ("" if proposal.confidence >= SURE else ", look at it")
         print(f"{name}: wall {100 * proposal.share:.0f} %, {sure}, paint {proposal.paint.hex}", flush=True)
     print(f"dataset: {out}, {kept} samples, {unsure} of them unsure (proposals.json lists these first)")
     return 0 if kept else 1
@@ -175,9 +173,7 @@ def run_check(options: argparse.Namespace, overrides: dict[str, str]) -> int:
     findings = check_dataset(existing(options.check, "--check", folder=True))
     for finding in findings:
         print(f"{finding.kind}: {finding}")
-    print(
-        f"{len(findings)} findings in {options.check}" if findings else f"nothing to mend in {options.check}"
-    )
+    print(f"{len(findings)} findings in {options.check}" if findings else f"nothing to mend in {options.check}")
     return 1 if findings else 0
 
 

@@ -60,13 +60,27 @@ def config(family, dataset, tmp_path, tmp_path_factory):
     from wallpaint.settings.train_config import TrainConfig
 
     settings = {
-        "method": "lora_ip", "base_model": str(family), "dataset": str(dataset), "resolution": 64,
+        "method": "lora_ip",
+        "base_model": str(family),
+        "dataset": str(dataset),
+        "resolution": 64,
         "device": "cpu",
-        "output_dir": str(tmp_path / "run"), "cache_dir": str(tmp_path_factory.getbasetemp() / "cache"),
-        "max_train_steps": 3, "train_batch_size": 2, "learning_rate": 1e-3, "color_loss_start_step": 0,
-        "color_loss_crop": 4, "validation_steps": 0, "num_validation_images": 1, "num_inference_steps": 2,
-        "logging_steps": 1, "lora_rank": 2, "lora_alpha": 4, "checkpointing_steps": 0, "report_to": "none",
-    }  # fmt: skip
+        "output_dir": str(tmp_path / "run"),
+        "cache_dir": str(tmp_path_factory.getbasetemp() / "cache"),
+        "max_train_steps": 3,
+        "train_batch_size": 2,
+        "learning_rate": 1e-3,
+        "color_loss_start_step": 0,
+        "color_loss_crop": 4,
+        "validation_steps": 0,
+        "num_validation_images": 1,
+        "num_inference_steps": 2,
+        "logging_steps": 1,
+        "lora_rank": 2,
+        "lora_alpha": 4,
+        "checkpointing_steps": 0,
+        "report_to": "none",
+    }
     return lambda **changes: TrainConfig(**settings | changes)
 
 
@@ -107,9 +121,7 @@ def run_folder(tmp_path):
     folder = state.new_run_folder(tmp_path, "lora")
     state.write_state(folder, state="running", pid=os.getpid(), step=0, max_train_steps=200)
     state.write_state(folder, step=50)
-    (folder / "metrics.jsonl").write_text(
-        '{"step": 10, "loss": 0.5, "loss_diffusion": 0.4}\n{"step": 20, "lo'
-    )
+    (folder / "metrics.jsonl").write_text('{"step": 10, "loss": 0.5, "loss_diffusion": 0.4}\n{"step": 20, "lo')
     (folder / "train.log").write_text("hello\nstep 50/200\n")
     (folder / "samples").mkdir()
     Image.new("RGB", (8, 8), "red").save(folder / "samples" / "step-000050.png")

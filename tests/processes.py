@@ -29,9 +29,21 @@ def start(config_path, folder, *more, **environment):
 
 def start_two(config_path, folder, *more):
     """Start it as two processes by accelerate's launcher, which is what comes back."""
-    launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2",
-              "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
-              "--main_process_port", "0"]  # fmt: skip
+    launch = [
+        "-m",
+        "accelerate.commands.launch",
+        "--multi_gpu",
+        "--num_processes",
+        "2",
+        "--num_machines",
+        "1",
+        "--mixed_precision",
+        "no",
+        "--dynamo_backend",
+        "no",
+        "--main_process_port",
+        "0",
+    ]
     return _start(launch, config_path, folder, more, {"ACCELERATE_USE_CPU": "true"})
 
 

@@ -24,30 +24,68 @@ sys.path.append(str(Path(__file__).parent / "bench"))
 from random_models import SDXL_UNET, SDXL_VAE, TEXT, TEXT_2, VISION, random_adapter  # noqa: E402
 
 SMALL = {
-    "unet": {"block_out_channels": (32, 32, 64), "attention_head_dim": (1, 2, 4), "cross_attention_dim": 96,
-             "transformer_layers_per_block": (1, 1, 2), "layers_per_block": 2, "addition_time_embed_dim": 32,
-             "projection_class_embeddings_input_dim": 6 * 32 + 64},
+    "unet": {
+        "block_out_channels": (32, 32, 64),
+        "attention_head_dim": (1, 2, 4),
+        "cross_attention_dim": 96,
+        "transformer_layers_per_block": (1, 1, 2),
+        "layers_per_block": 2,
+        "addition_time_embed_dim": 32,
+        "projection_class_embeddings_input_dim": 6 * 32 + 64,
+    },
     "vae": {"block_out_channels": (32, 32, 32, 32), "layers_per_block": 1, "force_upcast": True},
-    "text": {"vocab_size": 800, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3,
-             "num_attention_heads": 2, "projection_dim": 32},
-    "text_2": {"vocab_size": 800, "hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 3,
-               "num_attention_heads": 2, "projection_dim": 64},
-    "vision": {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 3, "num_attention_heads": 2,
-               "projection_dim": 32, "image_size": 56},
-}  # fmt: skip
+    "text": {
+        "vocab_size": 800,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 2,
+        "projection_dim": 32,
+    },
+    "text_2": {
+        "vocab_size": 800,
+        "hidden_size": 64,
+        "intermediate_size": 64,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 2,
+        "projection_dim": 64,
+    },
+    "vision": {
+        "hidden_size": 64,
+        "intermediate_size": 64,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 2,
+        "projection_dim": 32,
+        "image_size": 56,
+    },
+}
 EULER = {
     "_class_name": "EulerDiscreteScheduler",
-    "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000,
-    "interpolation_type": "linear", "prediction_type": "epsilon", "steps_offset": 1,
-    "timestep_spacing": "leading", "use_karras_sigmas": False, "sample_max_value": 1.0, "clip_sample": False,
-    "set_alpha_to_one": False, "skip_prk_steps": True,
-}  # fmt: skip
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+    "interpolation_type": "linear",
+    "prediction_type": "epsilon",
+    "steps_offset": 1,
+    "timestep_spacing": "leading",
+    "use_karras_sigmas": False,
+    "sample_max_value": 1.0,
+    "clip_sample": False,
+    "set_alpha_to_one": False,
+    "skip_prk_steps": True,
+}
 WORDS = Path(__file__).parents[1] / "assets" / "models" / "room-tiny" / "tokenizer" / "tokenizer.json"
 TOKENIZER = {
-    "add_prefix_space": False, "bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>",
-    "do_lower_case": True, "errors": "replace", "model_max_length": 77, "tokenizer_class": "CLIPTokenizer",
+    "add_prefix_space": False,
+    "bos_token": "<|startoftext|>",
+    "eos_token": "<|endoftext|>",
+    "do_lower_case": True,
+    "errors": "replace",
+    "model_max_length": 77,
+    "tokenizer_class": "CLIPTokenizer",
     "unk_token": "<|endoftext|>",
-}  # fmt: skip
+}
 
 
 def save_sdxl(folder, adapter_folder):
@@ -61,8 +99,10 @@ def save_sdxl(folder, adapter_folder):
         CLIPTextModel(CLIPTextConfig(**TEXT | SMALL["text"], eos_token_id=2)),
         CLIPTextModelWithProjection(CLIPTextConfig(**TEXT_2 | SMALL["text_2"], eos_token_id=2)),
         *(CLIPTokenizer.from_pretrained(folder / name) for name in ("tokenizer", "tokenizer_2")),
-        unet, EulerDiscreteScheduler(), add_watermarker=False,
-    ).save_pretrained(folder, variant="fp16")  # fmt: skip
+        unet,
+        EulerDiscreteScheduler(),
+        add_watermarker=False,
+    ).save_pretrained(folder, variant="fp16")
     for name, pad in (("tokenizer", "<|endoftext|>"), ("tokenizer_2", "!")):
         save_tokenizer(folder / name, pad)  # as the repository has it, not as it was saved now
     (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(EULER))

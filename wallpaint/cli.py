@@ -16,8 +16,19 @@ from typing import NoReturn
 
 from wallpaint.settings.train_config import config_fields
 
-ENCODING = {"family", "base_model", "ip_adapter_model", "ip_adapter_weight_name", "method", "resolution",
-            "random_flip", "device", "mixed_precision", "cache_dir", "dataloader_num_workers"}  # fmt: skip
+ENCODING = {
+    "family",
+    "base_model",
+    "ip_adapter_model",
+    "ip_adapter_weight_name",
+    "method",
+    "resolution",
+    "random_flip",
+    "device",
+    "mixed_precision",
+    "cache_dir",
+    "dataloader_num_workers",
+}
 PAINTING = {"family", "seed", "num_inference_steps", "guidance_scale", "ip_adapter_scale"}
 COMMANDS = {  # command -> the options it takes, beside --train's own --FIELD VALUE
     "studio": {"host", "port", "auth", "share", "workspace"},
@@ -75,9 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--doctor", action="store_true", help="say what machine this is and which models are there or missing"
     )
-    command.add_argument(
-        "--encode", metavar="DATASET", help="fill the cache that training reads, ahead of it"
-    )
+    command.add_argument("--encode", metavar="DATASET", help="fill the cache that training reads, ahead of it")
     command.add_argument("--export", metavar="LAYOUT", help="write a run's LoRA for other tools: kohya")
     command.add_argument("--push-to-hub", metavar="REPO", help="put a run on the Hugging Face hub")
     group = parser.add_argument_group("the studio")

@@ -41,9 +41,8 @@ class Board:
         """Call a server function; ValueError when it answers with an error."""
         body = {"data": asked, "component_id": self.id, "fn_name": name, "session_hash": "bench"}
         request = urllib.request.Request(
-            f"{self.url}/gradio_api/component_server/", json.dumps(body).encode(),
-            {"Content-Type": "application/json"},
-        )  # fmt: skip
+            f"{self.url}/gradio_api/component_server/", json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
         with urllib.request.urlopen(request, timeout=120) as answer:
             said = json.load(answer)
         if "error" in said:
@@ -87,11 +86,14 @@ def measure(board: Board, token: str, size: tuple[int, int], clicks: int, pid: i
     work = sum(psutil.Process(pid).cpu_times()[:2]) - before
     spent = 1000 * np.array(times[5:])
     return {
-        "clicks": clicks, "view": list(size), "embedding_ms": round(1000 * embedding, 1),
+        "clicks": clicks,
+        "view": list(size),
+        "embedding_ms": round(1000 * embedding, 1),
         "p50_ms": round(float(np.percentile(spent, 50)), 1),
         "cpu_ms_per_click": round(1000 * work / clicks, 1),
-        "p95_ms": round(float(np.percentile(spent, 95)), 1), "max_ms": round(float(spent.max()), 1),
-    }  # fmt: skip
+        "p95_ms": round(float(np.percentile(spent, 95)), 1),
+        "max_ms": round(float(spent.max()), 1),
+    }
 
 
 def main() -> None:

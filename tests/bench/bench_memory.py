@@ -18,13 +18,13 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
-import ours  # noqa: E402
-import torch  # noqa: E402
-from random_models import bench_models  # noqa: E402
+import ours
+import torch
+from random_models import bench_models
 
-from wallpaint.cache.build import encode_samples  # noqa: E402
-from wallpaint.dataset.folder import read_samples  # noqa: E402
-from wallpaint.models.runtime import pick_runtime  # noqa: E402
+from wallpaint.cache.build import encode_samples
+from wallpaint.dataset.folder import read_samples
+from wallpaint.models.runtime import pick_runtime
 from wallpaint.settings.choices import presets_of
 
 OWN = 1e9  # bytes of a card that are not ours

@@ -23,22 +23,22 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from diffusers import StableDiffusionInpaintPipeline  # noqa: E402
-from PIL import Image, ImageDraw  # noqa: E402
-from random_models import bench_models  # noqa: E402
+import numpy as np
+import torch
+from diffusers import StableDiffusionInpaintPipeline
+from PIL import Image, ImageDraw
+from random_models import bench_models
 
-from wallpaint.learned.denoiser import build_denoiser  # noqa: E402
-from wallpaint.learned.weights import save_weights  # noqa: E402
+from wallpaint.learned.denoiser import build_denoiser
+from wallpaint.learned.weights import save_weights
 from wallpaint.models import latents
 from wallpaint.models.bundle import Models
 from wallpaint.models.runtime import pick_runtime
-from wallpaint.paint import painter as paint  # noqa: E402
+from wallpaint.paint import painter as paint
 from wallpaint.paint import sampler
-from wallpaint.pixels.color import Swatch  # noqa: E402
-from wallpaint.pixels.images import load_photo  # noqa: E402
-from wallpaint.settings.methods import METHODS  # noqa: E402
+from wallpaint.pixels.color import Swatch
+from wallpaint.pixels.images import load_photo
+from wallpaint.settings.methods import METHODS
 
 SAGE, TERRACOTTA = Swatch((122, 158, 126)), Swatch((190, 98, 70))
 ARMS = ("old", "new", "color")
@@ -83,11 +83,19 @@ def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "click": clicks is not None and clicks["answer"] <= 0.03,
     }
     return {
-        "options": vars(options), "device": device, "dtype": str(models.runtime.weight_dtype),
-        "speed": stock / (ours - laying), "speed_with_laying": stock / ours, "seconds_three_arms": ours,
-        "seconds_laying": laying, "seconds_three_stock_calls": stock,
-        "difference_float32": difference, "large_photo": large, "sam": clicks, "goals": goals,
-    }  # fmt: skip
+        "options": vars(options),
+        "device": device,
+        "dtype": str(models.runtime.weight_dtype),
+        "speed": stock / (ours - laying),
+        "speed_with_laying": stock / ours,
+        "seconds_three_arms": ours,
+        "seconds_laying": laying,
+        "seconds_three_stock_calls": stock,
+        "difference_float32": difference,
+        "large_photo": large,
+        "sam": clicks,
+        "goals": goals,
+    }
 
 
 def room(width: int, height: int) -> tuple[Image.Image, Image.Image]:
@@ -116,16 +124,21 @@ def stock_pipeline(models: Models, folder: Path) -> Any:
     """diffusers' own pipeline around the same modules, every LoRA loaded once; eager, one dtype."""
     models.unet.encoder_hid_proj.image_projection_layers[0] = models.image_proj
     pipe = StableDiffusionInpaintPipeline(
-        models.vae.to(models.runtime.weight_dtype), models.text_encoder, models.tokenizer, models.unet,
-        models.noise_scheduler, None, models.image_processor, image_encoder=models.image_encoder,
+        models.vae.to(models.runtime.weight_dtype),
+        models.text_encoder,
+        models.tokenizer,
+        models.unet,
+        models.noise_scheduler,
+        None,
+        models.image_processor,
+        image_encoder=models.image_encoder,
         requires_safety_checker=False,
-    )  # fmt: skip
+    )
     pipe.set_progress_bar_config(disable=True)
     for name in ARMS:
         pipe.load_lora_weights(
-            folder / name, weight_name="pytorch_lora_weights.safetensors", adapter_name=name,
-            use_safetensors=True,
-        )  # fmt: skip
+            folder / name, weight_name="pytorch_lora_weights.safetensors", adapter_name=name, use_safetensors=True
+        )
     return pipe
 
 
@@ -134,10 +147,17 @@ def call_stock(pipe: Any, name: str, photo: Image.Image, mask: Image.Image, step
     pipe.set_adapters([name])
     size = pipe.image_encoder.config.image_size
     return pipe(
-        prompt="a room", image=photo, mask_image=mask, height=photo.height, width=photo.width,
-        num_inference_steps=steps, guidance_scale=GUIDANCE, ip_adapter_image=SAGE.image(size),
-        generator=torch.Generator().manual_seed(0), output_type="pt",
-    ).images  # fmt: skip
+        prompt="a room",
+        image=photo,
+        mask_image=mask,
+        height=photo.height,
+        width=photo.width,
+        num_inference_steps=steps,
+        guidance_scale=GUIDANCE,
+        ip_adapter_image=SAGE.image(size),
+        generator=torch.Generator().manual_seed(0),
+        output_type="pt",
+    ).images
 
 
 def compare_pictures(models: Models, folder: Path, photo: Image.Image, mask: Image.Image) -> float:
@@ -238,8 +258,7 @@ def watched():
         kept.append((module, name, original))
         setattr(module, name, run)
 
-    for name in ("prepare_picture", "encode_pictures", "encode_images", "encode_text", "denoise",
-                 "decode_latents"):  # fmt: skip
+    for name in ("prepare_picture", "encode_pictures", "encode_images", "encode_text", "denoise", "decode_latents"):
         watch(sampler, name)
     watch(paint.Canvas, "stretch")
     watch(paint.Canvas, "lay")

@@ -77,8 +77,12 @@ def run_arm(options: argparse.Namespace) -> dict[str, Any]:
     ]
     figures = (run_ours if options.arm == "ours" else run_plain)(options, models, samples)
     device = torch.cuda.get_device_name() if options.device == "cuda" else "cpu"
-    return {"device": device, "dtype": str(models.runtime.weight_dtype), **figures,
-            "peak_memory_gb": (figures.pop("peak") - empty) / 1e9}  # fmt: skip
+    return {
+        "device": device,
+        "dtype": str(models.runtime.weight_dtype),
+        **figures,
+        "peak_memory_gb": (figures.pop("peak") - empty) / 1e9,
+    }
 
 
 def run_plain(options: argparse.Namespace, models, samples) -> dict[str, Any]:
@@ -205,9 +209,16 @@ def judge(options: argparse.Namespace, ours: dict[str, Any], plain: dict[str, An
         "stall": ratios["stall"] <= 0.02,
         "step_at_rows": ratios["step_at_rows"]["1000000"] <= 1.05,
     }
-    return {"options": {k: v for k, v in vars(options).items() if k != "arm"}, "device": ours["device"],
-            "dtype": ours["dtype"], "ratios": ratios, "goals": goals, "absolute": absolute,
-            "ours": ours, "plain": plain}  # fmt: skip
+    return {
+        "options": {k: v for k, v in vars(options).items() if k != "arm"},
+        "device": ours["device"],
+        "dtype": ours["dtype"],
+        "ratios": ratios,
+        "goals": goals,
+        "absolute": absolute,
+        "ours": ours,
+        "plain": plain,
+    }
 
 
 if __name__ == "__main__":

@@ -18,14 +18,27 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2])]
 
-import processes  # noqa: E402
+import processes
 
 SETTINGS = {
-    "method": "lora_ip_color", "resolution": 64, "max_train_steps": 20, "train_batch_size": 2,
-    "learning_rate": 1e-3, "lr_scheduler": "cosine", "lora_dropout": 0.2, "use_ema": True, "device": "cpu",
-    "color_loss_start_step": 8, "color_loss_crop": 4, "validation_steps": 10, "num_validation_images": 1,
-    "checkpointing_steps": 1, "checkpoints_total_limit": 1, "logging_steps": 2, "report_to": "none",
-}  # fmt: skip
+    "method": "lora_ip_color",
+    "resolution": 64,
+    "max_train_steps": 20,
+    "train_batch_size": 2,
+    "learning_rate": 1e-3,
+    "lr_scheduler": "cosine",
+    "lora_dropout": 0.2,
+    "use_ema": True,
+    "device": "cpu",
+    "color_loss_start_step": 8,
+    "color_loss_crop": 4,
+    "validation_steps": 10,
+    "num_validation_images": 1,
+    "checkpointing_steps": 1,
+    "checkpoints_total_limit": 1,
+    "logging_steps": 2,
+    "report_to": "none",
+}
 
 
 def go_on(config_path: Path, folder: Path):
@@ -86,8 +99,14 @@ def main() -> int:
             rows.append({"equal": processes.digest(folder) == wanted, "moments": moments})
             print(json.dumps({"equal": rows[-1]["equal"]}), file=sys.stderr, flush=True)
     kills = sum(moment["killed"] for row in rows for moment in row["moments"])
-    told = {"runs": rows, "kills": kills, "equal": all(row["equal"] for row in rows), "weights": wanted,
-            "seconds": round(time.monotonic() - started), "settings": SETTINGS}  # fmt: skip
+    told = {
+        "runs": rows,
+        "kills": kills,
+        "equal": all(row["equal"] for row in rows),
+        "weights": wanted,
+        "seconds": round(time.monotonic() - started),
+        "settings": SETTINGS,
+    }
     text = json.dumps(told, indent=2)
     print(text)
     if options.out:

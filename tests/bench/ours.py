@@ -43,9 +43,12 @@ def clock(device: str) -> float:
 def make_session(options: Any, models: Models, encoded: Encoded) -> SimpleNamespace:
     """What `take_step` looks at of a session, as `open_session` sets it up, without files."""
     config = TrainConfig(
-        method="lora_ip", train_batch_size=options.batch, learning_rate=1e-4, max_train_steps=10**6,
+        method="lora_ip",
+        train_batch_size=options.batch,
+        learning_rate=1e-4,
+        max_train_steps=10**6,
         gradient_checkpointing=options.checkpointing,
-    )  # fmt: skip
+    )
     method = METHODS[config.method]
     accelerator = Accelerator(mixed_precision=models.runtime.mixed_precision, cpu=options.device == "cpu")
     torch.backends.cudnn.benchmark = True
@@ -57,9 +60,18 @@ def make_session(options: Any, models: Models, encoded: Encoded) -> SimpleNamesp
     denoiser, optimizer = accelerator.prepare(denoiser, optimizer)
     denoiser.train()
     return SimpleNamespace(
-        config=config, method=method, accelerator=accelerator, models=models, encoded=encoded,
-        denoiser=denoiser, learned=learned, ema={}, optimizer=optimizer, schedule=schedule, step=0,
-    )  # fmt: skip
+        config=config,
+        method=method,
+        accelerator=accelerator,
+        models=models,
+        encoded=encoded,
+        denoiser=denoiser,
+        learned=learned,
+        ema={},
+        optimizer=optimizer,
+        schedule=schedule,
+        step=0,
+    )
 
 
 def stepper(session: SimpleNamespace, pieces: Iterator[loop.Piece] | None = None) -> Callable[[], None]:

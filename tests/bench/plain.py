@@ -29,14 +29,21 @@ class Photos(Dataset):
     def __init__(self, samples: list[Sample], models: Models):
         self.samples, self.models = samples, models
         size = models.family.resolution
-        self.look = transforms.Compose([
-            transforms.Resize(size), transforms.CenterCrop(size), transforms.ToTensor(),
-            transforms.Normalize([0.5], [0.5]),
-        ])  # fmt: skip
-        self.look_mask = transforms.Compose([
-            transforms.Resize(size, transforms.InterpolationMode.NEAREST), transforms.CenterCrop(size),
-            transforms.ToTensor(),
-        ])  # fmt: skip
+        self.look = transforms.Compose(
+            [
+                transforms.Resize(size),
+                transforms.CenterCrop(size),
+                transforms.ToTensor(),
+                transforms.Normalize([0.5], [0.5]),
+            ]
+        )
+        self.look_mask = transforms.Compose(
+            [
+                transforms.Resize(size, transforms.InterpolationMode.NEAREST),
+                transforms.CenterCrop(size),
+                transforms.ToTensor(),
+            ]
+        )
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -47,32 +54,33 @@ class Photos(Dataset):
         pixels, mask = self.look(photo), self.look_mask(load_mask(sample.mask, photo.size))
         swatch = Swatch(sample.color).image(models.image_encoder.config.image_size)
         words = models.tokenizer(
-            sample.text, max_length=models.tokenizer.model_max_length, padding="max_length", truncation=True,
+            sample.text,
+            max_length=models.tokenizer.model_max_length,
+            padding="max_length",
+            truncation=True,
             return_tensors="pt",
-        ).input_ids[0]  # fmt: skip
+        ).input_ids[0]
         return {
-            "pixel_values": pixels, "masked_pixel_values": pixels * (mask < 0.5), "mask": mask,
+            "pixel_values": pixels,
+            "masked_pixel_values": pixels * (mask < 0.5),
+            "mask": mask,
             "input_ids": words,
             "reference": models.image_processor(swatch, return_tensors="pt").pixel_values[0],
-        }  # fmt: skip
+        }
 
 
 def plain_loop(
     models: Models, samples: list[Sample], batch: int, workers: int, checkpointing: bool
 ) -> Iterator[float]:
     """Train, and give the loss after every step."""
-    accelerator = Accelerator(
-        mixed_precision=models.runtime.mixed_precision, cpu=models.runtime.device.type == "cpu"
-    )
+    accelerator = Accelerator(mixed_precision=models.runtime.mixed_precision, cpu=models.runtime.device.type == "cpu")
     dtype, unet, vae = models.runtime.weight_dtype, models.unet, models.vae
     for module in (vae, unet):
         module.to(dtype=dtype, memory_format=torch.contiguous_format)
     unet.encoder_hid_proj.image_projection_layers[0] = models.image_proj
     # The example's list of suffixes would wrap the adapter's Resampler as well.
     unet.add_adapter(
-        LoraConfig(
-            r=16, lora_alpha=16, init_lora_weights="gaussian", target_modules=LORA_TARGETS["attention"]
-        )
+        LoraConfig(r=16, lora_alpha=16, init_lora_weights="gaussian", target_modules=LORA_TARGETS["attention"])
     )
     cast_training_params(unet, dtype=torch.float32)  # the example leaves them in bf16
     if checkpointing:
@@ -81,9 +89,13 @@ def plain_loop(
     learned = [parameter for parameter in unet.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(learned, lr=1e-4, weight_decay=1e-2)
     loader: Any = DataLoader(
-        Photos(samples, models), shuffle=True, batch_size=batch, num_workers=workers, drop_last=True,
+        Photos(samples, models),
+        shuffle=True,
+        batch_size=batch,
+        num_workers=workers,
+        drop_last=True,
         persistent_workers=workers > 0,
-    )  # fmt: skip
+    )
     schedule = get_scheduler("constant", optimizer, num_warmup_steps=0, num_training_steps=10**6)
     unet, optimizer, loader, schedule = accelerator.prepare(unet, optimizer, loader, schedule)
     while True:
@@ -112,17 +124,18 @@ def plain_loss(models: Models, unet: Any, rows: dict[str, torch.Tensor], dtype: 
         seen = models.image_encoder(rows["reference"].to(dtype), output_hidden_states=True).hidden_states[-2]
     mask = F.interpolate(rows["mask"], size=latents.shape[-2:]).to(dtype)
     noise = torch.randn_like(latents)
-    timesteps = torch.randint(
-        0, scheduler.config.num_train_timesteps, (len(latents),), device=latents.device
-    ).long()
+    timesteps = torch.randint(0, scheduler.config.num_train_timesteps, (len(latents),), device=latents.device).long()
     noisy = scheduler.add_noise(latents, noise, timesteps)
     target = noise
     if scheduler.config.prediction_type == "v_prediction":
         target = scheduler.get_velocity(latents, noise, timesteps)
     prediction = unet(
-        torch.cat([noisy, mask, masked], dim=1), timesteps, told,
-        added_cond_kwargs={"image_embeds": [seen[:, None]], **added}, return_dict=False,
-    )[0]  # fmt: skip
+        torch.cat([noisy, mask, masked], dim=1),
+        timesteps,
+        told,
+        added_cond_kwargs={"image_embeds": [seen[:, None]], **added},
+        return_dict=False,
+    )[0]
     return F.mse_loss(prediction.float(), target.float(), reduction="mean")
 
 

@@ -28,44 +28,79 @@ from transformers import (
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from wallpaint.models.bundle import Models, _attach_adapter, load_models  # noqa: E402
-from wallpaint.models.families import FAMILIES  # noqa: E402
-from wallpaint.models.runtime import Runtime, pick_runtime  # noqa: E402
+from wallpaint.models.bundle import Models, _attach_adapter, load_models
+from wallpaint.models.families import FAMILIES
+from wallpaint.models.runtime import Runtime, pick_runtime
 
 UNET: dict[str, Any] = {
-    "sample_size": 64, "in_channels": 9, "out_channels": 4, "cross_attention_dim": 768,
-    "block_out_channels": (320, 640, 1280, 1280), "attention_head_dim": 8,
-}  # fmt: skip
+    "sample_size": 64,
+    "in_channels": 9,
+    "out_channels": 4,
+    "cross_attention_dim": 768,
+    "block_out_channels": (320, 640, 1280, 1280),
+    "attention_head_dim": 8,
+}
 VAE: dict[str, Any] = {
-    "down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4,
-    "block_out_channels": (128, 256, 512, 512), "layers_per_block": 2, "sample_size": 512,
-}  # fmt: skip
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "block_out_channels": (128, 256, 512, 512),
+    "layers_per_block": 2,
+    "sample_size": 512,
+}
 TEXT: dict[str, Any] = {
-    "vocab_size": 49408, "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12,
-    "num_attention_heads": 12, "max_position_embeddings": 77, "projection_dim": 768,
-}  # fmt: skip
+    "vocab_size": 49408,
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "max_position_embeddings": 77,
+    "projection_dim": 768,
+}
 VISION: dict[str, Any] = {  # ViT-H/14
-    "hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 32, "num_attention_heads": 16,
-    "image_size": 224, "patch_size": 14, "projection_dim": 1024, "hidden_act": "gelu",
-}  # fmt: skip
+    "hidden_size": 1280,
+    "intermediate_size": 5120,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 16,
+    "image_size": 224,
+    "patch_size": 14,
+    "projection_dim": 1024,
+    "hidden_act": "gelu",
+}
 SCHEDULER: dict[str, Any] = {
-    "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "clip_sample": False,
-    "set_alpha_to_one": False, "steps_offset": 1,
-}  # fmt: skip
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "clip_sample": False,
+    "set_alpha_to_one": False,
+    "steps_offset": 1,
+}
 SDXL_UNET: dict[str, Any] = {
-    "sample_size": 128, "in_channels": 9, "out_channels": 4, "cross_attention_dim": 2048,
-    "block_out_channels": (320, 640, 1280), "attention_head_dim": (5, 10, 20), "layers_per_block": 2,
-    "transformer_layers_per_block": (1, 2, 10), "use_linear_projection": True,
+    "sample_size": 128,
+    "in_channels": 9,
+    "out_channels": 4,
+    "cross_attention_dim": 2048,
+    "block_out_channels": (320, 640, 1280),
+    "attention_head_dim": (5, 10, 20),
+    "layers_per_block": 2,
+    "transformer_layers_per_block": (1, 2, 10),
+    "use_linear_projection": True,
     "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
     "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-    "addition_embed_type": "text_time", "addition_time_embed_dim": 256,
+    "addition_embed_type": "text_time",
+    "addition_time_embed_dim": 256,
     "projection_class_embeddings_input_dim": 2816,
-}  # fmt: skip
+}
 SDXL_VAE: dict[str, Any] = {**VAE, "sample_size": 1024, "scaling_factor": 0.13025}
 TEXT_2: dict[str, Any] = {  # OpenCLIP's ViT-bigG
-    "vocab_size": 49408, "hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 32,
-    "num_attention_heads": 20, "max_position_embeddings": 77, "projection_dim": 1280, "hidden_act": "gelu",
-}  # fmt: skip
+    "vocab_size": 49408,
+    "hidden_size": 1280,
+    "intermediate_size": 5120,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 20,
+    "max_position_embeddings": 77,
+    "projection_dim": 1280,
+    "hidden_act": "gelu",
+}
 
 
 def random_adapter(
@@ -78,20 +113,21 @@ def random_adapter(
     told = unet.config.cross_attention_dim
     width, layers = width or told, {}
     for i in range(4):
-        layers |= {f"layers.{i}.0.{norm}.{end}": (width,) for norm in ("norm1", "norm2")
-                   for end in ("weight", "bias")}  # fmt: skip
-        layers |= {
-            f"layers.{i}.0.to_q.weight": (width, width),
-            f"layers.{i}.0.to_kv.weight": (2 * width, width),
-        }
+        layers |= {f"layers.{i}.0.{norm}.{end}": (width,) for norm in ("norm1", "norm2") for end in ("weight", "bias")}
+        layers |= {f"layers.{i}.0.to_q.weight": (width, width), f"layers.{i}.0.to_kv.weight": (2 * width, width)}
         layers |= {f"layers.{i}.0.to_out.weight": (width, width)}
         layers |= {f"layers.{i}.1.0.weight": (width,), f"layers.{i}.1.0.bias": (width,)}
         layers |= {f"layers.{i}.1.1.weight": (4 * width, width), f"layers.{i}.1.3.weight": (width, 4 * width)}
     shapes = {
-        "latents": (1, queries, width), "proj_in.weight": (width, states), "proj_in.bias": (width,),
-        "proj_out.weight": (told, width), "proj_out.bias": (told,), "norm_out.weight": (told,),
-        "norm_out.bias": (told,), **layers,
-    }  # fmt: skip
+        "latents": (1, queries, width),
+        "proj_in.weight": (width, states),
+        "proj_in.bias": (width,),
+        "proj_out.weight": (told, width),
+        "proj_out.bias": (told,),
+        "norm_out.weight": (told,),
+        "norm_out.bias": (told,),
+        **layers,
+    }
     heads = {}
     cross = [name for name in unet.attn_processors if name.endswith("attn2.processor")]
     for index, name in enumerate(cross):
@@ -111,9 +147,7 @@ def random_sd15(runtime: Runtime, resolution: int = 512) -> Models:
 
 def random_sdxl(runtime: Runtime, resolution: int = 1024) -> Models:
     """SDXL inpainting with its IP-Adapter-Plus, as `load_models` would give it."""
-    second = _make(
-        lambda: CLIPTextModelWithProjection(CLIPTextConfig(**TEXT_2)), runtime, runtime.weight_dtype
-    )
+    second = _make(lambda: CLIPTextModelWithProjection(CLIPTextConfig(**TEXT_2)), runtime, runtime.weight_dtype)
     second.requires_grad_(False).eval()
     models = _random_family("sdxl", runtime, resolution, SDXL_UNET, SDXL_VAE, adapter_width=1280)
     return replace(models, text_encoder_2=second, tokenizer_2=models.tokenizer, no_text=None)
@@ -127,9 +161,7 @@ def _random_family(
     vae = _make(lambda: AutoencoderKL(**vae_config), runtime, torch.float32)
     unet = _make(lambda: UNet2DConditionModel(**unet_config), runtime, runtime.weight_dtype)
     text = _make(lambda: CLIPTextModel(CLIPTextConfig(**TEXT)), runtime, runtime.weight_dtype)
-    vision = _make(
-        lambda: CLIPVisionModelWithProjection(CLIPVisionConfig(**VISION)), runtime, runtime.weight_dtype
-    )
+    vision = _make(lambda: CLIPVisionModelWithProjection(CLIPVisionConfig(**VISION)), runtime, runtime.weight_dtype)
     image_proj = _attach_adapter(unet, random_adapter(unet, width=adapter_width))
     for module in (vae, unet):
         module.to(memory_format=torch.channels_last)
@@ -139,9 +171,18 @@ def _random_family(
     tokenizer.model_max_length = TEXT["max_position_embeddings"]
     family = replace(FAMILIES[name], resolution=resolution)
     return Models(
-        family, runtime, vae, unet, image_proj.to(runtime.weight_dtype), text, tokenizer, vision,
-        CLIPImageProcessor(size=224, crop_size=224), DDIMScheduler(**SCHEDULER), "random",
-    )  # fmt: skip
+        family,
+        runtime,
+        vae,
+        unet,
+        image_proj.to(runtime.weight_dtype),
+        text,
+        tokenizer,
+        vision,
+        CLIPImageProcessor(size=224, crop_size=224),
+        DDIMScheduler(**SCHEDULER),
+        "random",
+    )
 
 
 def save_sd15(folder: Path) -> None:
@@ -167,9 +208,9 @@ def save_sd15(folder: Path) -> None:
     save_file(named, adapter / "ip-adapter-plus_sd15.safetensors")
     DDIMScheduler(**SCHEDULER).save_pretrained(folder / "scheduler")
     tokenizer = Path(FAMILIES["room-tiny"].base_model) / "tokenizer"
-    CLIPTokenizer.from_pretrained(
-        tokenizer, model_max_length=TEXT["max_position_embeddings"]
-    ).save_pretrained(folder / "tokenizer")
+    CLIPTokenizer.from_pretrained(tokenizer, model_max_length=TEXT["max_position_embeddings"]).save_pretrained(
+        folder / "tokenizer"
+    )
     (folder / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionInpaintPipeline"}))
 
 

@@ -56,9 +56,7 @@ def serve(place, **environment):
     port = free_port()
     command = [sys.executable, str(ROOT / "studio.py"), "--port", str(port), "--workspace", str(place / "w")]
     with open(place / "log", "w") as log:
-        process = subprocess.Popen(
-            command, stdout=log, stderr=log, cwd=place, env={**os.environ, **environment}
-        )
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=place, env={**os.environ, **environment})
     url, end = f"http://127.0.0.1:{port}", time.monotonic() + 120
     try:
         while True:

@@ -32,9 +32,8 @@ def progress(page):
 def wait_progress(page, beyond):
     """Wait until the page, left alone, shows a step beyond that one; give the step."""
     page.wait_for_function(
-        "was => document.querySelector('#run-status progress')?.value > was",
-        arg=beyond, timeout=WAIT, polling=300,
-    )  # fmt: skip
+        "was => document.querySelector('#run-status progress')?.value > was", arg=beyond, timeout=WAIT, polling=300
+    )
     return progress(page)
 
 

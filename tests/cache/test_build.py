@@ -17,9 +17,7 @@ from wallpaint.models.texts import encode_text
 
 
 def encode(loaded, folder, cache_dir, **options):
-    return encode_samples(
-        loaded, read_samples(folder, "train"), cache_dir, report=lambda line: None, **options
-    )
+    return encode_samples(loaded, read_samples(folder, "train"), cache_dir, report=lambda line: None, **options)
 
 
 def test_a_second_run_encodes_nothing_and_reads_the_same(loaded, dataset, tmp_path, monkeypatch):
@@ -182,9 +180,7 @@ def test_dropout_takes_image_text_and_both_in_their_shares(encoded):
 
 def test_pictures_of_several_shapes_meet_only_their_own_kind(loaded, tmp_path):
     for seed, size in ((0, (64, 64)), (1, (96, 48)), (2, (96, 48))):
-        add_sample(
-            tmp_path / "data", "train", *toy_room(seed, PAINTS[0], size), PAINTS[0], "a room", f"r{seed}"
-        )
+        add_sample(tmp_path / "data", "train", *toy_room(seed, PAINTS[0], size), PAINTS[0], "a room", f"r{seed}")
     encoded = encode(loaded, tmp_path / "data", tmp_path)
     shapes = {draw_batch(encoded, sample_draws(2, 0, n), n, 0, 2).latents.shape for n in range(6)}
     assert len(encoded.groups) == 2 and shapes == {(2, 4, 8, 8), (2, 4, 6, 11)}

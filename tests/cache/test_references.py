@@ -28,9 +28,7 @@ def test_a_hole_lies_on_the_wall_and_is_a_function_of_its_numbers():
     assert len({tuple(hole.flatten().tolist()) for hole in holes}) > 35
     shares = [float(hole.sum() / wall.sum()) for hole in holes]
     assert min(shares) < 0.3 and max(shares) > 0.5  # small ones and large ones
-    boxes = [
-        bool((hole[0, 0].any(1)[:, None] & hole[0, 0].any(0) == hole[0, 0].bool()).all()) for hole in holes
-    ]
+    boxes = [bool((hole[0, 0].any(1)[:, None] & hole[0, 0].any(0) == hole[0, 0].bool()).all()) for hole in holes]
     assert 8 < sum(boxes) < 32  # about half are boxes, the others have bent sides
 
 
@@ -93,11 +91,7 @@ def test_crops_are_encoded_once_and_found_again(loaded, dataset, tmp_path, reads
 
 
 def test_another_view_is_taken_where_the_room_has_one_in_the_same_paint(loaded, tmp_path):
-    for seed, color in (
-        (0, PAINTS[0]),
-        (1, PAINTS[0]),
-        (1, PAINTS[1]),
-    ):  # two views; one in another paint too
+    for seed, color in ((0, PAINTS[0]), (1, PAINTS[0]), (1, PAINTS[1])):  # two views; one in another paint too
         add_sample(tmp_path / "data", "train", *toy_room(seed, color), color, "a room", "room")
     options = {"reads": "example", "variants": 1}
     own = encode(loaded, tmp_path / "data", tmp_path, reference="self_crop", **options)
@@ -108,9 +102,7 @@ def test_another_view_is_taken_where_the_room_has_one_in_the_same_paint(loaded, 
 
 
 def test_a_share_of_the_batches_has_a_hole_in_place_of_the_wall(loaded, dataset, tmp_path):
-    encoded = encode(
-        loaded, dataset, tmp_path, reads="example", reference="self_crop", variants=4, holes=True
-    )
+    encoded = encode(loaded, dataset, tmp_path, reads="example", reference="self_crop", variants=4, holes=True)
     walls = encoded.groups[0]["wall"][:].float()
 
     def whole(holes):
@@ -127,17 +119,22 @@ def test_a_share_of_the_batches_has_a_hole_in_place_of_the_wall(loaded, dataset,
 
 def test_dropped_references_are_marked_for_a_learned_null(loaded, dataset, tmp_path):
     encoded = encode(loaded, dataset, tmp_path, reads="example", reference="self_crop", variants=2)
-    heard = torch.cat(
-        [draw_batch(encoded, sample_draws(4, 0, 0, n), n, 0, 4, (0.3, 0, 0)).heard for n in range(50)]
-    )
+    heard = torch.cat([draw_batch(encoded, sample_draws(4, 0, 0, n), n, 0, 4, (0.3, 0, 0)).heard for n in range(50)])
     assert heard.float().mean() == pytest.approx(0.7, abs=0.1)
 
 
 def test_the_texture_comes_with_the_light_that_stands_round_the_hole(loaded, tmp_path):
     photo, mask = toy_room(1, PAINTS[0])
     ribs = np.asarray(photo).astype(int) + 12 * (np.arange(64)[None, :, None] % 4 < 2)
-    add_sample(tmp_path / "data", "train", Image.fromarray(ribs.clip(0, 255).astype(np.uint8)), mask,
-               PAINTS[0], "a room", "room")  # fmt: skip
+    add_sample(
+        tmp_path / "data",
+        "train",
+        Image.fromarray(ribs.clip(0, 255).astype(np.uint8)),
+        mask,
+        PAINTS[0],
+        "a room",
+        "room",
+    )
     encoded = encode(loaded, tmp_path / "data", tmp_path, reads="identity", detail=True)
     batch = draw_batch(encoded, sample_draws(1, 0, 0), 0, 0, 1)
     sample = read_samples(tmp_path / "data", "train")[0]

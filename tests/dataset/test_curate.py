@@ -109,9 +109,11 @@ def test_a_row_that_leads_out_is_neither_moved_nor_deleted(folder, tmp_path):
     rows = folder / "train" / "metadata.jsonl"
     (tmp_path / "secret.png").write_bytes(b"x")
     rows.write_text(rows.read_text().replace("hall-001_mask.png", "../../secret.png"))
-    for act in (lambda: curate.delete_sample(folder, "train", "hall-001.png"),
-                lambda: curate.move_room(folder, "hall", "validation"),
-                lambda: zips.export_zip(folder, tmp_path / "x.zip")):  # fmt: skip
+    for act in (
+        lambda: curate.delete_sample(folder, "train", "hall-001.png"),
+        lambda: curate.move_room(folder, "hall", "validation"),
+        lambda: zips.export_zip(folder, tmp_path / "x.zip"),
+    ):
         with pytest.raises(ValueError, match="leads out"):
             act()
     assert (tmp_path / "secret.png").exists() and not (tmp_path / "x.zip").exists()

@@ -12,18 +12,22 @@ from wallpaint.pixels.hues import BORDERS, HUES, hue_name, lightness_name
 
 # Every hue and lightness once, so that nothing is missing.
 PAINTS = {
-    "red": (200, 60, 80), "orange": (214, 120, 60), "yellow": (220, 190, 80), "green": (122, 158, 126),
-    "teal": (60, 140, 145), "blue": (70, 110, 170), "violet": (120, 80, 150), "night": (30, 32, 40),
+    "red": (200, 60, 80),
+    "orange": (214, 120, 60),
+    "yellow": (220, 190, 80),
+    "green": (122, 158, 126),
+    "teal": (60, 140, 145),
+    "blue": (70, 110, 170),
+    "violet": (120, 80, 150),
+    "night": (30, 32, 40),
     "white": (240, 238, 230),
-}  # fmt: skip
+}
 
 
 def room(color, seed, light=0.9, size=(96, 64), top=40):
     """A room: random furniture below, a wall of this paint above, in a light that falls off."""
     rng = np.random.default_rng(seed)
-    photo = Image.fromarray(rng.integers(20, 230, (8, 12, 3), dtype=np.uint8)).resize(
-        size, Image.Resampling.NEAREST
-    )
+    photo = Image.fromarray(rng.integers(20, 230, (8, 12, 3), dtype=np.uint8)).resize(size, Image.Resampling.NEAREST)
     pixels = np.array(photo)
     shade = np.linspace(light, 0.7 * light, size[0])[None, :, None]
     pixels[:top] = (np.array(color) * shade + rng.normal(0, 2, (top, size[0], 1))).clip(0, 255)
@@ -87,11 +91,7 @@ def test_a_broken_row_does_not_hide_the_others(clean):
     (clean / "train" / lines[2]["file_name"]).unlink()
     rows.write_text("\n".join(map(json.dumps, lines)))
     kinds = [(finding.kind, finding.where) for finding in check_dataset(clean) if finding.kind == "bad_row"]
-    assert kinds == [
-        ("bad_row", "red-001.png"),
-        ("bad_row", "../../etc/passwd"),
-        ("bad_row", "yellow-001.png"),
-    ]
+    assert kinds == [("bad_row", "red-001.png"), ("bad_row", "../../etc/passwd"), ("bad_row", "yellow-001.png")]
 
 
 def test_a_photo_saved_twice_in_one_split_or_in_both(clean):
@@ -100,10 +100,7 @@ def test_a_photo_saved_twice_in_one_split_or_in_both(clean):
     again = Image.fromarray((np.asarray(photo) + noise).clip(0, 255).astype(np.uint8))
     add_sample(clean, "train", again, mask, (122, 158, 126), "", "green")
     (finding,) = check_dataset(clean)
-    assert (finding.kind, finding.where) == (
-        "duplicate",
-        "green-002.png",
-    ) and "train/green-001.png" in finding.what
+    assert (finding.kind, finding.where) == ("duplicate", "green-002.png") and "train/green-001.png" in finding.what
     add_sample(clean, "validation", again, mask, (122, 158, 126), "", "elsewhere")
     assert found(clean)[-1] == ("leak", "validation", "elsewhere-001.png")
 
@@ -127,10 +124,7 @@ def test_paints_that_are_missing(clean):
     lines, gone = rows.read_text().splitlines(), ("blue", "night", "teal")
     rows.write_text("\n".join(line for line in lines if json.loads(line)["room_id"] not in gone))
     told = {finding.kind: finding.what for finding in check_dataset(clean)}
-    assert told == {
-        "missing_hues": "no wall is teal, blue",
-        "missing_lightness": "no wall is dark",
-    }
+    assert told == {"missing_hues": "no wall is teal, blue", "missing_lightness": "no wall is dark"}
 
 
 def test_no_validation_split(clean):

@@ -15,9 +15,7 @@ MASK = Image.new("L", (20, 12))
 MASK.paste(255, (5, 2, 15, 9))
 
 
-def add(
-    folder, split="train", room="Living room", color=(122, 158, 126), text="a room", photo=PHOTO, mask=MASK
-):
+def add(folder, split="train", room="Living room", color=(122, 158, 126), text="a room", photo=PHOTO, mask=MASK):
     return add_sample(folder, split, photo, mask, color, text, room)
 
 
@@ -39,9 +37,7 @@ def rooms(tmp_path):
     }
 
     def write(*changes, raw=""):
-        rows = [
-            {key: value for key, value in (good | change).items() if value is not ...} for change in changes
-        ]
+        rows = [{key: value for key, value in (good | change).items() if value is not ...} for change in changes]
         (tmp_path / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + raw)
         return tmp_path
 
@@ -52,12 +48,7 @@ def test_a_written_sample_is_read_back(tmp_path):
     written = add(tmp_path)
     assert read_samples(tmp_path, "train") == [written]
     assert written.color == (122, 158, 126)
-    assert (written.text, written.room_id, written.kind, written.truths) == (
-        "a room",
-        "Living room",
-        None,
-        (),
-    )
+    assert (written.text, written.room_id, written.kind, written.truths) == ("a room", "Living room", None, ())
     assert Image.open(written.image).tobytes() == PHOTO.tobytes()
     assert Image.open(written.mask).tobytes() == MASK.tobytes()
     row = json.loads((tmp_path / "train" / "metadata.jsonl").read_text())

@@ -16,10 +16,14 @@ def a_batch(models, size=2):
         tokens = models.image_proj(encode_references(models, [None]))
     latents = torch.randn(size, 4, 8, 8)
     return Batch(
-        latents=latents, masked_image_latents=torch.randn(size, 4, 8, 8), mask=torch.ones(size, 1, 8, 8),
-        wall=torch.ones(size, 1, 64, 64), color=torch.rand(size, 3),
-        **encode_text(models, ["a room"] * size), image_embeds=tokens.repeat(size, 1, 1),
-    )  # fmt: skip
+        latents=latents,
+        masked_image_latents=torch.randn(size, 4, 8, 8),
+        mask=torch.ones(size, 1, 8, 8),
+        wall=torch.ones(size, 1, 64, 64),
+        color=torch.rand(size, 3),
+        **encode_text(models, ["a room"] * size),
+        image_embeds=tokens.repeat(size, 1, 1),
+    )
 
 
 def a_noised(size=2):

@@ -24,12 +24,27 @@ def learned(family, dataset, tmp_path_factory):
     from wallpaint.settings.train_config import TrainConfig
 
     place = tmp_path_factory.mktemp("learned")
-    return train(TrainConfig(
-        method="lora", base_model=str(family), dataset=str(dataset), resolution=64, device="cpu",
-        output_dir=str(place / "my-run"), cache_dir=str(place / "cache"), max_train_steps=2, lora_rank=2,
-        lora_alpha=3, lora_target="all", learning_rate=1e-2, validation_steps=2, num_validation_images=1,
-        train_batch_size=2, num_inference_steps=2, report_to="none",
-    ))  # fmt: skip
+    return train(
+        TrainConfig(
+            method="lora",
+            base_model=str(family),
+            dataset=str(dataset),
+            resolution=64,
+            device="cpu",
+            output_dir=str(place / "my-run"),
+            cache_dir=str(place / "cache"),
+            max_train_steps=2,
+            lora_rank=2,
+            lora_alpha=3,
+            lora_target="all",
+            learning_rate=1e-2,
+            validation_steps=2,
+            num_validation_images=1,
+            train_batch_size=2,
+            num_inference_steps=2,
+            report_to="none",
+        )
+    )
 
 
 def predict(family, lora):
@@ -93,11 +108,7 @@ class Hub(BaseHTTPRequestHandler):
             regular = {"uploadMode": "regular", "shouldIgnore": False, "oid": None}
             answer = {"files": [{"path": name, **regular} for name in files]}
         elif path.endswith("/commit/main"):
-            answer = {
-                "commitUrl": f"{server.address}/me/walls/commit/1",
-                "commitOid": "1" * 40,
-                "success": True,
-            }
+            answer = {"commitUrl": f"{server.address}/me/walls/commit/1", "commitOid": "1" * 40, "success": True}
         if server.refuses:
             answer = {"error": "Invalid username or password."}
         data = json.dumps(answer).encode()
@@ -127,19 +138,21 @@ def test_a_run_goes_to_the_hub_whole_and_without_paths_of_this_machine(learned, 
     assert push_to_hub(learned, "me/walls", api) == f"{hub.address}/me/walls"
     made = json.loads(next(body for path, _, body in hub.asked if path == "/api/repos/create"))
     assert (made["name"], made["organization"]) == ("walls", "me")
-    assert (
-        made.get("private") or made.get("visibility") == "private"
-    )  # as the hub's client says it by version
+    assert made.get("private") or made.get("visibility") == "private"  # as the hub's client says it by version
     ((_, token, body),) = [asked for asked in hub.asked if asked[0].endswith("/commit/main")]
     assert token == "Bearer hf_secret"
     lines = [json.loads(line)["value"] for line in body.splitlines()]
     sent = {line["path"]: base64.b64decode(line["content"]) for line in lines if "path" in line}
-    assert set(sent) == {"pytorch_lora_weights.safetensors", "README.md", "config.yaml", "metrics.jsonl",
-                         "samples/step-000002.png"}  # fmt: skip
+    assert set(sent) == {
+        "pytorch_lora_weights.safetensors",
+        "README.md",
+        "config.yaml",
+        "metrics.jsonl",
+        "samples/step-000002.png",
+    }
     weights = load_file(learned / "weights" / "pytorch_lora_weights.safetensors")
     assert all(
-        torch.equal(value, weights[key])
-        for key, value in load(sent["pytorch_lora_weights.safetensors"]).items()
+        torch.equal(value, weights[key]) for key, value in load(sent["pytorch_lora_weights.safetensors"]).items()
     )
     assert b'pipe.load_lora_weights("me/walls", weight_name=' in sent["README.md"]
     for name in ("README.md", "config.yaml"):

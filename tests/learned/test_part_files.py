@@ -91,9 +91,7 @@ def test_a_run_writes_its_frozen_encoder_once(config, load, monkeypatch):
         written.append((folder / "image_encoder" / SHARDS[0]).stat().st_ino)
 
     monkeypatch.setattr(saving, "save_weights", save)
-    run = train(
-        config(method="paint_by_example", max_train_steps=3, checkpointing_steps=1, validation_steps=1)
-    )
+    run = train(config(method="paint_by_example", max_train_steps=3, checkpointing_steps=1, validation_steps=1))
     assert len(written) >= 3 and len(set(written)) == 1 and (run / "weights-best").is_dir()
     parts = load_arm(load(), find_arm(run), "mine").parts
     assert parts["example"].keys() == read(run / "weights").keys()

@@ -46,13 +46,11 @@ def test_a_stock_pipeline_reads_lora_and_adapter_and_says_the_same(trained, fami
         ours = painting_denoiser(trained)(noised, batch)
         pipe = stock_pipeline(family)
         pipe.load_ip_adapter(
-            str(tmp_path / "weights"),
-            subfolder="",
-            weight_name="ip_adapter.safetensors",
-            image_encoder_folder=None,
+            str(tmp_path / "weights"), subfolder="", weight_name="ip_adapter.safetensors", image_encoder_folder=None
         )
-        pipe.load_lora_weights(tmp_path / "weights", use_safetensors=True,
-                               weight_name="pytorch_lora_weights.safetensors")  # fmt: skip
+        pipe.load_lora_weights(
+            tmp_path / "weights", use_safetensors=True, weight_name="pytorch_lora_weights.safetensors"
+        )
         latents = torch.cat([noised.latents, batch.mask, batch.masked_image_latents], 1)
         told = {"added_cond_kwargs": {"image_embeds": [states[:, None]]}}
         theirs = pipe.unet(latents, noised.timesteps, batch.prompt_embeds, **told).sample
@@ -110,16 +108,15 @@ def test_kohyas_layout_loads_with_its_alpha(load, tmp_path):
     width = module.in_features
     down, up = torch.randn(2, width), torch.randn(width, 2)
     name = layer.replace(".", "_").replace("unet_", "lora_unet_", 1)
-    save_file({f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up,
-               f"{name}.alpha": torch.tensor(4.0)},
-              tmp_path / "kohya.safetensors")  # fmt: skip
+    save_file(
+        {f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up, f"{name}.alpha": torch.tensor(4.0)},
+        tmp_path / "kohya.safetensors",
+    )
     load_lora(models.unet, tmp_path / "kohya.safetensors", "k")
     module = models.unet.mid_block.attentions[0].transformer_blocks[0].attn1.to_q
     x = torch.randn(1, 3, width)
     with torch.no_grad():
-        torch.testing.assert_close(
-            module(x) - module.base_layer(x), 2.0 * x @ down.T @ up.T, atol=1e-3, rtol=1e-3
-        )
+        torch.testing.assert_close(module(x) - module.base_layer(x), 2.0 * x @ down.T @ up.T, atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize("break_it", ["wide", "pickle", "text", "empty", "missing"])
@@ -128,9 +125,7 @@ def test_weights_that_do_not_fit_are_one_clear_error(load, trained, tmp_path, br
     state = load_file(file)
     path = tmp_path / "broken.safetensors"
     if break_it == "wide":
-        save_file(
-            {key: torch.randn(2, 320) if "lora_A" in key else torch.randn(320, 2) for key in state}, path
-        )
+        save_file({key: torch.randn(2, 320) if "lora_A" in key else torch.randn(320, 2) for key in state}, path)
     elif break_it == "pickle":
         torch.save(state, path)
     elif break_it == "text":
@@ -169,9 +164,7 @@ def test_learning_can_begin_at_an_earlier_runs_weights(trained, load, tmp_path):
     start_from(models, tmp_path, ("lora", "ip_adapter"))
     batch, noised = a_batch(trained), a_noised()
     with torch.no_grad():
-        assert torch.equal(
-            painting_denoiser(models)(noised, batch), painting_denoiser(trained)(noised, batch)
-        )
+        assert torch.equal(painting_denoiser(models)(noised, batch), painting_denoiser(trained)(noised, batch))
     other = load()
     build_denoiser(other, METHODS["joint"], lora_rank=3)
     with pytest.raises(ValueError, match="lora_rank"):

@@ -23,9 +23,13 @@ def test_missing_weights_are_one_error_with_file_place_and_command(monkeypatch, 
 
 def test_a_missing_adapter_is_named_with_its_own_command(family):
     with pytest.raises(ValueError, match="`hf download h94/IP-Adapter models/ip-adapter-plus_sd15.*2.6 GB"):
-        load_models("room-tiny", pick_runtime("cpu"), base_model=str(family),
-                    ip_adapter_model="h94/IP-Adapter",
-                    ip_adapter_weight_name="ip-adapter-plus_sd15.bin")  # fmt: skip
+        load_models(
+            "room-tiny",
+            pick_runtime("cpu"),
+            base_model=str(family),
+            ip_adapter_model="h94/IP-Adapter",
+            ip_adapter_weight_name="ip-adapter-plus_sd15.bin",
+        )
 
 
 def test_a_half_copied_folder_says_which_file_is_missing(family, tmp_path):
@@ -56,9 +60,7 @@ def test_everything_is_loaded_frozen_and_in_eval_mode(loaded):
 def test_the_null_image_is_what_the_encoder_says_to_zero_pixels(loaded):
     size = loaded.image_encoder.config.image_size
     with torch.no_grad():
-        zeros = loaded.image_encoder(torch.zeros(1, 3, size, size), output_hidden_states=True).hidden_states[
-            -2
-        ]
+        zeros = loaded.image_encoder(torch.zeros(1, 3, size, size), output_hidden_states=True).hidden_states[-2]
     null = encode_references(loaded, [None])
     assert torch.equal(null, zeros) and null.abs().sum() > 0
 
@@ -100,9 +102,7 @@ def test_an_adapter_of_another_family_is_refused(family, tmp_path):
     file.unlink()
     save_file(state, file)
     with pytest.raises(ValueError, match="does not fit"):
-        load_models(
-            "room-tiny", pick_runtime("cpu"), base_model=str(family), ip_adapter_model=str(wide.parent)
-        )
+        load_models("room-tiny", pick_runtime("cpu"), base_model=str(family), ip_adapter_model=str(wide.parent))
 
 
 def test_the_runtime_is_chosen_with_a_reason():

@@ -13,11 +13,14 @@ from wallpaint.runs.machine import list_parts
 COMMIT = "1" * 40
 REPOSITORIES = {
     "h94/IP-Adapter": (
-        "models/ip-adapter-plus_sd15.safetensors", "models/ip-adapter_sd15.bin", "README.md",
-        "models/image_encoder/config.json", "models/image_encoder/model.safetensors",
+        "models/ip-adapter-plus_sd15.safetensors",
+        "models/ip-adapter_sd15.bin",
+        "README.md",
+        "models/image_encoder/config.json",
+        "models/image_encoder/model.safetensors",
     ),
     "me/walls": ("pytorch_lora_weights.safetensors", "README.md", "all.ckpt", "unet/m.fp16.safetensors"),
-}  # fmt: skip
+}
 
 
 class Hub(BaseHTTPRequestHandler):

@@ -24,11 +24,19 @@ from wallpaint.walls.sams import META, META_VITS, build_sam
 WIDTHS = {"vit_b": 768, "vit_l": 1024, "vit_h": 1280}
 SD15_WIDTHS = [320, 320, 640, 640, 1280, 1280, *[1280] * 3, *[640] * 3, *[320] * 3, 1280]  # down, up, mid
 DINO_PROCESSOR = {
-    "crop_size": {"height": 224, "width": 224}, "do_center_crop": True, "do_convert_rgb": True,
-    "do_normalize": True, "do_rescale": True, "do_resize": True, "image_mean": [0.485, 0.456, 0.406],
-    "image_processor_type": "BitImageProcessor", "image_std": [0.229, 0.224, 0.225], "resample": 3,
-    "rescale_factor": 1 / 255, "size": {"shortest_edge": 256},
-}  # fmt: skip
+    "crop_size": {"height": 224, "width": 224},
+    "do_center_crop": True,
+    "do_convert_rgb": True,
+    "do_normalize": True,
+    "do_rescale": True,
+    "do_resize": True,
+    "image_mean": [0.485, 0.456, 0.406],
+    "image_processor_type": "BitImageProcessor",
+    "image_std": [0.229, 0.224, 0.225],
+    "resample": 3,
+    "rescale_factor": 1 / 255,
+    "size": {"shortest_edge": 256},
+}
 
 
 def meta_sam(name):
@@ -40,8 +48,10 @@ def meta_sam(name):
 def save_random(shapes, path):
     """Write a checkpoint of these names and shapes as Meta publishes them: a pickled dict of tensors."""
     noise = 0.02 * torch.randn(1 << 20, generator=torch.Generator().manual_seed(0))  # drawing all takes long
-    state = {key: noise.repeat(value.numel() // len(noise) + 1)[: value.numel()].view(value.shape).clone()
-             for key, value in shapes.items()}  # fmt: skip
+    state = {
+        key: noise.repeat(value.numel() // len(noise) + 1)[: value.numel()].view(value.shape).clone()
+        for key, value in shapes.items()
+    }
     torch.save(state, path)
     return state
 
@@ -98,8 +108,11 @@ def test_a_checkpoint_that_is_cut_short_or_of_something_else_is_one_line(tmp_pat
     path.write_bytes(b"<html>404 Not Found</html>")
     with pytest.raises(ValueError, match="more than weights, or is cut short"):
         Masker.load(path)
-    for other in ({"unet.x": torch.zeros(3)}, [torch.zeros(3)],
-                  {"image_encoder.patch_embed.proj.weight": torch.zeros(384, 3, 16, 16)}):  # fmt: skip
+    for other in (
+        {"unet.x": torch.zeros(3)},
+        [torch.zeros(3)],
+        {"image_encoder.patch_embed.proj.weight": torch.zeros(384, 3, 16, 16)},
+    ):
         torch.save(other, path)
         with pytest.raises(ValueError, match="it is none of Meta's vit_b, vit_l and vit_h"):
             Masker.load(path)
@@ -111,8 +124,13 @@ def test_a_checkpoint_that_is_cut_short_or_of_something_else_is_one_line(tmp_pat
 
 def read_again(family, folder, name="ip-adapter-plus_sd15.safetensors"):
     """The family with the adapter of another folder, as h94 publishes it."""
-    return load_models("room-tiny", pick_runtime("cpu"), base_model=str(family), ip_adapter_model=str(folder),
-                       ip_adapter_weight_name=name)  # fmt: skip
+    return load_models(
+        "room-tiny",
+        pick_runtime("cpu"),
+        base_model=str(family),
+        ip_adapter_model=str(folder),
+        ip_adapter_weight_name=name,
+    )
 
 
 @pytest.mark.parametrize("asked", ["ip-adapter-plus_sd15.safetensors", "ip-adapter-plus_sd15.bin"])
@@ -137,21 +155,40 @@ def test_an_adapter_as_bin_or_safetensors_is_the_same_adapter(family, loaded, tm
 
 def test_the_sd15_adapter_has_the_names_and_shapes_that_its_unet_takes():
     """As `ip-adapter-plus_sd15.bin` has them: a Resampler of 4 layers and 16 pairs, 1, 3, ..., 31."""
-    wide = {f"{n}.{kind}.weight": (width, 768)
-            for n, width in zip(range(1, 33, 2), SD15_WIDTHS, strict=True)
-            for kind in ("to_k_ip", "to_v_ip")}  # fmt: skip
-    inside = {"latents": (1, 16, 768), "proj_in.weight": (768, 1280), "proj_in.bias": (768,),
-              "proj_out.weight": (768, 768), "proj_out.bias": (768,), "norm_out.weight": (768,),
-              "norm_out.bias": (768,)}  # fmt: skip
-    layer = {"0.norm1.weight": (768,), "0.norm1.bias": (768,), "0.norm2.weight": (768,),
-             "0.norm2.bias": (768,), "0.to_q.weight": (768, 768), "0.to_kv.weight": (1536, 768),
-             "0.to_out.weight": (768, 768), "1.0.weight": (768,), "1.0.bias": (768,),
-             "1.1.weight": (3072, 768), "1.3.weight": (768, 3072)}  # fmt: skip
+    wide = {
+        f"{n}.{kind}.weight": (width, 768)
+        for n, width in zip(range(1, 33, 2), SD15_WIDTHS, strict=True)
+        for kind in ("to_k_ip", "to_v_ip")
+    }
+    inside = {
+        "latents": (1, 16, 768),
+        "proj_in.weight": (768, 1280),
+        "proj_in.bias": (768,),
+        "proj_out.weight": (768, 768),
+        "proj_out.bias": (768,),
+        "norm_out.weight": (768,),
+        "norm_out.bias": (768,),
+    }
+    layer = {
+        "0.norm1.weight": (768,),
+        "0.norm1.bias": (768,),
+        "0.norm2.weight": (768,),
+        "0.norm2.bias": (768,),
+        "0.to_q.weight": (768, 768),
+        "0.to_kv.weight": (1536, 768),
+        "0.to_out.weight": (768, 768),
+        "1.0.weight": (768,),
+        "1.0.bias": (768,),
+        "1.1.weight": (3072, 768),
+        "1.3.weight": (768, 3072),
+    }
     inside |= {f"layers.{n}.{key}": shape for n in range(4) for key, shape in layer.items()}
     with torch.device("meta"):
         unet = UNet2DConditionModel(in_channels=9, cross_attention_dim=768, attention_head_dim=8)
-        adapter = {"image_proj": {key: torch.empty(shape) for key, shape in inside.items()},
-                   "ip_adapter": {key: torch.empty(shape) for key, shape in wide.items()}}  # fmt: skip
+        adapter = {
+            "image_proj": {key: torch.empty(shape) for key, shape in inside.items()},
+            "ip_adapter": {key: torch.empty(shape) for key, shape in wide.items()},
+        }
     image_proj = _attach_adapter(unet, adapter)
     assert {key: tuple(p.shape) for key, p in adapter_heads(unet).items()} == wide
     back = resampler_to_h94(image_proj.state_dict())
@@ -169,9 +206,7 @@ def test_dinov2_is_read_as_facebook_publishes_it(loaded, tmp_path):
     paint = Image.new("RGB", (500, 300), (122, 158, 126))
     told = encode_images(models, "identity", [paint, None])
     assert told.shape == (2, 1 + 16 * 16, 24) and reference_side(models, "identity") == 224
-    mean, deviation = (
-        torch.tensor(DINO_PROCESSOR[key])[:, None, None] for key in ("image_mean", "image_std")
-    )
+    mean, deviation = (torch.tensor(DINO_PROCESSOR[key])[:, None, None] for key in ("image_mean", "image_std"))
     pixels = (torch.tensor(paint.getpixel((0, 0)))[:, None, None] / 255 - mean) / deviation
     with torch.no_grad():
         asked = torch.stack([pixels.expand(3, 224, 224), torch.zeros(3, 224, 224)])

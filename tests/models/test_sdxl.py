@@ -90,8 +90,9 @@ def stock_pipeline(folders):
     base, adapter = map(str, folders)
     pipe = StableDiffusionXLInpaintPipeline.from_pretrained(base, variant="fp16", add_watermarker=False)
     name = FAMILIES["sdxl"].ip_adapter_weight_name
-    pipe.load_ip_adapter(adapter, subfolder="sdxl_models", weight_name=name,
-                         image_encoder_folder="models/image_encoder")  # fmt: skip
+    pipe.load_ip_adapter(
+        adapter, subfolder="sdxl_models", weight_name=name, image_encoder_folder="models/image_encoder"
+    )
     pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
     pipe.set_progress_bar_config(disable=True)
     return pipe
@@ -101,10 +102,18 @@ def stock_picture(pipe, prompt="a room"):
     """(1, 3, 48, 80), 0 to 1."""
     photo, mask = picture()
     return pipe(
-        prompt=prompt, image=photo, mask_image=mask, height=48, width=80, strength=1.0,
-        num_inference_steps=STEPS, guidance_scale=GUIDANCE, generator=torch.Generator().manual_seed(SEED),
-        output_type="pt", ip_adapter_image=SAGE.image(56),
-    ).images  # fmt: skip
+        prompt=prompt,
+        image=photo,
+        mask_image=mask,
+        height=48,
+        width=80,
+        strength=1.0,
+        num_inference_steps=STEPS,
+        guidance_scale=GUIDANCE,
+        generator=torch.Generator().manual_seed(SEED),
+        output_type="pt",
+        ip_adapter_image=SAGE.image(56),
+    ).images
 
 
 def our_pictures(models, arms, heard, prompt="a room"):
@@ -144,8 +153,9 @@ def test_three_arms_in_one_batch_equal_three_calls_of_the_stock_pipeline(sdxl, f
     for painted, path in zip(ours, (None, *arms.values()), strict=True):
         pipe = stock_pipeline(folders)
         if path:
-            pipe.load_lora_weights(path / "weights", use_safetensors=True,
-                                   weight_name="pytorch_lora_weights.safetensors")  # fmt: skip
+            pipe.load_lora_weights(
+                path / "weights", use_safetensors=True, weight_name="pytorch_lora_weights.safetensors"
+            )
         torch.testing.assert_close(painted[None], stock_picture(pipe), atol=1e-4, rtol=0)
     assert all((one - other).abs().max() > 0.01 for one, other in ((ours[0], ours[1]), (ours[1], ours[2])))
 
@@ -226,14 +236,12 @@ def test_a_trained_lora_and_adapter_paint_in_the_stock_pipeline(sdxl, sdxl_confi
     heard.clear()  # validation has painted as well
     ours = our_pictures(copy.deepcopy(sdxl), {"mine": folder}, heard)
     pipe = stock_pipeline(folders)
-    pipe.load_ip_adapter(str(folder / "weights"), subfolder="", weight_name="ip_adapter.safetensors",
-                         image_encoder_folder=None)  # fmt: skip
-    pipe.load_lora_weights(folder / "weights", use_safetensors=True,
-                           weight_name="pytorch_lora_weights.safetensors")  # fmt: skip
+    pipe.load_ip_adapter(
+        str(folder / "weights"), subfolder="", weight_name="ip_adapter.safetensors", image_encoder_folder=None
+    )
+    pipe.load_lora_weights(folder / "weights", use_safetensors=True, weight_name="pytorch_lora_weights.safetensors")
     torch.testing.assert_close(ours, stock_picture(pipe), atol=1e-4, rtol=0)
-    assert (folder / "samples").is_dir() and "`StableDiffusionXLInpaintPipeline`" in (
-        folder / "README.md"
-    ).read_text()
+    assert (folder / "samples").is_dir() and "`StableDiffusionXLInpaintPipeline`" in (folder / "README.md").read_text()
 
 
 def test_kohyas_layout_comes_back_the_same(sdxl, arms, tmp_path):

@@ -14,16 +14,33 @@ from wallpaint.models.files import find_file, find_weights
 from wallpaint.models.loading import load_module
 
 WIDTH = 32
-UNET = [("time_embed.0", "time_embedding.linear_1"), ("time_embed.2", "time_embedding.linear_2"),
-        ("input_blocks.0.0", "conv_in"), ("out.0", "conv_norm_out"), ("out.2", "conv_out")]  # fmt: skip
-RESNET = [("in_layers.0", "norm1"), ("in_layers.2", "conv1"), ("out_layers.0", "norm2"),
-          ("out_layers.3", "conv2"), ("emb_layers.1", "time_emb_proj"),
-          ("skip_connection", "conv_shortcut")]  # fmt: skip
-VAE = [("nin_shortcut", "conv_shortcut"), ("norm_out", "conv_norm_out"),
-       ("mid.attn_1", "mid_block.attentions.0"), ("mid.block_1", "mid_block.resnets.0"),
-       ("mid.block_2", "mid_block.resnets.1"),
-       ("norm.", "group_norm."), ("q.", "to_q."), ("k.", "to_k."), ("v.", "to_v."),
-       ("proj_out.", "to_out.0.")]  # fmt: skip
+UNET = [
+    ("time_embed.0", "time_embedding.linear_1"),
+    ("time_embed.2", "time_embedding.linear_2"),
+    ("input_blocks.0.0", "conv_in"),
+    ("out.0", "conv_norm_out"),
+    ("out.2", "conv_out"),
+]
+RESNET = [
+    ("in_layers.0", "norm1"),
+    ("in_layers.2", "conv1"),
+    ("out_layers.0", "norm2"),
+    ("out_layers.3", "conv2"),
+    ("emb_layers.1", "time_emb_proj"),
+    ("skip_connection", "conv_shortcut"),
+]
+VAE = [
+    ("nin_shortcut", "conv_shortcut"),
+    ("norm_out", "conv_norm_out"),
+    ("mid.attn_1", "mid_block.attentions.0"),
+    ("mid.block_1", "mid_block.resnets.0"),
+    ("mid.block_2", "mid_block.resnets.1"),
+    ("norm.", "group_norm."),
+    ("q.", "to_q."),
+    ("k.", "to_k."),
+    ("v.", "to_v."),
+    ("proj_out.", "to_out.0."),
+]
 
 
 def unet_blocks():
@@ -63,8 +80,14 @@ def modules(channels=9):
     unet = {"sample_size": 64, "in_channels": channels, "cross_attention_dim": 48, "attention_head_dim": 8}
     wide = [WIDTH, 2 * WIDTH, 4 * WIDTH, 4 * WIDTH]
     vae = {"down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4}
-    text = {"vocab_size": 60, "hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 2,
-            "num_attention_heads": 1, "max_position_embeddings": 16}  # fmt: skip
+    text = {
+        "vocab_size": 60,
+        "hidden_size": 48,
+        "intermediate_size": 96,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 1,
+        "max_position_embeddings": 16,
+    }
     return (
         UNet2DConditionModel(**unet, block_out_channels=wide),
         AutoencoderKL(**vae, block_out_channels=wide, layers_per_block=2),

@@ -44,9 +44,7 @@ def arms(loaded, tmp_path_factory):
 
 def paint(models, arms, seed=1, swatch=SAGE, size=(64, 64), **options):
     photo, mask = toy_room(1, (200, 60, 50), size)
-    return Painter(models, arms).paint(
-        photo, mask, swatch, "a room", seed, **{"num_inference_steps": 2} | options
-    )
+    return Painter(models, arms).paint(photo, mask, swatch, "a room", seed, **{"num_inference_steps": 2} | options)
 
 
 def pixels(image):
@@ -60,14 +58,22 @@ def test_the_painter_equals_the_stock_pipeline_at_the_same_seed(load, family):
     mask[8:40, 16:56] = 255  # on the grid of latents, where nearest (theirs) and maximum (ours) agree
     mask = Image.fromarray(mask)
     pipe = StableDiffusionInpaintPipeline.from_pretrained(family, safety_checker=None, feature_extractor=None)
-    pipe.load_ip_adapter(str(family / "ip_adapter"), subfolder="models",
-                         weight_name="ip-adapter-plus_room-tiny.safetensors")  # fmt: skip
+    pipe.load_ip_adapter(
+        str(family / "ip_adapter"), subfolder="models", weight_name="ip-adapter-plus_room-tiny.safetensors"
+    )
     pipe.set_progress_bar_config(disable=True)
     theirs = pipe(
-        prompt="a room", image=photo, mask_image=mask, height=64, width=64,
-        num_inference_steps=4, guidance_scale=2.5,
-        generator=torch.Generator().manual_seed(11), output_type="pt", ip_adapter_image=SAGE.image(96),
-    ).images  # fmt: skip
+        prompt="a room",
+        image=photo,
+        mask_image=mask,
+        height=64,
+        width=64,
+        num_inference_steps=4,
+        guidance_scale=2.5,
+        generator=torch.Generator().manual_seed(11),
+        output_type="pt",
+        ip_adapter_image=SAGE.image(96),
+    ).images
 
     import dataclasses
 

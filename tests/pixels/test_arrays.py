@@ -2,16 +2,7 @@
 
 import numpy as np
 
-from wallpaint.pixels.arrays import (
-    blur,
-    blur_inside,
-    components,
-    erode,
-    fill_outside,
-    grow,
-    resize,
-    window_sum,
-)
+from wallpaint.pixels.arrays import blur, blur_inside, components, erode, fill_outside, grow, resize, window_sum
 
 
 def random_masks(count=60):
@@ -102,9 +93,6 @@ def test_windows_are_summed_up_to_the_border():
     for mask in random_masks(20):
         for radius in (0, 1, 2, 5, 12):
             padded = np.pad(mask, radius).astype(int)
-            rows = [
-                padded[y : y + 2 * radius + 1, radius : radius + mask.shape[1]].sum(0)
-                for y in range(len(mask))
-            ]
+            rows = [padded[y : y + 2 * radius + 1, radius : radius + mask.shape[1]].sum(0) for y in range(len(mask))]
             assert (window_sum(mask.astype(np.uint16), radius, 0) == rows).all()
             assert (rows == window_sum(mask.T.astype(np.uint16), radius, 1).T).all()

@@ -34,9 +34,7 @@ def test_composite_changes_nothing_outside_the_mask_and_covers_the_inside(size, 
 def test_nothing_outside_the_wall_bleeds_into_it_when_scaled_up():
     photo, mask = Image.new("RGB", (160, 120), "red"), Image.new("L", (160, 120))
     mask.paste(255, (37, 21, 160, 120))
-    painted = Image.new(
-        "RGB", (16, 12), "lime"
-    )  # what the model left outside, and half of each pixel at the rim
+    painted = Image.new("RGB", (16, 12), "lime")  # what the model left outside, and half of each pixel at the rim
     painted.paste((0, 0, 200), (4, 3, 16, 12))
     inside = np.asarray(composite(photo, painted, mask, detail=0))[24:, 40:]
     assert (inside == (0, 0, 200)).all()

@@ -11,15 +11,7 @@ import torch
 from PIL import Image, ImageCms
 
 from wallpaint.pixels import images
-from wallpaint.pixels.images import (
-    atomic_path,
-    load_mask,
-    load_photo,
-    model_size,
-    read_size,
-    to_image,
-    to_tensor,
-)
+from wallpaint.pixels.images import atomic_path, load_mask, load_photo, model_size, read_size, to_image, to_tensor
 
 torch.set_num_threads(1)
 
@@ -49,9 +41,7 @@ def test_a_bomb_is_refused_from_its_header(tmp_path, monkeypatch, size, load):
         load(tmp_path / "bomb.png")
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n", b"%!PS-Adobe-3.0 EPSF-3.0\n"]
-)
+@pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n", b"%!PS-Adobe-3.0 EPSF-3.0\n"])
 def test_what_is_no_picture_is_one_line(tmp_path, content):
     path = tmp_path / "a.png"
     path.write_bytes(content)
@@ -159,9 +149,7 @@ def test_model_size_has_the_area_the_aspect_and_the_multiple(size, resolution, m
 def test_tensors_and_pictures_are_the_same_bytes():
     photo, mask = noise(), noise().convert("L")
     assert to_tensor(photo).shape == (1, 3, 16, 24) and to_tensor(mask).shape == (1, 1, 16, 24)
-    assert (
-        to_tensor(photo).dtype == torch.float32 and 0 <= to_tensor(photo).min() <= to_tensor(photo).max() <= 1
-    )
+    assert to_tensor(photo).dtype == torch.float32 and 0 <= to_tensor(photo).min() <= to_tensor(photo).max() <= 1
     assert to_image(to_tensor(photo)).tobytes() == photo.tobytes()
     assert to_image(to_tensor(mask)[0]).tobytes() == mask.tobytes()
     assert to_image(torch.tensor([-1.0, 2.0]).view(1, 1, 2).bfloat16()).tobytes() == b"\x00\xff"

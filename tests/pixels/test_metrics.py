@@ -52,9 +52,7 @@ def test_delta_e_truth_counts_the_wall_alone():
 
 def test_delta_e_truth_is_ciede2000():
     out, truth = Image.new("RGB", SIZE, (255, 255, 255)), Image.new("RGB", SIZE, (0, 0, 0))
-    assert delta_e_truth(out, truth, MASK) == pytest.approx(
-        {"mean": 100, "median": 100, "p90": 100}, abs=1e-3
-    )
+    assert delta_e_truth(out, truth, MASK) == pytest.approx({"mean": 100, "median": 100, "p90": 100}, abs=1e-3)
 
 
 @pytest.mark.parametrize("dim", [1.0, 0.7, 0.5, 0.1])

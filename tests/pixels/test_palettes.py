@@ -47,15 +47,10 @@ def test_the_nearest_name_and_how_far_it_is():
 
 def test_a_gimp_palette(tmp_path):
     path = tmp_path / "x.gpl"
-    path.write_text(
-        "GIMP Palette\nName: Mine\nColumns: 2\n# by me\n#\n122 158 126\tSage green\n  0   0   0\n"
-    )
+    path.write_text("GIMP Palette\nName: Mine\nColumns: 2\n# by me\n#\n122 158 126\tSage green\n  0   0   0\n")
     palette = read_palette(path)
     assert (palette.name, palette.source) == ("Mine", "by me")
-    assert [(c.name, c.swatch.hex) for c in palette.colors] == [
-        ("Sage green", "#7A9E7E"),
-        ("#000000", "#000000"),
-    ]
+    assert [(c.name, c.swatch.hex) for c in palette.colors] == [("Sage green", "#7A9E7E"), ("#000000", "#000000")]
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,9 @@ MASK.paste(255, (6, 6, 90, 50))
 TEXTURE = np.random.default_rng(0).uniform(0.9, 1.1, (72, 96, 1))
 LIGHT = (
     TEXTURE
-    * (0.35 + 0.6 * np.add.outer(np.linspace(0, 1, 72) ** 2, np.cos(np.linspace(0, 2, 96)) ** 2) / 2)[
-        ..., None
-    ]
+    * (0.35 + 0.6 * np.add.outer(np.linspace(0, 1, 72) ** 2, np.cos(np.linspace(0, 2, 96)) ** 2) / 2)[..., None]
 )
-CREAM, TEAL, SAGE, NAVY = (
-    Swatch(c) for c in ((236, 228, 205), (10, 138, 150), (122, 158, 126), (31, 42, 68))
-)
+CREAM, TEAL, SAGE, NAVY = (Swatch(c) for c in ((236, 228, 205), (10, 138, 150), (122, 158, 126), (31, 42, 68)))
 
 
 def render(swatch, light=LIGHT):

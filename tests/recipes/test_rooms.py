@@ -57,10 +57,7 @@ def test_a_repaint_from_the_series_is_a_direct_render():
     assert error <= 1
     np.testing.assert_allclose(series, direct, rtol=2e-3, atol=1e-5)
     # The paint matters: the comparison could not pass with any other colour.
-    assert (
-        np.abs(repaint(box_room((1, 1, 1)).render(CAMERA, 32, 32, seed=3).bins, paint * 0.9) - direct).max()
-        > 0.01
-    )
+    assert np.abs(repaint(box_room((1, 1, 1)).render(CAMERA, 32, 32, seed=3).bins, paint * 0.9) - direct).max() > 0.01
 
 
 def test_the_light_agrees_with_mitsubas_own_path_tracer():
@@ -78,10 +75,7 @@ def test_the_light_agrees_with_mitsubas_own_path_tracer():
         return {"type": "rectangle", "to_world": mi.ScalarTransform4f(matrix), **more}
 
     def cloth(rgb):
-        return {
-            "type": "twosided",
-            "bsdf": {"type": "diffuse", "reflectance": {"type": "rgb", "value": list(rgb)}},
-        }
+        return {"type": "twosided", "bsdf": {"type": "diffuse", "reflectance": {"type": "rgb", "value": list(rgb)}}}
 
     w, d, h = 4.0, 5.0, 2.6
     grey = cloth((0.7, 0.6, 0.5))

@@ -51,19 +51,19 @@ def test_the_classical_repaint_alone_needs_no_model_and_writes_every_file(room, 
     out = tmp_path / "new" / "out"
     result = compare(*room, SAGE, ["recolor"], out, Settings(seed=7))
     assert sorted(p.name for p in out.iterdir()) == [
-        "comparison.csv", "comparison.json", "grid.png", "recolor.png", "report.html",
-    ]  # fmt: skip
+        "comparison.csv",
+        "comparison.json",
+        "grid.png",
+        "recolor.png",
+        "report.html",
+    ]
     said = json.loads((out / "comparison.json").read_text())
     assert (said["photo"], said["swatch"], said["seed"]) == (str(room[0]), "#7A9E7E", 7)
     (arm,) = said["arms"]
-    assert arm.keys() == {
-        "name", "seconds", "image", "delta_e_paint", "shading_correlation", "outside_changed_pixels",
-    }  # fmt: skip
+    assert arm.keys() == {"name", "seconds", "image", "delta_e_paint", "shading_correlation", "outside_changed_pixels"}
     assert arm["delta_e_paint"].keys() >= {"median", "p90", "under_5"}
     assert (arm["name"], arm["image"], arm["outside_changed_pixels"]) == ("recolor", "recolor.png", 0)
-    assert (
-        result.folder == out and result.arms[0].figures == arm and result.arms[0].image == out / "recolor.png"
-    )
+    assert result.folder == out and result.arms[0].figures == arm and result.arms[0].image == out / "recolor.png"
 
 
 def test_the_figures_are_those_of_the_written_picture(room, tmp_path):
@@ -147,8 +147,11 @@ def test_a_run_tells_its_family(tmp_path, monkeypatch):
 
 def test_bad_pictures_are_refused_and_nothing_is_written(room, tmp_path):
     Image.new("L", (3, 3), 255).save(tmp_path / "small.png")
-    for photo, mask, truth in ((tmp_path / "no.png", room[1], None), (room[0], tmp_path / "small.png", None),
-                               (*room, tmp_path / "small.png")):  # fmt: skip
+    for photo, mask, truth in (
+        (tmp_path / "no.png", room[1], None),
+        (room[0], tmp_path / "small.png", None),
+        (*room, tmp_path / "small.png"),
+    ):
         with pytest.raises(ValueError, match=r"does not exist|make .* size"):
             compare(photo, mask, SAGE, ["recolor"], tmp_path / "out", truth=truth)
     assert not (tmp_path / "out").exists()
@@ -172,15 +175,17 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
 
 def test_every_arm_gets_a_file_of_its_own():
     assert file_names(["old", "a/b", "a b", "..", "grid", "OLD"]) == [
-        "old.png", "a-b.png", "a-b-2.png", "arm.png", "grid-2.png", "OLD-2.png",
-    ]  # fmt: skip
+        "old.png",
+        "a-b.png",
+        "a-b-2.png",
+        "arm.png",
+        "grid-2.png",
+        "OLD-2.png",
+    ]
 
 
 def test_figures_that_are_no_numbers_become_null():
-    assert clean({"a": float("nan"), "b": {"c": float("inf"), "d": 1.5}}) == {
-        "a": None,
-        "b": {"c": None, "d": 1.5},
-    }
+    assert clean({"a": float("nan"), "b": {"c": float("inf"), "d": 1.5}}) == {"a": None, "b": {"c": None, "d": 1.5}}
     assert flat({"a": 1, "b": {"c": 2}}) == {"a": 1, "b_c": 2}
 
 
@@ -211,9 +216,7 @@ def test_one_wall_in_many_paints_is_a_folder_a_paint(room, tmp_path):
     heard, truth = [], room[0]
     scene = load_scene(*room, truth)
     red = parse_color("#C80000")
-    first, second = compare_paints(
-        scene, [SAGE, red], ["recolor"], tmp_path / "out", Settings(seed=3), heard.append
-    )
+    first, second = compare_paints(scene, [SAGE, red], ["recolor"], tmp_path / "out", Settings(seed=3), heard.append)
     assert [first.folder.name, second.folder.name] == [SAGE.hex[1:], "C80000"]
     said = json.loads((second.folder / "comparison.json").read_text())
     assert (said["swatch"], said["seed"]) == ("#C80000", 3)

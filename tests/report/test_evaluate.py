@@ -36,8 +36,17 @@ def rooms(tmp_path):
             name = f"{kind}-{color[0]}.png"
             recolor(photo, mask, Swatch(color), OLD).save(folder / name)
             truths.append({"color": color, "file_name": name})
-        rows.append({"file_name": f"{kind}.png", "mask_file_name": "mask.png", "reference_color_rgb": OLD.rgb,
-                     "text": "a room", "room_id": f"r{number}", "kind": kind, "truths": truths})  # fmt: skip
+        rows.append(
+            {
+                "file_name": f"{kind}.png",
+                "mask_file_name": "mask.png",
+                "reference_color_rgb": OLD.rgb,
+                "text": "a room",
+                "room_id": f"r{number}",
+                "kind": kind,
+                "truths": truths,
+            }
+        )
     (folder / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return folder
 
@@ -50,18 +59,23 @@ def test_every_repaint_is_measured_and_summed_up(rooms, tmp_path):
     assert json.loads((out / "summary.json").read_text()) == summary
     rows = list(csv.DictReader((out / "results.csv").open()))
     assert [(r["room_id"], r["kind"], r["color"], r["arm"]) for r in rows] == [
-        ("r1", "dark", "#7A9E7E", "recolor"), ("r0", "plain", "#1F2A44", "recolor"),
-        ("r1", "dark", "#1F2A44", "recolor"), ("r0", "plain", "#7A9E7E", "recolor"),
-    ]  # fmt: skip
+        ("r1", "dark", "#7A9E7E", "recolor"),
+        ("r0", "plain", "#1F2A44", "recolor"),
+        ("r1", "dark", "#1F2A44", "recolor"),
+        ("r0", "plain", "#7A9E7E", "recolor"),
+    ]
     arm = summary["arms"]["recolor"]
     means = [float(row["delta_e_truth_mean"]) for row in rows]
     assert arm["delta_e_truth"]["mean"] == pytest.approx(np.mean(means))
     assert arm["by_kind"]["dark"]["delta_e_truth"]["mean"] == pytest.approx(np.mean(means[::2]))
     assert arm["by_kind"].keys() == {"plain", "dark"}
     assert arm.keys() >= {
-        "delta_e_truth", "delta_e_paint", "shading_correlation", "outside_changed_pixels",
+        "delta_e_truth",
+        "delta_e_paint",
+        "shading_correlation",
+        "outside_changed_pixels",
         "seconds_per_image",
-    }  # fmt: skip
+    }
     assert (summary["rooms"], arm["outside_changed_pixels"]) == (2, 0)
     assert summary["floor"] == {"vae_round_trip_delta_e": None}  # no model was asked
     assert len(said) == 5 and said[0].startswith("1/4  r1 #7A9E7E  ΔE recolor ")
@@ -87,17 +101,19 @@ def test_the_floor_is_what_the_vae_makes_of_the_truth(rooms, load):
 
 
 def sample(kind, room, colors):
-    return Sample(Path(f"{room}.png"), Path("m.png"), (0, 0, 0), "", room, kind,
-                  tuple(Truth((c, 0, 0), Path(f"{c}.png")) for c in range(colors)))  # fmt: skip
+    return Sample(
+        Path(f"{room}.png"),
+        Path("m.png"),
+        (0, 0, 0),
+        "",
+        room,
+        kind,
+        tuple(Truth((c, 0, 0), Path(f"{c}.png")) for c in range(colors)),
+    )
 
 
 def test_a_limit_takes_kinds_in_turn_and_rooms_in_turn():
-    samples = [
-        sample("plain", "p1", 3),
-        sample("plain", "p2", 3),
-        sample("dark", "d1", 3),
-        sample("accent", "a1", 0),
-    ]
+    samples = [sample("plain", "p1", 3), sample("plain", "p2", 3), sample("dark", "d1", 3), sample("accent", "a1", 0)]
     chosen = choose_repaints(samples, None)
     assert len(chosen) == len(set(chosen)) == 9
     names = [f"{s.room_id}{t.color[0]}" for s, t in chosen]
@@ -109,19 +125,22 @@ def test_a_limit_takes_kinds_in_turn_and_rooms_in_turn():
 
 
 def row(arm, kind, mean, changed=0, room="r"):
-    return {"room_id": room, "photo": "p", "color": "#000000", "arm": arm, "kind": kind,
-            "seconds": 2.0, "outside_changed_pixels": changed, "shading_correlation": 0.5,
-            "delta_e_truth": {"mean": mean, "median": mean, "p90": mean},
-            "delta_e_paint": {"median": mean, "p90": mean, "under_5": 1.0, "left_out": 0.0}}  # fmt: skip
+    return {
+        "room_id": room,
+        "photo": "p",
+        "color": "#000000",
+        "arm": arm,
+        "kind": kind,
+        "seconds": 2.0,
+        "outside_changed_pixels": changed,
+        "shading_correlation": 0.5,
+        "delta_e_truth": {"mean": mean, "median": mean, "p90": mean},
+        "delta_e_paint": {"median": mean, "p90": mean, "under_5": 1.0, "left_out": 0.0},
+    }
 
 
 def test_means_leave_out_what_could_not_be_measured_and_changes_are_summed():
-    rows = [
-        row("a", "plain", 2.0, 3),
-        row("a", "dark", 4.0, 4),
-        row("a", "dark", float("nan")),
-        row("b", "", 1.0),
-    ]
+    rows = [row("a", "plain", 2.0, 3), row("a", "dark", 4.0, 4), row("a", "dark", float("nan")), row("b", "", 1.0)]
     summary = summarise(rows, [1.0, 2.0], 2)
     arm = summary["arms"]["a"]
     assert arm["delta_e_truth"] == {"mean": 3, "median": 3, "p90": 3}
@@ -132,11 +151,7 @@ def test_means_leave_out_what_could_not_be_measured_and_changes_are_summed():
 
 
 def test_pairs_compare_repaint_by_repaint():
-    errors = {
-        "good": [1.0, 2.0, 3.0, float("nan")],
-        "bad": [2.0, 5.0, 2.5, 1.0],
-        "worst": [9.0, 9.0, 9.0, 9.0],
-    }
+    errors = {"good": [1.0, 2.0, 3.0, float("nan")], "bad": [2.0, 5.0, 2.5, 1.0], "worst": [9.0, 9.0, 9.0, 9.0]}
     rows = [row(arm, "", mean, room=f"r{i}") for arm, means in errors.items() for i, mean in enumerate(means)]
     first, second = pairs(rows)
     assert (first["better"], first["worse"], first["ahead"], first["repaints"]) == ("good", "bad", 2, 3)

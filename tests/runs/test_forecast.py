@@ -25,11 +25,7 @@ def told(dataset, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("method", "adapter", "learns"),
-    [
-        ("lora", "absent", ("lora",)),
-        ("lora_ip", "frozen", ("lora",)),
-        ("joint", "learning", ("lora", "ip_adapter")),
-    ],
+    [("lora", "absent", ("lora",)), ("lora_ip", "frozen", ("lora",)), ("joint", "learning", ("lora", "ip_adapter"))],
 )
 def test_it_says_whether_the_adapter_is_active_and_what_learns(told, method, adapter, learns):
     said = told(method=method)

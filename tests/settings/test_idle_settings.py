@@ -39,9 +39,7 @@ def test_alpha_over_rank_scales_the_lora(load):
         layer = models.unet.mid_block.attentions[0].transformer_blocks[0].attn1.to_q
         x = torch.ones(1, 1, layer.in_features)
         with torch.no_grad():
-            layers.append(
-                (layer(x) - layer.base_layer(x), layer.lora_B["default"](layer.lora_A["default"](x)))
-            )
+            layers.append((layer(x) - layer.base_layer(x), layer.lora_B["default"](layer.lora_A["default"](x))))
     torch.testing.assert_close(layers[0][0], 0.5 * layers[0][1], atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(layers[1][0], 2.0 * layers[1][1], atol=1e-5, rtol=1e-4)
 
@@ -99,11 +97,7 @@ def test_paint_by_example_drops_as_its_paper_and_anydoor_as_the_study():
 
 def test_the_reference_may_be_another_than_the_methods_own(config, tmp_path):
     told = []
-    for name, options in (
-        ("own", {}),
-        ("swatch", {"reference": "swatch"}),
-        ("one", {"reference_variants": 1}),
-    ):
+    for name, options in (("own", {}), ("swatch", {"reference": "swatch"}), ("one", {"reference_variants": 1})):
         settings = config(method="paint_by_example", output_dir=str(tmp_path / name), **options)
         told.append(open_session(settings, False).encoded)
     assert [e.groups[0]["reference"].shape[1] for e in told] == [4, 1, 1]

@@ -92,12 +92,22 @@ def test_contradictions_are_refused_with_the_way_out(settings, message):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("learning_rate", 0.0), ("learning_rate", float("nan")), ("lora_rank", 0), ("seed", -1),
-     ("lora_rank", 1.5),
-     ("max_train_steps", True), ("method", "anydor"), ("family", "sd35"),
-     ("use_ema", "maybe"), ("dataset", 3),
-     ("mixed_precision", "fp8"), ("ip_adapter_scale", float("inf")), ("image_drop_prob", -0.1)],
-)  # fmt: skip
+    [
+        ("learning_rate", 0.0),
+        ("learning_rate", float("nan")),
+        ("lora_rank", 0),
+        ("seed", -1),
+        ("lora_rank", 1.5),
+        ("max_train_steps", True),
+        ("method", "anydor"),
+        ("family", "sd35"),
+        ("use_ema", "maybe"),
+        ("dataset", 3),
+        ("mixed_precision", "fp8"),
+        ("ip_adapter_scale", float("inf")),
+        ("image_drop_prob", -0.1),
+    ],
+)
 def test_values_of_another_type_or_out_of_range_are_refused_by_name(name, value):
     with pytest.raises(ValueError, match=name):
         TrainConfig(**{name: value})
@@ -119,10 +129,18 @@ def test_a_file_that_holds_no_settings_is_refused_in_one_line(tmp_path, text):
 
 
 def test_texts_of_the_command_line_become_the_fields_types():
-    config = load_config(None, {
-        "learning_rate": "1e-4", "seed": "7", "use_ema": "true", "use_color_loss": "false", "method": "lora",
-        "mixed_precision": "no", "max_train_steps": "1e3",
-    })  # fmt: skip
+    config = load_config(
+        None,
+        {
+            "learning_rate": "1e-4",
+            "seed": "7",
+            "use_ema": "true",
+            "use_color_loss": "false",
+            "method": "lora",
+            "mixed_precision": "no",
+            "max_train_steps": "1e3",
+        },
+    )
     assert config.learning_rate == 1e-4 and config.seed == 7 and config.max_train_steps == 1000
     assert config.use_ema is True and config.use_color_loss is False
 
@@ -172,8 +190,14 @@ def test_the_three_arms_differ_in_nothing_but_the_method_and_its_colour_loss():
     old, new, color = (load_config(CONFIGS / f"{name}_lora.yaml") for name in ("old", "new", "color"))
     assert (old.method, new.method, color.method) == ("lora", "lora_ip", "lora_ip_color")
     differ = {f.name for f in config_fields() if len({getattr(c, f.name) for c in (old, new, color)}) > 1}
-    assert differ <= {"method", "use_ip_adapter_training", "use_color_loss", "color_loss_weight",
-                      "color_loss_start_step", "color_loss_crop"}  # fmt: skip
+    assert differ <= {
+        "method",
+        "use_ip_adapter_training",
+        "use_color_loss",
+        "color_loss_weight",
+        "color_loss_start_step",
+        "color_loss_crop",
+    }
 
 
 def test_a_config_cannot_be_changed_behind_its_checks():
@@ -183,7 +207,4 @@ def test_a_config_cannot_be_changed_behind_its_checks():
 
 def test_reading_a_config_imports_no_torch():
     code = "import sys, wallpaint.config as c; c.load_config(); print('torch' in sys.modules)"
-    assert (
-        subprocess.check_output([sys.executable, "-c", code], cwd=CONFIGS.parent, text=True).strip()
-        == "False"
-    )
+    assert subprocess.check_output([sys.executable, "-c", code], cwd=CONFIGS.parent, text=True).strip() == "False"

@@ -37,9 +37,7 @@ def settings(config, rooms, tmp_path):
 
 def hashes(folder):
     """Name -> hash of every shard, wherever it lies."""
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*.safetensors")
-    }
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*.safetensors")}
 
 
 def test_a_dataset_encoded_ahead_leaves_training_nothing_to_encode(settings, tmp_path):
@@ -77,9 +75,7 @@ def test_encode_is_a_command_and_its_bad_input_one_line(settings, rooms, family,
     assert "gone" in capsys.readouterr().err
 
 
-def test_ray_with_two_workers_leaves_the_same_bytes_also_after_one_was_killed(
-    settings, rooms, family, tmp_path
-):
+def test_ray_with_two_workers_leaves_the_same_bytes_also_after_one_was_killed(settings, rooms, family, tmp_path):
     pytest.importorskip("ray", reason="ray is not installed: pip install -r requirements-ray.txt")
     plain = settings("plain", method="lora_ip")
     encode_dataset(plain, piece=2)

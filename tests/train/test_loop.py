@@ -27,8 +27,11 @@ def rows(folder):
 
 
 def weights(folder):
-    return {f"{path.stem}.{key}": value for path in sorted((folder / "weights").rglob("*.safetensors"))
-            for key, value in load_file(path).items()}  # fmt: skip
+    return {
+        f"{path.stem}.{key}": value
+        for path in sorted((folder / "weights").rglob("*.safetensors"))
+        for key, value in load_file(path).items()
+    }
 
 
 def same(first, second):
@@ -74,13 +77,7 @@ def test_exactly_what_a_method_learns_moves_and_all_else_is_bit_identical(config
 
 @pytest.mark.parametrize("method", ["lora_ip_color", "joint", "paint_by_example", "anydoor"])
 def test_stopped_and_resumed_ends_bit_identical_to_never_stopped(config, tmp_path, method):
-    options = {
-        "method": method,
-        "max_train_steps": 4,
-        "lr_scheduler": "cosine",
-        "lora_dropout": 0.3,
-        "use_ema": True,
-    }
+    options = {"method": method, "max_train_steps": 4, "lr_scheduler": "cosine", "lora_dropout": 0.3, "use_ema": True}
     whole = train(config(**options, output_dir=str(tmp_path / "whole")))
     halves = config(**options, output_dir=str(tmp_path / "halves"), checkpointing_steps=2)
     stop_after(2)
@@ -149,8 +146,14 @@ def test_the_old_method_learns_without_ever_hearing_the_adapter(config, tmp_path
 
 
 def test_the_run_folder_tells_all(config, capsys):
-    settings = config(method="joint", validation_steps=2, max_train_steps=4, checkpointing_steps=1,
-                      checkpoints_total_limit=2, train_batch_size=3)  # fmt: skip
+    settings = config(
+        method="joint",
+        validation_steps=2,
+        max_train_steps=4,
+        checkpointing_steps=1,
+        checkpoints_total_limit=2,
+        train_batch_size=3,
+    )
     folder = train(settings)
     assert load_config(folder / "config.yaml") == settings
     run = read_run(folder)
@@ -163,13 +166,16 @@ def test_the_run_folder_tells_all(config, capsys):
         assert row["lr"] == settings.learning_rate
     assert [row["step"] for row in logged if "delta_e_truth" in row and "delta_e_paint" in row] == [0, 2, 4]
     assert sorted(p.name for p in (folder / "samples").iterdir()) == [
-        "step-000000.png", "step-000002.png", "step-000004.png",
-    ]  # fmt: skip
+        "step-000000.png",
+        "step-000002.png",
+        "step-000004.png",
+    ]
     kept = sorted(p.name for p in (folder / "checkpoints").iterdir())
     assert kept == ["step-000003", "step-000004"]
     assert sorted(p.name for p in (folder / "weights").iterdir()) == [
-        "ip_adapter.safetensors", "pytorch_lora_weights.safetensors",
-    ]  # fmt: skip
+        "ip_adapter.safetensors",
+        "pytorch_lora_weights.safetensors",
+    ]
     card = (folder / "README.md").read_text()
     assert "`joint`" in card and "delta_e_truth" in card and "4 steps of batch 3" in card
     out = capsys.readouterr().out
@@ -178,18 +184,11 @@ def test_the_run_folder_tells_all(config, capsys):
 
 
 def test_the_colour_loss_starts_when_it_is_told_and_adds_to_the_sum(config):
-    logged = rows(
-        train(config(method="lora", use_color_loss=True, color_loss_start_step=1, color_loss_weight=0.5))
-    )
+    logged = rows(train(config(method="lora", use_color_loss=True, color_loss_start_step=1, color_loss_weight=0.5)))
     assert ["loss_color" in row for row in logged] == [False, True, True]
     for row in logged[1:]:
-        assert row["loss_color"] > 0 and row["loss"] == pytest.approx(
-            row["loss_diffusion"] + row["loss_color"]
-        )
-    assert active_losses(config(use_color_loss=True, color_loss_weight=0.5), 0) == {
-        "diffusion": 1.0,
-        "color": 0.5,
-    }
+        assert row["loss_color"] > 0 and row["loss"] == pytest.approx(row["loss_diffusion"] + row["loss_color"])
+    assert active_losses(config(use_color_loss=True, color_loss_weight=0.5), 0) == {"diffusion": 1.0, "color": 0.5}
 
 
 def test_both_modes_of_the_colour_loss_train(config, tmp_path):
@@ -266,11 +265,16 @@ def test_a_missing_dataset_is_said_before_anything_is_written(config, tmp_path):
 
 def test_the_studys_block_without_weights_ends_with_the_command_that_fetches_them(config, dataset, tmp_path):
     block = {
-        "use_ip_adapter_training": True, "ip_adapter_model": "h94/IP-Adapter", "freeze_ip_adapter": True,
-        "ip_adapter_weight_name": "ip-adapter-plus_sd15.bin", "use_color_loss": True,
+        "use_ip_adapter_training": True,
+        "ip_adapter_model": "h94/IP-Adapter",
+        "freeze_ip_adapter": True,
+        "ip_adapter_weight_name": "ip-adapter-plus_sd15.bin",
+        "use_color_loss": True,
         "color_loss_weight": 0.1,
-        "color_loss_start_step": 1000, "lora_rank": 16, "lora_alpha": 32,
-    }  # fmt: skip
+        "color_loss_start_step": 1000,
+        "lora_rank": 16,
+        "lora_alpha": 32,
+    }
     settings = load_config(None, block | {"dataset": str(dataset), "output_dir": str(tmp_path / "run")})
     with pytest.raises(ValueError, match="hf download stable-diffusion-v1-5/stable-diffusion-inpainting"):
         train(settings)

@@ -177,9 +177,7 @@ def test_a_perfect_prediction_stands_for_the_clean_latents(kind):
     scheduler = DDIMScheduler(prediction_type=kind)
     latents = torch.randn(8, 4, 4, 4)
     noised = add_noise(latents, scheduler, sample_draws(8, 0, 1))
-    torch.testing.assert_close(
-        predict_latents(noised.target, noised, scheduler), latents, atol=1e-3, rtol=1e-3
-    )
+    torch.testing.assert_close(predict_latents(noised.target, noised, scheduler), latents, atol=1e-3, rtol=1e-3)
 
 
 def test_the_colour_loss_decodes_what_was_predicted_and_reaches_the_prediction(load):
@@ -214,11 +212,17 @@ def test_the_colour_loss_decoded_a_few_pieces_at_a_time_is_that_of_all_at_once(l
     assert len(boxes) % 4 and 4 < len(boxes) < 9
     clean = predict_latents(pred, noised, models.noise_scheduler)[told]
     walls = cut(batch.wall[told], [tuple(models.latent_factor * n for n in box) for box in boxes])
-    expected = ColorConsistencyLoss()(
-        decode_latents(models, cut(clean, boxes)), walls, batch.color[told],
-        decode_latents(models, cut(batch.latents[told], boxes)),
-        trust(models.noise_scheduler, noised.timesteps[told]),
-    ) * len(boxes) / 9  # fmt: skip
+    expected = (
+        ColorConsistencyLoss()(
+            decode_latents(models, cut(clean, boxes)),
+            walls,
+            batch.color[told],
+            decode_latents(models, cut(batch.latents[told], boxes)),
+            trust(models.noise_scheduler, noised.timesteps[told]),
+        )
+        * len(boxes)
+        / 9
+    )
     slope = torch.autograd.grad(expected, pred)[0]
     step = Step(pred, noised, batch, models, TrainConfig(), sample_draws(9, 0, 2))
     loss = color_loss(step)
@@ -275,6 +279,4 @@ def test_the_mask_weight_moves_the_loss_onto_the_wall_and_keeps_its_size():
     on_wall = diffusion_loss(diffusion_step(inside, [5], mask=mask, mask_loss_weight=0.1)).item()
     off_wall = diffusion_loss(diffusion_step(1 - inside, [5], mask=mask, mask_loss_weight=0.1)).item()
     assert on_wall == pytest.approx(10 * off_wall, rel=1e-4)
-    assert not math.isnan(
-        diffusion_loss(diffusion_step(inside, [5], mask=mask * 0, mask_loss_weight=0.0)).item()
-    )
+    assert not math.isnan(diffusion_loss(diffusion_step(inside, [5], mask=mask * 0, mask_loss_weight=0.0)).item())

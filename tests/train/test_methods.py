@@ -8,10 +8,7 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from diffusers import ControlNetModel, DDIMScheduler
-from diffusers.pipelines.deprecated.paint_by_example import (
-    PaintByExampleImageEncoder,
-    PaintByExamplePipeline,
-)
+from diffusers.pipelines.deprecated.paint_by_example import PaintByExampleImageEncoder, PaintByExamplePipeline
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from test_denoiser import a_batch, a_noised
@@ -173,9 +170,13 @@ def stock_example(loaded, tmp_path_factory):
 
 def with_example(family, folder):
     return load_models(
-        "room-tiny", pick_runtime("cpu"), "paint_by_example_model", base_model=str(family), resolution=64,
+        "room-tiny",
+        pick_runtime("cpu"),
+        "paint_by_example_model",
+        base_model=str(family),
+        resolution=64,
         paint_by_example_model=str(folder),
-    )  # fmt: skip
+    )
 
 
 def test_paint_by_examples_own_weights_paint_as_in_its_own_pipeline(family, stock_example, heard):
@@ -186,8 +187,15 @@ def test_paint_by_examples_own_weights_paint_as_in_its_own_pipeline(family, stoc
     mask[8:40, 16:56] = 255
     mask, example = Image.fromarray(mask), SAGE.image(96)
     pipe.set_progress_bar_config(disable=True)
-    theirs = pipe(example, photo, mask, num_inference_steps=3, guidance_scale=2.0,
-                  generator=torch.Generator().manual_seed(4), output_type="latent").images  # fmt: skip
+    theirs = pipe(
+        example,
+        photo,
+        mask,
+        num_inference_steps=3,
+        guidance_scale=2.0,
+        generator=torch.Generator().manual_seed(4),
+        output_type="latent",
+    ).images
     models = replace(models, family=replace(models.family, mask_growth=0))
     set_adapter_strength(models, ("example",), 1.0)
     paint_wall(models, painting_denoiser(models, ("example",)), photo, mask, SAGE, "", None, 4, 3, 2.0)
@@ -208,9 +216,7 @@ def test_a_method_with_a_unet_of_its_own_trains_on_it_and_stands_beside_the_othe
     assert np.array_equal(np.asarray(together["base"]), np.asarray(paint(load(), {"base": None})["base"]))
 
 
-def test_sequential_is_two_runs_chained_and_joint_starts_from_the_same_place(
-    config, sessions, load, tmp_path
-):
+def test_sequential_is_two_runs_chained_and_joint_starts_from_the_same_place(config, sessions, load, tmp_path):
     first = train(config(method="ip_adapter", output_dir=str(tmp_path / "first")))
     second = train(config(method="lora_ip", output_dir=str(tmp_path / "second"), init_from=str(first)))
     adapter = load_file(first / "weights" / "ip_adapter.safetensors")

@@ -16,8 +16,14 @@ from wallpaint.train.loop import train
 
 
 def test_killed_while_it_saves_and_gone_on_with_ends_with_the_same_bytes(config, tmp_path):
-    options = {"max_train_steps": 8, "checkpointing_steps": 1, "lora_dropout": 0.2, "use_ema": True,
-               "checkpoints_total_limit": 1, "method": "joint"}  # fmt: skip
+    options = {
+        "max_train_steps": 8,
+        "checkpointing_steps": 1,
+        "lora_dropout": 0.2,
+        "use_ema": True,
+        "checkpoints_total_limit": 1,
+        "method": "joint",
+    }
     whole = train(config(**options, output_dir=str(tmp_path / "whole")))
     path = write_config(config(**options), tmp_path / "my.yaml")
     process = start(path, tmp_path / "run")
@@ -27,9 +33,7 @@ def test_killed_while_it_saves_and_gone_on_with_ends_with_the_same_bytes(config,
     assert left and left[-1].name < "step-000008"  # the one before it stands
     assert start(path, tmp_path / "run", "--resume").wait(300) == 0
     assert digest(tmp_path / "run") == digest(whole)
-    assert [row["loss"] for row in read_metrics(tmp_path / "run")] == [
-        row["loss"] for row in read_metrics(whole)
-    ]
+    assert [row["loss"] for row in read_metrics(tmp_path / "run")] == [row["loss"] for row in read_metrics(whole)]
 
 
 def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint(config, tmp_path):
@@ -39,14 +43,16 @@ def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint(config, tmp_path
     path = write_config(config(**options), tmp_path / "my.yaml")
     command = [sys.executable, str(STUDIO), "--train", str(path), "--output_dir", str(folder), "--resume"]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        command,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000)),
-    )  # fmt: skip
+    )
     assert done.returncode == 1
     (error,) = [line for line in done.stderr.splitlines() if "Warning" not in line]
-    assert (
-        error.startswith(f"error: the disk is full, {folder}, make room") and "Traceback" not in done.stderr
-    )
+    assert error.startswith(f"error: the disk is full, {folder}, make room") and "Traceback" not in done.stderr
     assert said(folder)["state"] == "failed" and said(folder)["error"] == error.removeprefix("error: ")
     left = sorted(path.name for path in (folder / "checkpoints").iterdir())
     assert left == ["step-000001", "step-000002"]

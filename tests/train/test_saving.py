@@ -58,9 +58,7 @@ def test_a_signal_while_it_caches_is_130_and_the_run_can_be_gone_on_with(config,
     assert read_run(tmp_path / "run").state == "done"
 
 
-def test_a_signal_while_it_validates_leaves_a_checkpoint_and_the_rest_is_made_up_for(
-    config, tmp_path, monkeypatch
-):
+def test_a_signal_while_it_validates_leaves_a_checkpoint_and_the_rest_is_made_up_for(config, tmp_path, monkeypatch):
     options = {"validation_steps": 2, "num_validation_images": 2, "max_train_steps": 4}
     whole = train(config(**options, output_dir=str(tmp_path / "whole")))
     with monkeypatch.context() as patched:
@@ -71,8 +69,10 @@ def test_a_signal_while_it_validates_leaves_a_checkpoint_and_the_rest_is_made_up
     assert not (folder / "samples" / "step-000002.png").exists()
     train(config(**options), resume=True)
     assert digest(folder) == digest(whole)
-    figures = [{row["step"]: row["delta_e_paint"] for row in read_metrics(run) if "delta_e_paint" in row}
-               for run in (folder, whole)]  # fmt: skip
+    figures = [
+        {row["step"]: row["delta_e_paint"] for row in read_metrics(run) if "delta_e_paint" in row}
+        for run in (folder, whole)
+    ]
     assert figures[0] == figures[1] and set(figures[0]) == {0, 2, 4}
 
 
@@ -130,13 +130,9 @@ def test_the_best_weights_by_colour_stay_and_pruning_leaves_them(config, monkeyp
         seen[session.step] = {name: p.detach().clone() for name, p in session.learned.items()}
         return figures
 
-    monkeypatch.setattr(
-        saving, "validate", lambda *args: {"delta_e_truth": next(truths), "delta_e_paint": 1.0}
-    )
+    monkeypatch.setattr(saving, "validate", lambda *args: {"delta_e_truth": next(truths), "delta_e_paint": 1.0})
     monkeypatch.setattr(train_module, "watch", noting)
-    folder = train(
-        config(max_train_steps=4, validation_steps=1, checkpointing_steps=1, checkpoints_total_limit=1)
-    )
+    folder = train(config(max_train_steps=4, validation_steps=1, checkpointing_steps=1, checkpoints_total_limit=1))
     best = json.loads((folder / "weights-best" / "best.json").read_text())
     assert (best["step"], best["delta_e_truth"]) == (2, 3.0)
     kept = load_file(folder / "weights-best" / "pytorch_lora_weights.safetensors")
@@ -153,9 +149,7 @@ def validation_losses(folder):
 
 def test_the_validation_loss_is_the_same_whenever_it_is_asked_and_falls_with_learning(config, tmp_path):
     options = {"validation_steps": 10, "max_train_steps": 20, "lora_rank": 8, "train_batch_size": 4}
-    first, again = (
-        validation_losses(train(config(**options, output_dir=str(tmp_path / name)))) for name in "ab"
-    )
+    first, again = (validation_losses(train(config(**options, output_dir=str(tmp_path / name)))) for name in "ab")
     assert first == again and set(first) == {0, 10, 20}
     assert first[20] < first[0]
 
@@ -201,8 +195,9 @@ def test_a_folder_replaced_is_the_old_or_the_new_one_whenever_it_is_killed(tmp_p
 
 
 def test_before_the_first_step_a_run_says_what_it_is_about_to_do(config):
-    settings = config(method="lora", validation_steps=0, num_validation_images=3, color_loss_weight=0.7,
-                      max_train_steps=1)  # fmt: skip
+    settings = config(
+        method="lora", validation_steps=0, num_validation_images=3, color_loss_weight=0.7, max_train_steps=1
+    )
     folder = train(settings)
     log, told = (folder / "train.log").read_text(), read_run(folder).fields["preflight"]
     assert "warning: color_loss_weight 0.7 has no effect: no colour loss is used" in log
@@ -255,7 +250,4 @@ def test_tensorboard_hears_what_the_metrics_say_and_a_missing_tracker_is_a_warni
     if importlib.util.find_spec("trackio"):
         return
     folder = train(config(report_to="trackio", max_train_steps=1, output_dir=str(tmp_path / "other")))
-    assert (
-        "warning: trackio is not installed, metrics.jsonl alone is written"
-        in (folder / "train.log").read_text()
-    )
+    assert "warning: trackio is not installed, metrics.jsonl alone is written" in (folder / "train.log").read_text()

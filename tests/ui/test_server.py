@@ -20,9 +20,24 @@ from wallpaint.ui.page import on_gpu
 from wallpaint.ui.train import runs
 
 # What trains, deletes or keeps things in the workspace.
-WRITING = {"start_here", "train_all_here", "stop_here", "resume_here", "delete_here", "watch_here",
-           "show_plan_here", "use_here", "save_here", "keep_here", "edit_here", "move_here", "import_here",
-           "export_here", "undo_here", "list_here"}  # fmt: skip
+WRITING = {
+    "start_here",
+    "train_all_here",
+    "stop_here",
+    "resume_here",
+    "delete_here",
+    "watch_here",
+    "show_plan_here",
+    "use_here",
+    "save_here",
+    "keep_here",
+    "edit_here",
+    "move_here",
+    "import_here",
+    "export_here",
+    "undo_here",
+    "list_here",
+}
 
 
 def endpoints(client) -> set[str]:

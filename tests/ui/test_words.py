@@ -33,12 +33,7 @@ def test_no_text_hides_another_of_the_same_name():
 
 @pytest.mark.parametrize(
     ("asked", "accepted", "spoken"),
-    [
-        ("vi", "en", "vi"),
-        (None, "vi-VN,vi;q=0.9,en;q=0.8", "vi"),
-        (None, "fr,en;q=0.5", "en"),
-        ("xx", None, "en"),
-    ],
+    [("vi", "en", "vi"), (None, "vi-VN,vi;q=0.9,en;q=0.8", "vi"), (None, "fr,en;q=0.5", "en"), ("xx", None, "en")],
 )
 def test_language_is_asked_for_or_the_browsers(asked, accepted, spoken):
     assert pick_language(asked, accepted) == spoken

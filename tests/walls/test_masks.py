@@ -15,10 +15,19 @@ from wallpaint.walls.sams import META, META_VITS
 
 torch.set_num_threads(1)
 SIZES = META | {
-    "image_size": 64, "patch_size": 8, "embed_dim": 16, "depth": 2, "num_heads": 2, "window_size": 4,
-    "global_attn_indexes": [1], "prompt_embed_dim": 16, "mask_in_chans": 4, "decoder_num_heads": 2,
-    "decoder_mlp_dim": 16, "iou_head_hidden_dim": 16,
-}  # fmt: skip
+    "image_size": 64,
+    "patch_size": 8,
+    "embed_dim": 16,
+    "depth": 2,
+    "num_heads": 2,
+    "window_size": 4,
+    "global_attn_indexes": [1],
+    "prompt_embed_dim": 16,
+    "mask_in_chans": 4,
+    "decoder_num_heads": 2,
+    "decoder_mlp_dim": 16,
+    "iou_head_hidden_dim": 16,
+}
 PHOTO = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 90, 3), dtype=np.uint8))
 
 
@@ -71,9 +80,7 @@ def test_masks_that_say_what_the_clicks_say_lead(masker, monkeypatch):
 
 
 def test_the_photo_is_looked_at_once(masker, monkeypatch):
-    monkeypatch.setattr(
-        masker.predictor.model.image_encoder, "forward", lambda x: pytest.fail("looked again")
-    )
+    monkeypatch.setattr(masker.predictor.model.image_encoder, "forward", lambda x: pytest.fail("looked again"))
     first, second = masker.predict([(30, 20)], [1]), masker.predict([(30, 20)], [1])
     assert [m.tobytes() for m, _ in first] == [m.tobytes() for m, _ in second]
 
@@ -97,9 +104,7 @@ def test_a_look_is_recalled_without_looking_again(masker, monkeypatch):
     before = masker.predict([(30, 20)], [1])
     look = masker.set_image(PHOTO)
     masker.set_image(Image.new("RGB", (50, 60), "gray"))
-    monkeypatch.setattr(
-        masker.predictor.model.image_encoder, "forward", lambda x: pytest.fail("looked again")
-    )
+    monkeypatch.setattr(masker.predictor.model.image_encoder, "forward", lambda x: pytest.fail("looked again"))
     masker.recall(look)
     again = masker.predict([(30, 20)], [1])
     assert [m.tobytes() for m, _ in before] == [m.tobytes() for m, _ in again]

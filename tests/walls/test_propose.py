@@ -77,9 +77,7 @@ def test_masks_of_a_photo_are_ranked_and_joined(masker):
     assert masks.shape[1:] == (SIDE, SIDE) and guesses.shape == (len(masks), 2) and embedding.ndim == 3
     width = embedding.shape[0] + 25
     zeros = {"mean": (width,), "scale": (width,), "weight1": (width, 1), "bias1": (1,), "weight2": (1, 2)}
-    weights = {key: np.zeros(shape, np.float32) for key, shape in zeros.items()} | {
-        "bias2": np.array([2.0, 1.0])
-    }
+    weights = {key: np.zeros(shape, np.float32) for key, shape in zeros.items()} | {"bias2": np.array([2.0, 1.0])}
     weights["scale"] += 1
     chance, confidence = ClassifierFinder(masker, WallClassifier(weights)).find(photo)
     covered = masks.any(axis=0)  # every mask is said to be wall with the same probability, sigmoid(2)
@@ -115,10 +113,18 @@ def test_segformers_class_wall_is_the_proposal(tmp_path):
     from transformers import SegformerConfig, SegformerForSemanticSegmentation, SegformerImageProcessor
 
     config = SegformerConfig(
-        num_encoder_blocks=2, depths=[1, 1], sr_ratios=[2, 1], hidden_sizes=[8, 8], patch_sizes=[7, 3],
-        strides=[4, 2], num_attention_heads=[1, 1], mlp_ratios=[2, 2], decoder_hidden_size=8,
-        id2label={0: "floor", 1: "wall", 2: "ceiling"}, label2id={"floor": 0, "wall": 1, "ceiling": 2},
-    )  # fmt: skip
+        num_encoder_blocks=2,
+        depths=[1, 1],
+        sr_ratios=[2, 1],
+        hidden_sizes=[8, 8],
+        patch_sizes=[7, 3],
+        strides=[4, 2],
+        num_attention_heads=[1, 1],
+        mlp_ratios=[2, 2],
+        decoder_hidden_size=8,
+        id2label={0: "floor", 1: "wall", 2: "ceiling"},
+        label2id={"floor": 0, "wall": 1, "ceiling": 2},
+    )
     model = SegformerForSemanticSegmentation(config)
     with torch.no_grad():
         model.decode_head.classifier.weight.zero_()
@@ -140,9 +146,7 @@ def test_segformers_class_wall_is_the_proposal(tmp_path):
 def test_a_folder_of_photos_becomes_a_dataset(tmp_path):
     folder, out = tmp_path / "photos", tmp_path / "dataset"
     (folder / "attic").mkdir(parents=True)
-    for number, path in enumerate(
-        (folder / "hall.jpg", folder / "attic" / "a.png", folder / "attic" / "b.png")
-    ):
+    for number, path in enumerate((folder / "hall.jpg", folder / "attic" / "a.png", folder / "attic" / "b.png")):
         toy_room(number, GREEN, (96, 64))[0].save(path, quality=95)
     Image.new("RGB", (64, 64), "black").save(folder / "night.png")
     (folder / "broken.jpg").write_bytes(b"no photo")

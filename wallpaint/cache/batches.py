@@ -68,9 +68,15 @@ class Encoded:
 
 
 def draw_batch(
-    encoded: Encoded, draws: Draws, number: int, seed: int, size: int,
-    drops: tuple[float, float, float] = (0.0, 0.0, 0.0), first: int = 0, holes: float = 0.0,
-) -> Batch:  # fmt: skip
+    encoded: Encoded,
+    draws: Draws,
+    number: int,
+    seed: int,
+    size: int,
+    drops: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    first: int = 0,
+    holes: float = 0.0,
+) -> Batch:
     """Batch `number` of a run, or a process's share of it; a function of (seed, number) alone; on the CPU.
 
     Args:

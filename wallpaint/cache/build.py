@@ -25,9 +25,14 @@ LAYOUT = 1  # raised when what a row holds changes, so that old caches are not r
 
 
 def encode_samples(
-    models: Models, samples: list[Sample], cache_dir: str | Path, wanted: Wanted | None = None,
-    flip: bool = False, workers: int = 2, report: Callable[[str], None] = print,
-) -> Encoded:  # fmt: skip
+    models: Models,
+    samples: list[Sample],
+    cache_dir: str | Path,
+    wanted: Wanted | None = None,
+    flip: bool = False,
+    workers: int = 2,
+    report: Callable[[str], None] = print,
+) -> Encoded:
     """Encode every sample, its text and its references, or find them in the cache.
 
     Args:

@@ -44,9 +44,7 @@ class Mapped:
         count = self.shape[1]
         shard, place = self.places.repeat_interleave(count, 0).unbind(1)
         within = torch.arange(count, dtype=place.dtype).repeat(len(self))
-        return Mapped(
-            tuple(t.flatten(0, 1) for t in self.shards), torch.stack([shard, place * count + within], 1)
-        )
+        return Mapped(tuple(t.flatten(0, 1) for t in self.shards), torch.stack([shard, place * count + within], 1))
 
     def then(self, other: "Mapped") -> "Mapped":
         """These rows, and after them another's of the same shape."""

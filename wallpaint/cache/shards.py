@@ -32,9 +32,13 @@ class Shelf:
     encoded: int = 0
 
     def rows(
-        self, kind: str, keys: list[str], encode: Callable[[Any], Rows], batch: int,
+        self,
+        kind: str,
+        keys: list[str],
+        encode: Callable[[Any], Rows],
+        batch: int,
         read: Callable[[list[int]], Any] = lambda places: places,
-    ) -> dict[str, Mapped]:  # fmt: skip
+    ) -> dict[str, Mapped]:
         """The rows of `keys` in their order, left in their files; what no shard holds is encoded and kept.
 
         Args:
@@ -66,9 +70,14 @@ class Shelf:
         return {name: Mapped(tuple(shard[name] for shard in shards), places[home]) for name in shards[0]}
 
     def _encode(
-        self, kind: str, keys: list[str], places: list[int], encode: Callable[[Any], Rows], batch: int,
+        self,
+        kind: str,
+        keys: list[str],
+        places: list[int],
+        encode: Callable[[Any], Rows],
+        batch: int,
         read: Callable[[list[int]], Any],
-    ) -> Path:  # fmt: skip
+    ) -> Path:
         """Encode one shard and write it."""
         pieces = [places[i : i + batch] for i in range(0, len(places), batch)]
         parts = [encode(piece) for piece in one_ahead(read, pieces)]

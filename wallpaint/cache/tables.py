@@ -15,16 +15,16 @@ from wallpaint.models.texts import encode_text
 from wallpaint.pixels.color import Swatch
 
 
-def text_table(
-    models: Models, shelf: Shelf, texts: set[str]
-) -> tuple[dict[str | None, int], dict[str, Mapped]]:
+def text_table(models: Models, shelf: Shelf, texts: set[str]) -> tuple[dict[str | None, int], dict[str, Mapped]]:
     """Texts' rows, no text first, and what is said: `embeds` (P, L, D) and, of two encoders, `pooled`."""
     rows = [models.no_text, *sorted(texts - {models.no_text})]
 
     def encode(picked: list[int]) -> Rows:
         said = encode_text(models, [rows[i] for i in picked])
-        return {name.removeprefix("prompt_").removesuffix("_embeds"): value.to(kept_dtype(models))
-                for name, value in said.items()}  # fmt: skip
+        return {
+            name.removeprefix("prompt_").removesuffix("_embeds"): value.to(kept_dtype(models))
+            for name, value in said.items()
+        }
 
     keys = ["zeros" if text is None else content_hash(text) for text in rows]
     return {text: i for i, text in enumerate(rows)}, shelf.rows("text", keys, encode, 16)

@@ -42,7 +42,7 @@ MESSAGES = {
     "no_validation": ("there is no validation split", "put a room or two into validation"),
     "missing_hues": ("no wall is {hues}", "add rooms in these hues if you mean to paint in them"),
     "missing_lightness": ("no wall is {lightness}", "add such rooms if you mean to use such paints"),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -128,10 +128,7 @@ def _look(where: Path, split: str) -> Iterator[tuple[Finding | None, Seen | None
         share = float(np.asarray(mask).mean() / 255)
         kinds = [kind for kind, bad in (("tiny_mask", share < TINY), ("whole_mask", share > WHOLE)) if bad]
         percent = f"{100 * share:.1f} %"
-        yield (
-            Finding(kinds[0], split, name, {"share": percent}) if kinds else None,
-            _see(split, sample, photo, mask),
-        )
+        yield (Finding(kinds[0], split, name, {"share": percent}) if kinds else None, _see(split, sample, photo, mask))
 
 
 def _see(split: str, sample: Sample, photo: Image.Image, mask: Image.Image) -> Seen:
@@ -179,9 +176,7 @@ def check_pairs(seen: Sequence[Seen]) -> list[Finding]:
             kind = _pair_kind(seen[i], one)
             if kind:
                 other = f"{seen[i].split}/{seen[i].name}"
-                findings.append(
-                    Finding(kind, one.split, one.name, {"other": other, "room": seen[i].sample.room_id})
-                )
+                findings.append(Finding(kind, one.split, one.name, {"other": other, "room": seen[i].sample.room_id}))
                 break  # the first twin tells enough
     return findings
 

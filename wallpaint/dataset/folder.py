@@ -55,9 +55,7 @@ def read_splits(folder: str | Path) -> dict[str, list[Sample]]:
         splits["validation"] = read_samples(folder, "validation")
         shared = {s.room_id for s in splits["train"]} & {s.room_id for s in splits["validation"]}
         if shared:
-            raise ValueError(
-                f"room {min(shared)!r} is in both splits of {folder}: keep each room in one alone"
-            )
+            raise ValueError(f"room {min(shared)!r} is in both splits of {folder}: keep each room in one alone")
     return splits
 
 
@@ -97,9 +95,7 @@ def add_sample(
             "room_id": str(room_id).strip(),
         }
         pictures = {
-            where / row["file_name"]: Image.fromarray(
-                np.asarray(photo.convert("RGB"))
-            ),  # no EXIF, no profile
+            where / row["file_name"]: Image.fromarray(np.asarray(photo.convert("RGB"))),  # no EXIF, no profile
             where / row["mask_file_name"]: mask.convert("L").point([0] * 128 + [255] * 128),
         }
         try:

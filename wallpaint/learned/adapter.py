@@ -34,10 +34,7 @@ def resampler_to_h94(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 def adapter_state(models: Models) -> Adapter:
     """The adapter as it is now, in the h94 layout, copied."""
-    groups = {
-        "image_proj": resampler_to_h94(models.image_proj.state_dict()),
-        "ip_adapter": adapter_heads(models.unet),
-    }
+    groups = {"image_proj": resampler_to_h94(models.image_proj.state_dict()), "ip_adapter": adapter_heads(models.unet)}
     return {name: {key: v.detach().clone() for key, v in group.items()} for name, group in groups.items()}
 
 
@@ -55,13 +52,12 @@ def load_adapter(models: Models, adapter: Adapter, source: str = "the adapter") 
             raise ValueError("other layers")
         for key, parameter in heads.items():
             if parameter.shape != adapter["ip_adapter"][key].shape:
-                raise ValueError(
-                    f"{key} is {tuple(adapter['ip_adapter'][key].shape)}, not {tuple(parameter.shape)}"
-                )
+                raise ValueError(f"{key} is {tuple(adapter['ip_adapter'][key].shape)}, not {tuple(parameter.shape)}")
             parameter.data.copy_(adapter["ip_adapter"][key])
     except (RuntimeError, ValueError, KeyError) as error:
-        raise ValueError(f"{source} does not fit family {models.family.name} ({str(error).splitlines()[0]}): "
-                         "give one trained on it") from None  # fmt: skip
+        raise ValueError(
+            f"{source} does not fit family {models.family.name} ({str(error).splitlines()[0]}): give one trained on it"
+        ) from None
 
 
 def adapter_heads(unet: UNet2DConditionModel) -> dict[str, torch.nn.Parameter]:

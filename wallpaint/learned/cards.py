@@ -24,9 +24,13 @@ PLACES = {"output_dir", "cache_dir", "dataset", "init_from", "device", "report_t
 
 
 def write_card(
-    folder: Path, config: TrainConfig, step: int, samples: dict[str, int], figures: dict[str, float],
+    folder: Path,
+    config: TrainConfig,
+    step: int,
+    samples: dict[str, int],
+    figures: dict[str, float],
     processes: int = 1,
-) -> None:  # fmt: skip
+) -> None:
     """Write the run's README.md: what was learned, from what, how well, and how to use it.
 
     Args:
@@ -85,18 +89,25 @@ def card_data(name: str, config: TrainConfig, figures: dict[str, float]) -> Mode
     base, data = config.base_model or FAMILIES[config.family].base_model, config.dataset
     results = [
         EvalResult(
-            task_type="image-to-image", dataset_type="imagefolder", dataset_name=Path(data).name,
-            dataset_split="validation", metric_type=figure, metric_name=FIGURES.get(figure),
+            task_type="image-to-image",
+            dataset_type="imagefolder",
+            dataset_name=Path(data).name,
+            dataset_split="validation",
+            metric_type=figure,
+            metric_name=FIGURES.get(figure),
             metric_value=value,
         )
         for figure, value in figures.items()
-    ]  # fmt: skip
+    ]
     return ModelCardData(
-        license=LICENSES[config.family], library_name="diffusers", pipeline_tag="image-to-image",
+        license=LICENSES[config.family],
+        library_name="diffusers",
+        pipeline_tag="image-to-image",
         base_model=base if _on_hub(base) else None,
         tags=["wallpaint", "inpainting", "stable-diffusion", *METHODS[config.method].learns],
-        model_name=name, eval_results=results or None,
-    )  # fmt: skip
+        model_name=name,
+        eval_results=results or None,
+    )
 
 
 def _on_hub(base: str) -> bool:
@@ -138,15 +149,10 @@ def _use(folder: Path, pipeline: str) -> str:
     classes = {"image_encoder": "PaintByExampleImageEncoder", "controlnet": "ControlNetModel"}
     parts = [name for name in classes if (folder / "weights" / name).is_dir()]
     if parts:  # they need this package's conditions round them
-        readers = [
-            f"`weights/{name}` is read by diffusers' `{classes[name]}.from_pretrained`" for name in parts
-        ]
+        readers = [f"`weights/{name}` is read by diffusers' `{classes[name]}.from_pretrained`" for name in parts]
         lines += ["; ".join(readers) + "."]
     elif calls:
-        lines += [
-            f"In diffusers, with `pipe` a `{pipeline}` of the base model:",
-            "```python",
-        ]
+        lines += [f"In diffusers, with `pipe` a `{pipeline}` of the base model:", "```python"]
         lines += [*calls, "```"]
     return "\n".join(lines)
 

@@ -124,9 +124,12 @@ class Detail(nn.Module):
         """Give what is added to the UNet's skip connections and to its middle."""
         net: Any = self.detail
         down, middle = net(
-            told["sample"].to(net.dtype), told["timestep"], told["encoder_hidden_states"].to(net.dtype),
-            controlnet_cond=batch.detail.to(net.dtype), return_dict=False,
-        )  # fmt: skip
+            told["sample"].to(net.dtype),
+            told["timestep"],
+            told["encoder_hidden_states"].to(net.dtype),
+            controlnet_cond=batch.detail.to(net.dtype),
+            return_dict=False,
+        )
         return {"down_block_additional_residuals": list(down), "mid_block_additional_residual": middle}
 
 

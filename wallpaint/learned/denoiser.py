@@ -50,9 +50,7 @@ class Noised:
         return Noised(*(None if t is None else send(t, device) for t in vars(self).values()))
 
 
-def add_noise(
-    latents: torch.Tensor, scheduler: DDIMScheduler, draws: Draws, noise_offset: float = 0.0
-) -> Noised:
+def add_noise(latents: torch.Tensor, scheduler: DDIMScheduler, draws: Draws, noise_offset: float = 0.0) -> Noised:
     """Draw noise and timesteps (on the CPU, so that seeds agree across machines) and mix them in.
 
     The target follows the scheduler's `prediction_type`: the noise (epsilon) or the velocity (v_prediction).
@@ -64,10 +62,7 @@ def add_noise(
     timesteps = draws.randint(steps).to(latents.device)
     noise = noise.to(latents.device)
     noisy = scheduler.add_noise(latents, noise, timesteps)
-    targets = {
-        "epsilon": lambda: noise,
-        "v_prediction": lambda: scheduler.get_velocity(latents, noise, timesteps),
-    }
+    targets = {"epsilon": lambda: noise, "v_prediction": lambda: scheduler.get_velocity(latents, noise, timesteps)}
     return Noised(noisy, timesteps, noise, targets[scheduler.config.prediction_type]())
 
 
@@ -111,10 +106,15 @@ class Denoiser(nn.Module):
 
 
 def build_denoiser(
-    models: Models, method: Method, lora_rank: int = 16, lora_alpha: int = 32, lora_dropout: float = 0.0,
+    models: Models,
+    method: Method,
+    lora_rank: int = 16,
+    lora_alpha: int = 32,
+    lora_dropout: float = 0.0,
     lora_target: str = "attention",
-    ip_adapter_scale: float = 1.0, gradient_checkpointing: bool = False,
-) -> Denoiser:  # fmt: skip
+    ip_adapter_scale: float = 1.0,
+    gradient_checkpointing: bool = False,
+) -> Denoiser:
     """Freeze everything, attach what the method learns, and open exactly that.
 
     The LoRA starts from torch's global generator: seed it first. A method without `image_prompt` trains with

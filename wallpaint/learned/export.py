@@ -34,8 +34,9 @@ def export_kohya(source: str | Path, out: str | Path | None = None) -> Path:
     source = Path(source)
     path = find_arm(source).lora
     if path is None:
-        raise ValueError(f"{source} has learned no LoRA, and Kohya's layout is one of LoRAs: "
-                         "give a run of a method that learns one")  # fmt: skip
+        raise ValueError(
+            f"{source} has learned no LoRA, and Kohya's layout is one of LoRAs: give a run of a method that learns one"
+        )
     state, alpha = read_lora(path)
     ranks = {key.split(".lora_A")[0]: len(value) for key, value in state.items() if ".lora_A" in key}
     kohya = convert_state_dict_to_kohya({f"unet.{key}": value for key, value in state.items()})
@@ -43,8 +44,11 @@ def export_kohya(source: str | Path, out: str | Path | None = None) -> Path:
         if key.endswith(".alpha") and alpha is not None:
             kohya[key] = torch.tensor(float(alpha))
     rank = max(ranks.values())
-    told = {"ss_network_module": "networks.lora", "ss_network_dim": str(rank),
-            "ss_network_alpha": str(rank if alpha is None else alpha)}  # fmt: skip
+    told = {
+        "ss_network_module": "networks.lora",
+        "ss_network_dim": str(rank),
+        "ss_network_alpha": str(rank if alpha is None else alpha),
+    }
     name, where = (source.name, source) if source.is_dir() else (source.stem, source.parent)
     out = Path(out) if out else where / f"{name}-kohya.safetensors"
     with atomic_path(out) as temporary:
@@ -60,12 +64,12 @@ def read_lora(path: Path) -> tuple[dict[str, torch.Tensor], float | None]:
     """
     try:
         state, alphas, metadata = StableDiffusionInpaintPipeline.lora_state_dict(
-            path.parent, weight_name=path.name, use_safetensors=True, return_lora_metadata=True,
-            local_files_only=True,
-        )  # fmt: skip
+            path.parent, weight_name=path.name, use_safetensors=True, return_lora_metadata=True, local_files_only=True
+        )
     except Exception as error:  # as many kinds as loaders
-        raise ValueError(f"LoRA {path} cannot be read ({' '.join(str(error).split())}): "
-                         "give one saved as .safetensors") from None  # fmt: skip
+        raise ValueError(
+            f"LoRA {path} cannot be read ({' '.join(str(error).split())}): give one saved as .safetensors"
+        ) from None
     if alphas:
         raise ValueError(f"{path} is in Kohya's layout already: use it as it is")
     state = {key.removeprefix("unet."): value for key, value in state.items() if key.startswith("unet.")}
@@ -97,8 +101,10 @@ def push_to_hub(folder: str | Path, repo: str, api: HfApi | None = None) -> str:
         added = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=text) for name, text in files.items()]
         api.create_commit(repo, added, commit_message=f"wallpaint run {folder.name}")
     except (HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OSError) as error:
-        raise ValueError(f"the hub does not take {folder.name} as {repo} ({' '.join(str(error).split())}): "
-                         "check the name, and log in with `hf auth login`") from None  # fmt: skip
+        raise ValueError(
+            f"the hub does not take {folder.name} as {repo} ({' '.join(str(error).split())}): "
+            "check the name, and log in with `hf auth login`"
+        ) from None
     return str(address)
 
 
@@ -109,8 +115,11 @@ def hub_files(folder: Path, repo: str) -> dict[str, bytes]:
         raise ValueError(f"{folder} is no run that has ended: give one with weights/ and README.md")
     files = {p.relative_to(weights).as_posix(): p.read_bytes() for p in weights.rglob("*") if p.is_file()}
     text = card.read_text(encoding="utf-8")
-    moved = {'("weights", ': f'("{repo}", ', '(".", subfolder="weights"': f'("{repo}", subfolder=""',
-             f"mine={folder}": f"mine={repo}"}  # fmt: skip
+    moved = {
+        '("weights", ': f'("{repo}", ',
+        '(".", subfolder="weights"': f'("{repo}", subfolder=""',
+        f"mine={folder}": f"mine={repo}",
+    }
     for here, there in moved.items():
         text = text.replace(here, there)
     kept: dict[str, Any] = yaml.safe_load(settings.read_text(encoding="utf-8"))

@@ -16,24 +16,20 @@ def load_lora(unet: UNet2DConditionModel, path: Path, name: str) -> None:
     """
     try:
         state, alphas, metadata = StableDiffusionInpaintPipeline.lora_state_dict(
-            path.parent, weight_name=path.name, unet_config=unet.config, use_safetensors=True,
-            return_lora_metadata=True, local_files_only=True,
-        )  # fmt: skip
-    except (
-        Exception
-    ) as error:  # a broken header, a pickle in disguise, unknown keys: as many kinds as loaders
+            path.parent,
+            weight_name=path.name,
+            unet_config=unet.config,
+            use_safetensors=True,
+            return_lora_metadata=True,
+            local_files_only=True,
+        )
+    except Exception as error:  # a broken header, a pickle in disguise, unknown keys: as many kinds as loaders
         reason = " ".join(str(error).split())
-        raise ValueError(
-            f"LoRA {path} cannot be read ({reason}): give a LoRA saved as .safetensors"
-        ) from None
+        raise ValueError(f"LoRA {path} cannot be read ({reason}): give a LoRA saved as .safetensors") from None
     _check_lora(unet, state, path)
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # peft wonders at a second adapter; several arms are what we are here for
-        unet.load_lora_adapter(
-            state, prefix="unet", network_alphas=alphas, adapter_name=name, metadata=metadata
-        )
+        warnings.simplefilter("ignore")  # peft wonders at a second adapter; several arms are what we are here for
+        unet.load_lora_adapter(state, prefix="unet", network_alphas=alphas, adapter_name=name, metadata=metadata)
     for key, parameter in unet.named_parameters():
         if f".{name}." in key:
             parameter.data = parameter.data.float()

@@ -93,8 +93,10 @@ def _write_shards(module: nn.Module, prefix: str, scratch: Path, places: list[Pa
     `places`: where the frozen file belongs, and where else it may be.
     """
     state = {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
-    parts = ({key: value for key, value in state.items() if key.startswith(prefix)},
-             {key: value for key, value in state.items() if not key.startswith(prefix)})  # fmt: skip
+    parts = (
+        {key: value for key, value in state.items() if key.startswith(prefix)},
+        {key: value for key, value in state.items() if not key.startswith(prefix)},
+    )
     found = next((place for place in places if _holds(place, parts[0])), None)
     if found is None:
         save_file(parts[0], scratch / SHARDS[0], metadata={"format": "pt"})

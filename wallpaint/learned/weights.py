@@ -55,9 +55,7 @@ class Own:
         return bool(self.adapter or self.parts)
 
 
-def save_weights(
-    folder: str | Path, models: Models, learns: tuple[str, ...], earlier: Sequence[Path] = ()
-) -> None:
+def save_weights(folder: str | Path, models: Models, learns: tuple[str, ...], earlier: Sequence[Path] = ()) -> None:
     """Write the groups `learns` to `folder`, each file whole or not at all.
 
     What of them never learns is written once: it stays as it is, or is linked from `earlier` folders.
@@ -65,9 +63,7 @@ def save_weights(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     if "lora" in learns:
-        state = {
-            key: value.detach().float().cpu() for key, value in get_peft_model_state_dict(models.unet).items()
-        }
+        state = {key: value.detach().float().cpu() for key, value in get_peft_model_state_dict(models.unet).items()}
         with atomic_path(folder / LORA_NAME) as path:
             StableDiffusionInpaintPipeline.save_lora_weights(
                 path.parent, state, weight_name=path.name, **_collate_lora_metadata({"unet": models.unet})
@@ -75,9 +71,7 @@ def save_weights(
             _order_header(path)
     if "ip_adapter" in learns:
         groups = adapter_state(models)
-        flat = {
-            f"{g}.{k}": v.float().cpu().contiguous() for g, state in groups.items() for k, v in state.items()
-        }
+        flat = {f"{g}.{k}": v.float().cpu().contiguous() for g, state in groups.items() for k, v in state.items()}
         with atomic_path(folder / ADAPTER_NAME) as path:
             save_file(flat, path)
     for group in PART_NAMES.keys() & set(learns):
@@ -108,15 +102,15 @@ def find_arm(path: str | Path) -> ArmFiles:
             raise ValueError(f"{path} is not a .safetensors file: give one, or a run folder")
         return ArmFiles(None, path) if _is_adapter(path) else ArmFiles(path, None)
     for folder in (path / "weights", path):
-        lora, adapter = (
-            file if file.is_file() else None for file in (folder / LORA_NAME, folder / ADAPTER_NAME)
-        )
+        lora, adapter = (file if file.is_file() else None for file in (folder / LORA_NAME, folder / ADAPTER_NAME))
         parts = {group: folder / name for group, name in PART_NAMES.items() if (folder / name).exists()}
         if lora or adapter or parts:
             return ArmFiles(lora, adapter, parts)
     names = ", ".join((LORA_NAME, ADAPTER_NAME, *PART_NAMES.values()))
-    raise ValueError(f"no learned weights in {path} (looked for {names}): "
-                     "give a run folder whose training has saved some, or a .safetensors file")  # fmt: skip
+    raise ValueError(
+        f"no learned weights in {path} (looked for {names}): "
+        "give a run folder whose training has saved some, or a .safetensors file"
+    )
 
 
 def start_from(models: Models, path: str | Path, learns: tuple[str, ...]) -> tuple[str, ...]:
@@ -139,9 +133,7 @@ def start_from(models: Models, path: str | Path, learns: tuple[str, ...]) -> tup
         own = get_peft_model_state_dict(models.unet)
         state = {key.removeprefix("unet."): value for key, value in load_file(files.lora).items()}
         if {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in own.items()}:
-            raise ValueError(
-                f"init_from {files.lora} has another rank or family: set lora_rank as it was trained"
-            )
+            raise ValueError(f"init_from {files.lora} has another rank or family: set lora_rank as it was trained")
         set_peft_model_state_dict(models.unet, state)
     if files.adapter:
         load_adapter(models, read_adapter(files.adapter), f"init_from {files.adapter}")

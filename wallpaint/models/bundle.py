@@ -31,10 +31,7 @@ from wallpaint.models.files import find_file, find_weights
 from wallpaint.models.loading import fingerprint, load_module, read_adapter
 from wallpaint.models.runtime import Runtime, pick_runtime
 
-TEXT_ENCODERS: dict[str, Any] = {
-    "text_encoder": CLIPTextModel,
-    "text_encoder_2": CLIPTextModelWithProjection,
-}
+TEXT_ENCODERS: dict[str, Any] = {"text_encoder": CLIPTextModel, "text_encoder_2": CLIPTextModelWithProjection}
 
 
 @dataclass(frozen=True)
@@ -102,13 +99,10 @@ def load_family(family: Family, runtime: Runtime) -> Models:
     unet = load_module(UNet2DConditionModel, unet_model, "unet", runtime.weight_dtype)
     image_encoder = load_module(CLIPVisionModelWithProjection, adapter, IMAGE_ENCODER, runtime.weight_dtype)
     texts: dict[str, Any] = {
-        name: load_module(TEXT_ENCODERS[name], base, name, runtime.weight_dtype)
-        for name in family.text_encoders
+        name: load_module(TEXT_ENCODERS[name], base, name, runtime.weight_dtype) for name in family.text_encoders
     }
     tokenizers = {
-        name.replace("text_encoder", "tokenizer"): CLIPTokenizer.from_pretrained(
-            find_tokenizer(family, name).parent
-        )
+        name.replace("text_encoder", "tokenizer"): CLIPTokenizer.from_pretrained(find_tokenizer(family, name).parent)
         for name in family.text_encoders
     }
     image_proj = _attach_adapter(unet, read_adapter(adapter_file))
@@ -119,14 +113,26 @@ def load_family(family: Family, runtime: Runtime) -> Models:
     )
     if family.prediction_type:
         scheduler.register_to_config(prediction_type=family.prediction_type)
-    files = [find_weights(unet_model, "vae")[0], *(find_weights(base, name)[0] for name in texts),
-             adapter_file, image_encoder_file]  # fmt: skip
+    files = [
+        find_weights(unet_model, "vae")[0],
+        *(find_weights(base, name)[0] for name in texts),
+        adapter_file,
+        image_encoder_file,
+    ]
     models = Models(
-        family=family, runtime=runtime, vae=vae, unet=unet, image_proj=image_proj.to(runtime.weight_dtype),
-        image_encoder=image_encoder, image_processor=CLIPImageProcessor(size=size, crop_size=size),
-        noise_scheduler=scheduler, fingerprint=fingerprint(files), no_text=_no_text(family),
-        **texts, **tokenizers,
-    )  # fmt: skip
+        family=family,
+        runtime=runtime,
+        vae=vae,
+        unet=unet,
+        image_proj=image_proj.to(runtime.weight_dtype),
+        image_encoder=image_encoder,
+        image_processor=CLIPImageProcessor(size=size, crop_size=size),
+        noise_scheduler=scheduler,
+        fingerprint=fingerprint(files),
+        no_text=_no_text(family),
+        **texts,
+        **tokenizers,
+    )
     for module in models.modules:
         module.requires_grad_(False).eval().to(runtime.device)
     for module in (vae, unet):
@@ -181,8 +187,10 @@ def _attach_adapter(unet: UNet2DConditionModel, adapter: dict[str, dict[str, tor
     try:
         unet._load_ip_adapter_weights([adapter])
     except (RuntimeError, ValueError, KeyError) as error:
-        raise ValueError(f"the image adapter does not fit this UNet ({str(error).splitlines()[0]}): "
-                         "give the adapter of the same family") from None  # fmt: skip
+        raise ValueError(
+            f"the image adapter does not fit this UNet ({str(error).splitlines()[0]}): "
+            "give the adapter of the same family"
+        ) from None
     layers = unet.encoder_hid_proj.image_projection_layers
     image_proj, layers[0] = layers[0], nn.Identity()
     return image_proj

@@ -58,9 +58,7 @@ def _identity(models: Models, images: list[Image.Image | None]) -> torch.Tensor:
 
 
 def _dino_processor(models: Models) -> BitImageProcessor:
-    return BitImageProcessor.from_pretrained(
-        find_file(models.family.dinov2_model, "preprocessor_config.json").parent
-    )
+    return BitImageProcessor.from_pretrained(find_file(models.family.dinov2_model, "preprocessor_config.json").parent)
 
 
 ENCODERS: dict[str, Callable[[Models, list[Image.Image | None]], torch.Tensor]] = {

@@ -34,9 +34,7 @@ class Family:
     sam: str
     walls: str  # finds walls unasked: the classifier's .safetensors, or a SegFormer on ADE20K (folder or id)
     dinov2_model: str
-    paint_by_example_model: (
-        str  # its UNet, VAE, scheduler and image encoder; '': it starts from the family's own
-    )
+    paint_by_example_model: str  # its UNet, VAE, scheduler and image encoder; '': it starts from the family's own
     detail_channels: tuple[int, ...]  # of the layers through which a detail map comes down to latents
     unet_model: str = ""  # where UNet, VAE and scheduler are; '': in base_model
     unet_takes: tuple[str, ...] = INPAINTING
@@ -113,13 +111,13 @@ def resolve_family(name: str, **overrides: Any) -> Family:
     family = replace(FAMILIES[name], **{key: value for key, value in overrides.items() if value})
     if family.base_model.endswith((".safetensors", ".ckpt")):
         if len(family.text_encoders) > 1:
-            raise ValueError(f"checkpoint {family.base_model} is one file, given as base_model of {name}: "
-                             "give a folder in diffusers' layout")  # fmt: skip
+            raise ValueError(
+                f"checkpoint {family.base_model} is one file, given as base_model of {name}: "
+                "give a folder in diffusers' layout"
+            )
         family = replace(family, base_model=str(_unpack(Path(family.base_model).expanduser())))
     folder = Path(family.base_model)
-    inside: dict[str, Any] = {
-        f: str(folder / getattr(family, f)) for f in ("ip_adapter_model", "dinov2_model")
-    }
+    inside: dict[str, Any] = {f: str(folder / getattr(family, f)) for f in ("ip_adapter_model", "dinov2_model")}
     return replace(family, **{f: path for f, path in inside.items() if Path(path).is_dir()})
 
 
@@ -156,11 +154,3 @@ def find_tokenizer(family: Family, text_encoder: str) -> Path:
     """A file of the tokenizer that goes with one of `family.text_encoders`."""
     folder = text_encoder.replace("text_encoder", "tokenizer")
     return find_file(family.base_model, (f"{folder}/tokenizer_config.json", f"{folder}/vocab.json"))
-
-
-
-
-
-
-
-

@@ -19,9 +19,7 @@ def find_weights(source: str, folder: str, fetched: str = "") -> tuple[Path, str
     return found, "fp16" if ".fp16." in found.name else None
 
 
-def find_file(
-    source: str, names: str | list[str] | tuple[str, ...], what: str = "", fetched: str = ""
-) -> Path:
+def find_file(source: str, names: str | list[str] | tuple[str, ...], what: str = "", fetched: str = "") -> Path:
     """The first of `names` in the folder `source`, or in the hub's cache of the repository `source`.
 
     What of a repository is in neither is fetched, see `fetching.fetch`.

@@ -16,11 +16,7 @@ def load_module(kind: Any, source: str, folder: str, dtype: torch.dtype) -> nn.M
     """One module from `source/folder` ('': right there), whichever of its usual files is there."""
     weights, variant = find_weights(source, folder)
     config = find_file(source, f"{folder}/config.json" if folder else "config.json")
-    options = {
-        "variant": variant,
-        "use_safetensors": weights.suffix == ".safetensors",
-        "local_files_only": True,
-    }
+    options = {"variant": variant, "use_safetensors": weights.suffix == ".safetensors", "local_files_only": True}
     options["dtype" if issubclass(kind, PreTrainedModel) else "torch_dtype"] = dtype
     return kind.from_pretrained(config.parent, **options)
 
@@ -40,9 +36,7 @@ def read_adapter(path: Path) -> dict[str, dict[str, torch.Tensor]]:
         else:
             groups = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise ValueError(
-            f"adapter {path} cannot be read ({' '.join(str(error).split())}): fetch it again"
-        ) from None
+        raise ValueError(f"adapter {path} cannot be read ({' '.join(str(error).split())}): fetch it again") from None
     if set(groups) != {"image_proj", "ip_adapter"} or "latents" not in groups["image_proj"]:
         raise ValueError(f"{path} is no IP-Adapter-Plus in the h94 layout: give an ip-adapter-plus file")
     return groups
@@ -54,9 +48,7 @@ def fingerprint(files: list[Path]) -> str:
     for path in files:
         stat = path.stat()
         small = stat.st_size < 1 << 26
-        digest.update(
-            path.read_bytes() if small else f"{path.name} {stat.st_size} {stat.st_mtime_ns}".encode()
-        )
+        digest.update(path.read_bytes() if small else f"{path.name} {stat.st_size} {stat.st_mtime_ns}".encode())
     return digest.hexdigest()[:16]
 
 

@@ -27,9 +27,7 @@ def pick_runtime(device: str = "auto", mixed_precision: str = "auto") -> Runtime
     """
     found = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     if device not in ("auto", "cpu") and device != found:
-        raise ValueError(
-            f"device {device} was asked for but torch finds {found} here: choose auto or {found}"
-        )
+        raise ValueError(f"device {device} was asked for but torch finds {found} here: choose auto or {found}")
     kind = found if device == "auto" else device
     dtypes = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
     if mixed_precision != "auto":

@@ -16,10 +16,16 @@ from wallpaint.models.files import find_file
 CLIP = "openai/clip-vit-large-patch14"  # whose tokenizer SD1.5 uses
 UNET, VAE, TEXT = "model.diffusion_model.", "first_stage_model.", "cond_stage_model.transformer."
 SCHEDULER = {
-    "_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012,
-    "beta_schedule": "scaled_linear", "num_train_timesteps": 1000, "clip_sample": False,
-    "set_alpha_to_one": False, "steps_offset": 1, "prediction_type": "epsilon",
-}  # fmt: skip
+    "_class_name": "DDIMScheduler",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+    "clip_sample": False,
+    "set_alpha_to_one": False,
+    "steps_offset": 1,
+    "prediction_type": "epsilon",
+}
 Weights = dict[str, Any]  # name -> torch.Tensor
 
 
@@ -74,8 +80,9 @@ def _read(path: Path) -> Weights:
     if first is None or projection is None or projection.ndim != 4 or words not in weights:
         raise ValueError(f"{path} is no Stable Diffusion 1.x checkpoint: give an SD1.5 inpainting checkpoint")
     if first.shape[1] != 9:
-        raise ValueError(f"{path} takes {first.shape[1]} channels, not the 9 of inpainting: "
-                         "give an SD1.5 inpainting checkpoint")  # fmt: skip
+        raise ValueError(
+            f"{path} takes {first.shape[1]} channels, not the 9 of inpainting: give an SD1.5 inpainting checkpoint"
+        )
     return weights
 
 
@@ -105,23 +112,36 @@ def _unet_config(weights: Weights) -> dict[str, Any]:
     width, channels = weights[f"{UNET}input_blocks.0.0.weight"].shape[:2]
     told = weights[f"{UNET}input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"].shape[1]
     return {
-        "_class_name": "UNet2DConditionModel", "sample_size": 64, "in_channels": channels, "out_channels": 4,
-        "block_out_channels": [width, 2 * width, 4 * width, 4 * width], "layers_per_block": 2,
+        "_class_name": "UNet2DConditionModel",
+        "sample_size": 64,
+        "in_channels": channels,
+        "out_channels": 4,
+        "block_out_channels": [width, 2 * width, 4 * width, 4 * width],
+        "layers_per_block": 2,
         "down_block_types": ["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"],
         "up_block_types": ["UpBlock2D"] + ["CrossAttnUpBlock2D"] * 3,
-        "cross_attention_dim": told, "attention_head_dim": 8, "class_embed_type": None,
-        "addition_embed_type": None, "transformer_layers_per_block": 1,
-    }  # fmt: skip
+        "cross_attention_dim": told,
+        "attention_head_dim": 8,
+        "class_embed_type": None,
+        "addition_embed_type": None,
+        "transformer_layers_per_block": 1,
+    }
 
 
 def _vae_config(weights: Weights) -> dict[str, Any]:
     width = weights[f"{VAE}encoder.conv_in.weight"].shape[0]
     return {
-        "_class_name": "AutoencoderKL", "in_channels": 3, "out_channels": 3, "latent_channels": 4,
-        "block_out_channels": [width, 2 * width, 4 * width, 4 * width], "layers_per_block": 2,
-        "down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4,
-        "sample_size": 512, "scaling_factor": 0.18215,
-    }  # fmt: skip
+        "_class_name": "AutoencoderKL",
+        "in_channels": 3,
+        "out_channels": 3,
+        "latent_channels": 4,
+        "block_out_channels": [width, 2 * width, 4 * width, 4 * width],
+        "layers_per_block": 2,
+        "down_block_types": ["DownEncoderBlock2D"] * 4,
+        "up_block_types": ["UpDecoderBlock2D"] * 4,
+        "sample_size": 512,
+        "scaling_factor": 0.18215,
+    }
 
 
 def _text_config(weights: Weights) -> dict[str, Any]:
@@ -129,12 +149,17 @@ def _text_config(weights: Weights) -> dict[str, Any]:
     words, width = weights[f"{TEXT}text_model.embeddings.token_embedding.weight"].shape
     layers = {key.split(".")[5] for key in weights if key.startswith(f"{TEXT}text_model.encoder.layers.")}
     return {
-        "architectures": ["CLIPTextModel"], "model_type": "clip_text_model", "vocab_size": words,
-        "hidden_size": width, "num_hidden_layers": len(layers), "num_attention_heads": max(1, width // 64),
+        "architectures": ["CLIPTextModel"],
+        "model_type": "clip_text_model",
+        "vocab_size": words,
+        "hidden_size": width,
+        "num_hidden_layers": len(layers),
+        "num_attention_heads": max(1, width // 64),
         "intermediate_size": weights[f"{TEXT}text_model.encoder.layers.0.mlp.fc1.weight"].shape[0],
         "max_position_embeddings": weights[f"{TEXT}text_model.embeddings.position_embedding.weight"].shape[0],
-        "hidden_act": "quick_gelu", "projection_dim": width,
-    }  # fmt: skip
+        "hidden_act": "quick_gelu",
+        "projection_dim": width,
+    }
 
 
 def _take(weights: Weights, prefix: str) -> Weights:

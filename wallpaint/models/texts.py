@@ -19,9 +19,7 @@ def encode_text(models: Models, texts: list[str | None]) -> dict[str, torch.Tens
             said = {"prompt_embeds": models.text_encoder(_tokens(models, models.tokenizer, texts))[0]}
         else:
             first = models.text_encoder(_tokens(models, models.tokenizer, texts), output_hidden_states=True)
-            second = models.text_encoder_2(
-                _tokens(models, models.tokenizer_2, texts), output_hidden_states=True
-            )
+            second = models.text_encoder_2(_tokens(models, models.tokenizer_2, texts), output_hidden_states=True)
             layers = [heard.hidden_states[-2] for heard in (first, second)]
             said = {"prompt_embeds": torch.cat(layers, dim=-1), "pooled_embeds": second.text_embeds}
     for row, text in enumerate(texts):
@@ -34,7 +32,10 @@ def encode_text(models: Models, texts: list[str | None]) -> dict[str, torch.Tens
 def _tokens(models: Models, tokenizer: Any, texts: list[str | None]) -> torch.Tensor:
     """Texts as numbers (N, L), filled up to the encoder's length."""
     ids = tokenizer(
-        [text or "" for text in texts], padding="max_length", max_length=tokenizer.model_max_length,
-        truncation=True, return_tensors="pt",
-    ).input_ids  # fmt: skip
+        [text or "" for text in texts],
+        padding="max_length",
+        max_length=tokenizer.model_max_length,
+        truncation=True,
+        return_tensors="pt",
+    ).input_ids
     return ids.to(models.runtime.device)

@@ -45,10 +45,16 @@ class Arms:
     painter: Painter | None
 
     def paint(
-        self, photo: Image.Image, mask: Image.Image, swatch: Swatch, prompt: str, seed: int = 0,
-        num_inference_steps: int | None = None, guidance_scale: float | None = None,
+        self,
+        photo: Image.Image,
+        mask: Image.Image,
+        swatch: Swatch,
+        prompt: str,
+        seed: int = 0,
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
         on_step: OnStep | None = None,
-    ) -> dict[str, tuple[Image.Image, float]]:  # fmt: skip
+    ) -> dict[str, tuple[Image.Image, float]]:
         """Repaint with every arm, as `Painter.paint`: name -> (picture at the photo's size, seconds)."""
         start = time.perf_counter()
         painted = {RECOLOR: recolor(photo, mask, swatch)} if RECOLOR in self.names else {}
@@ -62,9 +68,12 @@ class Arms:
 
 
 def open_arms(
-    arms: Sequence[str], family: str | None = None, models: Models | None = None,
-    ip_adapter_scale: float = 1.0, keep: bool = False,
-) -> Arms:  # fmt: skip
+    arms: Sequence[str],
+    family: str | None = None,
+    models: Models | None = None,
+    ip_adapter_scale: float = 1.0,
+    keep: bool = False,
+) -> Arms:
     """Load what the arms need.
 
     Args:
@@ -113,9 +122,7 @@ def _family_of(paths: dict[str, Path | None], family: str | None) -> dict[str, A
     found: dict[str, tuple[str, dict]] = {}
     for name, path in paths.items():
         folders = [] if path is None else [path, *list(path.parents)[:2]]
-        config = next(
-            (folder / "config.yaml" for folder in folders if (folder / "config.yaml").is_file()), None
-        )
+        config = next((folder / "config.yaml" for folder in folders if (folder / "config.yaml").is_file()), None)
         if config is not None:
             said = load_config(config)
             overrides = {key: getattr(said, key) for key in FAMILY_FIELDS}

@@ -41,9 +41,7 @@ def resolve_arms(arms: list[str]) -> dict[str, Path | None]:
     for arm in arms:
         name, given, path = arm.partition("=")
         if not name or name in resolved:
-            raise ValueError(
-                f"arm {arm!r} has no name of its own among --arms: write NAME or NAME=PATH, each once"
-            )
+            raise ValueError(f"arm {arm!r} has no name of its own among --arms: write NAME or NAME=PATH, each once")
         if not given and name not in ARMS:
             near = difflib.get_close_matches(name, ARMS, n=1)
             hint = f"did you mean {near[0]}?" if near else f"choose {', '.join(ARMS)}, or write {name}=PATH"
@@ -109,10 +107,16 @@ class Painter:
         shared.loras[name] = lora if files.lora else BASE
 
     def paint(
-        self, photo: Image.Image, mask: Image.Image, swatch: Swatch, prompt: str, seed: int = 0,
-        num_inference_steps: int | None = None, guidance_scale: float | None = None,
+        self,
+        photo: Image.Image,
+        mask: Image.Image,
+        swatch: Swatch,
+        prompt: str,
+        seed: int = 0,
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
         on_step: OnStep | None = None,
-    ) -> dict[str, Image.Image]:  # fmt: skip
+    ) -> dict[str, Image.Image]:
         """Repaint the wall with every arm.
 
         Args:
@@ -134,10 +138,19 @@ class Painter:
             set_adapter_strength(turn.models, turn.paints, self._scale)
             with in_place(turn.models, turn.own, f"arm {' '.join(turn.loras)}"):
                 pictures = paint_wall(
-                    turn.models, painting_denoiser(turn.models, turn.paints), photo, mask, swatch, prompt,
-                    list(turn.loras.values()), seed, num_inference_steps, guidance_scale,
-                    on_step and self._share(on_step, len(painted), len(turn.loras)), turn.recall,
-                )  # fmt: skip
+                    turn.models,
+                    painting_denoiser(turn.models, turn.paints),
+                    photo,
+                    mask,
+                    swatch,
+                    prompt,
+                    list(turn.loras.values()),
+                    seed,
+                    num_inference_steps,
+                    guidance_scale,
+                    on_step and self._share(on_step, len(painted), len(turn.loras)),
+                    turn.recall,
+                )
             canvas = self._stretch(photo, mask, pictures[0].size)
             painted |= {name: canvas.lay(picture) for name, picture in zip(turn.loras, pictures, strict=True)}
             share = (time.perf_counter() - start) / len(turn.loras)

@@ -49,10 +49,19 @@ class Recall:
 
 
 def paint_wall(
-    models: Models, denoiser: Denoiser, photo: Image.Image, mask: Image.Image, swatch: Swatch, prompt: str,
-    loras: list[str] | None = None, seed: int = 0, num_inference_steps: int | None = None,
-    guidance_scale: float | None = None, on_step: OnStep | None = None, recall: Recall | None = None,
-) -> list[Image.Image]:  # fmt: skip
+    models: Models,
+    denoiser: Denoiser,
+    photo: Image.Image,
+    mask: Image.Image,
+    swatch: Swatch,
+    prompt: str,
+    loras: list[str] | None = None,
+    seed: int = 0,
+    num_inference_steps: int | None = None,
+    guidance_scale: float | None = None,
+    on_step: OnStep | None = None,
+    recall: Recall | None = None,
+) -> list[Image.Image]:
     """Paint one wall with each of `loras` (None: once, with what is active), at working size.
 
     `recall` keeps what the encoders say for the next time; the models may not change meanwhile.
@@ -61,9 +70,11 @@ def paint_wall(
     batch, noise = prepare_painting(models, photo, mask, swatch, prompt, seed, denoiser.reads, recall)
     null = recall((denoiser.reads, None), lambda: encode_images(models, denoiser.reads, [None]))
     negative = replace(
-        batch, **recall(("text", models.no_text), lambda: encode_text(models, [models.no_text])),
-        heard=torch.zeros_like(batch.heard), image_embeds=null.to(batch.image_embeds),
-    )  # fmt: skip
+        batch,
+        **recall(("text", models.no_text), lambda: encode_text(models, [models.no_text])),
+        heard=torch.zeros_like(batch.heard),
+        image_embeds=null.to(batch.image_embeds),
+    )
 
     def repeat(tensor: torch.Tensor) -> torch.Tensor:
         return tensor.repeat(count, *[1] * (tensor.ndim - 1))
@@ -72,9 +83,15 @@ def paint_wall(
     steps = family.num_inference_steps if num_inference_steps is None else num_inference_steps
     with torch.no_grad(), lora_batch(models.unet, loras * 2) if loras else contextlib.nullcontext():
         latents = denoise(
-            denoiser, batch.map(repeat), negative.map(repeat), repeat(noise),
-            models.noise_scheduler, steps, guidance, on_step,
-        )  # fmt: skip
+            denoiser,
+            batch.map(repeat),
+            negative.map(repeat),
+            repeat(noise),
+            models.noise_scheduler,
+            steps,
+            guidance,
+            on_step,
+        )
         return [to_image(decode_latents(models, latent[None]).clamp(0, 1)) for latent in latents]
 
 
@@ -88,9 +105,15 @@ def vae_round_trip(models: Models, truth: Image.Image, photo: Image.Image, mask:
 
 
 def prepare_painting(
-    models: Models, photo: Image.Image, mask: Image.Image, swatch: Swatch, prompt: str, seed: int,
-    reads: str = "tokens", recall: Recall | None = None,
-) -> tuple[Batch, torch.Tensor]:  # fmt: skip
+    models: Models,
+    photo: Image.Image,
+    mask: Image.Image,
+    swatch: Swatch,
+    prompt: str,
+    seed: int,
+    reads: str = "tokens",
+    recall: Recall | None = None,
+) -> tuple[Batch, torch.Tensor]:
     """The inputs of one repaint as a batch of 1, and its noise (1, 4, h, w).
 
     The generator draws the noise first and then the masked picture's latents, as the stock pipeline does.
@@ -114,17 +137,29 @@ def prepare_painting(
     noise = torch.randn(shape, generator=generator)
     masked = mean + std * randn_tensor(mean.shape, generator=generator, device=mean.device)
     batch = Batch(
-        noise, masked, picture["mask"], picture["wall"], torch.tensor([swatch.rgb]) / 255,
-        image_embeds=recall((reads, swatch.rgb), say), heard=torch.ones(1, dtype=torch.bool), detail=detail,
+        noise,
+        masked,
+        picture["mask"],
+        picture["wall"],
+        torch.tensor([swatch.rgb]) / 255,
+        image_embeds=recall((reads, swatch.rgb), say),
+        heard=torch.ones(1, dtype=torch.bool),
+        detail=detail,
         **recall(("text", prompt), lambda: encode_text(models, [prompt])),
-    )  # fmt: skip
+    )
     return batch.to(models.runtime.device), noise.to(models.runtime.device)
 
 
 def denoise(
-    denoiser: Denoiser, batch: Batch, negative: Batch, noise: torch.Tensor, scheduler: DDIMScheduler,
-    num_inference_steps: int, guidance_scale: float, on_step: OnStep | None = None,
-) -> torch.Tensor:  # fmt: skip
+    denoiser: Denoiser,
+    batch: Batch,
+    negative: Batch,
+    noise: torch.Tensor,
+    scheduler: DDIMScheduler,
+    num_inference_steps: int,
+    guidance_scale: float,
+    on_step: OnStep | None = None,
+) -> torch.Tensor:
     """The guided sampling loop: noise (B, 4, h, w) to latents; `negative` is what guidance leads away from.
 
     Batches go through the UNet as [negative, positive], each a B of its own.
@@ -156,9 +191,7 @@ def lora_batch(unet: torch.nn.Module, names: list[str]) -> Iterator[None]:
 
     layers = [module for module in unet.modules() if isinstance(module, LoraLayer)]
     plain = [layer for layer in layers if _is_plain(layer)]
-    hooks = [
-        layer.register_forward_pre_hook(tell, with_kwargs=True) for layer in layers if layer not in plain
-    ]
+    hooks = [layer.register_forward_pre_hook(tell, with_kwargs=True) for layer in layers if layer not in plain]
     for layer in plain:
         layer.forward = partial(_forward, layer.base_layer, *_stack(layer, names))
     try:

@@ -42,9 +42,7 @@ class Swatch:
         values = tuple(self.rgb)
         whole = all(isinstance(v, (int, np.integer)) and not isinstance(v, bool) for v in values)
         if len(values) != 3 or not whole or not all(0 <= v <= 255 for v in values):
-            raise ValueError(
-                f"colour {self.rgb!r} is not three whole numbers from 0 to 255, like [122, 158, 126]"
-            )
+            raise ValueError(f"colour {self.rgb!r} is not three whole numbers from 0 to 255, like [122, 158, 126]")
         object.__setattr__(self, "rgb", tuple(int(v) for v in values))
 
     @property
@@ -123,9 +121,7 @@ def linear_to_lab(linear: np.ndarray) -> np.ndarray:
     ratio = np.asarray(linear, dtype=np.float32) @ (RGB_TO_XYZ / WHITE[:, None]).T.astype(np.float32)
     f = np.where(ratio > EPSILON, np.cbrt(ratio), (KAPPA * ratio + 16) / 116)
     lightness = 116 * f[..., 1] - 16
-    return np.stack([lightness, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], -1).astype(
-        np.float32
-    )
+    return np.stack([lightness, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], -1).astype(np.float32)
 
 
 def rgb_to_lab(rgb: np.ndarray) -> np.ndarray:

@@ -23,9 +23,7 @@ FAINT = 0.02  # luminance added before dividing, so that a dark photo's noise is
 DETAIL_RANGE = (0.6, 1.6)  # how far the photo's own fine texture may darken or lighten a painted pixel
 
 
-def composite(
-    photo: Image.Image, painted: Image.Image, mask: Image.Image, detail: float = DETAIL
-) -> Image.Image:
+def composite(photo: Image.Image, painted: Image.Image, mask: Image.Image, detail: float = DETAIL) -> Image.Image:
     """Lay one painted wall over its photo: `Canvas.stretch` for the painting's size, and `lay`."""
     return Canvas.stretch(photo, mask, painted.size, detail).lay(painted)
 
@@ -47,9 +45,7 @@ class Canvas:
     texture: np.ndarray | None  # (H, W) of the box: what the paint's linear light is multiplied by
 
     @classmethod
-    def stretch(
-        cls, photo: Image.Image, mask: Image.Image, size: tuple[int, int], detail: float = DETAIL
-    ) -> Canvas:
+    def stretch(cls, photo: Image.Image, mask: Image.Image, size: tuple[int, int], detail: float = DETAIL) -> Canvas:
         """Work out what every painting of this wall needs.
 
         Args:

@@ -59,9 +59,7 @@ def in_own_light(linear: np.ndarray, swatch: Swatch) -> np.ndarray:
     return paint * (luminance(linear) / luminance(paint))[..., None]
 
 
-def error_map(
-    out: Image.Image, mask: Image.Image, swatch: Swatch, truth: Image.Image | None = None
-) -> np.ndarray:
+def error_map(out: Image.Image, mask: Image.Image, swatch: Swatch, truth: Image.Image | None = None) -> np.ndarray:
     """CIEDE2000 a pixel (H, W) to the truth, or to the paint in the pixel's own light; nan off the wall."""
     wall = wall_region(mask)
     linear = bytes_to_linear(_bytes(out)[wall])

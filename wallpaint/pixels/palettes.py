@@ -83,9 +83,7 @@ def nearest_color(palette: Palette, swatch: Swatch) -> tuple[Named, float]:
 def _comments(path: Path) -> Iterator[str]:
     """Give the comment lines of a .gpl, which say where it comes from."""
     if path.suffix.lower() == ".gpl":
-        yield from (
-            line for line in _text(path.read_bytes()).splitlines() if line.startswith("#") and line[1:]
-        )
+        yield from (line for line in _text(path.read_bytes()).splitlines() if line.startswith("#") and line[1:])
 
 
 def _read_gpl(data: bytes) -> tuple[str, list[Named]]:

@@ -32,9 +32,7 @@ def estimate_paint(photo: Image.Image, mask: Image.Image) -> Swatch:
     return Swatch(tuple(linear_to_bytes(_guess(photo, _wall(photo, mask), _inside(mask)))))
 
 
-def recolor(
-    photo: Image.Image, mask: Image.Image, swatch: Swatch, old_paint: Swatch | None = None
-) -> Image.Image:
+def recolor(photo: Image.Image, mask: Image.Image, swatch: Swatch, old_paint: Swatch | None = None) -> Image.Image:
     """Repaint the wall by the ratio of the paints in linear light; nothing outside the mask changes.
 
     Args:

@@ -58,11 +58,7 @@ class Scene:
 
 
 def measure(
-    painted: Image.Image,
-    photo: Image.Image,
-    mask: Image.Image,
-    swatch: Swatch,
-    truth: Image.Image | None = None,
+    painted: Image.Image, photo: Image.Image, mask: Image.Image, swatch: Swatch, truth: Image.Image | None = None
 ) -> Figures:
     """Take every metric of a repaint; `delta_e_truth` only where the truth is known."""
     figures = {
@@ -70,9 +66,7 @@ def measure(
         "shading_correlation": metrics.shading_correlation(painted, truth or photo, mask),
         "outside_changed_pixels": metrics.outside_changed_pixels(painted, photo, mask),
     }
-    return (
-        figures if truth is None else figures | {"delta_e_truth": metrics.delta_e_truth(painted, truth, mask)}
-    )
+    return figures if truth is None else figures | {"delta_e_truth": metrics.delta_e_truth(painted, truth, mask)}
 
 
 def compare(
@@ -112,9 +106,15 @@ def compare(
 
 
 def compare_paints(
-    scene: Scene, swatches: Sequence[Swatch], arms: Sequence[str], out_dir: str | Path, settings: Settings,
-    on_step: OnStep | None = None, family: str | None = None, models: Models | None = None,
-) -> list[Comparison]:  # fmt: skip
+    scene: Scene,
+    swatches: Sequence[Swatch],
+    arms: Sequence[str],
+    out_dir: str | Path,
+    settings: Settings,
+    on_step: OnStep | None = None,
+    family: str | None = None,
+    models: Models | None = None,
+) -> list[Comparison]:
     """Paint one wall in many colours with several arms, loaded once and kept for the next time.
 
     Args:
@@ -160,25 +160,28 @@ def load_scene(photo: str | Path, mask: str | Path, truth: str | Path | None = N
     wall = load_mask(mask, room.size)
     true = None if truth is None else load_photo(truth)
     if true is not None and true.size != room.size:
-        raise ValueError(
-            f"truth {truth} is {true.size} but its photo is {room.size}: make them the same size"
-        )
+        raise ValueError(f"truth {truth} is {true.size} but its photo is {room.size}: make them the same size")
     return Scene(room, wall, true, str(photo))
 
 
 def paint_scene(
-    opened: Arms, scene: Scene, swatch: Swatch, settings: Settings, folder: Path,
-    on_step: OnStep | None = None,
-) -> tuple[list[Figures], list[str]]:  # fmt: skip
+    opened: Arms, scene: Scene, swatch: Swatch, settings: Settings, folder: Path, on_step: OnStep | None = None
+) -> tuple[list[Figures], list[str]]:
     """Paint and measure, and write comparison.json, comparison.csv, grid.png and a PNG an arm to `folder`.
 
     Returns:
         the figures of each arm, as in comparison.json, and the section of a report that shows them.
     """
     painted = opened.paint(
-        scene.photo, scene.mask, swatch, settings.prompt or PROMPT, settings.seed,
-        settings.num_inference_steps, settings.guidance_scale, on_step,
-    )  # fmt: skip
+        scene.photo,
+        scene.mask,
+        swatch,
+        settings.prompt or PROMPT,
+        settings.seed,
+        settings.num_inference_steps,
+        settings.guidance_scale,
+        on_step,
+    )
     rows = []
     for name, image in zip(painted, file_names(list(painted)), strict=True):
         picture, seconds = painted[name]

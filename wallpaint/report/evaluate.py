@@ -71,9 +71,7 @@ def evaluate(
         rows, floors, strips = _paint_all(opened, chosen, settings, say)
         summary = summarise(rows, floors, len({sample.room_id for sample, _ in chosen}))
         write_csv(folder / "results.csv", [flat(clean(row)) for row in rows])
-        (folder / "summary.json").write_text(
-            json.dumps(summary, indent=2, ensure_ascii=False) + "\n", "utf-8"
-        )
+        (folder / "summary.json").write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", "utf-8")
         table = html.markdown(*evaluation_table(summary["arms"]))
         table += "".join(f"\n- {describe(pair)}" for pair in summary["pairs"]) + "\n"
         (folder / "table.md").write_text(table, "utf-8")
@@ -149,9 +147,5 @@ def _repaint(
 
         again = vae_round_trip(opened.painter.models, true, photo, mask)
         floor = [metrics.delta_e_truth(again, true, mask)["mean"]]
-    pictures = [
-        ("photo", photo),
-        ("truth", true),
-        *((name, picture) for name, (picture, _) in painted.items()),
-    ]
+    pictures = [("photo", photo), ("truth", true), *((name, picture) for name, (picture, _) in painted.items())]
     return rows, floor, [(name, thumbnail(picture)) for name, picture in pictures]

@@ -49,9 +49,7 @@ def page(title: str, parts: Iterable[str]) -> str:
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{STYLE}</style></head>\n<body><h1>{escape(title)}</h1>\n"
-        + "\n".join(parts)
-        + "\n</body></html>\n"
+        f"<style>{STYLE}</style></head>\n<body><h1>{escape(title)}</h1>\n" + "\n".join(parts) + "\n</body></html>\n"
     )
 
 
@@ -110,9 +108,7 @@ def number(value: float | None, digits: int = 1) -> str:
     return "–" if value is None or value != value else f"{value:.{digits}f}"
 
 
-def contact_sheet(
-    pictures: Sequence[tuple[str, Image.Image]], side: int = 512, columns: int = 6
-) -> Image.Image:
+def contact_sheet(pictures: Sequence[tuple[str, Image.Image]], side: int = 512, columns: int = 6) -> Image.Image:
     """Lay titled pictures of one shape out on a white sheet; each is at most `side` pixels wide or high."""
     width, height = pictures[0][1].size
     scale = min(1.0, side / max(width, height))

@@ -53,8 +53,7 @@ def comparison_section(said: Figures, pictures: Pictures) -> list[str]:
         5: best_row([row["shading_correlation"] for row in rows], max),
     }
     lines = {
-        row["name"]: f"ΔE to paint {cells[1]} · shading {cells[5]}"
-        for row, cells in zip(rows, columns, strict=True)
+        row["name"]: f"ΔE to paint {cells[1]} · shading {cells[5]}" for row, cells in zip(rows, columns, strict=True)
     }
     figures = "".join(html.figure(picture, name, lines.get(name, "")) for name, picture in pictures)
     return [
@@ -79,10 +78,7 @@ def evaluation_table(arms: Figures) -> tuple[list[str], list[list[str]]]:
             number(figures["shading_correlation"], 2),
             str(figures["outside_changed_pixels"]),
             number(figures["seconds_per_image"], 2),
-            *(
-                number(figures["by_kind"].get(kind, {}).get("delta_e_truth", {}).get("mean"))
-                for kind in kinds
-            ),
+            *(number(figures["by_kind"].get(kind, {}).get("delta_e_truth", {}).get("mean")) for kind in kinds),
         ]
         for name, figures in arms.items()
     ]
@@ -96,28 +92,20 @@ def evaluation_page(summary: Figures, strips: Sequence[str]) -> str:
     kinds = headers[len(EVALUATED) :]
     columns = {1: [a["delta_e_truth"]["mean"] for a in arms.values()]}
     columns |= {
-        len(EVALUATED) + i: [
-            a["by_kind"].get(kind, {}).get("delta_e_truth", {}).get("mean") for a in arms.values()
-        ]
+        len(EVALUATED) + i: [a["by_kind"].get(kind, {}).get("delta_e_truth", {}).get("mean") for a in arms.values()]
         for i, kind in enumerate(kinds)
     }
     best = {column: best_row(values) for column, values in columns.items()}
     best[5] = best_row([a["shading_correlation"] for a in arms.values()], max)
     floor = summary["floor"]["vae_round_trip_delta_e"]
     parts = [
-        html.paragraph(
-            f"{summary['repaints']} repaints of {summary['rooms']} rooms, every arm from the same noise."
-        ),
+        html.paragraph(f"{summary['repaints']} repaints of {summary['rooms']} rooms, every arm from the same noise."),
         html.table(headers, cells, {k: v for k, v in best.items() if v is not None}),
-        html.paragraph(
-            "Columns named after a kind of room hold its mean ΔE to truth. " + EXPLAINED, quiet=True
-        ),
+        html.paragraph("Columns named after a kind of room hold its mean ΔE to truth. " + EXPLAINED, quiet=True),
     ]
     parts += [html.paragraph(describe(pair), quiet=True) for pair in summary["pairs"]]
     if floor is not None:
-        parts.append(
-            html.paragraph(f"The VAE alone, given the truth, is off by ΔE {floor:.1f}: the arms' floor.")
-        )
+        parts.append(html.paragraph(f"The VAE alone, given the truth, is off by ΔE {floor:.1f}: the arms' floor."))
     return html.page("Rooms with a known repaint", [*parts, "<h2>Some of them</h2>", *strips])
 
 

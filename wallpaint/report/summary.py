@@ -55,9 +55,15 @@ def pairs(rows: Sequence[Figures]) -> list[Figures]:
         gains = [errors[worse][key] - errors[better][key] for key in shared]
         spread = stdev(gains) / len(gains) ** 0.5 if len(gains) > 1 else math.nan
         told.append(
-            {"better": better, "worse": worse, "gain": fmean(gains), "standard_error": spread,
-             "ahead": sum(gain > 0 for gain in gains), "repaints": len(gains)}
-        )  # fmt: skip
+            {
+                "better": better,
+                "worse": worse,
+                "gain": fmean(gains),
+                "standard_error": spread,
+                "ahead": sum(gain > 0 for gain in gains),
+                "repaints": len(gains),
+            }
+        )
     return told
 
 

@@ -153,9 +153,7 @@ def find_like(config: TrainConfig, workspace: Path, kind: str) -> tuple[str, boo
     folders += [(path.parent, False) for path in sorted(SHIPPED.glob("*/metrics.jsonl"))]
     for folder, here in folders:
         said = _read_settings(str(folder / "config.yaml"))
-        alike = all(
-            said.get(name) == getattr(config, name) for name in ("family", "resolution", "use_color_loss")
-        )
+        alike = all(said.get(name) == getattr(config, name) for name in ("family", "resolution", "use_color_loss"))
         if not alike or (config.family != "room-tiny" and not here):
             continue
         rows = read_metrics(folder)[1:]

@@ -15,16 +15,7 @@ import time
 from pathlib import Path
 
 from wallpaint.paths import STUDIO
-from wallpaint.runs.state import (
-    ALIVE,
-    QUEUED,
-    is_running,
-    list_runs,
-    locked,
-    new_run_folder,
-    read_run,
-    write_state,
-)
+from wallpaint.runs.state import ALIVE, QUEUED, is_running, list_runs, locked, new_run_folder, read_run, write_state
 
 # What a trainer's exit code says where it left no word itself; any other one: crashed.
 STATES = {1: "failed", 2: "failed", 130: "stopped"}
@@ -115,9 +106,13 @@ def _launch(folder: Path, arguments: list[str]) -> None:
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with open(folder / "train.log", "ab") as log:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-            start_new_session=True, env=environment,
-        )  # fmt: skip
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=environment,
+        )
     write_state(folder, pid=process.pid)
     threading.Thread(target=_reap, args=(process, folder), daemon=True).start()
 

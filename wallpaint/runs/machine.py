@@ -107,8 +107,10 @@ def find_sam(family: Family) -> Path:
     found = next((path for path in (*places, Path(family.sam)) if path.is_file()), None)
     if found is None:
         name = family.sam if family.sam in SAM_FILES else next(iter(SAM_FILES))
-        raise ValueError(f"{family.sam} is missing (looked in {places[0].resolve()}): "
-                         f"fetch it with {fetch_command(name)}, and name it in WALLPAINT_SAM")  # fmt: skip
+        raise ValueError(
+            f"{family.sam} is missing (looked in {places[0].resolve()}): "
+            f"fetch it with {fetch_command(name)}, and name it in WALLPAINT_SAM"
+        )
     return found
 
 

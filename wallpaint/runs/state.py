@@ -99,8 +99,9 @@ def claim(folder: str | Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ValueError(f"another process is at work in {folder}, given to --output_dir, "
-                             "stop it first or give another folder") from None  # fmt: skip
+            raise ValueError(
+                f"another process is at work in {folder}, given to --output_dir, stop it first or give another folder"
+            ) from None
         yield
     finally:
         os.close(handle)

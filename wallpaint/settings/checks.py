@@ -31,15 +31,19 @@ def settle_preset(config: Any) -> None:
     """Put the preset's values in place of the defaults; what was set otherwise contradicts it."""
     presets = presets_of(config.family)
     if config.memory_preset in PRESETS and config.memory_preset not in presets:
-        raise ValueError(f"memory_preset {config.memory_preset} is too small for family {config.family} "
-                         f"in the settings: choose {' or '.join(presets)}")  # fmt: skip
+        raise ValueError(
+            f"memory_preset {config.memory_preset} is too small for family {config.family} "
+            f"in the settings: choose {' or '.join(presets)}"
+        )
     for f in fields(config):
         if config.memory_preset not in presets or f.name not in PRESET_FIELDS:
             continue
         value = presets[config.memory_preset][PRESET_FIELDS.index(f.name)]
         if getattr(config, f.name) not in (f.default, value):
-            raise ValueError(f"{f.name} is {getattr(config, f.name)} but memory_preset is "
-                             f"{config.memory_preset} in the settings: leave one of them out")  # fmt: skip
+            raise ValueError(
+                f"{f.name} is {getattr(config, f.name)} but memory_preset is "
+                f"{config.memory_preset} in the settings: leave one of them out"
+            )
         object.__setattr__(config, f.name, value)
 
 
@@ -63,30 +67,48 @@ def check_contradictions(c: Any) -> None:
     drops = c.image_drop_prob + c.text_drop_prob + c.both_drop_prob
     other = {"adapter": "lora" if adapter else "lora_ip", "freeze": "joint" if frozen else "lora_ip"}
     rules = (  # (does it go wrong, what is wrong, what to do)
-        (c.method in CANNOT_TRAIN.get(c.family, ()),
-         f"method {c.method} cannot be trained on family {c.family}, which needs a text,",
-         "choose family sd15, or method lora_ip"),
-        (c.use_ip_adapter_training != adapter,
-         f"use_ip_adapter_training is {c.use_ip_adapter_training} but method is {c.method}",
-         f"leave it out, or choose method {other['adapter']}"),
-        (c.freeze_ip_adapter != frozen,
-         f"freeze_ip_adapter is {c.freeze_ip_adapter} but method is {c.method}",
-         f"leave it out, or choose method {other['freeze']}"),
-        (color and not c.use_color_loss,
-         f"use_color_loss is False but method is {c.method}",
-         "leave it out, or choose method lora_ip"),
-        (c.use_color_loss and c.color_loss_start_step >= c.max_train_steps,
-         f"the colour loss would never act: color_loss_start_step {c.color_loss_start_step} is not below "
-         f"max_train_steps {c.max_train_steps}",
-         "lower it"),
-        (drops > 1, f"image_drop_prob, text_drop_prob and both_drop_prob add up to {drops:g}, more than 1",
-         "lower one of them"),
-        (c.resolution and (c.resolution < 64 or c.resolution % 8), f"resolution is {c.resolution}",
-         "use 0 or a multiple of 8 from 64 on"),
-        (c.lr_warmup_steps >= c.max_train_steps,
-         f"lr_warmup_steps {c.lr_warmup_steps} is not below max_train_steps {c.max_train_steps}",
-         "lower it"),
-    )  # fmt: skip
+        (
+            c.method in CANNOT_TRAIN.get(c.family, ()),
+            f"method {c.method} cannot be trained on family {c.family}, which needs a text,",
+            "choose family sd15, or method lora_ip",
+        ),
+        (
+            c.use_ip_adapter_training != adapter,
+            f"use_ip_adapter_training is {c.use_ip_adapter_training} but method is {c.method}",
+            f"leave it out, or choose method {other['adapter']}",
+        ),
+        (
+            c.freeze_ip_adapter != frozen,
+            f"freeze_ip_adapter is {c.freeze_ip_adapter} but method is {c.method}",
+            f"leave it out, or choose method {other['freeze']}",
+        ),
+        (
+            color and not c.use_color_loss,
+            f"use_color_loss is False but method is {c.method}",
+            "leave it out, or choose method lora_ip",
+        ),
+        (
+            c.use_color_loss and c.color_loss_start_step >= c.max_train_steps,
+            f"the colour loss would never act: color_loss_start_step {c.color_loss_start_step} is not below "
+            f"max_train_steps {c.max_train_steps}",
+            "lower it",
+        ),
+        (
+            drops > 1,
+            f"image_drop_prob, text_drop_prob and both_drop_prob add up to {drops:g}, more than 1",
+            "lower one of them",
+        ),
+        (
+            c.resolution and (c.resolution < 64 or c.resolution % 8),
+            f"resolution is {c.resolution}",
+            "use 0 or a multiple of 8 from 64 on",
+        ),
+        (
+            c.lr_warmup_steps >= c.max_train_steps,
+            f"lr_warmup_steps {c.lr_warmup_steps} is not below max_train_steps {c.max_train_steps}",
+            "lower it",
+        ),
+    )
     for wrong, problem, remedy in rules:
         if wrong:
             raise ValueError(f"{problem} in the settings: {remedy}")

@@ -6,9 +6,14 @@ METHOD_NAMES = ("lora", "lora_ip", "lora_ip_color", "joint", "ip_adapter", "pain
 CANNOT_TRAIN = {"sdxl": ("paint_by_example", "anydoor")}
 REFERENCES = ("swatch", "self_crop", "other_view")
 FAMILY_FIELDS = (  # what a run may replace of its family's row, by the names it has there
-    "base_model", "ip_adapter_model", "ip_adapter_weight_name", "dinov2_model", "paint_by_example_model",
-    "resolution", "prediction_type",
-)  # fmt: skip
+    "base_model",
+    "ip_adapter_model",
+    "ip_adapter_weight_name",
+    "dinov2_model",
+    "paint_by_example_model",
+    "resolution",
+    "prediction_type",
+)
 SCHEDULES = ("constant", "constant_with_warmup", "linear", "cosine", "polynomial")
 # What a method means for the study's switches: use_ip_adapter_training, freeze_ip_adapter, needs colour loss.
 SWITCHES = {
@@ -25,22 +30,20 @@ SWITCHES = {
 _CROPS = {"text_drop_prob": 0.0, "both_drop_prob": 0.0}
 METHOD_DEFAULTS: dict[str, dict[str, float]] = {
     "": {
-        "image_drop_prob": 0.05, "text_drop_prob": 0.05, "both_drop_prob": 0.05, "color_jitter": 0.0,
+        "image_drop_prob": 0.05,
+        "text_drop_prob": 0.05,
+        "both_drop_prob": 0.05,
+        "color_jitter": 0.0,
         "random_mask_prob": 0.0,
     },
     "paint_by_example": {**_CROPS, "image_drop_prob": 0.2, "color_jitter": 0.4, "random_mask_prob": 0.5},
     "anydoor": {**_CROPS, "image_drop_prob": 0.1},
-}  # fmt: skip
+}
 
 # Memory of a GPU -> samples a batch, batches added up, checkpointing. All take 16 samples a step, and so
 # train the same. GB that a step took on an H200 held to a GB less than the card, and one with the colour
 # loss (tests/bench/bench_memory.py): 4.4 and 6.7, 4.9 and 9.7, 11.4 and 15.0, 19.1 and 22.9; encoding 6.1.
-PRESETS = {
-    "8 GB": (2, 8, True),
-    "12 GB": (4, 4, True),
-    "24 GB": (8, 2, False),
-    "80 GB": (16, 1, False),
-}
+PRESETS = {"8 GB": (2, 8, True), "12 GB": (4, 4, True), "24 GB": (8, 2, False), "80 GB": (16, 1, False)}
 # SDXL's sample has four times the pixels: 11.7 and 20.3, 15.9 and 50.1, measured likewise.
 FAMILY_PRESETS = {"sdxl": {"24 GB": (2, 8, True), "80 GB": (8, 2, True)}}
 PRESET_FIELDS = ("train_batch_size", "gradient_accumulation_steps", "gradient_checkpointing")

@@ -35,25 +35,31 @@ METHODS: dict[str, Method] = {
         Method("lora", "LoRA alone (old)", "", ("text",), ("lora",), ("diffusion",)),
         Method("lora_ip", "Sequential (new)", "swatch", TEXT_AND_IMAGE, ("lora",), ("diffusion",)),
         Method(
-            "lora_ip_color", "Sequential + colour loss", "swatch",
-            TEXT_AND_IMAGE, ("lora",), ("diffusion", "color"),
+            "lora_ip_color", "Sequential + colour loss", "swatch", TEXT_AND_IMAGE, ("lora",), ("diffusion", "color")
         ),
         Method("joint", "Joint", "swatch", TEXT_AND_IMAGE, ("lora", "ip_adapter"), ("diffusion",)),
+        Method("ip_adapter", "IP-Adapter training", "swatch", TEXT_AND_IMAGE, ("ip_adapter",), ("diffusion",)),
         Method(
-            "ip_adapter", "IP-Adapter training", "swatch", TEXT_AND_IMAGE, ("ip_adapter",), ("diffusion",)
+            "paint_by_example",
+            "Paint-by-Example",
+            "self_crop",
+            ("example",),
+            ("lora", "example"),
+            ("diffusion",),
+            paints=("example",),
+            base="paint_by_example_model",
         ),
         Method(
-            "paint_by_example", "Paint-by-Example", "self_crop",
-            ("example",), ("lora", "example"), ("diffusion",),
-            paints=("example",), base="paint_by_example_model",
-        ),
-        Method(
-            "anydoor", "AnyDoor", "other_view",
-            ("identity", "detail"), ("lora", "identity", "detail"), ("diffusion",),
+            "anydoor",
+            "AnyDoor",
+            "other_view",
+            ("identity", "detail"),
+            ("lora", "identity", "detail"),
+            ("diffusion",),
             paints=("identity", "detail"),
         ),
     )
-}  # fmt: skip
+}
 
 
 def painted_as(learned: Collection[str]) -> Method:

@@ -42,8 +42,16 @@ def convert(f: Field, value: Any) -> Any:
     if f.default is None and isinstance(value, str) and value.lower() in ("", "none"):
         return None  # left to the method
     if kind is bool and isinstance(value, str):
-        words = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False,
-                 "off": False}  # fmt: skip
+        words = {
+            "true": True,
+            "yes": True,
+            "1": True,
+            "on": True,
+            "false": False,
+            "no": False,
+            "0": False,
+            "off": False,
+        }
         if value.lower() in ("", "none"):
             return f.default
         value = words.get(value.lower(), value)

@@ -63,12 +63,8 @@ class TrainConfig:
         "", "training method; empty: chosen by the switches below", choices=METHOD_NAMES, group="model"
     )
     init_from: str = setting("", "run folder or .safetensors file to go on learning from", group="model")
-    dataset: str = setting(
-        "assets/rooms/sample", "dataset folder with train/ and perhaps validation/", group="data"
-    )
-    output_dir: str = setting(
-        "", "run folder; empty: the next free workspace/runs/<method>-<n>", group="data"
-    )
+    dataset: str = setting("assets/rooms/sample", "dataset folder with train/ and perhaps validation/", group="data")
+    output_dir: str = setting("", "run folder; empty: the next free workspace/runs/<method>-<n>", group="data")
     cache_dir: str = setting("workspace/cache", "folder for what the frozen encoders computed", group="data")
     resolution: int = setting(
         0, "pictures are trained at about this size squared; 0: the family's own", 0, 2048, group="data"
@@ -84,9 +80,7 @@ class TrainConfig:
     adam_weight_decay: float = setting(0.01, "weight decay of AdamW", 0.0, 1.0)
     max_grad_norm: float = setting(1.0, "gradients are clipped to this length", 1e-6, 1e6)
     mixed_precision: str = setting(
-        "auto",
-        "arithmetic; auto: bf16 or fp16 on a GPU, float32 on a CPU",
-        choices=("auto", "no", "fp16", "bf16"),
+        "auto", "arithmetic; auto: bf16 or fp16 on a GPU, float32 on a CPU", choices=("auto", "no", "fp16", "bf16")
     )
     device: str = setting(
         "auto", "where to train; auto: the GPU if there is one", choices=("auto", "cpu", "cuda", "mps")
@@ -106,24 +100,22 @@ class TrainConfig:
     snr_gamma: float = setting(
         0.0, "min-SNR weighting of the diffusion loss (usually 5); 0: off", 0.0, 100.0, group="losses"
     )
-    noise_offset: float = setting(
-        0.0, "strength of noise shared by a whole channel", 0.0, 1.0, group="losses"
-    )
+    noise_offset: float = setting(0.0, "strength of noise shared by a whole channel", 0.0, 1.0, group="losses")
     prediction_type: str = setting(
-        "", "what the UNet learns to say; empty: what the base model says",
-        choices=("epsilon", "v_prediction"), group="losses",
-    )  # fmt: skip
+        "",
+        "what the UNet learns to say; empty: what the base model says",
+        choices=("epsilon", "v_prediction"),
+        group="losses",
+    )
     mask_loss_weight: float = setting(
         1.0, "weight of the diffusion loss outside the wall; inside it is 1", 0.0, 1.0, group="losses"
     )
     image_drop_prob: float = setting(
-        None, "share of samples trained without the reference; empty: as the method says", 0.0, 1.0,
-        group="losses",
-    )  # fmt: skip
+        None, "share of samples trained without the reference; empty: as the method says", 0.0, 1.0, group="losses"
+    )
     text_drop_prob: float = setting(
-        None, "share of samples trained without the text; empty: as the method says", 0.0, 1.0,
-        group="losses",
-    )  # fmt: skip
+        None, "share of samples trained without the text; empty: as the method says", 0.0, 1.0, group="losses"
+    )
     both_drop_prob: float = setting(
         None, "share of samples trained without both; empty: as the method says", 0.0, 1.0, group="losses"
     )
@@ -131,9 +123,7 @@ class TrainConfig:
         None, "add the colour-consistency loss; empty: as the method says", group="losses"
     )
     color_loss_weight: float = setting(0.1, "weight of the colour loss", 0.0, 1000.0, group="losses")
-    color_loss_start_step: int = setting(
-        1000, "first step with the colour loss", 0, 10_000_000, group="losses"
-    )
+    color_loss_start_step: int = setting(1000, "first step with the colour loss", 0, 10_000_000, group="losses")
     color_loss_mode: str = setting(
         "shaded",
         "shaded: the paint in the wall's own light; flat: the swatch",
@@ -159,13 +149,15 @@ class TrainConfig:
         4, "crops, and holes in the wall, that are made of a sample", 1, 64, group="reference"
     )
     color_jitter: float = setting(
-        None, "how far a crop's colours are moved, 0.4 in the study; empty: as the method says", 0.0, 1.0,
+        None,
+        "how far a crop's colours are moved, 0.4 in the study; empty: as the method says",
+        0.0,
+        1.0,
         group="reference",
-    )  # fmt: skip
+    )
     random_mask_prob: float = setting(
-        None, "share of samples with a random hole in the wall; empty: as the method says", 0.0, 1.0,
-        group="reference",
-    )  # fmt: skip
+        None, "share of samples with a random hole in the wall; empty: as the method says", 0.0, 1.0, group="reference"
+    )
     dinov2_model: str = setting("", "folder or hub id of DINOv2; empty: the family's own", group="reference")
     paint_by_example_model: str = setting(
         "", "folder or hub id of Paint-by-Example; empty: the family's own", group="reference"
@@ -175,41 +167,38 @@ class TrainConfig:
     lora_alpha: int = setting(32, "the LoRA is scaled by alpha / rank", 1, 1024, group="lora")
     lora_dropout: float = setting(0.0, "dropout on the LoRA's input", 0.0, 0.9, group="lora")
     lora_target: str = setting(
-        "attention", "layers the LoRA sits on: the UNet's attention, or all of its blocks' layers",
-        choices=("attention", "all"), group="lora",
-    )  # fmt: skip
+        "attention",
+        "layers the LoRA sits on: the UNet's attention, or all of its blocks' layers",
+        choices=("attention", "all"),
+        group="lora",
+    )
     use_ip_adapter_training: bool | None = setting(
         None, "the image adapter is active while training; empty: as the method says", group="adapter"
     )
-    ip_adapter_model: str = setting(
-        "", "folder or hub id of the adapter; empty: the family's own", group="adapter"
-    )
+    ip_adapter_model: str = setting("", "folder or hub id of the adapter; empty: the family's own", group="adapter")
     ip_adapter_weight_name: str = setting("", "the adapter's file; empty: the family's own", group="adapter")
     ip_adapter_scale: float = setting(1.0, "strength of the adapter", 0.0, 2.0, group="adapter")
     freeze_ip_adapter: bool | None = setting(
         None, "the adapter does not learn; empty: as the method says", group="adapter"
     )
     # Watching and keeping
-    logging_steps: int = setting(
-        10, "a line of metrics.jsonl every so many steps", 1, 1_000_000, group="output"
-    )
+    logging_steps: int = setting(10, "a line of metrics.jsonl every so many steps", 1, 1_000_000, group="output")
     validation_steps: int = setting(
         250, "paint the validation rooms every so many steps; 0: never", 0, 10_000_000, group="output"
     )
     num_validation_images: int = setting(4, "how many validation rooms to paint", 1, 64, group="output")
-    num_inference_steps: int = setting(
-        0, "sampling steps when painting; 0: the family's own", 0, 1000, group="output"
-    )
-    guidance_scale: float = setting(
-        0.0, "guidance when painting; 0: the family's own", 0.0, 50.0, group="output"
-    )
+    num_inference_steps: int = setting(0, "sampling steps when painting; 0: the family's own", 0, 1000, group="output")
+    guidance_scale: float = setting(0.0, "guidance when painting; 0: the family's own", 0.0, 50.0, group="output")
     checkpointing_steps: int = setting(
         500, "a checkpoint every so many steps; 0: only when stopped", 0, 10_000_000, group="output"
     )
     checkpoints_total_limit: int = setting(2, "how many checkpoints to keep", 1, 1000, group="output")
-    report_to: str = setting("tensorboard", "also log to this tracker, beside metrics.jsonl",
-                             choices=("none", "tensorboard", "trackio", "wandb"),
-                             group="output")  # fmt: skip
+    report_to: str = setting(
+        "tensorboard",
+        "also log to this tracker, beside metrics.jsonl",
+        choices=("none", "tensorboard", "trackio", "wandb"),
+        group="output",
+    )
 
     def __post_init__(self) -> None:
         """Settle what was left empty, then check every value and how they go together."""

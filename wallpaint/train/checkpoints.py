@@ -21,9 +21,7 @@ Tensors = dict[str, "torch.Tensor"]
 LAYOUT = 1  # raised when a run of before could not be gone on with
 
 
-def save_checkpoint(
-    folder: Path, step: int, tensors: dict[str, Tensors], states: dict[str, Any], keep: int
-) -> Path:
+def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensors], states: dict[str, Any], keep: int) -> Path:
     """Write `checkpoints/step-<n>/` and delete all but the newest `keep`.
 
     Args:
@@ -102,21 +100,22 @@ def find_start(folder: Path, resume: bool) -> Path | None:
     checkpoints = list_checkpoints(folder)
     if checkpoints and not resume:
         step = _read_step(checkpoints[-1])["step"]
-        raise ValueError(f"{folder} holds a run that came to step {step}: "
-                         "go on with it by --resume, or give another output_dir")  # fmt: skip
+        raise ValueError(
+            f"{folder} holds a run that came to step {step}: go on with it by --resume, or give another output_dir"
+        )
     if not resume:
         return None
     if not checkpoints and not any((folder / name).is_file() for name in ("run.json", "config.yaml")):
         raise ValueError(f"there is no checkpoint in {folder} to resume from: start it without --resume")
     if checkpoints and (layout := _read_step(checkpoints[-1]).get("layout")) != LAYOUT:
-        raise ValueError(f"{checkpoints[-1]} was saved by another version of wallpaint (layout {layout}, not "
-                         f"{LAYOUT}): finish the run with that version, or start a new one")  # fmt: skip
+        raise ValueError(
+            f"{checkpoints[-1]} was saved by another version of wallpaint (layout {layout}, not "
+            f"{LAYOUT}): finish the run with that version, or start a new one"
+        )
     return checkpoints[-1] if checkpoints else None  # else it was stopped before its first
 
 
-def load_checkpoint(
-    path: Path, expected: dict[str, Tensors]
-) -> tuple[int, dict[str, Tensors], dict[str, Any]]:
+def load_checkpoint(path: Path, expected: dict[str, Tensors]) -> tuple[int, dict[str, Tensors], dict[str, Any]]:
     """Read a checkpoint: (step, tensors, states).
 
     Raises:
@@ -132,13 +131,17 @@ def load_checkpoint(
             tensors[name] = load_file(file) if file.is_file() else {}
         states = torch.load(path / "states.pt", map_location="cpu", weights_only=True)
     except Exception as error:
-        raise ValueError(f"checkpoint {path} cannot be read ({' '.join(str(error).split())}): "
-                         "delete it to go on from the one before")  from None  # fmt: skip
+        raise ValueError(
+            f"checkpoint {path} cannot be read ({' '.join(str(error).split())}): "
+            "delete it to go on from the one before"
+        ) from None
     for name, values in expected.items():
         shapes = {key: tuple(value.shape) for key, value in tensors[name].items()}
         if shapes != {key: tuple(value.shape) for key, value in values.items()}:
-            raise ValueError(f"{path / name}.safetensors was saved with another method, rank, family or "
-                             "use_ema: resume with the run's own config.yaml")  # fmt: skip
+            raise ValueError(
+                f"{path / name}.safetensors was saved with another method, rank, family or "
+                "use_ema: resume with the run's own config.yaml"
+            )
     return _read_step(path)["step"], tensors, states
 
 

@@ -69,9 +69,14 @@ def encode_batch(config: TrainConfig, samples: list[Sample]) -> int:
     torch.set_num_threads(1)
     try:
         return encode_samples(
-            models, samples, config.cache_dir, wanted, config.random_flip, config.dataloader_num_workers,
+            models,
+            samples,
+            config.cache_dir,
+            wanted,
+            config.random_flip,
+            config.dataloader_num_workers,
             lambda line: None,
-        ).encoded  # fmt: skip
+        ).encoded
     finally:
         torch.set_num_threads(threads)
 
@@ -115,17 +120,20 @@ def _ray(config: TrainConfig, pieces: list[list[Sample]]) -> None:
     root, gpu = str(ROOT), pick_runtime(config.device).device.type == "cuda"
     places = {"PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
     own: dict[str, Any] = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": max(2, os.cpu_count() or 1)}
-    ray.init(ignore_reinit_error=True, include_dashboard=False, log_to_driver=False,
-             runtime_env={"env_vars": places}, **own)  # fmt: skip
+    ray.init(
+        ignore_reinit_error=True, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": places}, **own
+    )
     try:
         workers = int(ray.cluster_resources().get("GPU" if gpu else "CPU", 0))
-        rows = ray.data.from_items(
-            [{"piece": n} for n in range(len(pieces))], override_num_blocks=len(pieces)
-        )
+        rows = ray.data.from_items([{"piece": n} for n in range(len(pieces))], override_num_blocks=len(pieces))
         done = rows.map_batches(
-            RayWorker, fn_constructor_args=(config, pieces), batch_size=1,
-            concurrency=max(1, min(workers, len(pieces))), num_cpus=1, num_gpus=1 if gpu else 0,
-        )  # fmt: skip
+            RayWorker,
+            fn_constructor_args=(config, pieces),
+            batch_size=1,
+            concurrency=max(1, min(workers, len(pieces))),
+            num_cpus=1,
+            num_gpus=1 if gpu else 0,
+        )
         for number, row in enumerate(done.iter_rows(), 1):
             print(f"piece {number}/{len(pieces)}: {row['rows']} rows newly encoded", flush=True)
     finally:
@@ -171,8 +179,13 @@ def _write_manifest(config: TrainConfig, folder: Path, samples: int) -> Path:
         return {"file": path.name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
     shards = [told_of(path) for path in sorted(folder.glob("*.safetensors"))]
-    told = {"dataset": str(config.dataset), "family": config.family, "method": config.method,
-            "samples": samples, "shards": shards}  # fmt: skip
+    told = {
+        "dataset": str(config.dataset),
+        "family": config.family,
+        "method": config.method,
+        "samples": samples,
+        "shards": shards,
+    }
     with atomic_path(folder / "manifest.json") as path:
         path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     return folder / "manifest.json"

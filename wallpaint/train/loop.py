@@ -142,9 +142,8 @@ def draw_pieces(session: Session) -> Iterator[Piece]:
         first = (piece * processes + accelerator.process_index) * size
         draws = sample_draws(size, first, config.seed, step)
         batch = draw_batch(
-            session.encoded, draws, step, config.seed, whole_batch(session), drops, first,
-            config.random_mask_prob,
-        )  # fmt: skip
+            session.encoded, draws, step, config.seed, whole_batch(session), drops, first, config.random_mask_prob
+        )
         noised = add_noise(batch.latents, session.models.noise_scheduler, draws, config.noise_offset)
         return Piece(draws, (batch, noised), (batch.to(accelerator.device), noised.to(accelerator.device)))
 
@@ -193,8 +192,10 @@ def _check(told: Told, session: Session) -> None:
     told.good.clear()
     if told.bad_running >= NON_FINITE_LIMIT:
         keep(session)
-        raise RuntimeError(f"the loss was not finite {told.bad_running} times running, up to step {step}: "
-                           "lower learning_rate, or train with mixed_precision no")  # fmt: skip
+        raise RuntimeError(
+            f"the loss was not finite {told.bad_running} times running, up to step {step}: "
+            "lower learning_rate, or train with mixed_precision no"
+        )
 
 
 def active_losses(config: TrainConfig, step: int) -> dict[str, float]:

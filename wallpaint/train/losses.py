@@ -18,11 +18,7 @@ from wallpaint.models.latents import decode_latents
 from wallpaint.settings.train_config import TrainConfig
 
 # sRGB D65/2 degrees, the matrix of IEC 61966-2-1 with its rows divided by the white point.
-RGB_TO_XYZ = (
-    (0.4123908, 0.3575843, 0.1804808),
-    (0.2126390, 0.7151687, 0.0721923),
-    (0.0193308, 0.1191948, 0.9505322),
-)
+RGB_TO_XYZ = ((0.4123908, 0.3575843, 0.1804808), (0.2126390, 0.7151687, 0.0721923), (0.0193308, 0.1191948, 0.9505322))
 LINEAR_BELOW, CUBE_BELOW = 0.04045, (6 / 29) ** 3
 Box = tuple[int, int, int, int]  # top, left, height, width
 TRUST_FLOOR = 0.25  # of SD1.5's timesteps 52 % lie above it, with 90 % of the weight
@@ -134,15 +130,17 @@ class ColorConsistencyLoss:
 
     def __init__(self, mode: str = "shaded"):
         if mode not in ("shaded", "flat"):
-            raise ValueError(
-                f"color_loss_mode {mode!r} does not exist in the training settings: use shaded or flat"
-            )
+            raise ValueError(f"color_loss_mode {mode!r} does not exist in the training settings: use shaded or flat")
         self.mode = mode
 
     def __call__(
-        self, picture: torch.Tensor, wall: torch.Tensor, color: torch.Tensor,
-        reference: torch.Tensor | None = None, weight: torch.Tensor | None = None,
-    ) -> torch.Tensor:  # fmt: skip
+        self,
+        picture: torch.Tensor,
+        wall: torch.Tensor,
+        color: torch.Tensor,
+        reference: torch.Tensor | None = None,
+        weight: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """A scalar; it and its gradient are finite at black, at neutral, outside 0 to 1 and without a wall.
 
         Args:

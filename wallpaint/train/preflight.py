@@ -30,12 +30,6 @@ OVERLAY = "preflight.png"
 TILE, SAMPLES = 192, 4
 
 
-
-
-
-
-
-
 def look_ahead(session: "Session") -> dict[str, Any]:
     """Say what the run is about to do, draw its first samples; the same as fields for run.json."""
     say = session.record.say
@@ -57,11 +51,12 @@ def look_ahead(session: "Session") -> dict[str, Any]:
     return {
         "parameters": {**learned, "frozen": frozen},
         "mask_coverage": {"min": low, "mean": mean, "max": high},
-        "expected_memory_bytes": memory, "expected_seconds": seconds, "vae_floor_delta_e": floor,
-        "overlay": OVERLAY, "warnings": session.record.warnings,
-    }  # fmt: skip
-
-
+        "expected_memory_bytes": memory,
+        "expected_seconds": seconds,
+        "vae_floor_delta_e": floor,
+        "overlay": OVERLAY,
+        "warnings": session.record.warnings,
+    }
 
 
 def expect(session: "Session") -> tuple[int, float]:
@@ -97,16 +92,11 @@ def _send_one(session: "Session") -> tuple[dict[int, int], float]:
     for _ in range(1 if models.runtime.device.type == "cpu" else 2):  # a GPU's first time is no measure
         kept.clear()
         started = time.perf_counter()
-        with (
-            torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor),
-            session.accelerator.autocast(),
-        ):
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor), session.accelerator.autocast():
             said = session.plain(noised, batch)
         float(said.detach().sum())  # waits for the device
         seconds = time.perf_counter() - started
     return kept, seconds
-
-
 
 
 def vae_floor(models: Models, samples: Sequence[Sample]) -> float:
@@ -134,21 +124,19 @@ def draw_overlay(samples: Sequence[Sample], path: Path) -> None:
         grid.save(temporary)
 
 
-
-
-
-
-
-
 def _tight(session: "Session", memory: int) -> list[str]:
     """Memory and disk that will not do; on disk stands one checkpoint more, with Adam's two moments."""
     config, found = session.config, []
     if memory > (free := find_device(config.device).free):
-        found.append(f"{size(memory)} of memory are expected and {size(free)} are free: "
-                     "lower train_batch_size or set gradient_checkpointing")  # fmt: skip
+        found.append(
+            f"{size(memory)} of memory are expected and {size(free)} are free: "
+            "lower train_batch_size or set gradient_checkpointing"
+        )
     learned = sum(p.numel() for p in session.learned.values()) * 4
     need = learned * ((4 if session.ema else 3) * (config.checkpoints_total_limit + 1) + 3)
     if need > (free := free_bytes(session.folder)):
-        found.append(f"checkpoints need {size(need)} and {size(free)} are free on the disk of "
-                     f"{session.folder}: lower checkpoints_total_limit or make room")  # fmt: skip
+        found.append(
+            f"checkpoints need {size(need)} and {size(free)} are free on the disk of "
+            f"{session.folder}: lower checkpoints_total_limit or make room"
+        )
     return found

@@ -1,6 +1,5 @@
 """What a run needs before it can begin: models, what is to be encoded, the denoiser."""
 
-
 import torch
 
 from wallpaint.cache.views import Wanted
@@ -23,17 +22,27 @@ def wanted_by(config: TrainConfig, reads: str) -> Wanted:
     """What a run has to have encoded; `reads`: see `Denoiser.reads`."""
     method = METHODS[config.method]
     return Wanted(
-        reads, config.reference or method.reference or "swatch", config.reference_variants,
-        config.color_jitter, holes=config.random_mask_prob > 0, detail="detail" in method.conditions,
-    )  # fmt: skip
+        reads,
+        config.reference or method.reference or "swatch",
+        config.reference_variants,
+        config.color_jitter,
+        holes=config.random_mask_prob > 0,
+        detail="detail" in method.conditions,
+    )
 
 
 def attach(config: TrainConfig, models: Models, method: Method) -> tuple[Denoiser, tuple[str, ...]]:
     """The denoiser with what the method learns, begun anew or where `init_from` ended; the groups to save."""
     torch.manual_seed(config.seed)  # the LoRA's start
     denoiser = build_denoiser(
-        models, method, config.lora_rank, config.lora_alpha, config.lora_dropout, config.lora_target,
-        config.ip_adapter_scale, config.gradient_checkpointing,
-    )  # fmt: skip
+        models,
+        method,
+        config.lora_rank,
+        config.lora_alpha,
+        config.lora_dropout,
+        config.lora_target,
+        config.ip_adapter_scale,
+        config.gradient_checkpointing,
+    )
     begun = start_from(models, config.init_from, method.learns) if config.init_from else ()
     return denoiser, tuple(dict.fromkeys((*method.learns, *begun)))

@@ -79,10 +79,13 @@ def close_session(session: Session) -> Path:
     if session.main:
         done = session.step == session.config.max_train_steps
         write_card(
-            session.folder, session.config, session.step,
-            {split: len(rows) for split, rows in session.splits.items()}, session.figures,
+            session.folder,
+            session.config,
+            session.step,
+            {split: len(rows) for split, rows in session.splits.items()},
+            session.figures,
             session.accelerator.num_processes,
-        )  # fmt: skip
+        )
         state, code = ("done", 0) if done else ("stopped", 130)
         write_state(session.folder, state=state, step=session.step, exit_code=code)
         session.record.say(f"{state} at step {session.step}: {session.folder / 'weights'}")

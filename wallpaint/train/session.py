@@ -93,9 +93,7 @@ def open_session(config: TrainConfig, resume: bool) -> Session:
             record.warn(warning)
     models = load_for(config, runtime)
     _open_folder(folder, config, accelerator)
-    record.say(
-        f"{config.method}, family {config.family}, on {runtime.device} ({runtime.reason}), run {folder}"
-    )
+    record.say(f"{config.method}, family {config.family}, on {runtime.device} ({runtime.reason}), run {folder}")
     if why:
         record.say(why)
     session = _set_up(config, accelerator, models, splits, folder, record)
@@ -117,20 +115,18 @@ def _warn(config: TrainConfig, folder: Path, splits: Splits, start: Path | None)
     """What is odd, before anything is loaded; of a resumed run, in what it differs from what it was."""
     warnings = []
     if config.report_to != "none" and not _tracker(config):
-        warnings.append(f"{config.report_to} is not installed, metrics.jsonl alone is written: "
-                        f"pip install {config.report_to}")  # fmt: skip
+        warnings.append(
+            f"{config.report_to} is not installed, metrics.jsonl alone is written: pip install {config.report_to}"
+        )
     if start:
         return warnings + other_settings(config, load_config(folder / "config.yaml"))
     family = resolve_family(config.family, **{name: getattr(config, name) for name in FAMILY_FIELDS})
     return warnings + warn_early(config, family, [s for rows in splits.values() for s in rows])
 
 
-
-
 def _set_up(
-    config: TrainConfig, accelerator: Accelerator, models: Models, splits: Splits, folder: Path,
-    record: Record,
-) -> Session:  # fmt: skip
+    config: TrainConfig, accelerator: Accelerator, models: Models, splits: Splits, folder: Path, record: Record
+) -> Session:
     """Data encoded, what learns attached, its optimizer made."""
     method = METHODS[config.method]
     watched = pick_samples(splits.get("validation", splits["train"]), config.num_validation_images)
@@ -147,13 +143,30 @@ def _set_up(
         learned.values(), lr=config.learning_rate, weight_decay=config.adam_weight_decay, fused=True
     )
     schedule = get_scheduler(
-        config.lr_scheduler, optimizer, num_warmup_steps=config.lr_warmup_steps,
+        config.lr_scheduler,
+        optimizer,
+        num_warmup_steps=config.lr_warmup_steps,
         num_training_steps=config.max_train_steps,
-    )  # fmt: skip
+    )
     return Session(
-        config, method, accelerator, models, splits, encoded, held, watched, folder, record, plain, plain,
-        learned, saves, ema, optimizer, schedule,
-    )  # fmt: skip
+        config,
+        method,
+        accelerator,
+        models,
+        splits,
+        encoded,
+        held,
+        watched,
+        folder,
+        record,
+        plain,
+        plain,
+        learned,
+        saves,
+        ema,
+        optimizer,
+        schedule,
+    )
 
 
 def _encode(
@@ -161,13 +174,14 @@ def _encode(
 ) -> Encoded:
     """What the frozen encoders say of samples, as this method needs it."""
     return encode_samples(
-        models, samples, config.cache_dir, wanted_by(config, reads),
-        flip=flip, workers=config.dataloader_num_workers, report=record.say,
-    )  # fmt: skip
-
-
-
-
+        models,
+        samples,
+        config.cache_dir,
+        wanted_by(config, reads),
+        flip=flip,
+        workers=config.dataloader_num_workers,
+        report=record.say,
+    )
 
 
 def _accelerate(config: TrainConfig, folder: Path) -> tuple[Accelerator, Runtime]:
@@ -178,10 +192,12 @@ def _accelerate(config: TrainConfig, folder: Path) -> tuple[Accelerator, Runtime
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it wishes for an oneAPI build on a CPU
         accelerator = Accelerator(
-            mixed_precision=runtime.mixed_precision, cpu=runtime.device.type == "cpu",
-            log_with=_tracker(config), project_config=places,
+            mixed_precision=runtime.mixed_precision,
+            cpu=runtime.device.type == "cpu",
+            log_with=_tracker(config),
+            project_config=places,
             kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
-        )  # fmt: skip
+        )
     return accelerator, replace(runtime, device=accelerator.device)
 
 
@@ -199,11 +215,16 @@ def _open_folder(folder: Path, config: TrainConfig, accelerator: Accelerator) ->
             path.write_text(to_yaml(replace(config, output_dir=str(folder))), encoding="utf-8")
         versions = {module.__name__: module.__version__ for module in (torch, diffusers, transformers, peft)}
         write_state(
-            folder, state="starting", pid=os.getpid(), exit_code=None,
-            num_processes=accelerator.num_processes, method=config.method,
-            family=config.family, max_train_steps=config.max_train_steps,
+            folder,
+            state="starting",
+            pid=os.getpid(),
+            exit_code=None,
+            num_processes=accelerator.num_processes,
+            method=config.method,
+            family=config.family,
+            max_train_steps=config.max_train_steps,
             versions={"python": platform.python_version(), **versions},
-        )  # fmt: skip
+        )
     if accelerator.log_with:
         accelerator.init_trackers("wallpaint")
 
@@ -212,8 +233,10 @@ def _describe(encoded: Encoded, splits: dict[str, list[Sample]]) -> str:
     """One line for the log: a mask that covers nothing, or everything, shows here before an hour is spent."""
     shares = encoded.wall_shares()
     held = f"{len(splits['validation'])} held out" if "validation" in splits else "no validation split"
-    return (f"{len(encoded)} samples ({encoded.encoded} rows newly encoded), {held}; walls cover "
-            f"{shares.mean():.0%} of a picture ({shares.min():.0%} to {shares.max():.0%})")  # fmt: skip
+    return (
+        f"{len(encoded)} samples ({encoded.encoded} rows newly encoded), {held}; walls cover "
+        f"{shares.mean():.0%} of a picture ({shares.min():.0%} to {shares.max():.0%})"
+    )
 
 
 def _restore(session: Session, path: Path) -> None:

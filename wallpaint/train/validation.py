@@ -47,9 +47,12 @@ def pick_samples(samples: list[Sample], count: int) -> list[tuple[Sample, Sample
 
 
 def validate(
-    models: Models, config: TrainConfig, repaints: list[tuple[Sample, Sample]], path: Path,
+    models: Models,
+    config: TrainConfig,
+    repaints: list[tuple[Sample, Sample]],
+    path: Path,
     stopped: Callable[[], bool] = lambda: False,
-) -> dict[str, float]:  # fmt: skip
+) -> dict[str, float]:
     """Paint with what is being learned, the adapter active as at inference, and lay the pictures out.
 
     Args:
@@ -74,9 +77,17 @@ def validate(
         mask = load_mask(after.mask, photo.size)
         with torch.compiler.set_stance("force_eager"):  # another shape would be compiled anew
             (painted,) = paint_wall(
-                models, painting_denoiser(models, method.paints), photo, mask, swatch, after.text, None,
-                config.seed, config.num_inference_steps or None, config.guidance_scale or None,
-            )  # fmt: skip
+                models,
+                painting_denoiser(models, method.paints),
+                photo,
+                mask,
+                swatch,
+                after.text,
+                None,
+                config.seed,
+                config.num_inference_steps or None,
+                config.guidance_scale or None,
+            )
         output = composite(photo, painted, mask)
         truth.append(delta_e_truth(output, goal, mask)["mean"])
         paint.append(delta_e_paint(output, swatch, mask)["median"])
@@ -90,9 +101,7 @@ def validate(
     return {name: value for name, value in figures.items() if math.isfinite(value)}
 
 
-def validation_loss(
-    models: Models, denoiser: Denoiser, held: Encoded, config: TrainConfig
-) -> dict[str, float]:
+def validation_loss(models: Models, denoiser: Denoiser, held: Encoded, config: TrainConfig) -> dict[str, float]:
     """The diffusion loss on held-out rooms; noise and timesteps are the same at every call.
 
     Args:

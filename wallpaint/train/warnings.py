@@ -20,23 +20,41 @@ SHOWN = 5  # findings named one by one
 
 
 IDLE = (  # (settings, when they do nothing, why)
-    (("color_loss_weight", "color_loss_start_step", "color_loss_mode", "color_loss_crop"),
-     lambda c, m: not c.use_color_loss, "no colour loss is used"),
-    (("lora_rank", "lora_alpha", "lora_dropout", "lora_target"),
-     lambda c, m: "lora" not in m.learns, "this method learns no LoRA"),
-    (("image_drop_prob", "both_drop_prob", "reference"),
-     lambda c, m: not m.reference, "this method hears no reference while it trains"),
+    (
+        ("color_loss_weight", "color_loss_start_step", "color_loss_mode", "color_loss_crop"),
+        lambda c, m: not c.use_color_loss,
+        "no colour loss is used",
+    ),
+    (
+        ("lora_rank", "lora_alpha", "lora_dropout", "lora_target"),
+        lambda c, m: "lora" not in m.learns,
+        "this method learns no LoRA",
+    ),
+    (
+        ("image_drop_prob", "both_drop_prob", "reference"),
+        lambda c, m: not m.reference,
+        "this method hears no reference while it trains",
+    ),
     (("text_drop_prob",), lambda c, m: "text" not in m.conditions, "this method hears no text"),
-    (("color_jitter", "reference_variants"),
-     lambda c, m: (c.reference or m.reference or "swatch") == "swatch", "the reference is a plain swatch"),
+    (
+        ("color_jitter", "reference_variants"),
+        lambda c, m: (c.reference or m.reference or "swatch") == "swatch",
+        "the reference is a plain swatch",
+    ),
     (("dinov2_model",), lambda c, m: "identity" not in m.conditions, "this method does not use DINOv2"),
     (("paint_by_example_model",), lambda c, m: not m.base, "this method does not use Paint-by-Example"),
-    (("ip_adapter_scale",), lambda c, m: "image_prompt" not in m.conditions and not c.validation_steps,
-     "this method trains without the adapter"),
-    (("num_validation_images", "num_inference_steps", "guidance_scale"),
-     lambda c, m: not c.validation_steps, "validation_steps is 0"),
+    (
+        ("ip_adapter_scale",),
+        lambda c, m: "image_prompt" not in m.conditions and not c.validation_steps,
+        "this method trains without the adapter",
+    ),
+    (
+        ("num_validation_images", "num_inference_steps", "guidance_scale"),
+        lambda c, m: not c.validation_steps,
+        "validation_steps is 0",
+    ),
     (("lr_warmup_steps",), lambda c, m: c.lr_scheduler == "constant", "lr_scheduler is constant"),
-)  # fmt: skip
+)
 
 
 def warn_early(config: TrainConfig, family: Family, samples: Sequence[Sample]) -> list[str]:
@@ -102,8 +120,10 @@ def _disk(config: TrainConfig, family: Family, rows: int) -> list[str]:
     free = free_bytes(config.cache_dir)
     if need < free:
         return []
-    return [f"the cache may need {size(need)} and {size(free)} are free on the disk of "
-            f"{config.cache_dir}: give another cache_dir"]  # fmt: skip
+    return [
+        f"the cache may need {size(need)} and {size(free)} are free on the disk of "
+        f"{config.cache_dir}: give another cache_dir"
+    ]
 
 
 def _memory(config: TrainConfig, family: Family) -> list[str]:
@@ -112,5 +132,7 @@ def _memory(config: TrainConfig, family: Family) -> list[str]:
     need, device = sum(path.stat().st_size for path in files), find_device(config.device)
     if need < device.free:
         return []
-    return [f"the models alone are {size(need)} and {size(device.free)} are free on "
-            f"{device.name}: end other programs, or train elsewhere"]  # fmt: skip
+    return [
+        f"the models alone are {size(need)} and {size(device.free)} are free on "
+        f"{device.name}: end other programs, or train elsewhere"
+    ]

@@ -44,9 +44,14 @@ def build_page(workspace: Path, public: bool) -> gr.Blocks:
         with gr.Row(elem_id="header"):
             page.add(gr.Markdown, value=T("intro"))
             switch = page.add(
-                gr.Radio, choices=[("English", "en"), ("Tiếng Việt", "vi")], value="en",
-                label=T("language"), show_label=False, container=False, elem_id="language",
-            )  # fmt: skip
+                gr.Radio,
+                choices=[("English", "en"), ("Tiếng Việt", "vi")],
+                value="en",
+                label=T("language"),
+                show_label=False,
+                container=False,
+                elem_id="language",
+            )
         with gr.Tabs(elem_id="tabs") as tabs:
             with page.add(gr.Tab, label=T("tab_dataset"), id="dataset"):
                 dataset = build_dataset_tab(page, language)
@@ -136,19 +141,29 @@ def make_theme() -> gr.themes.Base:
     info = {"block_info_text_color": "*neutral_600", "block_info_text_color_dark": "*neutral_300"}
     labels = {"block_label_text_color": "*neutral_700", "block_title_text_color": "*neutral_700"}
     return theme.set(
-        **quiet, **info, **labels, button_primary_background_fill="*primary_700",
-        button_primary_background_fill_hover="*primary_800", button_primary_text_color="white",
-    )  # fmt: skip
+        **quiet,
+        **info,
+        **labels,
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_text_color="white",
+    )
 
 
 def launch_options(host: str, share: bool, public: bool) -> dict:
     """Give launch()'s options that keep the studio private, whoever starts it."""
     return {
         "app_kwargs": {"middleware": middleware(host, share, public)},
-        "theme": make_theme(), "css": STYLE.read_text(encoding="utf-8"), "max_file_size": MAX_UPLOAD,
-        "run_history": False, "footer_links": [], "ssr_mode": False, "show_error": False,
-        "enable_monitoring": False, "quiet": True,
-    }  # fmt: skip
+        "theme": make_theme(),
+        "css": STYLE.read_text(encoding="utf-8"),
+        "max_file_size": MAX_UPLOAD,
+        "run_history": False,
+        "footer_links": [],
+        "ssr_mode": False,
+        "show_error": False,
+        "enable_monitoring": False,
+        "quiet": True,
+    }
 
 
 def serve(host: str, port: int, auth: str | None, share: bool, workspace: Path) -> None:
@@ -165,9 +180,14 @@ def serve(host: str, port: int, auth: str | None, share: bool, workspace: Path) 
     results = str(workspace.resolve() / "results")
     name = tuple(auth.split(":", 1)) if auth else None
     demo.launch(
-        server_name=host, server_port=port, auth=name, share=share, allowed_paths=[results],
-        prevent_thread_lock=True, **launch_options(host, share, public),
-    )  # fmt: skip
+        server_name=host,
+        server_port=port,
+        auth=name,
+        share=share,
+        allowed_paths=[results],
+        prevent_thread_lock=True,
+        **launch_options(host, share, public),
+    )
     here = "127.0.0.1" if host == "0.0.0.0" else host
     print(f"wallpaint is on http://{here}:{port}  (Ctrl+C ends it)", flush=True)
     demo.block_thread()

@@ -80,6 +80,4 @@ def check_free(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as problem:
             reason = problem.strerror or problem
-            raise ValueError(
-                f"cannot listen ({reason}), {host}:{port}, choose another --port or --host"
-            ) from None
+            raise ValueError(f"cannot listen ({reason}), {host}:{port}, choose another --port or --host") from None

@@ -47,10 +47,7 @@ class Page:
 
     def translate(self, language: str) -> list[Any]:
         """Give an update per component of `words`, in order."""
-        return [
-            gr.update(**{name: _say(value, language) for name, value in texts.items()})
-            for _, texts in self.words
-        ]
+        return [gr.update(**{name: _say(value, language) for name, value in texts.items()}) for _, texts in self.words]
 
 
 def on_gpu(function: Callable) -> Callable:

@@ -85,10 +85,14 @@ def measure(finder: ClassifierFinder, samples: list[Sample]) -> dict[str, float]
         confidences.append(proposal.confidence if proposal else 0.0)
     seconds = (time.perf_counter() - started) / len(samples)
     figures = {
-        "iou_mean": np.mean(ious), "iou_median": np.median(ious), "iou_p10": np.percentile(ious, 10),
-        "iou_above_0.8": np.mean(np.array(ious) > 0.8), "confidence_mean": np.mean(confidences),
-        "confidence_correlation": np.corrcoef(ious, confidences)[0, 1], "seconds_per_photo": seconds,
-    }  # fmt: skip
+        "iou_mean": np.mean(ious),
+        "iou_median": np.median(ious),
+        "iou_p10": np.percentile(ious, 10),
+        "iou_above_0.8": np.mean(np.array(ious) > 0.8),
+        "confidence_mean": np.mean(confidences),
+        "confidence_correlation": np.corrcoef(ious, confidences)[0, 1],
+        "seconds_per_photo": seconds,
+    }
     return {"photos": len(samples), **{name: round(float(value), 3) for name, value in figures.items()}}
 
 

@@ -12,9 +12,7 @@ from wallpaint.pixels.color import rgb_to_lab
 SIDE = 128  # pixels a side that photo and masks are looked at; photos are stretched to it
 
 
-def mask_features(
-    photo: Image.Image, masks: np.ndarray, guesses: np.ndarray, embedding: np.ndarray
-) -> np.ndarray:
+def mask_features(photo: Image.Image, masks: np.ndarray, guesses: np.ndarray, embedding: np.ndarray) -> np.ndarray:
     """Describe masks for the classifier.
 
     Args:

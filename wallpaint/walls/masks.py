@@ -15,28 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from wallpaint.pixels.mask_ops import (
-    clean_mask,
-    enlarge,
-    erode_mask,
-    grow_mask,
-    obey_clicks,
-    surface_at,
-    to_mask,
-)
+from wallpaint.pixels.mask_ops import clean_mask, enlarge, erode_mask, grow_mask, obey_clicks, surface_at, to_mask
 from wallpaint.walls.sams import META, META_VITS, build_sam, load_folder, load_meta
 
 # Who asks for masks finds them here.
-__all__ = [
-    "META",
-    "META_VITS",
-    "build_sam",
-    "clean_mask",
-    "erode_mask",
-    "grow_mask",
-    "obey_clicks",
-    "surface_at",
-]
+__all__ = ["META", "META_VITS", "build_sam", "clean_mask", "erode_mask", "grow_mask", "obey_clicks", "surface_at"]
 
 if TYPE_CHECKING:
     import torch
@@ -87,9 +70,7 @@ class Masker:
         if not meta:
             path = path if path.suffix == ".json" else path / "sam.json"
         if not path.is_file():
-            raise ValueError(
-                f"segment-anything weights {path} do not exist: give a folder with sam.json or a .pth"
-            )
+            raise ValueError(f"segment-anything weights {path} do not exist: give a folder with sam.json or a .pth")
         try:
             sam, stretch = (load_meta(path), False) if meta else load_folder(path)
             return cls(sam.to(device), stretch)
@@ -133,9 +114,7 @@ class Masker:
         if not of.is_image_set:
             raise ValueError("no photo has been looked at: call set_image first")
         height, width = of.original_size
-        places = of.transform.apply_coords(
-            build_point_grid(points_per_side) * (width, height), (height, width)
-        )
+        places = of.transform.apply_coords(build_point_grid(points_per_side) * (width, height), (height, width))
         masks, guesses = [], []
         for batch in torch.as_tensor(places, dtype=torch.float32, device=of.device)[:, None].split(16):
             ones = torch.ones(batch.shape[:2], dtype=torch.int, device=of.device)
@@ -152,10 +131,7 @@ class Masker:
         return photo.resize((side, side), Image.Resampling.LANCZOS) if self.stretch else photo
 
     def predict(
-        self,
-        points: Sequence[tuple[float, float]],
-        labels: Sequence[int],
-        box: Sequence[float] | None = None,
+        self, points: Sequence[tuple[float, float]], labels: Sequence[int], box: Sequence[float] | None = None
     ) -> list[tuple[Image.Image, float]]:
         """Propose three masks for clicks and a box in pixels of the photo.
 
@@ -186,14 +162,9 @@ class Masker:
         """Turn prompts into arrays; refuse what cannot be asked."""
         if self.photo is None:
             raise ValueError("no photo has been looked at: call set_image first")
-        points, labels = (
-            np.asarray(points, dtype=np.float32).reshape(-1, 2),
-            np.asarray(labels, dtype=np.int64),
-        )
+        points, labels = (np.asarray(points, dtype=np.float32).reshape(-1, 2), np.asarray(labels, dtype=np.int64))
         if len(points) != len(labels) or not np.isin(labels, (0, 1)).all():
-            raise ValueError(
-                f"{len(points)} clicks have {len(labels)} labels: give each click 1 (wall) or 0 (not)"
-            )
+            raise ValueError(f"{len(points)} clicks have {len(labels)} labels: give each click 1 (wall) or 0 (not)")
         if not len(points) and box is None:
             raise ValueError("nothing to go by: click the wall or draw a box around it")
         if box is not None:

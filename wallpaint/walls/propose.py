@@ -126,9 +126,7 @@ def mask_folder(folder: Path, out: Path, finder: WallFinder) -> Iterator[tuple[P
         room = path.parent.name if path.parent != folder else path.stem
         sample = add_sample(out, "train", photo, proposal.mask, proposal.paint.rgb, "", room)
         about = {"confidence": round(proposal.confidence, 3), "share": round(proposal.share, 3)}
-        kept.append(
-            {"file_name": f"train/{sample.image.name}", "photo": str(path.relative_to(folder)), **about}
-        )
+        kept.append({"file_name": f"train/{sample.image.name}", "photo": str(path.relative_to(folder)), **about})
         with atomic_path(out / "proposals.json") as temporary:
             rows = sorted(kept, key=lambda row: row["confidence"])
             temporary.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", "utf-8")

@@ -79,9 +79,7 @@ def load_meta(path: Path) -> Sam:
     from safetensors.torch import load_file
 
     try:
-        weights = (
-            load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-        )
+        weights = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except pickle.UnpicklingError:  # torch's own words advise to run whatever it holds
         raise ValueError("it holds more than weights, or is cut short") from None
     patches = weights.get("image_encoder.patch_embed.proj.weight") if isinstance(weights, dict) else None

@@ -35,9 +35,7 @@ class SegformerFinder:
         model = AutoModelForSemanticSegmentation.from_pretrained(folder, local_files_only=True)
         classes = {str(name).split(";")[0].strip(): int(i) for i, name in model.config.id2label.items()}
         if WALL not in classes:
-            raise ValueError(
-                f"{source} knows no class {WALL!r}, as the wall finder, give one trained on ADE20K"
-            )
+            raise ValueError(f"{source} knows no class {WALL!r}, as the wall finder, give one trained on ADE20K")
         device = "cuda" if torch.cuda.is_available() else "cpu"
         processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
         return cls(model.eval().to(device), processor, classes[WALL])

@@ -24,8 +24,16 @@ GREEN, RED = "#7A9E7E", "#C80000"
 
 
 def job(**changes):
-    plain = {"paint": GREEN, "more": [], "arms": ["recolor"], "seed": 0, "steps": 0, "guidance": 0,
-             "scale": 1.0, "blind": False}  # fmt: skip
+    plain = {
+        "paint": GREEN,
+        "more": [],
+        "arms": ["recolor"],
+        "seed": 0,
+        "steps": 0,
+        "guidance": 0,
+        "scale": 1.0,
+        "blind": False,
+    }
     return Job(**plain | changes)
 
 
@@ -162,9 +170,7 @@ def test_settings_reach_the_painter(room, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(compare_job, "paint_all", lambda *said: asked.append(said) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        paint_comparison(
-            tmp_path, room, job(seed=3, steps=7, guidance=2.5, scale=0.5, more=["c80000"]), [], "en"
-        )
+        paint_comparison(tmp_path, room, job(seed=3, steps=7, guidance=2.5, scale=0.5, more=["c80000"]), [], "en")
     ((_, paints, arms, _, settings, _),) = asked
     assert (paints, arms) == ([GREEN, RED], ["recolor"])
     assert (settings.seed, settings.num_inference_steps) == (3, 7)
@@ -215,14 +221,26 @@ def painted(tmp_path):
         folder = tmp_path / "results" / "r"
         (folder / "7A9E7E").mkdir(parents=True, exist_ok=True)
         arms = [
-            {"name": name, "image": f"{name}.png", "seconds": 1.0, "outside_changed_pixels": 0,
-             "delta_e_paint": {"median": score}, "delta_e_truth": {"mean": score},
-             "shading_correlation": shading}
+            {
+                "name": name,
+                "image": f"{name}.png",
+                "seconds": 1.0,
+                "outside_changed_pixels": 0,
+                "delta_e_paint": {"median": score},
+                "delta_e_truth": {"mean": score},
+                "shading_correlation": shading,
+            }
             for name, (score, shading) in figures.items()
-        ]  # fmt: skip
+        ]
         (folder / "7A9E7E" / "comparison.json").write_text(json.dumps({"arms": arms}))
-        return {"folder": str(folder), "paints": [GREEN], "arms": list(figures), "blind": blind,
-                "truth": truth, "heat": False}  # fmt: skip
+        return {
+            "folder": str(folder),
+            "paints": [GREEN],
+            "arms": list(figures),
+            "blind": blind,
+            "truth": truth,
+            "heat": False,
+        }
 
     return make
 

@@ -91,9 +91,7 @@ def test_a_mask_survives_as_runs():
         assert (calls.decode_runs(runs, mask.shape[::-1]) == mask).all()
 
 
-@pytest.mark.parametrize(
-    "runs", [None, "x", [], [11], [13], [-1, 13], [6, "6"], [6.0, 6.0], [True] * 12, [0] * 99]
-)
+@pytest.mark.parametrize("runs", [None, "x", [], [11], [13], [-1, 13], [6, "6"], [6.0, 6.0], [True] * 12, [0] * 99])
 def test_broken_runs_are_refused(runs):
     with pytest.raises(ValueError, match="mask"):
         calls.decode_runs(runs, (4, 3))
@@ -232,9 +230,7 @@ def test_a_proposal_says_how_sure_it_is(call):
 
 def test_palettes_are_listed_imported_and_name_colours(call):
     shipped = call("palettes")["palettes"]
-    assert [palette["name"] for palette in shipped] == ["RAL Classic", "CSS"] and "disagree" in shipped[0][
-        "source"
-    ]
+    assert [palette["name"] for palette in shipped] == ["RAL Classic", "CSS"] and "disagree" in shipped[0]["source"]
     data = base64.b64encode(b"name,hex\nOur green,#7A9E7E\nNight,#001020\n").decode()
     palette = call("import_palette", name="ours.csv", data=data)["palette"]
     assert palette["name"] == "ours" and palette["colors"] == [["Our green", "#7A9E7E"], ["Night", "#001020"]]
@@ -251,11 +247,7 @@ def test_every_wall_becomes_a_sample_of_the_same_room_with_its_own_paint(call, p
     call("keep", walls=walls, active=1)
     message = samples.save_sample(tmp_path, picture, "mine", "validation", "attic", "a room", "en")
     left, right = folder.read_samples(tmp_path / "datasets" / "mine", "validation")
-    assert (left.room_id, left.color, left.text) == (
-        "attic",
-        (16, 32, 48),
-        "a room",
-    ) and right.room_id == "attic"
+    assert (left.room_id, left.color, left.text) == ("attic", (16, 32, 48), "a room") and right.room_id == "attic"
     assert (
         right.color != left.color
         and not (np.asarray(Image.open(left.mask)) & np.asarray(Image.open(right.mask))).any()
@@ -297,9 +289,7 @@ def test_nothing_of_a_dataset_is_html_on_the_page(saved, tmp_path):
     line = rows.read_text()
     rows.write_text(line.replace('"attic"', '"<script>x"') + line.replace("attic-001.png", "<b>gone</b>.png"))
     told = samples.show_dataset(tmp_path, "mine", "en")[2]
-    assert (
-        "<script>" not in told and "<b>" not in told and "&lt;b&gt;gone" in told and "&lt;script&gt;" in told
-    )
+    assert "<script>" not in told and "<b>" not in told and "&lt;b&gt;gone" in told and "&lt;script&gt;" in told
 
 
 def test_a_saved_sample_is_opened_marked_again_and_mended(saved, tmp_path):
@@ -308,9 +298,7 @@ def test_a_saved_sample_is_opened_marked_again_and_mended(saved, tmp_path):
     assert shown["walls"][0]["runs"] == wall_runs() and shown["walls"][0]["chosen"]
     ask = {"token": shown["token"], "walls": [{"runs": half_runs(True), "now": "#0A0B0C", "chosen": True}]}
     calls.keep(tmp_path, ask)
-    assert "Mended attic-001.png" in samples.save_sample(
-        tmp_path, picture, "mine", "validation", "x", "", "en"
-    )
+    assert "Mended attic-001.png" in samples.save_sample(tmp_path, picture, "mine", "validation", "x", "", "en")
     (sample,) = folder.read_samples(tmp_path / "datasets" / "mine", "train")
     assert sample.color == (10, 11, 12) and sample.image.name == "attic-001.png"
     assert calls.encode_runs(np.asarray(Image.open(sample.mask)) > 0) == half_runs(True)
@@ -321,10 +309,7 @@ def test_a_saved_sample_is_opened_marked_again_and_mended(saved, tmp_path):
 
 def test_a_dataset_goes_out_and_comes_in_as_a_zip(saved, tmp_path):
     path = samples.export_dataset(tmp_path, "mine", "en")
-    assert (
-        path.startswith(str(tmp_path / "results"))
-        and "train/attic-001.png" in zipfile.ZipFile(path).namelist()
-    )
+    assert path.startswith(str(tmp_path / "results")) and "train/attic-001.png" in zipfile.ZipFile(path).namelist()
     assert samples.list_datasets(tmp_path) == ["mine", "my-rooms"]
     with pytest.raises(ValueError, match="exists"):
         samples.import_dataset(tmp_path, path, "en")
@@ -370,7 +355,5 @@ def test_the_plot_hatches_the_hues_that_no_training_wall_has():
 def test_the_board_sends_its_words_and_answers_only_its_own_functions(tmp_path, looks):
     with gr.Blocks():
         made = component.build_board(tmp_path)
-    assert '"Find the wall"' in made.js_on_load and "Tự tìm tường" in made.js_on_load.encode().decode(
-        "unicode_escape"
-    )
+    assert '"Find the wall"' in made.js_on_load and "Tự tìm tường" in made.js_on_load.encode().decode("unicode_escape")
     assert {f.__name__ for f in made.server_fns} == {f.__name__ for f in calls.FUNCTIONS}

@@ -168,10 +168,7 @@ def test_a_run_is_shown_from_its_folder_and_only_when_it_changed(run_folder, tmp
     seen, shown = watch.watch_run("lora-1", None, "en", tmp_path)
     assert "running" in shown["status"] and "step 50 of 200" in shown["status"]
     assert 'max="200" value="50" aria-label="Progress of lora-1"' in shown["status"]
-    assert (
-        shown["losses"].dropna().values.tolist() == [[10, 0.5, "loss"]]
-        and "hello\nstep 50/200" in shown["log"]
-    )
+    assert shown["losses"].dropna().values.tolist() == [[10, 0.5, "loss"]] and "hello\nstep 50/200" in shown["log"]
     ((picture, caption),) = shown["samples"]
     assert picture.getpixel((0, 0)) == (254, 0, 0) or picture.getpixel((0, 0)) == (255, 0, 0)
     assert caption == "step 50"
@@ -259,12 +256,8 @@ def test_a_curve_is_raw_and_smoothed_and_not_too_long():
 def test_a_dataset_saved_meanwhile_can_be_chosen(data, tmp_path):
     from wallpaint.dataset.folder import add_sample
 
-    assert train_runs.choose_dataset(None, tmp_path) == gr.update(
-        choices=[("sample rooms", data)], value=data
-    )
+    assert train_runs.choose_dataset(None, tmp_path) == gr.update(choices=[("sample rooms", data)], value=data)
     photo = Image.new("RGB", (64, 64), "gray")
-    add_sample(
-        tmp_path / "datasets" / "mine", "train", photo, Image.new("L", (64, 64), 255), (9, 9, 9), "", "a"
-    )
+    add_sample(tmp_path / "datasets" / "mine", "train", photo, Image.new("L", (64, 64), 255), (9, 9, 9), "", "a")
     update = train_runs.choose_dataset(data, tmp_path)
     assert [name for name, _ in update["choices"]] == ["mine", "sample rooms"] and update["value"] == data

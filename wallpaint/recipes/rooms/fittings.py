@@ -41,11 +41,7 @@ def build_walls(room: Room, walls: dict[str, Material], openings, rng) -> None:
         length = wall_length(room, wall)
         with b.at(*wall_place(room, wall)):
             wall_with_holes(b, length, h, [o for o in openings[wall] if o.kind == "window"], material)
-            edges = [
-                -length / 2,
-                *sorted(e for o in openings[wall] if o.z0 < rise for e in (o.x0, o.x1)),
-                length / 2,
-            ]
+            edges = [-length / 2, *sorted(e for o in openings[wall] if o.z0 < rise for e in (o.x0, o.x1)), length / 2]
             for x0, x1 in zip(edges[::2], edges[1::2], strict=True):
                 b.box((x0, 0, 0), (x1, 0.015, rise), trim, 0.005)
             if crown:
@@ -63,9 +59,7 @@ def wall_with_holes(b: Builder, length: float, height: float, holes, material: M
                 b.quad((x0, 0, z0), (x1 - x0, 0, 0), (0, 0, z1 - z0), material)
 
 
-def add_window(
-    b: Builder, o: Opening, pane: Material, trim: Material, cloth: Material | None, metal, rng
-) -> None:
+def add_window(b: Builder, o: Opening, pane: Material, trim: Material, cloth: Material | None, metal, rng) -> None:
     """Reveal, frame with bars, sill, pane; curtains when there is a cloth."""
     deep = -0.2
     for corner, edge in (
@@ -111,11 +105,7 @@ def add_door(b: Builder, o: Opening, panel: Material, trim: Material, metal: Mat
 def add_picture(room: Room, width: float, height: float, palette: Palette, rng) -> None:
     """A framed picture, a mirror or a clock around the origin of the frame."""
     b, choice = room.builder, rng.random()
-    frame = (
-        palette.wood(rng)
-        if rng.random() < 0.5
-        else Material((0.03,) * 3 if rng.random() < 0.5 else (0.75,) * 3)
-    )
+    frame = palette.wood(rng) if rng.random() < 0.5 else Material((0.03,) * 3 if rng.random() < 0.5 else (0.75,) * 3)
     if choice < 0.1:
         t = np.linspace(0, 2 * np.pi, 33)
         for r, y, material in ((0.16, 0.03, frame), (0.145, 0.034, Material((0.8, 0.8, 0.78)))):

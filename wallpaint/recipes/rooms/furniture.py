@@ -25,12 +25,7 @@ def sofa(b: Builder, p: Palette, rng, seats: int = 0) -> tuple[float, float]:
     b.box((-width / 2, 0.02, foot), (width / 2, depth, 0.3), cloth, 0.03)
     b.box((-width / 2, 0.02, foot), (width / 2, 0.2, rise), cloth, 0.07)
     for side in (-1, 1):
-        b.box(
-            (side * width / 2, 0.03, foot),
-            (side * (width / 2 - arm), depth, rng.uniform(0.55, 0.62)),
-            cloth,
-            0.06,
-        )
+        b.box((side * width / 2, 0.03, foot), (side * (width / 2 - arm), depth, rng.uniform(0.55, 0.62)), cloth, 0.06)
     for i in range(seats):
         x = -width / 2 + arm + i * seat
         b.box((x + 0.005, 0.2, 0.29), (x + seat - 0.005, depth + 0.02, 0.46), cloth, 0.05)
@@ -60,10 +55,7 @@ def bed(b: Builder, p: Palette, rng):
     b.box((-width / 2, 0.06, 0.08), (width / 2, depth, 0.3), wood, 0.015)
     b.box((-width / 2 + 0.02, 0.08, 0.28), (width / 2 - 0.02, depth - 0.02, 0.5), p.linen(rng), 0.07)
     b.box(
-        (-width / 2 - 0.02, rng.uniform(0.55, 0.9), 0.3),
-        (width / 2 + 0.02, depth + 0.01, 0.555),
-        p.cloth(rng),
-        0.05,
+        (-width / 2 - 0.02, rng.uniform(0.55, 0.9), 0.3), (width / 2 + 0.02, depth + 0.01, 0.555), p.cloth(rng), 0.05
     )
     count = 1 if width < 1.2 else 2
     for i in range(count):
@@ -148,10 +140,7 @@ def dresser(b: Builder, p: Palette, rng, low=False):
         for j in range(rows):
             x, z = -width / 2 + (i + 0.5) * w, 0.12 + (j + 0.5) * h
             b.box(
-                (x - w / 2 + 0.012, 0.41, z - h / 2 + 0.01),
-                (x + w / 2 - 0.012, 0.437, z + h / 2 - 0.01),
-                wood,
-                0.004,
+                (x - w / 2 + 0.012, 0.41, z - h / 2 + 0.01), (x + w / 2 - 0.012, 0.437, z + h / 2 - 0.01), wood, 0.004
             )
             b.ball((x, 0.45, z), (0.016, 0.016, 0.016), knob)
     if rng.random() < 0.7:

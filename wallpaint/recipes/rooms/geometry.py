@@ -155,14 +155,11 @@ class Builder:
         )
         d = np.gradient(profile, axis=0)
         normals = np.concatenate(
-            [d[None, :, 1:] * ring[:, None], np.broadcast_to(-d[None, :, :1], (steps + 1, len(profile), 1))],
-            -1,
+            [d[None, :, 1:] * ring[:, None], np.broadcast_to(-d[None, :, :1], (steps + 1, len(profile), 1))], -1
         )
         self.grid(points + np.asarray(centre, float), material, normals=normals)
 
-    def cylinder(
-        self, radius, low, high, material: Material, centre=(0, 0), top: float | None = None
-    ) -> None:
+    def cylinder(self, radius, low, high, material: Material, centre=(0, 0), top: float | None = None) -> None:
         """A capped upright cylinder, or a cone frustum with another radius on ``top``."""
         top = radius if top is None else top
         x, y = centre
@@ -197,9 +194,7 @@ class Builder:
         angle = np.linspace(0, 2 * np.pi, 11)
         ring = np.cos(angle)[:, None] * side + np.sin(angle)[:, None] * np.cross(axis, side)
         self.grid(
-            np.stack([start + radius * ring, end + radius * ring], 1),
-            material,
-            normals=np.stack([ring, ring], 1),
+            np.stack([start + radius * ring, end + radius * ring], 1), material, normals=np.stack([ring, ring], 1)
         )
 
 

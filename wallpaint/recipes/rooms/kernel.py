@@ -68,9 +68,7 @@ def look(room, camera: Camera, size: int) -> np.ndarray:
 def camera_rays(mi, dr, camera, size, samples, lane, rng):
     """Origins and directions, jittered evenly over each pixel."""
     axes = mi.Float(np.concatenate([camera.axes().ravel(), camera.position]).astype(np.float32))
-    row = [
-        mi.Vector3f(*(dr.gather(mi.Float, axes, mi.UInt32(3 * i + j)) for j in range(3))) for i in range(4)
-    ]
+    row = [mi.Vector3f(*(dr.gather(mi.Float, axes, mi.UInt32(3 * i + j)) for j in range(3))) for i in range(4)]
     pixel = lane // dr.opaque(mi.UInt32, samples)
     width = dr.opaque(mi.UInt32, size)
     x, y = mi.Float(pixel % width), mi.Float(pixel // width)
@@ -131,9 +129,7 @@ def surface(room, face, uv, direction, active):
     slope = texel(room, u, v, m[6:9], active)
     tangent = mi.Vector3f(*r[18:21])
     tangent = tangent - normal * dr.dot(normal, tangent)
-    tangent = dr.select(
-        dr.squared_norm(tangent) > 1e-8, dr.normalize(tangent), mi.coordinate_system(normal)[0]
-    )
+    tangent = dr.select(dr.squared_norm(tangent) > 1e-8, dr.normalize(tangent), mi.coordinate_system(normal)[0])
     normal = dr.normalize(normal - tangent * slope[0] - dr.cross(normal, tangent) * slope[1])
     # A shading normal that looks away from the ray would be black; bend it back to grazing.
     facing = dr.dot(normal, direction)

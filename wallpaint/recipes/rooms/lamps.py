@@ -66,8 +66,4 @@ def vessel(b: Builder, p: Palette, rng, x, y, z) -> None:
     h, r = rng.uniform(0.12, 0.28), rng.uniform(0.04, 0.08)
     t = np.linspace(0, 1, 9)
     shape = r * (0.6 + 0.6 * np.sin(np.pi * t ** rng.uniform(0.6, 1.2)) * (1 - 0.4 * t))
-    b.lathe(
-        np.stack([np.concatenate([[1e-4], shape]), np.concatenate([[0], t * h])], 1),
-        p.ceramic(rng),
-        (x, y, z),
-    )
+    b.lathe(np.stack([np.concatenate([[1e-4], shape]), np.concatenate([[0], t * h])], 1), p.ceramic(rng), (x, y, z))

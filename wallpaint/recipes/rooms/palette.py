@@ -112,9 +112,7 @@ class Palette:
 
     def ceramic(self, rng) -> Material:
         """Glazed pots."""
-        return Material(
-            colour(rng, (0, 360), (0.0, 0.6), (0.25, 0.92)), f0=0.04, rough=rng.uniform(0.15, 0.5)
-        )
+        return Material(colour(rng, (0, 360), (0.0, 0.6), (0.25, 0.92)), f0=0.04, rough=rng.uniform(0.15, 0.5))
 
     def metal(self, rng) -> Material:
         """Steel, brass or black."""

@@ -31,12 +31,7 @@ def denoise(colour: np.ndarray, albedo: np.ndarray, normal: np.ndarray) -> np.nd
     result = np.empty_like(images[0])
     flt = oidn.Filter(device, oidn.OIDN_FILTER_TYPE_RT)
     try:
-        names = (
-            oidn.OIDN_IMAGE_COLOR,
-            oidn.OIDN_IMAGE_ALBEDO,
-            oidn.OIDN_IMAGE_NORMAL,
-            oidn.OIDN_IMAGE_OUTPUT,
-        )
+        names = (oidn.OIDN_IMAGE_COLOR, oidn.OIDN_IMAGE_ALBEDO, oidn.OIDN_IMAGE_NORMAL, oidn.OIDN_IMAGE_OUTPUT)
         for name, image in zip(names, [*images, result], strict=True):
             flt.set_image(name, image, oidn.OIDN_FORMAT_FLOAT3)
         flt.set_bool("hdr", True)

@@ -105,7 +105,6 @@ def write_view(out: Path, room, stem: str, photo, mask, pictures, args, save) ->
         return [row(name, paint) for name, (paint, _) in zip(names, pictures, strict=True)]
     save(out / f"{stem}.{args.format}", photo)
     truths = [
-        {"color": [int(c) for c in paint], "file_name": name}
-        for name, (paint, _) in zip(names, pictures, strict=True)
+        {"color": [int(c) for c in paint], "file_name": name} for name, (paint, _) in zip(names, pictures, strict=True)
     ]
     return [{**row(f"{stem}.{args.format}", room.paint), "kind": room.kind, "truths": truths}]

@@ -99,9 +99,7 @@ class Tracer:
         uv = np.concatenate([p[2] for p in builder.parts])
         starts = np.cumsum([0] + [len(p[0]) for p in builder.parts])
         faces = np.concatenate([p[3] + start for p, start in zip(builder.parts, starts, strict=False)])
-        self.on_wall = np.concatenate(
-            [np.full(len(p[3]), builder.materials[p[4]].wall) for p in builder.parts]
-        )
+        self.on_wall = np.concatenate([np.full(len(p[3]), builder.materials[p[4]].wall) for p in builder.parts])
         self.owner = np.concatenate([np.full(len(p[3]), p[4]) for p in builder.parts])
         mesh = mi.Mesh("room", len(vertices), len(faces))
         params = mi.traverse(mesh)
@@ -119,14 +117,7 @@ class Tracer:
         tangent /= np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-12)
         # 3 flat normal, 9 corner normals, 6 corner uv, 3 tangent, 9 corners
         record = np.concatenate(
-            [
-                flat,
-                normals[faces].reshape(-1, 9),
-                uv[faces].reshape(-1, 6),
-                tangent,
-                np.concatenate([a, b, c], 1),
-            ],
-            1,
+            [flat, normals[faces].reshape(-1, 9), uv[faces].reshape(-1, 6), tangent, np.concatenate([a, b, c], 1)], 1
         )
         self.record = mi.Float(record.astype(np.float32).ravel())
         self.face_owner = mi.UInt32(self.owner.astype(np.uint32))
@@ -157,9 +148,7 @@ class Tracer:
 
     def pack_lights(self, materials, textures: dict, sun: Sun) -> None:
         """Chances of the emitting faces, and of the sun after the last face."""
-        strength = np.array(
-            [np.mean(m.emission) * (textures[m.texture].mean() if m.pane else 1.0) for m in materials]
-        )
+        strength = np.array([np.mean(m.emission) * (textures[m.texture].mean() if m.pane else 1.0) for m in materials])
         power = strength[self.owner] * self.area * np.pi
         panes = np.array([m.pane for m in materials])[self.owner]
         shine = np.mean(sun.irradiance) * self.area[panes].sum() * 0.5
@@ -168,9 +157,7 @@ class Tracer:
         slots = np.diff(np.round(np.cumsum(chance) / chance.sum() * LIGHT_SLOTS).astype(int), prepend=0)
         self.emitters = self.mi.UInt32(np.repeat(np.arange(len(chance)), slots).astype(np.uint32))
         chance = slots / LIGHT_SLOTS
-        self.light_pdf = self.mi.Float(
-            (chance / np.append(np.maximum(self.area, 1e-12), 1)).astype(np.float32)
-        )
+        self.light_pdf = self.mi.Float((chance / np.append(np.maximum(self.area, 1e-12), 1)).astype(np.float32))
         direction = np.asarray(sun.direction, float)
         direction /= np.linalg.norm(direction)
         self.sun = self.mi.Float(np.concatenate([direction, sun.irradiance]).astype(np.float32))

@@ -36,17 +36,11 @@ STAGES = {  # in the order in which they run; minutes on one slow CPU core
 def main() -> None:
     """Reads the command line and runs the stages."""
     parser = argparse.ArgumentParser(prog="python -m wallpaint.recipes.tiny", description=__doc__)
-    parser.add_argument(
-        "--pool", type=Path, nargs="+", required=True, help="folders of rooms; the first counts most"
-    )
+    parser.add_argument("--pool", type=Path, nargs="+", required=True, help="folders of rooms; the first counts most")
     parser.add_argument("--out", type=Path, required=True, help="the family folder to write")
-    parser.add_argument(
-        "--work", type=Path, default=Path("runs/tiny"), help="checkpoints, cached latents, the log"
-    )
+    parser.add_argument("--work", type=Path, default=Path("runs/tiny"), help="checkpoints, cached latents, the log")
     parser.add_argument("--stage", choices=[*STAGES, "export", "figures", "all"], default="all")
-    parser.add_argument(
-        "--minutes", type=float, help="how long each chosen stage may train (default: its own)"
-    )
+    parser.add_argument("--minutes", type=float, help="how long each chosen stage may train (default: its own)")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     args = parser.parse_args()

@@ -72,9 +72,7 @@ def draw_examples(latents: Latents, count: int, generator: torch.Generator) -> E
     any_picture = (torch.rand(count, generator=generator) * latents.counts[view]).long()
     any_mask = torch.randint(WALL_MASKS, (count,), generator=generator)
     return Examples(
-        view,
-        torch.where(box, latents.source[view], any_picture),
-        torch.where(box, torch.tensor(WALL_MASKS), any_mask),
+        view, torch.where(box, latents.source[view], any_picture), torch.where(box, torch.tensor(WALL_MASKS), any_mask)
     )
 
 
@@ -202,10 +200,7 @@ def reference(pool: Pool, number: int, index: int, generator: torch.Generator) -
         return picture[None]
     for _ in range(4):  # a few tries for a crop that shows some wall
         height, width = (int(sizes.RESOLUTION * (0.2 + 0.8 * chance(generator)) ** 0.75) for _ in range(2))
-        top, left = (
-            draw(generator, sizes.RESOLUTION - height + 1),
-            draw(generator, sizes.RESOLUTION - width + 1),
-        )
+        top, left = (draw(generator, sizes.RESOLUTION - height + 1), draw(generator, sizes.RESOLUTION - width + 1))
         area = (slice(None), slice(top, top + height), slice(left, left + width))
         if wall[area].float().mean() > 0.2:
             break

@@ -56,9 +56,7 @@ class Family:
 def build_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
     """A text encoder with `tokenizer`'s vocabulary and special tokens."""
     tokens = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
-    config = CLIPTextConfig(
-        vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id, **tokens, **sizes.TEXT
-    )
+    config = CLIPTextConfig(vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id, **tokens, **sizes.TEXT)
     return CLIPTextModel(config)
 
 
@@ -172,14 +170,7 @@ def _write(family: Family, folder: Path) -> None:
     scheduler = DDIMScheduler(**sizes.SCHEDULER)
     scheduler.save_pretrained(folder / "scheduler")
     pipe = StableDiffusionInpaintPipeline(
-        family.vae,
-        family.text_encoder,
-        family.tokenizer,
-        unet,
-        scheduler,
-        None,
-        None,
-        requires_safety_checker=False,
+        family.vae, family.text_encoder, family.tokenizer, unet, scheduler, None, None, requires_safety_checker=False
     )
     pipe.save_config(folder)  # model_index.json
 

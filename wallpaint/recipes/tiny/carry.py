@@ -61,9 +61,7 @@ def _wire_encoder_ends(encoder: nn.Module) -> None:
     _start_carrying(encoder.conv_in, torch.eye(3))
     colour, offset = _read_carried(encoder.conv_norm_out)
     out = encoder.conv_out
-    out.weight.mul_(
-        3
-    )  # the fourth latent has no colour to say: loud enough from the start to be used for detail
+    out.weight.mul_(3)  # the fourth latent has no colour to say: loud enough from the start to be used for detail
     half = sizes.LATENT_CHANNELS
     out.weight[:3] = 0
     out.weight[half:] = 0

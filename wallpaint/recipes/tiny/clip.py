@@ -116,9 +116,7 @@ def clip_losses(
 def tokenize(tokenizer: CLIPTokenizer, texts: list[str]) -> torch.Tensor:
     """(B, 48) ids, padded as the stock pipeline pads."""
     length = sizes.TEXT["max_position_embeddings"]
-    return tokenizer(
-        texts, padding="max_length", max_length=length, truncation=True, return_tensors="pt"
-    ).input_ids
+    return tokenizer(texts, padding="max_length", max_length=length, truncation=True, return_tensors="pt").input_ids
 
 
 def to_clip(pictures: torch.Tensor) -> torch.Tensor:

@@ -23,9 +23,7 @@ class View:
 
     pictures: torch.Tensor  # (P, 3, R, R) uint8 sRGB, on the pool's device
     mask: torch.Tensor  # (1, R, R) bool, True = wall, on the CPU: prompts and crops are drawn from it
-    colors: list[
-        tuple[int, int, int] | None
-    ]  # paint of each picture; None where the photo's wall is no plain paint
+    colors: list[tuple[int, int, int] | None]  # paint of each picture; None where the photo's wall is no plain paint
     caption: str
     room: str
     name: str  # the photo's file name: what a view is known by

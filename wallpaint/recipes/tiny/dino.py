@@ -57,9 +57,9 @@ def random_crop(picture: torch.Tensor, generator: torch.Generator) -> torch.Tens
     crop = picture[None, :, top : top + side, left : left + side].float() / 255
     crop = crop.flip(-1) if chance(generator) < 0.5 else crop
     size = sizes.DINO["image_size"]
-    return (
-        F.interpolate(crop, size=(size, size), mode="bilinear", antialias=True) - MEAN.to(crop.device)
-    ) / STD.to(crop.device)
+    return (F.interpolate(crop, size=(size, size), mode="bilinear", antialias=True) - MEAN.to(crop.device)) / STD.to(
+        crop.device
+    )
 
 
 def dino_loss(model: Dinov2Model, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:

@@ -19,9 +19,7 @@ def attach_adapter(unet: UNet2DConditionModel, resampler: IPAdapterPlusImageProj
         attention = unet.get_submodule(name.removesuffix(".processor"))
         heads[f"{2 * index + 1}.to_k_ip.weight"] = attention.to_k.weight.detach().clone()
         heads[f"{2 * index + 1}.to_v_ip.weight"] = attention.to_v.weight.detach().clone()
-    unet._load_ip_adapter_weights(
-        [{"image_proj": resampler_to_h94(resampler.state_dict()), "ip_adapter": heads}]
-    )
+    unet._load_ip_adapter_weights([{"image_proj": resampler_to_h94(resampler.state_dict()), "ip_adapter": heads}])
 
 
 def adapter_weights(unet: UNet2DConditionModel) -> dict[str, torch.Tensor]:

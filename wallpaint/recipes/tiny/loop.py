@@ -41,9 +41,7 @@ def fit(
     weights = trainable(modules)
     average = {key: value.detach().clone() for key, value in weights.items()}
     fused = next(iter(weights.values())).is_cuda
-    optimizer = torch.optim.AdamW(
-        weights.values(), lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=fused
-    )
+    optimizer = torch.optim.AdamW(weights.values(), lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=fused)
     count, spent = _resume(checkpoint_path(work, name), weights, average, optimizer)
     generator = torch.Generator().manual_seed(plan.seed + count)
     started = saved = time.monotonic()
@@ -155,9 +153,7 @@ def _save(path: Path, weights: dict, average: dict, optimizer, count: int, secon
     os.replace(fresh, path)
 
 
-def _report(
-    name: str, count: int, seconds: float, rate: float, means: dict, work: Path, figures: dict
-) -> None:
+def _report(name: str, count: int, seconds: float, rate: float, means: dict, work: Path, figures: dict) -> None:
     row = {"stage": name, "step": count, "minutes": seconds / 60, "lr": rate, **means, **figures}
     line = json.dumps({k: v if isinstance(v, str | int) else float(f"{v:.4g}") for k, v in row.items()})
     print(line, flush=True)

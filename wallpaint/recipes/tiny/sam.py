@@ -48,14 +48,7 @@ def train_sam(pool: Pool, work: Path, minutes: float) -> None:
             pool.refresh()
         return sam_losses(sam, *sam_batch(pool, generator, vary))
 
-    fit(
-        "sam",
-        [sam],
-        step,
-        Fit(minutes, 1e-3, warmup_steps=30, ema=0.98),
-        work,
-        lambda: sam_figures(sam, held_out),
-    )
+    fit("sam", [sam], step, Fit(minutes, 1e-3, warmup_steps=30, ema=0.98), work, lambda: sam_figures(sam, held_out))
 
 
 def load_sam(work: Path) -> Sam:
@@ -135,9 +128,7 @@ def predict(sam: Sam, features: torch.Tensor, prompts: Prompts) -> tuple[torch.T
     # The decoder repeats one picture's features for all prompts and adds `dense`: what differs goes there.
     dense = dense + features.repeat_interleave(len(dense) // len(features), 0)
     nothing = torch.zeros_like(features[:1])
-    logits, guesses = sam.mask_decoder.predict_masks(
-        nothing, sam.prompt_encoder.get_dense_pe(), sparse, dense
-    )
+    logits, guesses = sam.mask_decoder.predict_masks(nothing, sam.prompt_encoder.get_dense_pe(), sparse, dense)
     return F.interpolate(logits, size=prompts.targets.shape[-2:], mode="bilinear"), guesses
 
 
@@ -151,10 +142,7 @@ def sam_losses(sam: Sam, pictures: torch.Tensor, prompts: Prompts) -> dict[str, 
     truth = prompts.targets[:, None].expand_as(logits)
     loss = 10 * focal(logits, truth) + dice(logits, truth)
     iou = intersection_over_union(logits.detach() > 0, truth)
-    return {
-        "mask": (loss[:, 0] + loss[:, 1:].min(1).values).mean(),
-        "iou": (guesses - iou).square().mean(),
-    }
+    return {"mask": (loss[:, 0] + loss[:, 1:].min(1).values).mean(), "iou": (guesses - iou).square().mean()}
 
 
 def focal(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:

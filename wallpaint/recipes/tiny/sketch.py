@@ -43,13 +43,9 @@ def write_room(folder: Path, number: int, truths: int, rng: np.random.Generator)
         painted = albedo.copy()
         painted[wall] = ((np.array(color) / 255) ** 2.2 * pattern[..., None])[wall]
         linear = (painted * (1 - cover) + shapes * cover) * light
-        noisy = np.clip(linear / (1 + 0.15 * linear), 0, 1) ** (1 / 2.2) * 255 + rng.normal(
-            0, 1, linear.shape
-        )
+        noisy = np.clip(linear / (1 + 0.15 * linear), 0, 1) ** (1 / 2.2) * 255 + rng.normal(0, 1, linear.shape)
         Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(folder / name, compress_level=1)
-    Image.fromarray((wall & (cover[..., 0] < 0.5)).astype(np.uint8) * 255).save(
-        folder / f"{number:05d}-mask.png"
-    )
+    Image.fromarray((wall & (cover[..., 0] < 0.5)).astype(np.uint8) * 255).save(folder / f"{number:05d}-mask.png")
     return {
         "file_name": names[0],
         "mask_file_name": f"{number:05d}-mask.png",

@@ -44,10 +44,7 @@ def solve_resnet(resnet: nn.Module, h: torch.Tensor, x: torch.Tensor) -> torch.T
 def solve_conv(conv: nn.Conv2d, inputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Sets the first three rows of a 3 x 3 convolution by ridge regression; returns conv(inputs)."""
     width = conv.in_channels * 9 + 1
-    gram, moment = (
-        torch.zeros(width, width, dtype=torch.float64),
-        torch.zeros(width, COLOURS, dtype=torch.float64),
-    )
+    gram, moment = (torch.zeros(width, width, dtype=torch.float64), torch.zeros(width, COLOURS, dtype=torch.float64))
     every = max(1, inputs.shape[-1] // 32)  # fine layers have pixels enough: a part of them will do
     for number, (part, wanted) in enumerate(zip(inputs.split(4), target.split(4), strict=True)):
         patches = F.unfold(part, 3, padding=1)[..., number % every :: every].transpose(1, 2).flatten(0, 1)

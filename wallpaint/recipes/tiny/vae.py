@@ -20,9 +20,7 @@ DECODER_RATE = 1.5e-5
 BATCH = {"cpu": 8, "cuda": 64}
 SOLVE_PICTURES = 64
 NOISE = 0.02  # on the latents while training, so that near latents stay near pictures
-COLOUR_WEIGHTS = torch.tensor([1.0, 4.0, 4.0]).view(
-    1, 3, 1, 1
-)  # lightness is learnt by itself, colour is not
+COLOUR_WEIGHTS = torch.tensor([1.0, 4.0, 4.0]).view(1, 3, 1, 1)  # lightness is learnt by itself, colour is not
 
 
 def train_vae(pool: Pool, work: Path, minutes: float) -> AutoencoderKL:
@@ -90,9 +88,7 @@ def solve_where_better(vae: AutoencoderKL, pictures: torch.Tensor, held_out: Poo
     print(f"decoder: learned {before}, solved {after}", flush=True)
 
 
-def random_crops(
-    pool: Pool, generator: torch.Generator, batch: int | None = None, crop: int = CROP
-) -> torch.Tensor:
+def random_crops(pool: Pool, generator: torch.Generator, batch: int | None = None, crop: int = CROP) -> torch.Tensor:
     """(batch, 3, crop, crop) in [-1, 1]: any repaint of any view, anywhere, flipped or not."""
     crops = []
     for _ in range(batch or BATCH[pool.device]):
@@ -111,9 +107,7 @@ def random_picture(pool: Pool, generator: torch.Generator) -> torch.Tensor:
 
 def vae_losses(vae: AutoencoderKL, x: torch.Tensor, generator: torch.Generator) -> dict[str, torch.Tensor]:
     """Weighted terms for x (B, 3, H, W) in [-1, 1]."""
-    z = vae.encode(
-        x
-    ).latent_dist.mean  # the variance stays as it was set: trained, it drowns the fourth channel
+    z = vae.encode(x).latent_dist.mean  # the variance stays as it was set: trained, it drowns the fourth channel
     noise = torch.randn(z.shape, generator=generator).to(z.device)
     error = vae.decode(z + NOISE * noise).sample - x
     return {

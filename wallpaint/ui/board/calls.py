@@ -49,10 +49,7 @@ def decode_runs(runs: object, size: tuple[int, int]) -> np.ndarray:
     width, height = size
     if not isinstance(runs, list) or len(runs) > width * height + 1:
         raise ValueError("the mask is broken, the board, open the photo again")
-    if (
-        not all(type(run) is int and 0 <= run <= width * height for run in runs)
-        or sum(runs) != width * height
-    ):
+    if not all(type(run) is int and 0 <= run <= width * height for run in runs) or sum(runs) != width * height:
         raise ValueError("the mask does not fit its photo, the board, open the photo again")
     return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width)
 

@@ -48,9 +48,7 @@ def describe_picture(picture: canvas.Picture | None) -> dict[str, Any] | None:
     }
 
 
-def build_board(
-    workspace: Path, elem_id: str = "board", drop: str = "#upload-photo", plain: bool = False
-) -> gr.HTML:
+def build_board(workspace: Path, elem_id: str = "board", drop: str = "#upload-photo", plain: bool = False) -> gr.HTML:
     """Make a board; its value is what `describe_picture` gives, or None.
 
     Args:
@@ -60,9 +58,7 @@ def build_board(
         plain: it marks walls and leaves paints to others.
     """
     about = {"name": elem_id, "drop": drop, "plain": plain}
-    words = {
-        language: {key: text[i] for key, text in BOARD.items()} for i, language in enumerate(("en", "vi"))
-    }
+    words = {language: {key: text[i] for key, text in BOARD.items()} for i, language in enumerate(("en", "vi"))}
     script = "\n".join((PARTS / name).read_text("utf-8") for name in SCRIPTS)
     return gr.HTML(
         value=None,

@@ -97,9 +97,8 @@ def open_picture(
 
 
 def open_marked(
-    path: str | Path, mask: str | Path, workspace: Path, name: str = "", wall: Wall | None = None,
-    ahead: bool = True,
-) -> Picture:  # fmt: skip
+    path: str | Path, mask: str | Path, workspace: Path, name: str = "", wall: Wall | None = None, ahead: bool = True
+) -> Picture:
     """Open a photo with its wall marked by `mask`, which stays as it is until somebody mends it."""
     picture = open_picture(path, workspace, name, mask, ahead)
     write_walls(picture["folder"], [replace(wall or Wall(), mask=GIVEN)])

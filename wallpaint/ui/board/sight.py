@@ -55,10 +55,7 @@ def look_at(folder: str | Path) -> None:
 
 
 def ask_walls(
-    folder: str | Path,
-    points: Sequence[tuple[float, float]],
-    labels: Sequence[int],
-    box: Sequence[float] | None,
+    folder: str | Path, points: Sequence[tuple[float, float]], labels: Sequence[int], box: Sequence[float] | None
 ) -> list[tuple[np.ndarray, float]]:
     """Give what clicks and a box, in pixels of the view, may mean: (mask (h, w), guessed IoU), best first."""
     with _lock:

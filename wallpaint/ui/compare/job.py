@@ -49,12 +49,8 @@ class Job:
 
 def list_arms(workspace: Path) -> list[tuple[str, str]]:
     """Give (label, arm) of what can be compared: the shipped arms that are there, then runs with weights."""
-    there = [
-        name for name in SHIPPED if name in ("base", "recolor") or (picture.ASSETS / "loras" / name).is_dir()
-    ]
-    trained = [
-        run for run in state.list_runs(workspace) if any((run.folder / "weights").glob("*.safetensors"))
-    ]
+    there = [name for name in SHIPPED if name in ("base", "recolor") or (picture.ASSETS / "loras" / name).is_dir()]
+    trained = [run for run in state.list_runs(workspace) if any((run.folder / "weights").glob("*.safetensors"))]
     return [*((name, name) for name in there), *((run.name, f"{run.name}={run.folder}") for run in trained)]
 
 
@@ -89,9 +85,8 @@ def read_paints(paint: str, more: list[str] | None) -> list:
 
 @on_gpu
 def paint_all(
-    room: RoomFiles, paints: list[str], arms: list[str], out: str, settings: Settings,
-    on_step: Callable | None,
-) -> None:  # fmt: skip
+    room: RoomFiles, paints: list[str], arms: list[str], out: str, settings: Settings, on_step: Callable | None
+) -> None:
     """Paint a room; takes and gives nothing that could not go to another process."""
     from wallpaint.report.compare import compare_paints, load_scene  # torch, only once somebody paints
 
@@ -100,9 +95,13 @@ def paint_all(
 
 
 def paint_comparison(
-    workspace: Path, room: Room | None, job: Job, own: list[tuple[str, str]], language: str,
+    workspace: Path,
+    room: Room | None,
+    job: Job,
+    own: list[tuple[str, str]],
+    language: str,
     on_step: Callable[[float], None] | None = None,
-) -> Shown:  # fmt: skip
+) -> Shown:
     """Paint the room with every arm in every paint, into a fresh folder of results.
 
     Raises:
@@ -119,8 +118,14 @@ def paint_comparison(
     names = [arm.partition("=")[0] for arm in job.arms]
     if job.blind:
         random.SystemRandom().shuffle(names)
-    shown = {"folder": str(out), "paints": paints, "arms": names, "blind": job.blind,
-             "truth": files.truth is not None, "heat": False}  # fmt: skip
+    shown = {
+        "folder": str(out),
+        "paints": paints,
+        "arms": names,
+        "blind": job.blind,
+        "truth": files.truth is not None,
+        "heat": False,
+    }
     write_views(shown, files)
     pack(out)
     return shown
@@ -176,8 +181,13 @@ def cast_vote(shown: Shown, choice: int, workspace: Path, keep: bool) -> tuple[S
     voted = shown["arms"][choice]
     path = workspace / "results" / "votes.jsonl"
     if keep:
-        row = {"arms": sorted(shown["arms"]), "voted": voted, "paint": shown["paints"][0],
-               "results": Path(shown["folder"]).name, "time": round(time.time())}  # fmt: skip
+        row = {
+            "arms": sorted(shown["arms"]),
+            "voted": voted,
+            "paint": shown["paints"][0],
+            "results": Path(shown["folder"]).name,
+            "time": round(time.time()),
+        }
         with open(path, "a", encoding="utf-8") as file:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
     rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.is_file() else []

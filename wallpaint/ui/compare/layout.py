@@ -20,9 +20,13 @@ def build_room(page: Page) -> dict[str, Any]:
     parts["rooms"] = add_rooms(page, "test", "kind", label=T("test_rooms"), height=200, elem_id="test-rooms")
     with gr.Row(elem_classes="buttons"):
         parts["photo"] = page.add(
-            gr.UploadButton, label=T("upload_photo"), file_types=["image"], size="sm", min_width=90,
+            gr.UploadButton,
+            label=T("upload_photo"),
+            file_types=["image"],
+            size="sm",
+            min_width=90,
             elem_id="compare-photo",
-        )  # fmt: skip
+        )
         parts["mask"] = page.add(
             gr.UploadButton, label=T("upload_mask"), file_types=["image"], size="sm", min_width=90
         )
@@ -41,23 +45,39 @@ def build_choice(page: Page) -> dict[str, Any]:
             gr.ColorPicker, value=paint, label=T("paint"), min_width=110, scale=1, elem_id="compare-paint"
         )
         parts["known"] = page.add(
-            gr.Dropdown, choices=known, value=paint if known else None, label=T("known_paint"),
-            visible=bool(known), min_width=150, scale=1, elem_id="known-paint",
-        )  # fmt: skip
+            gr.Dropdown,
+            choices=known,
+            value=paint if known else None,
+            label=T("known_paint"),
+            visible=bool(known),
+            min_width=150,
+            scale=1,
+            elem_id="known-paint",
+        )
         arms = list_arms(page.workspace)
         parts["arms"] = page.add(
-            gr.CheckboxGroup, choices=arms, value=[arm for _, arm in arms if arm in TICKED],
-            label=T("arms"), info=T("arms_info"), elem_id="arms", min_width=300, scale=4,
-        )  # fmt: skip
+            gr.CheckboxGroup,
+            choices=arms,
+            value=[arm for _, arm in arms if arm in TICKED],
+            label=T("arms"),
+            info=T("arms_info"),
+            elem_id="arms",
+            min_width=300,
+            scale=4,
+        )
     with gr.Row(elem_classes="buttons"):
         parts["go"] = page.add(
             gr.Button, value=T("paint_button"), variant="primary", elem_id="paint", min_width=140, scale=3
         )
         parts["cancel"] = page.add(gr.Button, value=T("cancel"), elem_id="cancel", min_width=90, scale=1)
         parts["lora"] = page.add(
-            gr.UploadButton, label=T("add_lora"), file_types=[".safetensors"], elem_id="add-lora",
-            min_width=120, scale=1,
-        )  # fmt: skip
+            gr.UploadButton,
+            label=T("add_lora"),
+            file_types=[".safetensors"],
+            elem_id="add-lora",
+            min_width=120,
+            scale=1,
+        )
     return parts | build_sampling(page)
 
 
@@ -73,17 +93,22 @@ def build_sampling(page: Page) -> dict[str, Any]:
             parts["steps"] = page.add(
                 gr.Number, value=0, precision=0, minimum=0, maximum=200, label=T("steps"), **family
             )
-            parts["guidance"] = page.add(
-                gr.Number, value=0, minimum=0, maximum=30, label=T("guidance"), **family
-            )
+            parts["guidance"] = page.add(gr.Number, value=0, minimum=0, maximum=30, label=T("guidance"), **family)
             parts["scale"] = page.add(
                 gr.Slider, minimum=0, maximum=2, step=0.05, value=1.0, label=T("scale"), min_width=260
             )
         with gr.Row():
             parts["more"] = page.add(
-                gr.Dropdown, choices=MORE, value=[], multiselect=True, allow_custom_value=True,
-                max_choices=7, label=T("more_paints"), info=T("more_paints_info"), elem_id="more-paints",
-            )  # fmt: skip
+                gr.Dropdown,
+                choices=MORE,
+                value=[],
+                multiselect=True,
+                allow_custom_value=True,
+                max_choices=7,
+                label=T("more_paints"),
+                info=T("more_paints_info"),
+                elem_id="more-paints",
+            )
             parts["blind"] = page.add(
                 gr.Checkbox, value=False, label=T("blind"), info=T("blind_info"), elem_id="blind"
             )
@@ -100,9 +125,7 @@ def build_results(page: Page) -> dict[str, Any]:
     """Lay out the results, the vote and the files."""
     parts: dict[str, Any] = {}
     parts["results"] = gr.HTML(draw_results(None, "en"), elem_id="results", min_height=120)
-    parts["vote"] = page.add(
-        gr.Radio, choices=[], label=T("vote"), visible=False, elem_id="vote", interactive=True
-    )
+    parts["vote"] = page.add(gr.Radio, choices=[], label=T("vote"), visible=False, elem_id="vote", interactive=True)
     parts["heat"] = page.add(gr.Checkbox, value=False, label=T("heat"), visible=False, elem_id="heat")
     with gr.Row(elem_classes="buttons"):
         for name in ("report", "zip"):

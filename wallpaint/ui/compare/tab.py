@@ -17,14 +17,7 @@ from wallpaint.ui.compare.job import (
     write_heat,
 )
 from wallpaint.ui.compare.layout import build_choice, build_results, build_room
-from wallpaint.ui.compare.room import (
-    Room,
-    open_first_room,
-    open_mask,
-    open_photo,
-    open_tab1_room,
-    open_test_room,
-)
+from wallpaint.ui.compare.room import Room, open_first_room, open_mask, open_photo, open_tab1_room, open_test_room
 from wallpaint.ui.compare.view import LETTERS, draw_results
 from wallpaint.ui.page import GPU, PRIVATE, Page, guarded
 from wallpaint.ui.words.words import t
@@ -110,10 +103,13 @@ def wire_painting(page: Page, parts: dict[str, Any], language: gr.State) -> None
 
     @guarded
     def paint_here(
-        room: Room | None, own: list, language: str, request: gr.Request,
+        room: Room | None,
+        own: list,
+        language: str,
+        request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008  (how gradio finds it)
         *values: Any,
-    ) -> tuple:  # fmt: skip
+    ) -> tuple:
         session = request.session_hash or ""
 
         def on_step(share: float) -> None:
@@ -137,14 +133,20 @@ def wire_painting(page: Page, parts: dict[str, Any], language: gr.State) -> None
     job = [parts[name] for name in ("paint", "more", "arms", "seed", "steps", "guidance", "scale", "blind")]
     shown = [state["shown"], *(parts[name] for name in ("results", "vote", "heat", "report", "zip"))]
     parts["lora"].upload(
-        take_lora_here, [parts["lora"], parts["arms"], state["own"], language],
-        [state["own"], parts["arms"]], **PRIVATE,
-    )  # fmt: skip
+        take_lora_here,
+        [parts["lora"], parts["arms"], state["own"], language],
+        [state["own"], parts["arms"]],
+        **PRIVATE,
+    )
     asked = parts["go"].click(forget_cancel, None, None, queue=False, js=AFTER_BOARD, **QUIET)
     asked.then(
-        paint_here, [state["room"], state["own"], language, *job], shown,
-        show_progress_on=parts["results"], **GPU, **PRIVATE,
-    )  # fmt: skip
+        paint_here,
+        [state["room"], state["own"], language, *job],
+        shown,
+        show_progress_on=parts["results"],
+        **GPU,
+        **PRIVATE,
+    )
     parts["cancel"].click(cancel_here, None, None, queue=False, **QUIET)
     parts["reload"] = lambda: gr.update(choices=list_arms(workspace))
     parts["reload_inputs"], parts["reload_outputs"] = None, [parts["arms"]]
@@ -174,8 +176,9 @@ def wire_results(page: Page, parts: dict[str, Any], language: gr.State) -> None:
     outputs = [shown, *(parts[name] for name in ("results", "vote", "heat", "report", "zip"))]
     parts["vote"].input(vote_here, [parts["vote"], shown, language], outputs, **QUIET)
     parts["heat"].input(heat_here, [parts["heat"], shown, language], [shown, parts["results"]], **PRIVATE)
-    language.change(lambda shown, language: draw_results(shown, language), [shown, language],
-                    parts["results"], **QUIET)  # fmt: skip
+    language.change(
+        lambda shown, language: draw_results(shown, language), [shown, language], parts["results"], **QUIET
+    )
 
 
 def show(shown: Shown, language: str) -> tuple:

@@ -111,8 +111,7 @@ def draw_grid(shown: Shown, language: str) -> str:
     for number, name in enumerate(shown["arms"]):
         title = LETTERS[number] if shown["blind"] else name
         cells = "".join(
-            _draw_cell(shown, paint, number, title, arms[number], language)
-            for paint, arms in by_paint.items()
+            _draw_cell(shown, paint, number, title, arms[number], language) for paint, arms in by_paint.items()
         )
         body += f'<tr><th scope="row">{escape(title)}</th>{cells}</tr>'
     return f'<div class="scroll"><table class="paints"><tr><td></td>{head}</tr>{body}</table></div>'

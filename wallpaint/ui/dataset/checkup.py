@@ -69,9 +69,7 @@ def write_plot(samples: dict[str, list[Sample]], language: str) -> str:
     there = {hue_name(sample.color) for sample in samples.get("train", [])}
     middle = SIDE / 2
     starts = (BORDERS[-1] - 360, *BORDERS[:-1])
-    parts = [
-        _sector(start, end, name not in there) for name, start, end in zip(HUES, starts, BORDERS, strict=True)
-    ]
+    parts = [_sector(start, end, name not in there) for name, start, end in zip(HUES, starts, BORDERS, strict=True)]
     parts += [
         f'<circle cx="{middle}" cy="{middle}" r="{chroma / REACH * middle:.0f}" class="ring"/>'
         for chroma in (25, 50, 75)

@@ -25,7 +25,7 @@ from wallpaint.ui.dataset.samples import (
     say_saved,
     show_dataset,
     write_color,
-)  # fmt: skip
+)
 from wallpaint.ui.page import PRIVATE, Page, guarded, read_paint
 from wallpaint.ui.words.words import T, t
 
@@ -39,9 +39,14 @@ def build_save(page: Page) -> dict[str, Any]:
         page.add(gr.Markdown, value=T("save_head"))
         with gr.Row():
             parts["name"] = page.add(
-                gr.Dropdown, choices=[] if page.public else list_datasets(page.workspace), value=DATASET,
-                label=T("dataset_name"), allow_custom_value=True, min_width=140, elem_id="dataset-name",
-            )  # fmt: skip
+                gr.Dropdown,
+                choices=[] if page.public else list_datasets(page.workspace),
+                value=DATASET,
+                label=T("dataset_name"),
+                allow_custom_value=True,
+                min_width=140,
+                elem_id="dataset-name",
+            )
             info = T("room_id_info")
             parts["room"] = page.add(gr.Textbox, label=T("room_id"), info=info, min_width=140, elem_id="room")
             splits = [(T("split_train"), "train"), (T("split_validation"), "validation")]
@@ -67,10 +72,18 @@ def build_list(page: Page) -> dict[str, Any]:
         with gr.Row():
             with gr.Column(scale=3, min_width=320):
                 parts["samples"] = page.add(
-                    gr.Gallery, label=T("saved_list"), columns=5, height=260, format="jpeg",
-                    object_fit="cover", buttons=[], interactive=False, allow_preview=False,
-                    fit_columns=False, elem_id="saved-samples",
-                )  # fmt: skip
+                    gr.Gallery,
+                    label=T("saved_list"),
+                    columns=5,
+                    height=260,
+                    format="jpeg",
+                    object_fit="cover",
+                    buttons=[],
+                    interactive=False,
+                    allow_preview=False,
+                    fit_columns=False,
+                    elem_id="saved-samples",
+                )
                 parts |= _build_buttons(page)
             with gr.Column(scale=1, min_width=260, visible=False) as parts["edit_box"]:
                 parts["edit_color"] = page.add(gr.ColorPicker, label=T("edit_color"))
@@ -79,11 +92,7 @@ def build_list(page: Page) -> dict[str, Any]:
                 for key in ("edit_save", "edit_open", "edit_move", "edit_delete"):
                     name, stop = key.replace("_", "-"), key == "edit_delete"
                     parts[key] = page.add(
-                        gr.Button,
-                        value=T(key),
-                        size="md",
-                        elem_id=name,
-                        variant="stop" if stop else "secondary",
+                        gr.Button, value=T(key), size="md", elem_id=name, variant="stop" if stop else "secondary"
                     )
         parts["checkup"] = gr.HTML(elem_id="checkup", css_template=CSS, apply_default_css=False)
     return parts
@@ -94,17 +103,10 @@ def _build_buttons(page: Page) -> dict[str, Any]:
     parts: dict[str, Any] = {}
     with gr.Row(elem_classes="buttons"):
         for key in ("check", "undo_delete", "export"):
-            parts[key] = page.add(
-                gr.Button, value=T(key), size="md", min_width=120, elem_id=key.replace("_", "-")
-            )
+            parts[key] = page.add(gr.Button, value=T(key), size="md", min_width=120, elem_id=key.replace("_", "-"))
         parts["download"] = gr.DownloadButton(visible=False, size="md", min_width=120, elem_id="download")
         parts["import"] = page.add(
-            gr.UploadButton,
-            label=T("import"),
-            file_types=[".zip"],
-            size="md",
-            min_width=120,
-            elem_id="import",
+            gr.UploadButton, label=T("import"), file_types=[".zip"], size="md", min_width=120, elem_id="import"
         )
     return parts
 

@@ -139,9 +139,18 @@ def build_roll(page: Page) -> dict[str, Any]:
     with gr.Column(visible=False) as parts["roll_box"]:
         page.add(gr.Markdown, value=T("roll_help"), elem_classes="quiet")
         parts["roll"] = page.add(
-            gr.Gallery, label=T("roll"), columns=3, height=240, format="jpeg", object_fit="cover", buttons=[],
-            interactive=False, allow_preview=False, fit_columns=False, elem_id="roll",
-        )  # fmt: skip
+            gr.Gallery,
+            label=T("roll"),
+            columns=3,
+            height=240,
+            format="jpeg",
+            object_fit="cover",
+            buttons=[],
+            interactive=False,
+            allow_preview=False,
+            fit_columns=False,
+            elem_id="roll",
+        )
         parts["find_all"] = page.add(gr.Button, value=T("find_all"), size="md", elem_id="find-all")
         parts["roll_said"] = gr.Markdown(elem_classes="quiet", elem_id="roll-said")
         with gr.Column(visible=False) as parts["ticked_box"]:
@@ -183,10 +192,7 @@ def wire_roll(page: Page, parts: dict[str, Any]) -> None:
 
     for button in (parts["upload"], parts["upload_folder"]):
         button.upload(
-            upload_here,
-            [button, frames, language],
-            [frames, parts["roll"], parts["roll_box"], *opened],
-            **QUIET,
+            upload_here, [button, frames, language], [frames, parts["roll"], parts["roll_box"], *opened], **QUIET
         )
     parts["roll"].select(open_here, frames, [frames, *opened], **QUIET)
     found = [frames, parts["roll"], parts["roll_said"], parts["ticked"], parts["ticked_box"]]

@@ -20,13 +20,7 @@ Key = tuple[str, str]  # a sample: its split and its photo's file name
 
 
 def save_sample(
-    workspace: Path,
-    picture: canvas.Picture | None,
-    name: str,
-    split: str,
-    room: str,
-    text: str,
-    language: str,
+    workspace: Path, picture: canvas.Picture | None, name: str, split: str, room: str, text: str, language: str
 ) -> str:
     """Write every marked wall into the dataset, or mend the sample that was opened; give the message."""
     if picture is None:

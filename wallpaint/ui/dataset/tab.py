@@ -31,18 +31,26 @@ def build_rooms(page: Page) -> dict[str, Any]:
     """Lay out the left column: rooms to open, photos of one's own."""
     parts: dict[str, Any] = {}
     page.add(gr.Markdown, value=T("choose_room"))
-    parts["rooms"] = add_rooms(
-        page, "sample", "room_id", label=T("sample_rooms"), height=460, elem_id="sample-rooms"
-    )
+    parts["rooms"] = add_rooms(page, "sample", "room_id", label=T("sample_rooms"), height=460, elem_id="sample-rooms")
     with gr.Row(elem_classes="buttons"):
         parts["upload"] = page.add(
-            gr.UploadButton, label=T("upload_photos"), file_types=["image"], file_count="multiple",
-            elem_id="upload-photo", size="md", min_width=120, variant="primary",
-        )  # fmt: skip
+            gr.UploadButton,
+            label=T("upload_photos"),
+            file_types=["image"],
+            file_count="multiple",
+            elem_id="upload-photo",
+            size="md",
+            min_width=120,
+            variant="primary",
+        )
         parts["upload_folder"] = page.add(
-            gr.UploadButton, label=T("upload_folder"), file_count="directory", elem_id="upload-folder",
-            size="md", min_width=120,
-        )  # fmt: skip
+            gr.UploadButton,
+            label=T("upload_folder"),
+            file_count="directory",
+            elem_id="upload-folder",
+            size="md",
+            min_width=120,
+        )
     return parts | roll.build_roll(page)
 
 

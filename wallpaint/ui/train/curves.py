@@ -11,14 +11,22 @@ SMOOTHED = "{name} (mean)"  # what a running mean is called
 LOSSES = ("loss", "loss_color")  # with the diffusion loss alone, that one is the loss
 DELTAS = ("delta_e_truth", "delta_e_paint")
 PALETTE = {  # raw pale, smoothed full
-    "loss": ("#5eead4", "#0d9488"), "loss_color": ("#fda4af", "#e11d48"),
-    "delta_e_truth": ("#a78bfa", "#7c3aed"), "delta_e_paint": ("#fbbf24", "#d97706"),
-}  # fmt: skip
+    "loss": ("#5eead4", "#0d9488"),
+    "loss_color": ("#fda4af", "#e11d48"),
+    "delta_e_truth": ("#a78bfa", "#7c3aed"),
+    "delta_e_paint": ("#fbbf24", "#d97706"),
+}
 
 FIGURES = {  # a metric people watch, and how it is written
-    "loss": ".4f", "loss_color": ".4f", "delta_e_truth": ".1f", "delta_e_paint": ".1f", "lr": ".2e",
-    "samples_per_second": ".1f", "gpu_memory_gb": ".1f", "memory_gb": ".1f",
-}  # fmt: skip
+    "loss": ".4f",
+    "loss_color": ".4f",
+    "delta_e_truth": ".1f",
+    "delta_e_paint": ".1f",
+    "lr": ".2e",
+    "samples_per_second": ".1f",
+    "gpu_memory_gb": ".1f",
+    "memory_gb": ".1f",
+}
 
 
 def smooth(values: list[float]) -> list[float]:

@@ -53,9 +53,8 @@ def write_data(told: Forecast, language: str) -> str:
     low, mean, high = (f"{share:.0%}" for share in told.coverage)
     held = told.samples.get("validation", 0)
     return t(
-        "data_said", language,
-        train=told.samples["train"], rooms=told.rooms, held=held, low=low, mean=mean, high=high,
-    )  # fmt: skip
+        "data_said", language, train=told.samples["train"], rooms=told.rooms, held=held, low=low, mean=mean, high=high
+    )
 
 
 def write_time(told: Forecast, language: str) -> str:

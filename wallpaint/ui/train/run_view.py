@@ -107,6 +107,4 @@ def draw_legend(frame: pd.DataFrame | None, metrics: tuple[str, ...], language: 
         name = t(f"figure_{metric}", language)
         named |= {metric: name, SMOOTHED.format(name=metric): t("smoothed", language, name=name)}
     curves = [item for item in color_map(metrics, SMOOTHED).items() if item[0] in drawn]
-    return " ".join(
-        f'<span><i style="background:{color}"></i>{named[curve]}</span>' for curve, color in curves
-    )
+    return " ".join(f'<span><i style="background:{color}"></i>{named[curve]}</span>' for curve, color in curves)

@@ -48,9 +48,7 @@ def choose_dataset(folder: str | None, workspace: Path) -> Any:
     return gr.update(choices=choices, value=folder if folder in folders else next(iter(folders), None))
 
 
-def read_config(
-    dataset: str | None, language: str, workspace: Path, names: list[str], values: list
-) -> TrainConfig:
+def read_config(dataset: str | None, language: str, workspace: Path, names: list[str], values: list) -> TrainConfig:
     """Give the checked config that the form says, on a dataset the tab lists."""
     if dataset not in [folder for _, folder in list_datasets(workspace)]:
         raise ValueError(t("no_dataset", language))
@@ -58,9 +56,7 @@ def read_config(
     return load_config(None, {**read_form(names, values), **places})
 
 
-def show_plan(
-    dataset: str | None, language: str, workspace: Path, names: list[str], values: list
-) -> tuple[str, str]:
+def show_plan(dataset: str | None, language: str, workspace: Path, names: list[str], values: list) -> tuple[str, str]:
     """Give what the form would start, before it starts: the pre-flight as HTML, the config as YAML."""
     try:
         config = read_config(dataset, language, workspace, names, values)
@@ -85,9 +81,7 @@ def say_started(folders: list[Path], language: str) -> str:
     return " ".join([*said, *([t("queued", language, name=", ".join(waiting))] if waiting else [])])
 
 
-def start_training(
-    dataset: str | None, language: str, workspace: Path, names: list[str], values: list
-) -> tuple:
+def start_training(dataset: str | None, language: str, workspace: Path, names: list[str], values: list) -> tuple:
     """Check the form and start or queue the run; give the run list and the message."""
     folder = queue_run(read_config(dataset, language, workspace, names, values), workspace)
     return choose_run(folder.name, workspace, language), say_started([folder], language)

@@ -41,9 +41,13 @@ def build_train_tab(page: Page, language: gr.State, timer: gr.Timer) -> dict[str
             inputs = build_form(page, CONFIGS / f"{presets[0]}.yaml" if presets else None)
             with page.add(gr.Accordion, label=T("yaml"), open=False, elem_id="yaml-fold"):
                 parts["yaml"] = gr.Code(
-                    language="yaml", interactive=False, show_label=False, max_lines=30,
-                    buttons=["copy", "download"], elem_id="yaml",
-                )  # fmt: skip
+                    language="yaml",
+                    interactive=False,
+                    show_label=False,
+                    max_lines=30,
+                    buttons=["copy", "download"],
+                    elem_id="yaml",
+                )
         with gr.Column(scale=3, min_width=320):
             parts |= build_watch(page)
     wire_plan(page, parts, inputs, language)
@@ -56,17 +60,23 @@ def build_recipe(page: Page) -> dict[str, Any]:
     parts: dict[str, Any] = {}
     presets, folders = list_presets(), list_datasets(page.workspace)
     named = [
-        (f"{name} · {METHODS[load_config(CONFIGS / f'{name}.yaml').method].study_name}", name)
-        for name in presets
+        (f"{name} · {METHODS[load_config(CONFIGS / f'{name}.yaml').method].study_name}", name) for name in presets
     ]
     parts["preset"] = page.add(
-        gr.Dropdown, choices=named, value=next(iter(presets), None), label=T("preset"), elem_id="preset",
+        gr.Dropdown,
+        choices=named,
+        value=next(iter(presets), None),
+        label=T("preset"),
+        elem_id="preset",
         info=T("preset_info"),
-    )  # fmt: skip
+    )
     parts["dataset"] = page.add(
-        gr.Dropdown, choices=folders, value=folders[0][1] if folders else None, label=T("train_dataset"),
+        gr.Dropdown,
+        choices=folders,
+        value=folders[0][1] if folders else None,
+        label=T("train_dataset"),
         elem_id="train-dataset",
-    )  # fmt: skip
+    )
     parts["preflight"] = gr.HTML()
     with gr.Row(elem_classes="buttons"):
         parts["start"] = page.add(
@@ -95,8 +105,14 @@ def wire_plan(page: Page, parts: dict, inputs: dict, language: gr.State) -> None
     filled = parts["preset"].change(fill_form_here, parts["preset"], list(inputs.values()), **QUIET)
     filled.then(show_plan_here, given, shown, **QUIET)
     heard = [field.input for field in inputs.values()]
-    gr.on([*heard, parts["dataset"].change, language.change], show_plan_here, given, shown,
-          trigger_mode="always_last", **QUIET)  # fmt: skip
+    gr.on(
+        [*heard, parts["dataset"].change, language.change],
+        show_plan_here,
+        given,
+        shown,
+        trigger_mode="always_last",
+        **QUIET,
+    )
     parts["looks"] = [(show_plan_here, given, shown)]
 
 
@@ -139,8 +155,14 @@ def wire_runs(page: Page, parts: dict, inputs: dict, language: gr.State, timer: 
     parts["keep"].click(lambda: gr.update(visible=False), None, parts["confirm"], **QUIET)
     parts["really"].click(delete_here, [run, language], [run, parts["confirm"]], **PRIVATE)
     watched = [seen, run, *(parts[name] for name in WATCHED)]
-    gr.on([timer.tick, run.change, language.change], watch_here, [run, seen, language], watched,
-          trigger_mode="once", **QUIET)  # fmt: skip
+    gr.on(
+        [timer.tick, run.change, language.change],
+        watch_here,
+        [run, seen, language],
+        watched,
+        trigger_mode="once",
+        **QUIET,
+    )
     parts["looks"].append((watch_here, [run, seen, language], watched))
     parts["reload"] = lambda name, dataset, language: (
         choose_run(name, workspace, language),

@@ -10,14 +10,7 @@ from wallpaint.runs import state
 from wallpaint.ui.board.picture import thumbnail
 from wallpaint.ui.page import Page
 from wallpaint.ui.train.curves import DELTAS, LOSSES, SMOOTHED, color_map, draw_curves
-from wallpaint.ui.train.run_view import (
-    ENDED_BADLY,
-    draw_legend,
-    draw_log,
-    draw_nothing,
-    draw_status,
-    say_state,
-)
+from wallpaint.ui.train.run_view import ENDED_BADLY, draw_legend, draw_log, draw_nothing, draw_status, say_state
 from wallpaint.ui.words.words import T, t
 
 GRIDS, GRID_SIDE = 6, 1600  # sample grids shown, the newest first, and their longest side
@@ -112,16 +105,28 @@ def build_watch(page: Page) -> dict[str, Any]:
     """Lay out the right column, where a run is watched."""
     parts: dict[str, Any] = {}
     parts["run"] = page.add(
-        gr.Dropdown, choices=list_choices(state.list_runs(page.workspace), "en"), value=None,
-        label=T("run"), elem_id="run",
-    )  # fmt: skip
+        gr.Dropdown,
+        choices=list_choices(state.list_runs(page.workspace), "en"),
+        value=None,
+        label=T("run"),
+        elem_id="run",
+    )
     with gr.Row(elem_classes="buttons"):
-        for name, variant in (("stop", "stop"), ("resume", "secondary"), ("use", "secondary"),
-                              ("delete", "secondary")):  # fmt: skip
+        for name, variant in (
+            ("stop", "stop"),
+            ("resume", "secondary"),
+            ("use", "secondary"),
+            ("delete", "secondary"),
+        ):
             parts[name] = page.add(
-                gr.Button, value=T(name), variant=variant, size="md", min_width=110, interactive=False,
+                gr.Button,
+                value=T(name),
+                variant=variant,
+                size="md",
+                min_width=110,
+                interactive=False,
                 elem_id=f"{name}-training",
-            )  # fmt: skip
+            )
     with gr.Row(visible=False, elem_id="confirm-delete") as parts["confirm"]:
         parts["really"] = page.add(gr.Button, value=T("really_delete"), variant="stop", size="md")
         parts["keep"] = page.add(gr.Button, value=T("keep"), size="md")
@@ -131,14 +136,30 @@ def build_watch(page: Page) -> dict[str, Any]:
             for name, metrics in (("losses", LOSSES), ("deltas", DELTAS)):
                 with gr.Column(min_width=280):
                     parts[name] = page.add(
-                        gr.LinePlot, label=T(f"plot_{name}"), x="step", y="value", color="curve",
-                        color_map=color_map(metrics, SMOOTHED), colors_in_legend=[], y_title=" ",
-                        color_title=" ", height=260, elem_id=f"{name}-plot", buttons=[],
-                    )  # fmt: skip
+                        gr.LinePlot,
+                        label=T(f"plot_{name}"),
+                        x="step",
+                        y="value",
+                        color="curve",
+                        color_map=color_map(metrics, SMOOTHED),
+                        colors_in_legend=[],
+                        y_title=" ",
+                        color_title=" ",
+                        height=260,
+                        elem_id=f"{name}-plot",
+                        buttons=[],
+                    )
                     parts[f"{name}_legend"] = gr.HTML(elem_classes="legend")
         parts["samples"] = page.add(
-            gr.Gallery, label=T("sample_grids"), columns=2, object_fit="contain", format="jpeg",
-            fit_columns=False, interactive=False, buttons=["fullscreen", "download"], elem_id="sample-grids",
-        )  # fmt: skip
+            gr.Gallery,
+            label=T("sample_grids"),
+            columns=2,
+            object_fit="contain",
+            format="jpeg",
+            fit_columns=False,
+            interactive=False,
+            buttons=["fullscreen", "download"],
+            elem_id="sample-grids",
+        )
         parts["log"] = gr.HTML(elem_id="run-log")
     return parts

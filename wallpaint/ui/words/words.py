@@ -17,20 +17,28 @@ TEXT: dict[str, tuple[str, str]] = {
     # Dataset
     "upload_photo": ("Upload a photo", "Tải ảnh"),
     "paint": ("Paint", "Màu sơn"),
-    "no_photo": ("no room is open, tab Dataset, choose a sample room or upload a photo first",
-                 "chưa mở ảnh nào, thẻ Dữ liệu, hãy chọn phòng mẫu hoặc tải ảnh lên trước"),
-    "no_mask": ("no wall is marked, tab Dataset, click on the wall first",
-                "chưa đánh dấu tường, thẻ Dữ liệu, hãy bấm vào tường trước"),
-    "bad_name": ("{name!r} cannot be a name, {where}, use letters, digits, - and _",
-                 "{name!r} không dùng làm tên được, {where}, chỉ dùng chữ cái, chữ số, - và _"),
+    "no_photo": (
+        "no room is open, tab Dataset, choose a sample room or upload a photo first",
+        "chưa mở ảnh nào, thẻ Dữ liệu, hãy chọn phòng mẫu hoặc tải ảnh lên trước",
+    ),
+    "no_mask": (
+        "no wall is marked, tab Dataset, click on the wall first",
+        "chưa đánh dấu tường, thẻ Dữ liệu, hãy bấm vào tường trước",
+    ),
+    "bad_name": (
+        "{name!r} cannot be a name, {where}, use letters, digits, - and _",
+        "{name!r} không dùng làm tên được, {where}, chỉ dùng chữ cái, chữ số, - và _",
+    ),
     # Anything
-    "trouble": ("something went wrong ({kind}); the log of the studio says more",
-                "có lỗi xảy ra ({kind}); xem nhật ký của studio"),
+    "trouble": (
+        "something went wrong ({kind}); the log of the studio says more",
+        "có lỗi xảy ra ({kind}); xem nhật ký của studio",
+    ),
     **DATASET,
     **TRAIN,
     **COMPARE,
     **HELP,
-}  # fmt: skip
+}
 LANGUAGES = ("en", "vi")
 
 
