@@ -17,6 +17,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wallpaint.errors import UserError
+
 if TYPE_CHECKING:
     from wallpaint.settings.train_config import TrainConfig
 
@@ -31,7 +33,7 @@ def existing(path: str, flag: str, folder: bool = False) -> Path:
     found = Path(path)
     if not (found.is_dir() if folder else found.is_file()):
         kind = "folder" if folder else "file"
-        raise ValueError(f"no such {kind} {path!r}, given to {flag}, check the path")
+        raise UserError(f"no such {kind} {path!r}, given to {flag}, check the path")
     return found
 
 
@@ -45,7 +47,7 @@ def settle_run_folder(options: argparse.Namespace, config: TrainConfig) -> tuple
     from wallpaint.runs import state
 
     if options.resume and not config.output_dir:
-        raise ValueError("--resume needs to know its run, no output_dir is given, add --output_dir RUN")
+        raise UserError("--resume needs to know its run, no output_dir is given, add --output_dir RUN")
     if options.resume:
         existing(config.output_dir, "--output_dir", folder=True)
     if config.output_dir:
@@ -87,7 +89,7 @@ def train_there(folder: Path, config: TrainConfig, resume: bool, fresh: bool) ->
         code = STOPPED if FIRST and state.read_run(folder).state == "stopped" else 0
     except KeyboardInterrupt:
         code = STOPPED
-    except ValueError as problem:
+    except UserError as problem:
         code, error = 2, str(problem)
         raise
     except Exception as problem:
@@ -137,7 +139,7 @@ def run_evaluate(options: argparse.Namespace, overrides: dict[str, str]) -> int:
     """Evaluate: the same over a folder of rooms whose true repaint is known."""
     rooms = existing(options.rooms, "--rooms", folder=True)
     if options.limit is not None and options.limit < 1:
-        raise ValueError(f"limit {options.limit} is too small, given to --limit, use 1 or more")
+        raise UserError(f"limit {options.limit} is too small, given to --limit, use 1 or more")
     from wallpaint.paint.arms import Settings
     from wallpaint.report.evaluate import evaluate
 
@@ -202,9 +204,9 @@ def run_encode(options: argparse.Namespace, overrides: dict[str, str]) -> int:
 def run_export(options: argparse.Namespace, overrides: dict[str, str]) -> int:
     """Write a run's LoRA in another layout."""
     if options.export != "kohya":
-        raise ValueError(f"layout {options.export!r} does not exist, given to --export, write kohya")
+        raise UserError(f"layout {options.export!r} does not exist, given to --export, write kohya")
     if not Path(options.run).exists():
-        raise ValueError(f"no such run or file {options.run!r}, given to --run, check the path")
+        raise UserError(f"no such run or file {options.run!r}, given to --run, check the path")
     from wallpaint.learned.export import export_kohya
 
     print(f"LoRA: {export_kohya(options.run, options.out)}")
@@ -224,9 +226,9 @@ def run_studio(options: argparse.Namespace, overrides: dict[str, str]) -> int:
     """Serve the studio until it is interrupted."""
     host, port = options.host or "127.0.0.1", 7860 if options.port is None else options.port
     if not 1 <= port <= 65535:
-        raise ValueError(f"port {port} does not exist, given to --port, use 1 to 65535")
+        raise UserError(f"port {port} does not exist, given to --port, use 1 to 65535")
     if options.auth is not None and not all(options.auth.partition(":")[::2]):
-        raise ValueError("a name and a password are needed, given to --auth, write it as USER:PASSWORD")
+        raise UserError("a name and a password are needed, given to --auth, write it as USER:PASSWORD")
     from wallpaint.ui.app import serve
 
     serve(host, port, options.auth, bool(options.share), Path(options.workspace or "workspace"))
@@ -255,7 +257,7 @@ def main(arguments: list[str] | None = None) -> int:
         command, options, overrides = read_arguments(sys.argv[1:] if arguments is None else arguments)
         try:
             return RUN[command](options, overrides)
-        except ValueError as problem:
+        except UserError as problem:
             print("error: " + " ".join(str(problem).split()), file=sys.stderr)
             return 2
         except KeyboardInterrupt:

@@ -9,11 +9,12 @@ from wallpaint.paths import ROOT
 
 # `paths` is the ground that all stand on, `studio.py` and `cli.py` stand above; `recipes` is apart.
 WINGS = (
-    *("paths", "pixels", "settings", "dataset", "models", "walls", "cache", "runs", "learned", "paint"),
+    *("paths", "errors", "pixels", "settings", "dataset", "models", "walls", "cache", "runs", "learned", "paint"),
     *("train", "report", "ui", "cli", "studio"),
 )
 HEAVY = {"torch", "torchvision", "diffusers", "transformers", "peft", "accelerate", "kornia", "gradio"}
-LIGHT = ("pixels", "settings", "dataset", "runs", "cli", "paths")  # wings that import nothing heavy by themselves
+# Wings that import nothing heavy by themselves.
+LIGHT = ("pixels", "settings", "dataset", "runs", "cli", "paths", "errors")
 
 
 def sources() -> list[Path]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import studio
+from wallpaint.errors import UserError
 from wallpaint.paint.arms import Settings
 from wallpaint.runs import state as runs
 
@@ -217,7 +218,7 @@ def test_a_failed_training_says_why_in_its_folder(trained, tmp_path):
 
 
 def test_bad_input_found_by_the_trainer_leaves_no_new_folder(trained, tmp_path, capsys):
-    trained(ValueError("no photos, my-rooms, mark a wall first"))
+    trained(UserError("no photos, my-rooms, mark a wall first"))
     assert studio.main(["--train", "--output_dir", "new"]) == 2
     assert complaint(capsys) == "error: no photos, my-rooms, mark a wall first"
     assert not (tmp_path / "new").exists()

@@ -9,6 +9,7 @@ from toys import toy_room
 
 from wallpaint.dataset import curate, zips
 from wallpaint.dataset.folder import add_sample, read_samples, read_splits
+from wallpaint.errors import UserError
 
 GREEN, RED = (122, 158, 126), (200, 60, 50)
 
@@ -55,9 +56,9 @@ def test_a_sample_is_edited_in_place(folder):
 )
 def test_an_edit_that_would_break_the_dataset_changes_nothing(folder, changes, told):
     before = (folder / "train" / "metadata.jsonl").read_bytes()
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(UserError, match=told):
         curate.edit_sample(folder, "train", "hall-001.png", **changes)
-    with pytest.raises(ValueError, match="no sample"):
+    with pytest.raises(UserError, match="no sample"):
         curate.edit_sample(folder, "train", "../validation/loft-001.png", text="x")
     assert (folder / "train" / "metadata.jsonl").read_bytes() == before
 
@@ -72,7 +73,7 @@ def test_a_room_moves_as_a_whole_and_back(folder):
     assert curate.move_room(folder, "attic", "validation") == 0
     assert curate.move_room(folder, "attic", "train") == 2
     assert rooms(folder) == {"train": ["hall", "attic", "attic"], "validation": ["loft"]}
-    with pytest.raises(ValueError, match="no room"):
+    with pytest.raises(UserError, match="no room"):
         curate.move_room(folder, "cellar", "train")
 
 
@@ -94,14 +95,14 @@ def test_delete_is_taken_back_and_a_shared_mask_outlives_one_of_its_rows(folder)
     back = curate.undo_delete(folder)
     assert (back.image.read_bytes(), back.mask.read_bytes(), back.color) == (pixels, mask, GREEN)
     assert sorted(rooms(folder)["train"]) == ["attic", "attic", "hall"]
-    with pytest.raises(ValueError, match="nothing to bring back"):
+    with pytest.raises(UserError, match="nothing to bring back"):
         curate.undo_delete(folder)
 
 
 def test_what_was_deleted_cannot_come_back_into_the_wrong_split(folder):
     curate.delete_sample(folder, "train", "attic-001.png")
     curate.move_room(folder, "attic", "validation")
-    with pytest.raises(ValueError, match="is in validation by now"):
+    with pytest.raises(UserError, match="is in validation by now"):
         curate.undo_delete(folder)
 
 
@@ -114,7 +115,7 @@ def test_a_row_that_leads_out_is_neither_moved_nor_deleted(folder, tmp_path):
         lambda: curate.move_room(folder, "hall", "validation"),
         lambda: zips.export_zip(folder, tmp_path / "x.zip"),
     ):
-        with pytest.raises(ValueError, match="leads out"):
+        with pytest.raises(UserError, match="leads out"):
             act()
     assert (tmp_path / "secret.png").exists() and not (tmp_path / "x.zip").exists()
 
@@ -127,7 +128,7 @@ def test_a_zip_goes_out_and_comes_in_as_it_was(folder, tmp_path):
     for split in ("train", "validation"):
         pairs = zip(read_samples(folder, split), read_samples(tmp_path / "again", split), strict=True)
         assert all((a.image.read_bytes(), a.color) == (b.image.read_bytes(), b.color) for a, b in pairs)
-    with pytest.raises(ValueError, match="exists"):
+    with pytest.raises(UserError, match="exists"):
         zips.import_zip(path, tmp_path / "again")
 
 
@@ -163,7 +164,7 @@ def link(name):
 def test_a_hostile_zip_leaves_nothing_behind(tmp_path, entry, data, told):
     with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(entry, data)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(UserError, match=told):
         zips.import_zip(tmp_path / "x.zip", tmp_path / "sets" / "new")
     assert list((tmp_path / "sets").iterdir()) == [] and sorted(p.name for p in tmp_path.iterdir()) == [
         "sets",
@@ -173,5 +174,5 @@ def test_a_hostile_zip_leaves_nothing_behind(tmp_path, entry, data, told):
 
 def test_what_is_no_zip_is_told(tmp_path):
     (tmp_path / "x.zip").write_bytes(b"no zip")
-    with pytest.raises(ValueError, match="no readable zip"):
+    with pytest.raises(UserError, match="no readable zip"):
         zips.import_zip(tmp_path / "x.zip", tmp_path / "new")

@@ -8,6 +8,7 @@ from PIL import Image
 
 from wallpaint.dataset.doctor import check_dataset
 from wallpaint.dataset.folder import add_sample
+from wallpaint.errors import UserError
 from wallpaint.pixels.hues import BORDERS, HUES, hue_name, lightness_name
 
 # Every hue and lightness once, so that nothing is missing.
@@ -145,5 +146,5 @@ def test_what_cannot_be_read_is_an_error_not_a_finding(tmp_path, make):
     if make != "nothing":
         (tmp_path / "train").mkdir()
         (tmp_path / "train" / "metadata.jsonl").write_text("" if make == "no_rows" else "{broken\n")
-    with pytest.raises(ValueError, match=r"metadata\.jsonl"):
+    with pytest.raises(UserError, match=r"metadata\.jsonl"):
         check_dataset(tmp_path)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from wallpaint.dataset import folder as dataset
 from wallpaint.dataset.folder import PROMPT, add_sample, read_samples, read_splits
+from wallpaint.errors import UserError
 
 PHOTO = Image.fromarray(np.random.default_rng(0).integers(0, 256, (12, 20, 3), dtype=np.uint8))
 MASK = Image.new("L", (20, 12))
@@ -108,20 +109,20 @@ def test_an_empty_text_becomes_a_plain_prompt_and_lines_are_joined(tmp_path):
     ],
 )
 def test_a_bad_sample_is_refused_and_leaves_nothing(tmp_path, change, said):
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(UserError, match=said):
         add(tmp_path, **change)
     assert not list(tmp_path.rglob("*.*"))
 
 
 def test_no_room_goes_into_both_splits(tmp_path):
     add(tmp_path, "train", "r1")
-    with pytest.raises(ValueError, match=r"'r1' is in .*train already"):
+    with pytest.raises(UserError, match=r"'r1' is in .*train already"):
         add(tmp_path, "validation", "r1")
     add(tmp_path, "validation", "r2")
     assert {name: len(rows) for name, rows in read_splits(tmp_path).items()} == {"train": 1, "validation": 1}
     path = tmp_path / "validation" / "metadata.jsonl"
     path.write_text(path.read_text().replace('r2"', 'r1"'))
-    with pytest.raises(ValueError, match="'r1' is in both splits"):
+    with pytest.raises(UserError, match="'r1' is in both splits"):
         read_splits(tmp_path)
 
 
@@ -172,7 +173,7 @@ def test_rooms_with_truths_are_read(rooms):
     ],
 )
 def test_a_bad_row_is_named_with_its_file_and_remedy(rooms, change, said):
-    with pytest.raises(ValueError, match=said) as error:
+    with pytest.raises(UserError, match=said) as error:
         read_samples(rooms({}, change), None)
     assert "\n" not in str(error.value)
     assert "metadata.jsonl" in str(error.value)
@@ -187,7 +188,7 @@ def test_a_bad_row_is_named_with_its_file_and_remedy(rooms, change, said):
     ],
 )
 def test_a_line_that_is_no_row_is_named(rooms, raw, said):
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(UserError, match=said):
         read_samples(rooms({}, raw=raw), None)
 
 
@@ -196,15 +197,15 @@ def test_a_link_out_of_the_folder_is_refused(rooms, tmp_path_factory):
     PHOTO.save(secret)
     folder = rooms({"file_name": "link.png"})
     os.symlink(secret, folder / "link.png")
-    with pytest.raises(ValueError, match="leads out of"):
+    with pytest.raises(UserError, match="leads out of"):
         read_samples(folder, None)
 
 
 def test_an_empty_or_missing_or_garbled_metadata_is_said(rooms, tmp_path):
-    with pytest.raises(ValueError, match="has no rows: mark at least one wall first"):
+    with pytest.raises(UserError, match="has no rows: mark at least one wall first"):
         read_samples(rooms(raw="\n\n"), None)
-    with pytest.raises(ValueError, match=r"train.metadata\.jsonl does not exist"):
+    with pytest.raises(UserError, match=r"train.metadata\.jsonl does not exist"):
         read_samples(tmp_path, "train")
     (tmp_path / "metadata.jsonl").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ValueError, match="is not UTF-8 text"):
+    with pytest.raises(UserError, match="is not UTF-8 text"):
         read_samples(tmp_path, None)

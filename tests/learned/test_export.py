@@ -13,6 +13,7 @@ from huggingface_hub import HfApi
 from safetensors.torch import load, load_file
 
 import studio
+from wallpaint.errors import UserError
 from wallpaint.learned.export import export_kohya, hub_files, push_to_hub, read_lora
 from wallpaint.paint.painter import resolve_arms
 from wallpaint.train.loop import train
@@ -77,7 +78,7 @@ def test_kohyas_names_and_alphas_and_back_again(learned):
         name = f"lora_unet_{layer.replace('.', '_')}"
         assert torch.equal(kohya[f"{name}.lora_{'down' if end.startswith('A') else 'up'}.weight"], value)
         assert kohya[f"{name}.alpha"] == 3.0
-    with pytest.raises(ValueError, match="Kohya's layout already"):
+    with pytest.raises(UserError, match="Kohya's layout already"):
         export_kohya(export_kohya(learned))
 
 
@@ -163,9 +164,9 @@ def test_a_run_goes_to_the_hub_whole_and_without_paths_of_this_machine(learned, 
 def test_what_the_hub_refuses_is_one_line(learned, hub, tmp_path, capsys, monkeypatch):
     hub.refuses = True
     api = HfApi(endpoint=hub.address, token="hf_wrong")
-    with pytest.raises(ValueError, match="the hub does not take my-run as me/walls .*hf auth login"):
+    with pytest.raises(UserError, match="the hub does not take my-run as me/walls .*hf auth login"):
         push_to_hub(learned, "me/walls", api)
-    with pytest.raises(ValueError, match="is no run that has ended"):
+    with pytest.raises(UserError, match="is no run that has ended"):
         push_to_hub(tmp_path, "me/walls", api)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     assert studio.main(["--push-to-hub", "me/walls", "--run", str(learned)]) == 2
@@ -183,5 +184,5 @@ def test_an_arm_may_be_a_repository_of_the_hubs_cache(learned, tmp_path, monkeyp
     (commit.parents[1] / "refs" / "main").write_text("1" * 40)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     assert resolve_arms(["mine=me/walls"]) == {"mine": commit}
-    with pytest.raises(ValueError, match="hf download you/walls"):
+    with pytest.raises(UserError, match="hf download you/walls"):
         resolve_arms(["yours=you/walls"])

@@ -7,6 +7,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from test_denoiser import a_batch, a_noised
 
+from wallpaint.errors import UserError
 from wallpaint.learned.adapter import adapter_state, load_adapter
 from wallpaint.learned.denoiser import build_denoiser, painting_denoiser
 from wallpaint.learned.lora import load_lora
@@ -133,7 +134,7 @@ def test_weights_that_do_not_fit_are_one_clear_error(load, trained, tmp_path, br
     elif break_it == "empty":
         save_file({"something": torch.zeros(1)}, path)
     models = load()
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(UserError) as caught:
         load_arm(models, find_arm(path), "mine")
     assert "\n" not in str(caught.value) and "broken.safetensors" in str(caught.value)
     assert not getattr(models.unet, "peft_config", None)  # nothing half-loaded
@@ -143,7 +144,7 @@ def test_an_adapter_of_another_size_is_one_clear_error(load):
     models = load()
     state = adapter_state(models)
     state["ip_adapter"]["1.to_k_ip.weight"] = torch.zeros(3, 3)
-    with pytest.raises(ValueError, match="does not fit family room-tiny"):
+    with pytest.raises(UserError, match="does not fit family room-tiny"):
         load_adapter(models, state)
 
 
@@ -153,7 +154,7 @@ def test_a_run_folder_a_weights_folder_and_a_file_are_all_arms(trained, tmp_path
     assert both == find_arm(weights) and both.lora.parent == both.adapter.parent == weights
     assert find_arm(both.adapter).adapter == both.adapter and find_arm(both.adapter).lora is None
     assert find_arm(both.lora).lora == both.lora and find_arm(both.lora).adapter is None
-    with pytest.raises(ValueError, match="no learned weights"):
+    with pytest.raises(UserError, match="no learned weights"):
         find_arm(tmp_path / "nowhere")
 
 
@@ -167,5 +168,5 @@ def test_learning_can_begin_at_an_earlier_runs_weights(trained, load, tmp_path):
         assert torch.equal(painting_denoiser(models)(noised, batch), painting_denoiser(trained)(noised, batch))
     other = load()
     build_denoiser(other, METHODS["joint"], lora_rank=3)
-    with pytest.raises(ValueError, match="lora_rank"):
+    with pytest.raises(UserError, match="lora_rank"):
         start_from(other, tmp_path, ("lora",))

@@ -4,6 +4,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from wallpaint.errors import UserError
 from wallpaint.models.bundle import encode_references, load_models
 from wallpaint.models.families import FAMILIES, find_adapter, resolve_family
 from wallpaint.models.loading import read_adapter
@@ -13,7 +14,7 @@ from wallpaint.models.texts import encode_text
 
 def test_missing_weights_are_one_error_with_file_place_and_command(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(UserError) as caught:
         load_models("sd15", pick_runtime("cpu"))
     message = str(caught.value)
     assert "model_index.json" in message and "Hugging Face cache" in message and "\n" not in message
@@ -22,7 +23,7 @@ def test_missing_weights_are_one_error_with_file_place_and_command(monkeypatch, 
 
 
 def test_a_missing_adapter_is_named_with_its_own_command(family):
-    with pytest.raises(ValueError, match="`hf download h94/IP-Adapter models/ip-adapter-plus_sd15.*2.6 GB"):
+    with pytest.raises(UserError, match="`hf download h94/IP-Adapter models/ip-adapter-plus_sd15.*2.6 GB"):
         load_models(
             "room-tiny",
             pick_runtime("cpu"),
@@ -36,12 +37,12 @@ def test_a_half_copied_folder_says_which_file_is_missing(family, tmp_path):
     folder = tmp_path / "half"
     shutil.copytree(family, folder)
     next((folder / "unet").glob("*.safetensors")).unlink()
-    with pytest.raises(ValueError, match="unet/diffusion_pytorch_model.safetensors.*is missing"):
+    with pytest.raises(UserError, match="unet/diffusion_pytorch_model.safetensors.*is missing"):
         load_models("room-tiny", pick_runtime("cpu"), base_model=str(folder))
 
 
 def test_an_unknown_family_offers_the_known_ones():
-    with pytest.raises(ValueError, match="choose room-tiny or sd15 or sdxl"):
+    with pytest.raises(UserError, match="choose room-tiny or sd15 or sdxl"):
         load_models("sd35")
 
 
@@ -82,14 +83,14 @@ def test_a_bin_adapter_is_read_without_pickles_power_and_means_the_same(loaded, 
             return (open, (str(tmp_path / "owned"), "w"))
 
     torch.save({"image_proj": Evil(), "ip_adapter": {}}, tmp_path / "evil.bin")
-    with pytest.raises(ValueError, match="evil.bin cannot be read"):
+    with pytest.raises(UserError, match="evil.bin cannot be read"):
         read_adapter(tmp_path / "evil.bin")
     assert not (tmp_path / "owned").exists()
 
 
 def test_another_kind_of_file_is_no_adapter(tmp_path):
     save_file({"unet.x": torch.zeros(1)}, tmp_path / "lora.safetensors")
-    with pytest.raises(ValueError, match="no IP-Adapter-Plus"):
+    with pytest.raises(UserError, match="no IP-Adapter-Plus"):
         read_adapter(tmp_path / "lora.safetensors")
 
 
@@ -101,7 +102,7 @@ def test_an_adapter_of_another_family_is_refused(family, tmp_path):
     state["ip_adapter.1.to_k_ip.weight"] = torch.zeros(320, 768)
     file.unlink()
     save_file(state, file)
-    with pytest.raises(ValueError, match="does not fit"):
+    with pytest.raises(UserError, match="does not fit"):
         load_models("room-tiny", pick_runtime("cpu"), base_model=str(family), ip_adapter_model=str(wide.parent))
 
 
@@ -110,5 +111,5 @@ def test_the_runtime_is_chosen_with_a_reason():
     assert runtime.weight_dtype == torch.float32 and runtime.mixed_precision == "no" and runtime.reason
     assert pick_runtime("cpu", "bf16").mixed_precision == "bf16"
     if not torch.cuda.is_available():
-        with pytest.raises(ValueError, match="device cuda"):
+        with pytest.raises(UserError, match="device cuda"):
             pick_runtime("cuda")

@@ -5,6 +5,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from wallpaint.errors import UserError
 from wallpaint.models import fetching
 from wallpaint.models.families import FAMILIES, find_adapter, find_image_encoder
 from wallpaint.paint.painter import resolve_arms
@@ -103,7 +104,7 @@ def test_an_arm_by_its_hub_id_is_fetched_without_what_nobody_reads(hub):
 
 def test_a_repository_that_is_not_there_is_missed_in_one_line_and_asked_for_once(hub, capsys):
     for _ in range(2):
-        with pytest.raises(ValueError, match="hf download me/nothing"):
+        with pytest.raises(UserError, match="hf download me/nothing"):
             resolve_arms(["mine=me/nothing"])
     assert len(hub.asked) == 1 and capsys.readouterr().err == ""
 
@@ -111,6 +112,6 @@ def test_a_repository_that_is_not_there_is_missed_in_one_line_and_asked_for_once
 def test_nothing_is_fetched_by_who_only_looks_or_is_offline(hub, monkeypatch):
     assert not any(part.path for part in list_parts(FAMILIES["sd15"]))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(ValueError, match="hf download h94/IP-Adapter"):
+    with pytest.raises(UserError, match="hf download h94/IP-Adapter"):
         find_adapter(FAMILIES["sd15"])
     assert hub.asked == []

@@ -13,6 +13,7 @@ from segment_anything import sam_model_registry
 from segment_anything.build_sam import _build_sam
 from transformers import Dinov2Config, Dinov2Model
 
+from wallpaint.errors import UserError
 from wallpaint.learned.adapter import adapter_heads, resampler_to_h94
 from wallpaint.models.bundle import _attach_adapter, load_models
 from wallpaint.models.encoders import encode_images, encoder_key, reference_side
@@ -102,11 +103,11 @@ def test_a_checkpoint_that_is_cut_short_or_of_something_else_is_one_line(tmp_pat
     shapes = small_sam(monkeypatch, "vit_b")
     save_random(shapes, path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(ValueError, match=r"sam_vit_b_01ec64\.pth cannot be loaded .*: fetch them") as short:
+    with pytest.raises(UserError, match=r"sam_vit_b_01ec64\.pth cannot be loaded .*: fetch them") as short:
         Masker.load(path)
     assert "\n" not in str(short.value)
     path.write_bytes(b"<html>404 Not Found</html>")
-    with pytest.raises(ValueError, match="more than weights, or is cut short"):
+    with pytest.raises(UserError, match="more than weights, or is cut short"):
         Masker.load(path)
     for other in (
         {"unet.x": torch.zeros(3)},
@@ -114,10 +115,10 @@ def test_a_checkpoint_that_is_cut_short_or_of_something_else_is_one_line(tmp_pat
         {"image_encoder.patch_embed.proj.weight": torch.zeros(384, 3, 16, 16)},
     ):
         torch.save(other, path)
-        with pytest.raises(ValueError, match="it is none of Meta's vit_b, vit_l and vit_h"):
+        with pytest.raises(UserError, match="it is none of Meta's vit_b, vit_l and vit_h"):
             Masker.load(path)
     save_random({key: value for key, value in shapes.items() if "neck" not in key}, path)
-    with pytest.raises(ValueError, match="neck") as lacking:
+    with pytest.raises(UserError, match="neck") as lacking:
         Masker.load(path)
     assert "\n" not in str(lacking.value)
 

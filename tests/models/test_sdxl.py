@@ -22,6 +22,7 @@ from wallpaint.cache.batches import draw_batch
 from wallpaint.cache.build import encode_samples
 from wallpaint.cache.draws import sample_draws
 from wallpaint.dataset.folder import read_samples
+from wallpaint.errors import UserError
 from wallpaint.learned.denoiser import painting_denoiser
 from wallpaint.learned.export import export_kohya
 from wallpaint.learned.lora import load_lora
@@ -256,7 +257,7 @@ def test_kohyas_layout_comes_back_the_same(sdxl, arms, tmp_path):
 
 @pytest.mark.parametrize("method", CANNOT_TRAIN["sdxl"])
 def test_a_method_without_a_text_is_refused_before_anything_is_loaded(method):
-    with pytest.raises(ValueError, match=f"method {method} cannot be trained on family sdxl.*sd15"):
+    with pytest.raises(UserError, match=f"method {method} cannot be trained on family sdxl.*sd15"):
         TrainConfig(family="sdxl", method=method)
 
 
@@ -275,25 +276,25 @@ def test_what_is_missing_is_one_error_with_the_command_that_fetches_it(folders, 
         "`hf download h94/IP-Adapter sdxl_models/ip-adapter-plus_sdxl_vit-h.*3.4 GB": {"base_model": base},
     }
     for message, overrides in absent.items():
-        with pytest.raises(ValueError, match=message) as caught:
+        with pytest.raises(UserError, match=message) as caught:
             load_models("sdxl", pick_runtime("cpu"), **overrides)
         assert "\n" not in str(caught.value)
     for name in ("text_encoder_2", "tokenizer_2"):
         broken = tmp_path / name
         shutil.copytree(base, broken)
         shutil.rmtree(broken / name)
-        with pytest.raises(ValueError, match=f"{name}/.* is missing"):
+        with pytest.raises(UserError, match=f"{name}/.* is missing"):
             load_models("sdxl", pick_runtime("cpu"), base_model=str(broken), ip_adapter_model=adapter)
     half = tmp_path / "half"
     shutil.copytree(adapter, half)
     shutil.rmtree(half / "models")
-    with pytest.raises(ValueError, match="models/image_encoder/model.safetensors.* is missing"):
+    with pytest.raises(UserError, match="models/image_encoder/model.safetensors.* is missing"):
         load_models("sdxl", pick_runtime("cpu"), base_model=base, ip_adapter_model=str(half))
 
 
 def test_a_checkpoint_in_one_file_is_refused_by_name(tmp_path):
     (tmp_path / "fine-tune.safetensors").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"fine-tune.safetensors is one file.*folder in diffusers' layout"):
+    with pytest.raises(UserError, match=r"fine-tune.safetensors is one file.*folder in diffusers' layout"):
         resolve_family("sdxl", base_model=str(tmp_path / "fine-tune.safetensors"))
 
 

@@ -8,6 +8,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from wallpaint.errors import UserError
 from wallpaint.models import single_file
 from wallpaint.models.families import resolve_family
 from wallpaint.models.files import find_file, find_weights
@@ -147,13 +148,13 @@ def test_a_checkpoint_gives_its_modules_back_bit_for_bit(place, suffix):
 def test_what_is_no_inpainting_checkpoint_is_refused_and_leaves_nothing(place):
     path = place / "plain.safetensors"
     save_file(checkpoint(*modules(channels=4)), path)
-    with pytest.raises(ValueError, match="takes 4 channels, not the 9 of inpainting"):
+    with pytest.raises(UserError, match="takes 4 channels, not the 9 of inpainting"):
         single_file.unpack(path)
     save_file({"other": torch.zeros(1)}, path)
-    with pytest.raises(ValueError, match="is no Stable Diffusion 1.x checkpoint"):
+    with pytest.raises(UserError, match="is no Stable Diffusion 1.x checkpoint"):
         single_file.unpack(path)
     path.write_bytes(b"not a checkpoint at all")
-    with pytest.raises(ValueError, match="cannot be read .*fetch it again"):
+    with pytest.raises(UserError, match="cannot be read .*fetch it again"):
         single_file.unpack(path)
     assert not list((place / "cache").rglob("*.json"))
 
@@ -162,10 +163,10 @@ def test_without_a_tokenizer_its_command_is_said(place):
     (place / "tokenizer").unlink()
     path = place / "x.safetensors"
     save_file({"other": torch.zeros(1)}, path)
-    with pytest.raises(ValueError, match="hf download openai/clip-vit-large-patch14 vocab.json merges.txt"):
+    with pytest.raises(UserError, match="hf download openai/clip-vit-large-patch14 vocab.json merges.txt"):
         single_file.unpack(path)
 
 
 def test_a_checkpoint_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(ValueError, match="nowhere.safetensors"):
+    with pytest.raises(UserError, match="nowhere.safetensors"):
         resolve_family("sd15", base_model=str(tmp_path / "nowhere.safetensors"))

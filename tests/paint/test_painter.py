@@ -5,6 +5,7 @@ from diffusers import StableDiffusionInpaintPipeline
 from PIL import Image
 from toys import toy_room
 
+from wallpaint.errors import UserError
 from wallpaint.learned.denoiser import build_denoiser, painting_denoiser
 from wallpaint.learned.weights import save_weights
 from wallpaint.models.bundle import set_ip_adapter_scale
@@ -171,7 +172,7 @@ def test_arms_are_named_or_have_a_path(tmp_path):
         (["base", "base"], "each once"),
         (["=x"], "NAME=PATH"),
     ):
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(UserError, match=message):
             resolve_arms(arms)
 
 
@@ -181,7 +182,7 @@ def test_weights_of_another_model_are_refused_before_anything_is_painted(load, t
     name = "unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q"
     state = {f"{name}.lora_A.weight": torch.zeros(4, 320), f"{name}.lora_B.weight": torch.zeros(320, 4)}
     save_file(state, tmp_path / "sd15.safetensors")
-    with pytest.raises(ValueError, match="does not fit this model"):
+    with pytest.raises(UserError, match="does not fit this model"):
         Painter(load(), {"wide": tmp_path / "sd15.safetensors"})
 
 

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from wallpaint.errors import UserError
 from wallpaint.pixels.color import (
     Swatch,
     bytes_to_linear,
@@ -138,7 +139,7 @@ def test_short_hex_doubles_its_digits():
 
 @pytest.mark.parametrize("text", ["", "#12345", "#gggggg", "rgb(1,2,3)", "#1234567", "٣٣٣", "##123456"])
 def test_what_is_no_hex_colour_is_refused(text):
-    with pytest.raises(ValueError, match="is not a hex colour: write it as '#7A9E7E'"):
+    with pytest.raises(UserError, match="is not a hex colour: write it as '#7A9E7E'"):
         parse_color(text)
 
 
@@ -152,7 +153,7 @@ def test_swatch_knows_its_picture_linear_light_and_lab():
 
 @pytest.mark.parametrize("rgb", [(1, 2), (1, 2, 256), (-1, 0, 0), (1.5, 0, 0), (True, 0, 0), ("1", 2, 3)])
 def test_swatch_refuses_what_is_no_colour(rgb):
-    with pytest.raises(ValueError, match="three whole numbers from 0 to 255"):
+    with pytest.raises(UserError, match="three whole numbers from 0 to 255"):
         Swatch(rgb)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wallpaint.errors import UserError
 from wallpaint.pixels import arrays
 from wallpaint.pixels.color import linear_to_srgb, luminance, srgb_to_linear
 from wallpaint.pixels.composite import DETAIL_RANGE, FAINT, Canvas, composite
@@ -48,7 +49,7 @@ def test_the_rim_is_soft_inwards():
 
 
 def test_composite_refuses_a_mask_of_another_size():
-    with pytest.raises(ValueError, match="make them the same size"):
+    with pytest.raises(UserError, match="make them the same size"):
         composite(noise(), noise(), Image.new("L", (3, 3), 255))
 
 

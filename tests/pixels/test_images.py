@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
+from wallpaint.errors import UserError
 from wallpaint.pixels import images
 from wallpaint.pixels.images import atomic_path, load_mask, load_photo, model_size, read_size, to_image, to_tensor
 
@@ -37,7 +38,7 @@ def test_a_bomb_is_refused_from_its_header(tmp_path, monkeypatch, size, load):
     bomb(tmp_path / "bomb.png", *size)
     Image.init()  # PIL draws a picture of its own while it looks for plugins
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
-    with pytest.raises(ValueError, match=r"bomb\.png is larger than 64 megapixels"):
+    with pytest.raises(UserError, match=r"bomb\.png is larger than 64 megapixels"):
         load(tmp_path / "bomb.png")
 
 
@@ -45,7 +46,7 @@ def test_a_bomb_is_refused_from_its_header(tmp_path, monkeypatch, size, load):
 def test_what_is_no_picture_is_one_line(tmp_path, content):
     path = tmp_path / "a.png"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"a\.png cannot be read") as error:
+    with pytest.raises(UserError, match=r"a\.png cannot be read") as error:
         load_photo(path)
     assert "\n" not in str(error.value)
 
@@ -55,14 +56,14 @@ def test_a_file_cut_short_is_refused(tmp_path, form):
     path = tmp_path / f"cut.{form.lower()}"
     noise(64, 64).save(path, form)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(ValueError, match="cannot be read"):
+    with pytest.raises(UserError, match="cannot be read"):
         load_photo(path)
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"none\.jpg does not exist"):
+    with pytest.raises(UserError, match=r"none\.jpg does not exist"):
         load_photo(tmp_path / "none.jpg")
-    with pytest.raises(ValueError, match="does not exist"):
+    with pytest.raises(UserError, match="does not exist"):
         load_photo(tmp_path)
 
 
@@ -130,9 +131,9 @@ def test_a_mask_is_0_and_255(tmp_path):
 
 def test_an_empty_mask_and_one_of_another_size_are_refused(tmp_path):
     Image.new("L", (8, 6), 127).save(tmp_path / "m.png")
-    with pytest.raises(ValueError, match=r"m\.png is empty"):
+    with pytest.raises(UserError, match=r"m\.png is empty"):
         load_mask(tmp_path / "m.png")
-    with pytest.raises(ValueError, match="8x6 but its photo is 6x8"):
+    with pytest.raises(UserError, match="8x6 but its photo is 6x8"):
         load_mask(tmp_path / "m.png", (6, 8))
 
 

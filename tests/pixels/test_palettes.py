@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import ImageColor
 
+from wallpaint.errors import UserError
 from wallpaint.pixels.color import delta_e, parse_color
 from wallpaint.pixels.palettes import nearest_color, read_palette, shipped_palettes
 
@@ -101,5 +102,5 @@ def test_an_adobe_swatch_exchange_in_each_of_its_models(tmp_path):
 )
 def test_what_is_no_palette_is_told(tmp_path, name, data, told):
     (tmp_path / name).write_bytes(data)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(UserError, match=told):
         read_palette(tmp_path / name)

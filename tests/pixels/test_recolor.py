@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch, linear_to_srgb
 from wallpaint.pixels.metrics import delta_e_paint, delta_e_truth, outside_changed_pixels, shading_correlation
 from wallpaint.pixels.recolor import estimate_paint, recolor
@@ -72,9 +73,9 @@ def test_the_guess_has_the_old_paints_chromaticity():
 
 
 def test_a_mask_that_is_empty_or_of_another_size_is_refused():
-    with pytest.raises(ValueError, match="the mask is empty"):
+    with pytest.raises(UserError, match="the mask is empty"):
         recolor(render(CREAM), Image.new("L", SIZE), SAGE)
-    with pytest.raises(ValueError, match="make them the same size"):
+    with pytest.raises(UserError, match="make them the same size"):
         recolor(render(CREAM), Image.new("L", (5, 5), 255), SAGE)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wallpaint.errors import UserError
 from wallpaint.paint.arms import Settings, open_arms
 from wallpaint.pixels import metrics
 from wallpaint.pixels.color import parse_color
@@ -117,7 +118,7 @@ def test_diffusing_arms_and_the_classical_one_stand_in_the_order_asked_for(room,
     ],
 )
 def test_bad_arms_are_refused_and_nothing_is_written(room, tmp_path, arms, said):
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(UserError, match=said):
         compare(*room, SAGE, arms, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -127,7 +128,7 @@ def test_runs_of_different_families_are_not_compared(tmp_path):
         (tmp_path / family / "weights").mkdir(parents=True)
         (tmp_path / family / "config.yaml").write_text(f"family: {family}\nmethod: lora_ip\n")
     arms = [f"a={tmp_path / 'room-tiny'}", f"b={tmp_path / 'sd15' / 'weights'}"]
-    with pytest.raises(ValueError, match="a on room-tiny, b on sd15"):
+    with pytest.raises(UserError, match="a on room-tiny, b on sd15"):
         open_arms(arms)
 
 
@@ -152,7 +153,7 @@ def test_bad_pictures_are_refused_and_nothing_is_written(room, tmp_path):
         (room[0], tmp_path / "small.png", None),
         (*room, tmp_path / "small.png"),
     ):
-        with pytest.raises(ValueError, match=r"does not exist|make .* size"):
+        with pytest.raises(UserError, match=r"does not exist|make .* size"):
             compare(photo, mask, SAGE, ["recolor"], tmp_path / "out", truth=truth)
     assert not (tmp_path / "out").exists()
 
@@ -169,7 +170,7 @@ def test_a_failure_leaves_the_last_comparison_as_it_was(room, tmp_path, monkeypa
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ValueError, match="cannot be written"), all_or_nothing(tmp_path / "file" / "out"):
+    with pytest.raises(UserError, match="cannot be written"), all_or_nothing(tmp_path / "file" / "out"):
         pass
 
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from wallpaint.dataset.rows import Sample, Truth
+from wallpaint.errors import UserError
 from wallpaint.paint.sampler import vae_round_trip
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.recolor import recolor
@@ -168,8 +169,8 @@ def test_rooms_without_truths_are_refused_and_nothing_is_written(rooms, tmp_path
     path = rooms / "metadata.jsonl"
     rows = [json.loads(line) | {"truths": []} for line in path.read_text().splitlines()]
     path.write_text("".join(json.dumps(r) + "\n" for r in rows))
-    with pytest.raises(ValueError, match="has 'truths'"):
+    with pytest.raises(UserError, match="has 'truths'"):
         evaluate(rooms, ["recolor"], None, tmp_path / "out")
-    with pytest.raises(ValueError, match=r"metadata\.jsonl does not exist"):
+    with pytest.raises(UserError, match=r"metadata\.jsonl does not exist"):
         evaluate(tmp_path, ["recolor"], None, tmp_path / "out")
     assert not (tmp_path / "out").exists()

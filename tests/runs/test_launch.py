@@ -5,6 +5,7 @@ import time
 import psutil
 import pytest
 
+from wallpaint.errors import UserError
 from wallpaint.runs import launch
 from wallpaint.runs import state as runs
 
@@ -89,10 +90,10 @@ def test_a_killed_trainer_is_crashed(trainer):
 
 def test_resume_refuses_a_run_at_work_and_one_without_config(tmp_path):
     runs.write_state(tmp_path, state="running", pid=os.getpid())
-    with pytest.raises(ValueError, match="stop it first"):
+    with pytest.raises(UserError, match="stop it first"):
         launch.resume_run(tmp_path)
     runs.write_state(tmp_path, state="stopped")
-    with pytest.raises(ValueError, match="no config.yaml"):
+    with pytest.raises(UserError, match="no config.yaml"):
         launch.resume_run(tmp_path)
 
 
@@ -146,7 +147,7 @@ def test_resume_waits_its_turn_and_goes_on_from_a_checkpoint(trainer):
 def test_a_run_at_work_is_not_deleted_and_another_is_gone_at_once(trainer):
     folder = trainer()
     wait_for(lambda: runs.read_run(folder).state == "running")
-    with pytest.raises(ValueError, match="stop it first"):
+    with pytest.raises(UserError, match="stop it first"):
         launch.delete_run(folder)
     launch.stop_run(folder)
     wait_for(lambda: runs.read_run(folder).exit_code == 130)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from wallpaint.errors import UserError
 from wallpaint.models.families import FAMILIES, resolve_family
 from wallpaint.models.fetching import SAM_FILES, fetch_command
 from wallpaint.runs import machine
@@ -71,12 +72,12 @@ def test_every_preset_takes_as_many_samples_a_step():
 def test_a_larger_family_has_presets_of_its_own_and_refuses_what_it_does_not_fit():
     assert choose_preset(8 * GB, "sdxl")[0] == choose_preset(40 * GB, "sdxl")[0] == "24 GB"
     assert TrainConfig(family="sdxl", memory_preset="24 GB").gradient_checkpointing
-    with pytest.raises(ValueError, match="8 GB is too small for family sdxl.*choose 24 GB or 80 GB"):
+    with pytest.raises(UserError, match="8 GB is too small for family sdxl.*choose 24 GB or 80 GB"):
         TrainConfig(family="sdxl", memory_preset="8 GB")
 
 
 def test_a_preset_and_a_batch_of_another_size_contradict_each_other():
-    with pytest.raises(ValueError, match="train_batch_size is 5 but memory_preset is 24 GB"):
+    with pytest.raises(UserError, match="train_batch_size is 5 but memory_preset is 24 GB"):
         TrainConfig(memory_preset="24 GB", train_batch_size=5)
     assert TrainConfig(memory_preset="8 GB", train_batch_size=2).gradient_accumulation_steps == 8
 

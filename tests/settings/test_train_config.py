@@ -5,6 +5,7 @@ import sys
 import pytest
 import yaml
 
+from wallpaint.errors import UserError
 from wallpaint.paths import CONFIGS
 from wallpaint.settings.choices import CANNOT_TRAIN, FAMILY_NAMES, FAMILY_PRESETS, METHOD_NAMES
 from wallpaint.settings.train_config import TrainConfig, config_fields, load_config, to_yaml
@@ -86,7 +87,7 @@ def test_switches_choose_the_method_where_none_is_named(switches, method, color)
     ],
 )
 def test_contradictions_are_refused_with_the_way_out(settings, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(UserError, match=message):
         TrainConfig(**settings)
 
 
@@ -109,21 +110,21 @@ def test_contradictions_are_refused_with_the_way_out(settings, message):
     ],
 )
 def test_values_of_another_type_or_out_of_range_are_refused_by_name(name, value):
-    with pytest.raises(ValueError, match=name):
+    with pytest.raises(UserError, match=name):
         TrainConfig(**{name: value})
 
 
 @pytest.mark.parametrize(("wrong", "right"), [("lora_rnk", "lora_rank"), ("lerning_rate", "learning_rate")])
 def test_an_unknown_key_is_an_error_that_offers_the_nearest_name(tmp_path, wrong, right):
-    with pytest.raises(ValueError, match=f"'{wrong}'.*did you mean {right}"):
+    with pytest.raises(UserError, match=f"'{wrong}'.*did you mean {right}"):
         load_config(write(tmp_path, f"{wrong}: 8\n"))
-    with pytest.raises(ValueError, match=f"did you mean {right}"):
+    with pytest.raises(UserError, match=f"did you mean {right}"):
         load_config(None, {wrong: "8"})
 
 
 @pytest.mark.parametrize("text", ["- a\n- b\n", "a: [\n", "training: 3\n", "seed: 1\ntraining:\n  seed: 2\n"])
 def test_a_file_that_holds_no_settings_is_refused_in_one_line(tmp_path, text):
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(UserError) as caught:
         load_config(write(tmp_path, text))
     assert "\n" not in str(caught.value) and "config.yaml" in str(caught.value)
 

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from toys import PAINTS
 
 from wallpaint.dataset.folder import read_samples
+from wallpaint.errors import UserError
 from wallpaint.learned.denoiser import parameter_groups
 from wallpaint.pixels.images import load_photo
 from wallpaint.runs.state import read_run
@@ -250,15 +251,15 @@ def test_accumulated_batches_are_one_big_step(config, tmp_path):
 
 
 def test_resuming_without_a_checkpoint_or_with_another_shape_is_a_clear_error(config, tmp_path):
-    with pytest.raises(ValueError, match="no checkpoint"):
+    with pytest.raises(UserError, match="no checkpoint"):
         train(config(), resume=True)
     train(config(max_train_steps=1))
-    with pytest.raises(ValueError, match="another method, rank"):
+    with pytest.raises(UserError, match="another method, rank"):
         train(config(lora_rank=4), resume=True)
 
 
 def test_a_missing_dataset_is_said_before_anything_is_written(config, tmp_path):
-    with pytest.raises(ValueError, match="nowhere"):
+    with pytest.raises(UserError, match="nowhere"):
         train(config(dataset=str(tmp_path / "nowhere")))
     assert not (tmp_path / "run").exists()
 
@@ -276,7 +277,7 @@ def test_the_studys_block_without_weights_ends_with_the_command_that_fetches_the
         "lora_alpha": 32,
     }
     settings = load_config(None, block | {"dataset": str(dataset), "output_dir": str(tmp_path / "run")})
-    with pytest.raises(ValueError, match="hf download stable-diffusion-v1-5/stable-diffusion-inpainting"):
+    with pytest.raises(UserError, match="hf download stable-diffusion-v1-5/stable-diffusion-inpainting"):
         train(settings)
     assert not (tmp_path / "run").exists()
 

@@ -16,6 +16,7 @@ from test_paint import save_arm
 from toys import toy_room
 from transformers import CLIPImageProcessor
 
+from wallpaint.errors import UserError
 from wallpaint.learned.denoiser import Denoiser, build_denoiser, painting_denoiser, set_adapter_strength
 from wallpaint.learned.weights import find_arm
 from wallpaint.models.bundle import load_models
@@ -237,7 +238,7 @@ def test_a_run_goes_on_where_another_of_its_method_ended(config, sessions, tmp_p
     begun = open_session(config(method=method, output_dir=str(tmp_path / "b"), init_from=str(first)), False)
     ended = sessions[0].learned
     assert all(torch.equal(value, ended[name]) for name, value in begun.learned.items())
-    with pytest.raises(ValueError, match="which is not learned here but lora: choose the method"):
+    with pytest.raises(UserError, match="which is not learned here but lora: choose the method"):
         open_session(config(method="lora_ip", output_dir=str(tmp_path / "c"), init_from=str(first)), False)
 
 
@@ -246,7 +247,7 @@ def test_parts_that_are_broken_are_one_clear_error(load, tmp_path, name):
     method = "anydoor" if name.startswith("identity") else "paint_by_example"
     folder = save_arm(load(), tmp_path, method, 0)
     (folder / "weights" / name).write_bytes(b"nothing")
-    with pytest.raises(ValueError, match="cannot be read") as caught:
+    with pytest.raises(UserError, match="cannot be read") as caught:
         Painter(load(), {"mine": folder})
     assert "\n" not in str(caught.value)
 
@@ -254,7 +255,7 @@ def test_parts_that_are_broken_are_one_clear_error(load, tmp_path, name):
 def test_parts_of_another_size_are_one_clear_error(load, tmp_path):
     folder = save_arm(load(), tmp_path, "anydoor", 0)
     save_file({"weight": torch.zeros(3, 3), "bias": torch.zeros(3)}, folder / "weights/identity.safetensors")
-    with pytest.raises(ValueError, match="identity of arm mine does not fit family room-tiny"):
+    with pytest.raises(UserError, match="identity of arm mine does not fit family room-tiny"):
         paint(load(), {"mine": folder})
 
 

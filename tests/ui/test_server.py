@@ -14,6 +14,7 @@ import pytest
 import yaml
 from fastapi.testclient import TestClient
 
+from wallpaint.errors import UserError
 from wallpaint.paths import ROOT
 from wallpaint.ui import app, guard
 from wallpaint.ui.page import on_gpu
@@ -129,7 +130,7 @@ def test_names_a_studio_answers_to():
     ("host", "share"), [("0.0.0.0", False), ("192.168.1.7", False), ("127.0.0.1", True), ("me.local", False)]
 )
 def test_what_others_reach_needs_a_password(host, share):
-    with pytest.raises(ValueError, match="add --auth"):
+    with pytest.raises(UserError, match="add --auth"):
         guard.check_bind(host, 47862, None, share)
 
 

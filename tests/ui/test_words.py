@@ -5,6 +5,7 @@ import string
 import gradio as gr
 import pytest
 
+from wallpaint.errors import UserError
 from wallpaint.ui.page import Page, check_name, guarded, read_paint
 from wallpaint.ui.words import compare, dataset, help, train
 from wallpaint.ui.words.board import BOARD
@@ -57,7 +58,7 @@ def test_a_value_error_is_shown_escaped_and_anything_else_only_named(caplog):
         raise error
 
     with pytest.raises(gr.Error) as told:
-        guarded(wrong)(ValueError("no <b>file</b>"))
+        guarded(wrong)(UserError("no <b>file</b>"))
     assert told.value.message == "no &lt;b&gt;file&lt;/b&gt;"
     with pytest.raises(gr.Error) as told:
         guarded(wrong)(KeyError("/home/secret"))
@@ -67,7 +68,7 @@ def test_a_value_error_is_shown_escaped_and_anything_else_only_named(caplog):
 
 @pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "a b", "x" * 65])
 def test_a_name_never_leads_elsewhere(name):
-    with pytest.raises(ValueError, match="dataset"):
+    with pytest.raises(UserError, match="dataset"):
         check_name(name, "dataset")
     assert check_name(" phòng-1 ", "dataset") == "phòng-1"
 
@@ -79,5 +80,5 @@ def test_a_picker_is_read_however_it_writes(value):
 
 @pytest.mark.parametrize("value", ["", "red", "rgb(1,2)", "rgb(a,b,c)", "rgba(300,0,0,1)", None])
 def test_garbage_from_a_picker_is_refused(value):
-    with pytest.raises(ValueError):
+    with pytest.raises(UserError):
         read_paint(value)

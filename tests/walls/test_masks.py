@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from wallpaint.errors import UserError
 from wallpaint.pixels.mask_ops import clean_mask, erode_mask, grow_mask, obey_clicks, surface_at
 from wallpaint.walls.masks import Masker, build_sam
 from wallpaint.walls.sams import META, META_VITS
@@ -146,12 +147,12 @@ def test_it_asks_segment_anything_what_was_clicked(masker, monkeypatch):
     ],
 )
 def test_what_cannot_be_asked_is_refused(masker, points, labels, box, said):
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(UserError, match=said):
         masker.predict(points, labels, box)
 
 
 def test_predict_needs_a_photo(sam_folder):
-    with pytest.raises(ValueError, match="call set_image first"):
+    with pytest.raises(UserError, match="call set_image first"):
         Masker.load(sam_folder / "sam.json").predict([(1, 1)], [1])
 
 
@@ -163,13 +164,13 @@ def test_weights_are_frozen_and_the_same_however_they_are_named(sam_folder):
 
 
 def test_missing_or_broken_weights_are_named(sam_folder, tmp_path):
-    with pytest.raises(ValueError, match=r"sam\.json do not exist"):
+    with pytest.raises(UserError, match=r"sam\.json do not exist"):
         Masker.load(tmp_path)
     (tmp_path / "sam.json").write_text(json.dumps(SIZES))
-    with pytest.raises(ValueError, match=r"sam\.json cannot be loaded"):
+    with pytest.raises(UserError, match=r"sam\.json cannot be loaded"):
         Masker.load(tmp_path)
     (tmp_path / "sam.safetensors").write_bytes(b"oops")
-    with pytest.raises(ValueError, match=r"sam\.json cannot be loaded") as error:
+    with pytest.raises(UserError, match=r"sam\.json cannot be loaded") as error:
         Masker.load(tmp_path)
     assert "\n" not in str(error.value)
 
@@ -184,7 +185,7 @@ def test_a_meta_checkpoint_is_told_by_its_width_and_read_without_unpickling(tmp_
     loaded = Masker.load(tmp_path / "sam_vit_x.pth").predictor.model
     assert torch.equal(loaded.image_encoder.pos_embed, sam.image_encoder.pos_embed)
     torch.save(sam, tmp_path / "pickled.pth")  # a whole object: arbitrary code
-    with pytest.raises(ValueError, match="it holds more than weights"):
+    with pytest.raises(UserError, match="it holds more than weights"):
         Masker.load(tmp_path / "pickled.pth")
 
 

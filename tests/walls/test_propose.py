@@ -9,6 +9,7 @@ from PIL import Image
 from toys import toy_room
 
 from wallpaint.dataset.folder import read_samples
+from wallpaint.errors import UserError
 from wallpaint.walls.classifier import ClassifierFinder, WallClassifier, cut, even_out, fingerprint
 from wallpaint.walls.features import SIDE, mask_features
 from wallpaint.walls.masks import Masker
@@ -99,12 +100,12 @@ def test_a_classifier_for_another_sam_is_refused_or_warned_of(masker, tmp_path, 
     )
     ClassifierFinder.load(tmp_path / "own.safetensors", masker)
     assert capsys.readouterr().err == ""
-    with pytest.raises(ValueError, match="does not fit this SAM"):
+    with pytest.raises(UserError, match="does not fit this SAM"):
         ClassifierFinder.load(tmp_path / f"{width + 1}.safetensors", masker)
-    with pytest.raises(ValueError, match="no wall classifier"):
+    with pytest.raises(UserError, match="no wall classifier"):
         WallClassifier.load(tmp_path / "none.safetensors")
     (tmp_path / "bad.safetensors").write_bytes(b"x" * 50)
-    with pytest.raises(ValueError, match="cannot be read"):
+    with pytest.raises(UserError, match="cannot be read"):
         WallClassifier.load(tmp_path / "bad.safetensors")
 
 
@@ -137,9 +138,9 @@ def test_segformers_class_wall_is_the_proposal(tmp_path):
     assert proposal.mask.size == (48, 32) and proposal.share == 1
     model.config.id2label = {0: "a", 1: "b", 2: "c"}
     model.config.save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match="no class 'wall'"):
+    with pytest.raises(UserError, match="no class 'wall'"):
         load_finder("sd15", walls=str(tmp_path))
-    with pytest.raises(ValueError, match="hf download"):
+    with pytest.raises(UserError, match="hf download"):
         load_finder("sd15", walls="nobody/no-such-segformer")
 
 
@@ -161,9 +162,9 @@ def test_a_folder_of_photos_becomes_a_dataset(tmp_path):
     listed = json.loads((out / "proposals.json").read_text())
     assert [row["confidence"] for row in listed] == sorted(row["confidence"] for row in listed)
     assert {row["photo"] for row in listed} == {"hall.jpg", "attic/a.png", "attic/b.png"}
-    with pytest.raises(ValueError, match="has samples already"):
+    with pytest.raises(UserError, match="has samples already"):
         next(mask_folder(folder, out, Brightest()))
-    with pytest.raises(ValueError, match="no photo"):
+    with pytest.raises(UserError, match="no photo"):
         list_photos(tmp_path / "dataset" / "nowhere")
 
 

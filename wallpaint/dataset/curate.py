@@ -17,6 +17,7 @@ from PIL import Image
 
 from wallpaint.dataset.folder import WRITING, free_name
 from wallpaint.dataset.rows import SPLITS, Sample, iterate_rows, read_row
+from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import atomic_path, read_size
 
@@ -36,7 +37,7 @@ def edit_sample(
     """Change a sample's mask, `reference_color_rgb`, `text` or `room_id`; a room stays in one split.
 
     Raises:
-        ValueError: no such sample, or a change that the dataset's reader would refuse.
+        UserError: no such sample, or a change that the dataset's reader would refuse.
     """
     folder = Path(folder)
     with WRITING:
@@ -47,7 +48,7 @@ def edit_sample(
         row["room_id"] = str(row["room_id"]).strip()
         other = SPLITS[1 - SPLITS.index(split)]
         if any(one.get("room_id") == row["room_id"] for one in read_table(folder, other)):
-            raise ValueError(f"room {row['room_id']!r} is in {other}, {file_name}, choose another name")
+            raise UserError(f"room {row['room_id']!r} is in {other}, {file_name}, choose another name")
         before = dict(row)
         if mask is not None:
             row["mask_file_name"] = _save_mask(folder / split, row, mask)
@@ -62,11 +63,11 @@ def move_room(folder: str | Path, room_id: str, split: str) -> int:
     """Move all samples of a room into `split`; give how many moved.
 
     Raises:
-        ValueError: an unknown split, or no such room.
+        UserError: an unknown split, or no such room.
     """
     folder = Path(folder)
     if split not in SPLITS:
-        raise ValueError(f"split {split!r} is unknown, for room {room_id!r}, choose train or validation")
+        raise UserError(f"split {split!r} is unknown, for room {room_id!r}, choose train or validation")
     source = SPLITS[1 - SPLITS.index(split)]
     with WRITING:
         stay, there = read_table(folder, source), read_table(folder, split)
@@ -74,7 +75,7 @@ def move_room(folder: str | Path, room_id: str, split: str) -> int:
         if not moving:
             if any(row.get("room_id") == room_id for row in there):
                 return 0
-            raise ValueError(f"no room {room_id!r}, in {folder.name}, choose one of the list")
+            raise UserError(f"no room {room_id!r}, in {folder.name}, choose one of the list")
         stay = [row for row in stay if row not in moving]
         moved = [_copy_pictures(row, folder / source, folder / split) for row in moving]
         _write_table(folder, split, [*there, *moved])
@@ -103,18 +104,18 @@ def undo_delete(folder: str | Path) -> Sample:
     """Bring back the sample deleted last.
 
     Raises:
-        ValueError: nothing was deleted, or its room is in the other split by now.
+        UserError: nothing was deleted, or its room is in the other split by now.
     """
     folder = Path(folder)
     with WRITING:
         bins = sorted((folder / TRASH).glob("*/row.json"))
         if not bins:
-            raise ValueError(f"nothing to bring back, in {folder.name}, no sample was deleted")
+            raise UserError(f"nothing to bring back, in {folder.name}, no sample was deleted")
         said = json.loads(bins[-1].read_text("utf-8"))
         split, row = said["split"], said["row"]
         other = SPLITS[1 - SPLITS.index(split)]
         if any(one.get("room_id") == row["room_id"] for one in read_table(folder, other)):
-            raise ValueError(f"room {row['room_id']!r} is in {other} by now, move it back first")
+            raise UserError(f"room {row['room_id']!r} is in {other} by now, move it back first")
         back = _copy_pictures(row, bins[-1].parent, folder / split)
         _write_table(folder, split, [*read_table(folder, split), back])
         shutil.rmtree(bins[-1].parent)
@@ -122,9 +123,9 @@ def undo_delete(folder: str | Path) -> Sample:
 
 
 def _save_mask(folder: Path, row: Row, mask: Image.Image) -> str:
-    """Write a new mask for a row beside the old one; ValueError when it is empty or of another size."""
+    """Write a new mask for a row beside the old one; UserError when it is empty or of another size."""
     if mask.size != read_size(folder / row["file_name"]) or mask.getbbox() is None:
-        raise ValueError(f"the mask of {row['file_name']} is empty or of another size, mark the wall again")
+        raise UserError(f"the mask of {row['file_name']} is empty or of another size, mark the wall again")
     name = f"{free_name(folder, str(row['room_id']))}_mask.png"
     with atomic_path(folder / name) as temporary:
         mask.convert("L").point([0] * 128 + [255] * 128).save(temporary)
@@ -132,11 +133,11 @@ def _save_mask(folder: Path, row: Row, mask: Image.Image) -> str:
 
 
 def _find(rows: list[Row], split: str, file_name: str) -> Row:
-    """Find a sample's row; ValueError where there is none."""
+    """Find a sample's row; UserError where there is none."""
     for row in rows:
         if row.get("file_name") == file_name:
             return row
-    raise ValueError(f"no sample {file_name!r}, in {split}, it may be deleted: look at the list again")
+    raise UserError(f"no sample {file_name!r}, in {split}, it may be deleted: look at the list again")
 
 
 def picture_names(row: Row) -> list[str]:
@@ -170,7 +171,7 @@ def _copy_pictures(row: Row, source: Path, target: Path) -> Row:
 def _find_inside(folder: Path, name: str) -> None:
     """Refuse a row that names a file elsewhere: it would be copied, or deleted."""
     if not (folder / name).resolve().is_relative_to(folder.resolve()):
-        raise ValueError(f"{name!r} leads out of {folder.name}, mend its row in metadata.jsonl")
+        raise UserError(f"{name!r} leads out of {folder.name}, mend its row in metadata.jsonl")
 
 
 def _drop_pictures(folder: Path, gone: list[Row], rest: list[Row]) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from wallpaint.dataset.rows import SPLITS, Sample, iterate_rows, read_row
+from wallpaint.errors import UserError
 from wallpaint.pixels.color import delta_e, rgb_to_lab
 from wallpaint.pixels.hues import HUES, LIGHTNESSES, hue_name, lightness_name
 from wallpaint.pixels.images import load_mask, load_photo
@@ -89,21 +90,21 @@ def check_dataset(folder: str | Path) -> list[Finding]:
     """Look at a whole dataset; give what is wrong with it, train first.
 
     Raises:
-        ValueError: there is nothing to read: no folder, no metadata.jsonl, broken JSON, no rows.
+        UserError: there is nothing to read: no folder, no metadata.jsonl, broken JSON, no rows.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise ValueError(f"no such folder {str(folder)!r}, given as the dataset, check the path")
+        raise UserError(f"no such folder {str(folder)!r}, given as the dataset, check the path")
     splits = [split for split in SPLITS if (folder / split / "metadata.jsonl").is_file()]
     if not splits:
-        raise ValueError(f"{folder} has no train/metadata.jsonl, it is no dataset, save a sample first")
+        raise UserError(f"{folder} has no train/metadata.jsonl, it is no dataset, save a sample first")
     findings, seen = [], []
     for split in splits:
         for finding, sample in _look(folder / split, split):
             findings += [finding] if finding else []
             seen += [sample] if sample else []
     if not findings and not seen:
-        raise ValueError(f"{folder / splits[0] / 'metadata.jsonl'} has no rows, add a sample first")
+        raise UserError(f"{folder / splits[0] / 'metadata.jsonl'} has no rows, add a sample first")
     if "validation" not in splits:
         findings.append(Finding("no_validation", "validation", ""))
     for sample in seen:
@@ -118,7 +119,7 @@ def _look(where: Path, split: str) -> Iterator[tuple[Finding | None, Seen | None
         try:
             sample = read_row(row, where, "")
             photo, mask = load_photo(sample.image), load_mask(sample.mask)
-        except ValueError as error:
+        except UserError as error:
             problem = " ".join(str(error).replace(f"{where}/", "").split()).lstrip(": ")
             kind = "empty_mask" if "is empty" in problem else "bad_row"
             kind = "mask_size" if "but its photo is" in problem else kind

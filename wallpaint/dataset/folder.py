@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from wallpaint.dataset.rows import SPLITS, Sample, Truth, iterate_rows, read_row
+from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import atomic_path
 
@@ -33,13 +34,13 @@ def read_samples(folder: str | Path, split: str | None) -> list[Sample]:
     Headers alone are read of the pictures: they must be there, be pictures, and be of the photo's size.
 
     Raises:
-        ValueError: the first row that is wrong, named by its number, with the file and what to do about it.
+        UserError: the first row that is wrong, named by its number, with the file and what to do about it.
     """
     where = Path(folder) / split if split else Path(folder)
     metadata = where / "metadata.jsonl"
     samples = [read_row(row, where, place) for place, row in iterate_rows(metadata)]
     if not samples:
-        raise ValueError(f"{metadata} has no rows: mark at least one wall first")
+        raise UserError(f"{metadata} has no rows: mark at least one wall first")
     return samples
 
 
@@ -47,7 +48,7 @@ def read_splits(folder: str | Path) -> dict[str, list[Sample]]:
     """Read `train` and, where there is one, `validation`; no room may be in both.
 
     Raises:
-        ValueError: as `read_samples`, and a room that is in both splits.
+        UserError: as `read_samples`, and a room that is in both splits.
     """
     folder = Path(folder)
     splits = {"train": read_samples(folder, "train")}
@@ -55,7 +56,7 @@ def read_splits(folder: str | Path) -> dict[str, list[Sample]]:
         splits["validation"] = read_samples(folder, "validation")
         shared = {s.room_id for s in splits["train"]} & {s.room_id for s in splits["validation"]}
         if shared:
-            raise ValueError(f"room {min(shared)!r} is in both splits of {folder}: keep each room in one alone")
+            raise UserError(f"room {min(shared)!r} is in both splits of {folder}: keep each room in one alone")
     return splits
 
 
@@ -80,7 +81,7 @@ def add_sample(
         room_id: photos of one room share it; letters and digits of it make the file names.
 
     Raises:
-        ValueError: an unknown split, a bad colour, a mask empty or of another size, a room of the other one.
+        UserError: an unknown split, a bad colour, a mask empty or of another size, a room of the other one.
     """
     swatch = Swatch(color)
     where = Path(folder) / split
@@ -121,16 +122,16 @@ def _append_row(metadata: Path, row: dict) -> None:
 def _check_new(folder: Path, split: str, photo: Image.Image, mask: Image.Image, room_id: str) -> None:
     """Refuse what `add_sample` must not write."""
     if split not in SPLITS:
-        raise ValueError(f"split {split!r} is unknown: choose train or validation")
+        raise UserError(f"split {split!r} is unknown: choose train or validation")
     if mask.size != photo.size:
-        raise ValueError(f"the mask is {mask.size} and the photo {photo.size}: make them the same size")
+        raise UserError(f"the mask is {mask.size} and the photo {photo.size}: make them the same size")
     if not mask.convert("L").point([0] * 128 + [255] * 128).getbbox():
-        raise ValueError("the mask is empty: mark the wall first")
+        raise UserError("the mask is empty: mark the wall first")
     if not str(room_id).strip():
-        raise ValueError("the room has no name: give it one, the same for all photos of that room")
+        raise UserError("the room has no name: give it one, the same for all photos of that room")
     other = folder / SPLITS[1 - SPLITS.index(split)] / "metadata.jsonl"
     if other.is_file() and any(row.get("room_id") == str(room_id).strip() for _, row in iterate_rows(other)):
-        raise ValueError(f"room {room_id!r} is in {other.parent} already: put all its photos into one split")
+        raise UserError(f"room {room_id!r} is in {other.parent} already: put all its photos into one split")
 
 
 def free_name(where: Path, room_id: str) -> str:

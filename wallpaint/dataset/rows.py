@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import read_size
 
@@ -42,11 +43,11 @@ class Sample:
 def iterate_rows(metadata: Path) -> Iterator[tuple[str, dict]]:
     """Yield ('FILE row N', row) of a metadata.jsonl; empty lines do not count as rows but as lines."""
     if not metadata.is_file():
-        raise ValueError(f"{metadata} does not exist: give a dataset folder with a metadata.jsonl in it")
+        raise UserError(f"{metadata} does not exist: give a dataset folder with a metadata.jsonl in it")
     try:
         lines = metadata.read_text("utf-8-sig").split("\n")
     except UnicodeDecodeError:
-        raise ValueError(f"{metadata} is not UTF-8 text: save it again as UTF-8") from None
+        raise UserError(f"{metadata} is not UTF-8 text: save it again as UTF-8") from None
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -55,9 +56,9 @@ def iterate_rows(metadata: Path) -> Iterator[tuple[str, dict]]:
             row = json.loads(line)
         except (json.JSONDecodeError, RecursionError) as error:
             reason = getattr(error, "msg", "nested too deeply")
-            raise ValueError(f"{place} is not JSON ({reason}): write one JSON object a line") from None
+            raise UserError(f"{place} is not JSON ({reason}): write one JSON object a line") from None
         if not isinstance(row, dict):
-            raise ValueError(f'{place} is not a JSON object: write {{"file_name": …}}')
+            raise UserError(f'{place} is not a JSON object: write {{"file_name": …}}')
         yield place, row
 
 
@@ -65,13 +66,13 @@ def read_row(row: dict, where: Path, place: str) -> Sample:
     """Check one row and turn it into a Sample."""
     missing = [key for key in REQUIRED if key not in row]
     if missing:
-        raise ValueError(f"{place} has no {missing[0]!r}: every row needs {', '.join(REQUIRED)}")
+        raise UserError(f"{place} has no {missing[0]!r}: every row needs {', '.join(REQUIRED)}")
     for key in ("text", "room_id"):
         if not isinstance(row[key], str) or (key == "room_id" and not row[key].strip()):
-            raise ValueError(f"{place}: {key!r} is {row[key]!r}, not text: write it in quotes")
+            raise UserError(f"{place}: {key!r} is {row[key]!r}, not text: write it in quotes")
     kind = row.get("kind")
     if kind is not None and kind not in KINDS:
-        raise ValueError(f"{place}: 'kind' is {kind!r}: write one of {', '.join(KINDS)}")
+        raise UserError(f"{place}: 'kind' is {kind!r}: write one of {', '.join(KINDS)}")
     color = _read_color(row["reference_color_rgb"], f"{place}: 'reference_color_rgb'")
     image = _inside(where, row["file_name"], f"{place}: 'file_name'")
     size = _size(image, place)
@@ -84,10 +85,10 @@ def read_row(row: dict, where: Path, place: str) -> Sample:
 def _read_truths(truths: object, where: Path, size: tuple[int, int], place: str) -> Iterator[Truth]:
     """Check the `truths` of a row: [{"color": [R, G, B], "file_name": …}, …]."""
     if not isinstance(truths, list):
-        raise ValueError(f'{place}: \'truths\' is not a list of {{"color", "file_name"}}')
+        raise UserError(f'{place}: \'truths\' is not a list of {{"color", "file_name"}}')
     for truth in truths:
         if not isinstance(truth, dict) or not {"color", "file_name"} <= truth.keys():
-            raise ValueError(f"{place}: a truth needs 'color' and 'file_name'")
+            raise UserError(f"{place}: a truth needs 'color' and 'file_name'")
         path = _inside(where, truth["file_name"], f"{place}: a truth's 'file_name'")
         _same_size(path, size, "truth", place)
         yield Truth(_read_color(truth["color"], f"{place}: a truth's 'color'"), path)
@@ -97,17 +98,17 @@ def _read_color(value: object, place: str) -> tuple[int, int, int]:
     """Turn [R, G, B] into a tuple of three bytes."""
     try:
         return Swatch(tuple(value)).rgb  # type: ignore[arg-type]  # Swatch checks what it is
-    except (ValueError, TypeError):
-        raise ValueError(f"{place} is {value!r}: write three whole numbers from 0 to 255") from None
+    except (UserError, TypeError):
+        raise UserError(f"{place} is {value!r}: write three whole numbers from 0 to 255") from None
 
 
 def _inside(where: Path, name: object, place: str) -> Path:
     """Turn a file name of a row into a path, which must not leave the folder (links included)."""
     if not isinstance(name, str) or not name or "\0" in name:
-        raise ValueError(f"{place} is {name!r}: write the name of a file in {where}")
+        raise UserError(f"{place} is {name!r}: write the name of a file in {where}")
     path = where / name
     if not path.resolve().is_relative_to(where.resolve()):
-        raise ValueError(f"{place} {name!r} leads out of {where}: keep every picture inside the folder")
+        raise UserError(f"{place} {name!r} leads out of {where}: keep every picture inside the folder")
     return path
 
 
@@ -115,15 +116,15 @@ def _size(path: Path, place: str) -> tuple[int, int]:
     """Read a picture's size; an error names the row as well."""
     try:
         return read_size(path)
-    except ValueError as error:
-        raise ValueError(f"{place}: {error}") from None
+    except UserError as error:
+        raise UserError(f"{place}: {error}") from None
 
 
 def _same_size(path: Path, size: tuple[int, int], what: str, place: str) -> None:
     """Refuse a mask or truth of another size than its photo."""
     found = _size(path, place)
     if found != size:
-        raise ValueError(
+        raise UserError(
             f"{place}: {what} {path} is {found[0]}x{found[1]} but its photo is {size[0]}x{size[1]}: "
             "make them the same size"
         )

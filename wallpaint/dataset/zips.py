@@ -12,6 +12,7 @@ from pathlib import Path
 from wallpaint.dataset.curate import dump_rows, picture_names, read_table
 from wallpaint.dataset.folder import read_samples
 from wallpaint.dataset.rows import SPLITS, read_row
+from wallpaint.errors import UserError
 from wallpaint.pixels.images import atomic_path
 
 MAX_FILES, MAX_BYTES, MAX_FILE_BYTES = 20_000, 4_000_000_000, 200_000_000
@@ -19,7 +20,7 @@ MAX_RATIO = 100  # pictures hardly shrink in a zip; what grows more than this is
 
 
 def export_zip(folder: str | Path, path: str | Path) -> Path:
-    """Write both splits, and only what their rows name, as a zip; ValueError when there is nothing."""
+    """Write both splits, and only what their rows name, as a zip; UserError when there is nothing."""
     folder, count = Path(folder), 0
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         for split in SPLITS:
@@ -32,7 +33,7 @@ def export_zip(folder: str | Path, path: str | Path) -> Path:
             if rows:
                 archive.writestr(f"{split}/metadata.jsonl", dump_rows(rows))
         if not count:
-            raise ValueError(f"{folder.name} has no samples, save one first")
+            raise UserError(f"{folder.name} has no samples, save one first")
     return Path(path)
 
 
@@ -40,12 +41,12 @@ def import_zip(path: str | Path, folder: str | Path) -> dict[str, int]:
     """Unpack a zipped dataset into a folder that does not exist yet; give the samples of each split.
 
     Raises:
-        ValueError: no zip; a path that leads out, a link, a bomb, a file that has no place in a dataset;
+        UserError: no zip; a path that leads out, a link, a bomb, a file that has no place in a dataset;
             rows that cannot be read; or the folder is there already. Then nothing is left behind.
     """
     folder = Path(folder)
     if folder.exists():
-        raise ValueError(f"dataset {folder.name!r} exists, in this workspace, choose another name")
+        raise UserError(f"dataset {folder.name!r} exists, in this workspace, choose another name")
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".import-", dir=folder.parent))
     try:
@@ -53,14 +54,14 @@ def import_zip(path: str | Path, folder: str | Path) -> dict[str, int]:
             with zipfile.ZipFile(path) as archive:
                 _unpack(archive, temporary)
         except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
-            raise ValueError(f"{Path(path).name} is no readable zip ({error}), zip it again") from None
+            raise UserError(f"{Path(path).name} is no readable zip ({error}), zip it again") from None
         counts = {
             split: len(read_samples(temporary, split))
             for split in SPLITS
             if (temporary / split / "metadata.jsonl").is_file()
         }
         if not counts:
-            raise ValueError(f"{Path(path).name} holds no train/metadata.jsonl, zip a dataset folder")
+            raise UserError(f"{Path(path).name} holds no train/metadata.jsonl, zip a dataset folder")
         temporary.chmod(0o755)
         os.rename(temporary, folder)
     finally:
@@ -72,7 +73,7 @@ def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
     """Unpack what a dataset may hold, counting the bytes that really come out, not those announced."""
     entries = [entry for entry in archive.infolist() if not entry.is_dir()]
     if len(entries) > MAX_FILES:
-        raise ValueError(f"the zip holds {len(entries)} files, more than {MAX_FILES}, split the dataset")
+        raise UserError(f"the zip holds {len(entries)} files, more than {MAX_FILES}, split the dataset")
     total = 0
     for entry in entries:
         target = folder.joinpath(*_safe_parts(entry))
@@ -83,7 +84,7 @@ def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
                 limit -= len(chunk)
                 total += len(chunk)
                 if limit < 0:
-                    raise ValueError(f"{entry.filename!r} unpacks to far more than it takes: a zip bomb")
+                    raise UserError(f"{entry.filename!r} unpacks to far more than it takes: a zip bomb")
                 sink.write(chunk)
 
 
@@ -95,8 +96,8 @@ def _safe_parts(entry: zipfile.ZipInfo) -> tuple[str, ...]:
     plain = all(part and part not in (".", "..") and ":" not in part and "\0" not in part for part in parts)
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if not plain or kind not in (0, stat.S_IFREG) or entry.flag_bits & 1:
-        raise ValueError(f"{entry.filename!r} is a link, a secret or leads out, zip the folder plainly")
+        raise UserError(f"{entry.filename!r} is a link, a secret or leads out, zip the folder plainly")
     known = Path(parts[-1]).suffix.lower() in (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".jsonl")
     if parts[0] not in SPLITS or len(parts) < 2 or not known:
-        raise ValueError(f"{entry.filename!r} has no place in a dataset, zip train/ and validation/ alone")
+        raise UserError(f"{entry.filename!r} has no place in a dataset, zip train/ and validation/ alone")
     return parts

@@ -3,6 +3,7 @@
 import torch
 from diffusers import UNet2DConditionModel
 
+from wallpaint.errors import UserError
 from wallpaint.models.bundle import Models
 
 RENAMES = (  # diffusers' Resampler -> h94's, https://github.com/tencent-ailab/IP-Adapter resampler.py
@@ -42,20 +43,20 @@ def load_adapter(models: Models, adapter: Adapter, source: str = "the adapter") 
     """Put an h94 adapter in the place of the one the models hold.
 
     Raises:
-        ValueError: it is of another size.
+        UserError: it is of another size.
     """
     heads = adapter_heads(models.unet)
     try:
         layer = models.unet._convert_ip_adapter_image_proj_to_diffusers(adapter["image_proj"])
         models.image_proj.load_state_dict(layer.state_dict())
         if adapter["ip_adapter"].keys() != heads.keys():
-            raise ValueError("other layers")
+            raise UserError("other layers")
         for key, parameter in heads.items():
             if parameter.shape != adapter["ip_adapter"][key].shape:
-                raise ValueError(f"{key} is {tuple(adapter['ip_adapter'][key].shape)}, not {tuple(parameter.shape)}")
+                raise UserError(f"{key} is {tuple(adapter['ip_adapter'][key].shape)}, not {tuple(parameter.shape)}")
             parameter.data.copy_(adapter["ip_adapter"][key])
-    except (RuntimeError, ValueError, KeyError) as error:
-        raise ValueError(
+    except (RuntimeError, UserError, ValueError, KeyError) as error:
+        raise UserError(
             f"{source} does not fit family {models.family.name} ({str(error).splitlines()[0]}): give one trained on it"
         ) from None
 

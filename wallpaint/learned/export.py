@@ -11,6 +11,7 @@ from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
 from safetensors.torch import save_file
 
+from wallpaint.errors import UserError
 from wallpaint.learned.cards import PLACES
 from wallpaint.learned.weights import find_arm
 from wallpaint.pixels.images import atomic_path
@@ -29,12 +30,12 @@ def export_kohya(source: str | Path, out: str | Path | None = None) -> Path:
         the file: `lora_unet_<layer>.lora_down.weight`, `.lora_up.weight` and `.alpha` a layer.
 
     Raises:
-        ValueError: there is no LoRA, or it is not one of a UNet.
+        UserError: there is no LoRA, or it is not one of a UNet.
     """
     source = Path(source)
     path = find_arm(source).lora
     if path is None:
-        raise ValueError(
+        raise UserError(
             f"{source} has learned no LoRA, and Kohya's layout is one of LoRAs: give a run of a method that learns one"
         )
     state, alpha = read_lora(path)
@@ -60,21 +61,21 @@ def read_lora(path: Path) -> tuple[dict[str, torch.Tensor], float | None]:
     """A LoRA in peft's names (`<layer>.lora_A.weight`) and its alpha; None where it equals the rank.
 
     Raises:
-        ValueError: it cannot be read, or is no LoRA of a UNet in diffusers' layout.
+        UserError: it cannot be read, or is no LoRA of a UNet in diffusers' layout.
     """
     try:
         state, alphas, metadata = StableDiffusionInpaintPipeline.lora_state_dict(
             path.parent, weight_name=path.name, use_safetensors=True, return_lora_metadata=True, local_files_only=True
         )
     except Exception as error:  # as many kinds as loaders
-        raise ValueError(
+        raise UserError(
             f"LoRA {path} cannot be read ({' '.join(str(error).split())}): give one saved as .safetensors"
         ) from None
     if alphas:
-        raise ValueError(f"{path} is in Kohya's layout already: use it as it is")
+        raise UserError(f"{path} is in Kohya's layout already: use it as it is")
     state = {key.removeprefix("unet."): value for key, value in state.items() if key.startswith("unet.")}
     if not state:
-        raise ValueError(f"{path} holds no LoRA of a UNet: give a run folder, or a LoRA file")
+        raise UserError(f"{path} holds no LoRA of a UNet: give a run folder, or a LoRA file")
     return convert_unet_state_dict_to_peft(state), (metadata or {}).get("unet.lora_alpha")
 
 
@@ -92,7 +93,7 @@ def push_to_hub(folder: str | Path, repo: str, api: HfApi | None = None) -> str:
         the repository's address.
 
     Raises:
-        ValueError: there is nothing to put there, or the hub does not take it.
+        UserError: there is nothing to put there, or the hub does not take it.
     """
     folder, api = Path(folder), api or HfApi()
     files = hub_files(folder, repo)
@@ -101,7 +102,7 @@ def push_to_hub(folder: str | Path, repo: str, api: HfApi | None = None) -> str:
         added = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=text) for name, text in files.items()]
         api.create_commit(repo, added, commit_message=f"wallpaint run {folder.name}")
     except (HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OSError) as error:
-        raise ValueError(
+        raise UserError(
             f"the hub does not take {folder.name} as {repo} ({' '.join(str(error).split())}): "
             "check the name, and log in with `hf auth login`"
         ) from None
@@ -112,7 +113,7 @@ def hub_files(folder: Path, repo: str) -> dict[str, bytes]:
     """What goes to the hub: name there -> content. Paths of this machine stay here."""
     card, settings, weights = (folder / name for name in ("README.md", "config.yaml", "weights"))
     if not (card.is_file() and settings.is_file() and weights.is_dir()):
-        raise ValueError(f"{folder} is no run that has ended: give one with weights/ and README.md")
+        raise UserError(f"{folder} is no run that has ended: give one with weights/ and README.md")
     files = {p.relative_to(weights).as_posix(): p.read_bytes() for p in weights.rglob("*") if p.is_file()}
     text = card.read_text(encoding="utf-8")
     moved = {

@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from wallpaint.errors import UserError
 from wallpaint.models.bundle import Models
 from wallpaint.models.parts import part
 from wallpaint.pixels.images import atomic_path
@@ -60,7 +61,7 @@ def read_part(group: str, path: Path) -> State:
     """The weights of a part, from a folder that its own class reads or from a file.
 
     Raises:
-        ValueError: they cannot be read.
+        UserError: they cannot be read.
     """
     try:
         if group not in PART_KINDS:
@@ -69,20 +70,20 @@ def read_part(group: str, path: Path) -> State:
         return kind.from_pretrained(path, use_safetensors=True, local_files_only=True).state_dict()
     except Exception as error:  # as many kinds as loaders
         reason = " ".join(str(error).split())
-        raise ValueError(f"{path} cannot be read ({reason}): give a run that has saved its weights") from None
+        raise UserError(f"{path} cannot be read ({reason}): give a run that has saved its weights") from None
 
 
 def load_part(models: Models, group: str, state: State, source: str) -> None:
     """Put a part's weights in place.
 
     Raises:
-        ValueError: they are of another size.
+        UserError: they are of another size.
     """
     try:
         part(models, group).load_state_dict(state)
     except RuntimeError as error:
         said = " ".join(str(error).split())[:200]
-        raise ValueError(
+        raise UserError(
             f"{source} does not fit family {models.family.name} ({said}): give one trained on it"
         ) from None
 

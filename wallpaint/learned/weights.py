@@ -18,6 +18,7 @@ from diffusers.training_utils import _collate_lora_metadata
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
+from wallpaint.errors import UserError
 from wallpaint.learned.adapter import Adapter, adapter_state, load_adapter
 from wallpaint.learned.lora import load_lora
 from wallpaint.learned.part_files import PART_NAMES, load_part, read_part, save_part
@@ -94,12 +95,12 @@ def find_arm(path: str | Path) -> ArmFiles:
     """The learned files of a run folder, of a weights folder, or a `.safetensors` file itself.
 
     Raises:
-        ValueError: there are none.
+        UserError: there are none.
     """
     path = Path(path)
     if path.is_file():
         if path.suffix != ".safetensors":
-            raise ValueError(f"{path} is not a .safetensors file: give one, or a run folder")
+            raise UserError(f"{path} is not a .safetensors file: give one, or a run folder")
         return ArmFiles(None, path) if _is_adapter(path) else ArmFiles(path, None)
     for folder in (path / "weights", path):
         lora, adapter = (file if file.is_file() else None for file in (folder / LORA_NAME, folder / ADAPTER_NAME))
@@ -107,7 +108,7 @@ def find_arm(path: str | Path) -> ArmFiles:
         if lora or adapter or parts:
             return ArmFiles(lora, adapter, parts)
     names = ", ".join((LORA_NAME, ADAPTER_NAME, *PART_NAMES.values()))
-    raise ValueError(
+    raise UserError(
         f"no learned weights in {path} (looked for {names}): "
         "give a run folder whose training has saved some, or a .safetensors file"
     )
@@ -120,12 +121,12 @@ def start_from(models: Models, path: str | Path, learns: tuple[str, ...]) -> tup
         the groups that are the earlier run's: to be saved with what learns, even if they stay as they are.
 
     Raises:
-        ValueError: there are none, they are of another rank or family, or of a group that does not learn.
+        UserError: there are none, they are of another rank or family, or of a group that does not learn.
     """
     files = find_arm(path)
     strange = [group for group in files.groups if group not in (*learns, "ip_adapter")]
     if strange:
-        raise ValueError(
+        raise UserError(
             f"init_from {path} holds {' and '.join(strange)}, which is not learned here but "
             f"{' and '.join(learns)}: choose the method it was trained with"
         )
@@ -133,7 +134,7 @@ def start_from(models: Models, path: str | Path, learns: tuple[str, ...]) -> tup
         own = get_peft_model_state_dict(models.unet)
         state = {key.removeprefix("unet."): value for key, value in load_file(files.lora).items()}
         if {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in own.items()}:
-            raise ValueError(f"init_from {files.lora} has another rank or family: set lora_rank as it was trained")
+            raise UserError(f"init_from {files.lora} has another rank or family: set lora_rank as it was trained")
         set_peft_model_state_dict(models.unet, state)
     if files.adapter:
         load_adapter(models, read_adapter(files.adapter), f"init_from {files.adapter}")
@@ -156,7 +157,7 @@ def in_place(models: Models, own: Own, source: str) -> Iterator[None]:
     """Let an arm's own weights stand in the family's place for a while.
 
     Raises:
-        ValueError: they are of another size.
+        UserError: they are of another size.
     """
     familys = adapter_state(models) if own.adapter else None
     try:
@@ -177,4 +178,4 @@ def _is_adapter(path: Path) -> bool:
         with safe_open(path, "pt") as file:
             return any(key.startswith("ip_adapter.") for key in file.keys())  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} cannot be read ({' '.join(str(error).split())}): save it again") from None
+        raise UserError(f"{path} cannot be read ({' '.join(str(error).split())}): save it again") from None

@@ -18,6 +18,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from wallpaint.errors import UserError
 from wallpaint.models.families import (
     IMAGE_ENCODER,
     Family,
@@ -80,7 +81,7 @@ def load_models(family_name: str, runtime: Runtime | None = None, base: str = ""
         overrides: fields of Family to replace; empty values leave the family's own.
 
     Raises:
-        ValueError: an unknown family, or a file that is neither in the folder nor in the hub's cache.
+        UserError: an unknown family, or a file that is neither in the folder nor in the hub's cache.
     """
     return load_family(with_base(resolve_family(family_name, **overrides), base), runtime or pick_runtime())
 
@@ -187,7 +188,7 @@ def _attach_adapter(unet: UNet2DConditionModel, adapter: dict[str, dict[str, tor
     try:
         unet._load_ip_adapter_weights([adapter])
     except (RuntimeError, ValueError, KeyError) as error:
-        raise ValueError(
+        raise UserError(
             f"the image adapter does not fit this UNet ({str(error).splitlines()[0]}): "
             "give the adapter of the same family"
         ) from None

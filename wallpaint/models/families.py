@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from wallpaint.errors import UserError
 from wallpaint.models.files import find_file, find_weights
 from wallpaint.paths import ASSETS, MODELS
 
@@ -107,11 +108,11 @@ FAMILIES: dict[str, Family] = {
 def resolve_family(name: str, **overrides: Any) -> Family:
     """The family's row with `base_model`, `resolution` and so on replaced where an override is not empty."""
     if name not in FAMILIES:
-        raise ValueError(f"family {name!r} does not exist: choose {' or '.join(FAMILIES)}")
+        raise UserError(f"family {name!r} does not exist: choose {' or '.join(FAMILIES)}")
     family = replace(FAMILIES[name], **{key: value for key, value in overrides.items() if value})
     if family.base_model.endswith((".safetensors", ".ckpt")):
         if len(family.text_encoders) > 1:
-            raise ValueError(
+            raise UserError(
                 f"checkpoint {family.base_model} is one file, given as base_model of {name}: "
                 "give a folder in diffusers' layout"
             )
@@ -124,7 +125,7 @@ def resolve_family(name: str, **overrides: Any) -> Family:
 def _unpack(checkpoint: Path) -> Path:
     """The folder that a checkpoint in one file is unpacked into."""
     if not checkpoint.is_file():
-        raise ValueError(f"checkpoint {checkpoint} does not exist, given as base_model: check the path")
+        raise UserError(f"checkpoint {checkpoint} does not exist, given as base_model: check the path")
     from wallpaint.models.single_file import unpack
 
     return unpack(checkpoint)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from wallpaint.errors import UserError
 from wallpaint.models.fetching import fetch, fetch_command
 from wallpaint.paths import MODELS
 
@@ -43,7 +44,7 @@ def find_file(source: str, names: str | list[str] | tuple[str, ...], what: str =
         looked = f"in ./{source} and in the Hugging Face cache {HF_HUB_CACHE}"
         remedy = f"fetch it with {fetch_command(source, fetched)}"
     label = f"{names[0]} of {what or source}"
-    raise ValueError(f"{label} is missing (looked {looked}): {remedy}")
+    raise UserError(f"{label} is missing (looked {looked}): {remedy}")
 
 
 def _find_cached(source: str, names: Sequence[str]) -> Path | None:

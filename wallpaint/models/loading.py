@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers import PreTrainedModel
 
+from wallpaint.errors import UserError
 from wallpaint.models.files import find_file, find_weights
 
 
@@ -25,7 +26,7 @@ def read_adapter(path: Path) -> dict[str, dict[str, torch.Tensor]]:
     """An adapter in the h94 layout: {'image_proj': {...}, 'ip_adapter': {...}}.
 
     Raises:
-        ValueError: the file holds no such adapter, or cannot be read.
+        UserError: the file holds no such adapter, or cannot be read.
     """
     try:
         if path.suffix == ".safetensors":
@@ -36,9 +37,9 @@ def read_adapter(path: Path) -> dict[str, dict[str, torch.Tensor]]:
         else:
             groups = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise ValueError(f"adapter {path} cannot be read ({' '.join(str(error).split())}): fetch it again") from None
+        raise UserError(f"adapter {path} cannot be read ({' '.join(str(error).split())}): fetch it again") from None
     if set(groups) != {"image_proj", "ip_adapter"} or "latents" not in groups["image_proj"]:
-        raise ValueError(f"{path} is no IP-Adapter-Plus in the h94 layout: give an ip-adapter-plus file")
+        raise UserError(f"{path} is no IP-Adapter-Plus in the h94 layout: give an ip-adapter-plus file")
     return groups
 
 

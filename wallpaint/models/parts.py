@@ -20,7 +20,7 @@ def part(models: Models, name: str) -> nn.Module:
     """The part `name` of PARTS, frozen, on the models' device and in their dtype.
 
     Raises:
-        ValueError: its files are neither in their folder nor in the hub's cache.
+        UserError: its files are neither in their folder nor in the hub's cache.
     """
     if name not in models.parts:
         with torch.random.fork_rng(devices=[]):

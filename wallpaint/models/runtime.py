@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
+from wallpaint.errors import UserError
+
 
 @dataclass(frozen=True)
 class Runtime:
@@ -23,11 +25,11 @@ def pick_runtime(device: str = "auto", mixed_precision: str = "auto") -> Runtime
     """Choose the device and the dtype once; the reason is for the log.
 
     Raises:
-        ValueError: a GPU was asked for and there is none, or half precision on a CPU without need.
+        UserError: a GPU was asked for and there is none, or half precision on a CPU without need.
     """
     found = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     if device not in ("auto", "cpu") and device != found:
-        raise ValueError(f"device {device} was asked for but torch finds {found} here: choose auto or {found}")
+        raise UserError(f"device {device} was asked for but torch finds {found} here: choose auto or {found}")
     kind = found if device == "auto" else device
     dtypes = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
     if mixed_precision != "auto":

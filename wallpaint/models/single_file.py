@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from wallpaint.errors import UserError
 from wallpaint.models.files import find_file
 
 CLIP = "openai/clip-vit-large-patch14"  # whose tokenizer SD1.5 uses
@@ -33,7 +34,7 @@ def unpack(path: Path) -> Path:
     """Give the folder that holds the checkpoint's models in diffusers' layout; it is made on the first call.
 
     Raises:
-        ValueError: the file cannot be read or is no SD1.5 inpainting checkpoint, or there is no tokenizer.
+        UserError: the file cannot be read or is no SD1.5 inpainting checkpoint, or there is no tokenizer.
     """
     stat = path.stat()
     key = hashlib.sha256(f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode()).hexdigest()[:12]
@@ -73,14 +74,14 @@ def _read(path: Path) -> Weights:
             weights = found.get("state_dict", found)
     except Exception as error:  # a broken header, a pickle with more than tensors: as many kinds as loaders
         reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"checkpoint {path} cannot be read ({reason}): fetch it again") from None
+        raise UserError(f"checkpoint {path} cannot be read ({reason}): fetch it again") from None
     first = weights.get(f"{UNET}input_blocks.0.0.weight")
     projection = weights.get(f"{UNET}input_blocks.1.1.proj_in.weight")
     words = f"{TEXT}text_model.embeddings.token_embedding.weight"
     if first is None or projection is None or projection.ndim != 4 or words not in weights:
-        raise ValueError(f"{path} is no Stable Diffusion 1.x checkpoint: give an SD1.5 inpainting checkpoint")
+        raise UserError(f"{path} is no Stable Diffusion 1.x checkpoint: give an SD1.5 inpainting checkpoint")
     if first.shape[1] != 9:
-        raise ValueError(
+        raise UserError(
             f"{path} takes {first.shape[1]} channels, not the 9 of inpainting: give an SD1.5 inpainting checkpoint"
         )
     return weights

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.recolor import recolor
 
@@ -84,13 +85,13 @@ def open_arms(
         keep: keep the loaded family for the next call; one caller at a time may.
 
     Raises:
-        ValueError: an unknown arm, a name given twice, missing weights, runs of different families.
+        UserError: an unknown arm, a name given twice, missing weights, runs of different families.
     """
     arms = list(arms)
     if not arms:
-        raise ValueError("no arm is given among --arms: name at least one, such as new,recolor")
+        raise UserError("no arm is given among --arms: name at least one, such as new,recolor")
     if any(arm.startswith(f"{RECOLOR}=") for arm in arms) or arms.count(RECOLOR) > 1:
-        raise ValueError("recolor is the classical repaint among --arms: write it once and without a path")
+        raise UserError("recolor is the classical repaint among --arms: write it once and without a path")
     diffusing = [arm for arm in arms if arm != RECOLOR]
     if not diffusing:
         return Arms((RECOLOR,), None)
@@ -130,6 +131,6 @@ def _family_of(paths: dict[str, Path | None], family: str | None) -> dict[str, A
     families = {said[0] for said in found.values()} | ({family} if family else set())
     if len(families) > 1:
         told = ", ".join(f"{name} on {said[0]}" for name, said in found.items())
-        raise ValueError(f"the arms were trained on different families ({told}): compare arms of one family")
+        raise UserError(f"the arms were trained on different families ({told}): compare arms of one family")
     first = next(iter(found.values()), (family or "room-tiny", {}))
     return {"family": family or first[0], **first[1]}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from wallpaint.errors import UserError
 from wallpaint.learned.denoiser import painting_denoiser, set_adapter_strength
 from wallpaint.learned.weights import ADAPTER_NAME, LORA_NAME, ArmFiles, Own, find_arm, in_place, load_arm
 from wallpaint.models.bundle import Models, load_family
@@ -35,22 +36,22 @@ def resolve_arms(arms: list[str]) -> dict[str, Path | None]:
     """Names and paths: 'new', or 'mine=workspace/runs/lora_ip-1'; order is kept.
 
     Raises:
-        ValueError: a name that is not shipped and has no path, a name given twice, a file that is not there.
+        UserError: a name that is not shipped and has no path, a name given twice, a file that is not there.
     """
     resolved: dict[str, Path | None] = {}
     for arm in arms:
         name, given, path = arm.partition("=")
         if not name or name in resolved:
-            raise ValueError(f"arm {arm!r} has no name of its own among --arms: write NAME or NAME=PATH, each once")
+            raise UserError(f"arm {arm!r} has no name of its own among --arms: write NAME or NAME=PATH, each once")
         if not given and name not in ARMS:
             near = difflib.get_close_matches(name, ARMS, n=1)
             hint = f"did you mean {near[0]}?" if near else f"choose {', '.join(ARMS)}, or write {name}=PATH"
-            raise ValueError(f"arm {name!r} does not exist among --arms: {hint}")
+            raise UserError(f"arm {name!r} does not exist among --arms: {hint}")
         found = Path(path) if given else ARMS[name]
         if given and not Path(path).exists() and is_hub_id(path) and not Path(path).parent.exists():
             found = find_file(path, (LORA_NAME, ADAPTER_NAME), f"arm {name}").parent  # in the hub's cache
         if found is not None and not found.exists():
-            raise ValueError(f"arm {name} has no weights at {found}: train it, or give {name}=PATH")
+            raise UserError(f"arm {name} has no weights at {found}: train it, or give {name}=PATH")
         resolved[name] = found
     return resolved
 
@@ -75,7 +76,7 @@ class Painter:
         ip_adapter_scale: strength of the adapter, for every arm.
 
     Raises:
-        ValueError: weights that are missing, broken or of another family.
+        UserError: weights that are missing, broken or of another family.
     """
 
     def __init__(self, models: Models, arms: dict[str, Path | None], ip_adapter_scale: float = 1.0):

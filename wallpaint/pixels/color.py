@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from wallpaint.errors import UserError
+
 # IEC 61966-2-1 primaries with the white point x = 0.3127, y = 0.3290, unrounded: every grey has a* = b* = 0.
 RGB_TO_XYZ = np.array(
     [
@@ -42,7 +44,7 @@ class Swatch:
         values = tuple(self.rgb)
         whole = all(isinstance(v, (int, np.integer)) and not isinstance(v, bool) for v in values)
         if len(values) != 3 or not whole or not all(0 <= v <= 255 for v in values):
-            raise ValueError(f"colour {self.rgb!r} is not three whole numbers from 0 to 255, like [122, 158, 126]")
+            raise UserError(f"colour {self.rgb!r} is not three whole numbers from 0 to 255, like [122, 158, 126]")
         object.__setattr__(self, "rgb", tuple(int(v) for v in values))
 
     @property
@@ -69,11 +71,11 @@ def parse_color(text: str) -> Swatch:
     """Read '#7A9E7E', '7a9e7e' or '#abc'.
 
     Raises:
-        ValueError: the text is not a hex colour.
+        UserError: the text is not a hex colour.
     """
     match = re.fullmatch(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})", str(text).strip(), flags=re.ASCII)
     if match is None:
-        raise ValueError(f"colour {str(text)[:40]!r} is not a hex colour: write it as '#7A9E7E'")
+        raise UserError(f"colour {str(text)[:40]!r} is not a hex colour: write it as '#7A9E7E'")
     digits = match[1] if len(match[1]) == 6 else "".join(2 * d for d in match[1])
     return Swatch((int(digits[0:2], 16), int(digits[2:4], 16), int(digits[4:6], 16)))
 

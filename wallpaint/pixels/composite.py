@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from wallpaint.errors import UserError
 from wallpaint.pixels.arrays import BOX, blur_inside, erode, fill_outside, resize, window_sum
 from wallpaint.pixels.color import LUMINANCE, bytes_to_linear, linear_to_bytes
 
@@ -56,10 +57,10 @@ class Canvas:
                 the painted picture as it is.
 
         Raises:
-            ValueError: the mask is not of the photo's size.
+            UserError: the mask is not of the photo's size.
         """
         if mask.size != photo.size:
-            raise ValueError(f"the mask is {mask.size} and the photo {photo.size}: make them the same size")
+            raise UserError(f"the mask is {mask.size} and the photo {photo.size}: make them the same size")
         photo, inside = photo.convert("RGB"), np.asarray(mask) >= 128
         box = Image.fromarray(inside).getbbox() or (0, 0, 0, 0)
         # Half of the rim's first pixel stays the photo: there the camera mixed wall and foreground.

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
+from wallpaint.errors import UserError
+
 if TYPE_CHECKING:
     import torch
 
@@ -30,7 +32,7 @@ def load_photo(path: str | Path) -> Image.Image:
     """Open a photo as RGB, turned upright, without EXIF, its profile turned to sRGB, alpha over white.
 
     Raises:
-        ValueError: no such file, no picture, cut short, or above 64 megapixels (the header tells).
+        UserError: no such file, no picture, cut short, or above 64 megapixels (the header tells).
     """
     image = _open_checked(path)
     profile = image.info.get("icc_profile")
@@ -50,11 +52,11 @@ def load_mask(path: str | Path, size: tuple[int, int] | None = None) -> Image.Im
         size: (width, height) it has to have.
 
     Raises:
-        ValueError: as `load_photo`, and an empty mask, or another size than `size`.
+        UserError: as `load_photo`, and an empty mask, or another size than `size`.
     """
     image = _open_checked(path)
     if size is not None and image.size != tuple(size):
-        raise ValueError(
+        raise UserError(
             f"mask {path} is {image.width}x{image.height} but its photo is {size[0]}x{size[1]}: "
             "make the mask at the photo's own size"
         )
@@ -69,7 +71,7 @@ def load_mask(path: str | Path, size: tuple[int, int] | None = None) -> Image.Im
         array = np.asarray(image.convert("L"))
     array = np.where(array >= 128, 255, 0).astype(np.uint8)
     if not array.any():
-        raise ValueError(f"mask {path} is empty (no pixel of 128 or above): paint the wall white in it")
+        raise UserError(f"mask {path} is empty (no pixel of 128 or above): paint the wall white in it")
     return Image.fromarray(array)
 
 
@@ -77,7 +79,7 @@ def read_size(path: str | Path) -> tuple[int, int]:
     """Read the (width, height) of a picture, as it stands upright, from its header alone.
 
     Raises:
-        ValueError: no such file, no picture, or above 64 megapixels.
+        UserError: no such file, no picture, or above 64 megapixels.
     """
     image = _open_checked(path, decode=False)
     # The base class's getexif, because PNG's own decodes the picture first; a TIFF's size is upright already.
@@ -135,7 +137,7 @@ def _open_checked(path: str | Path, decode: bool = True) -> Image.Image:
     """Open a picture, upright, refusing what is missing, no picture, too large or (decoded) cut short."""
     path = Path(path)
     if not path.is_file():
-        raise ValueError(f"image {path} does not exist: give the path of a JPEG, PNG or WebP file")
+        raise UserError(f"image {path} does not exist: give the path of a JPEG, PNG or WebP file")
     try:
         with Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
@@ -146,10 +148,10 @@ def _open_checked(path: str | Path, decode: bool = True) -> Image.Image:
             return ImageOps.exif_transpose(image)
     except Image.DecompressionBombError:
         limit = MAX_PIXELS // 1_000_000
-        raise ValueError(f"image {path} is larger than {limit} megapixels: make it smaller") from None
+        raise UserError(f"image {path} is larger than {limit} megapixels: make it smaller") from None
     except Exception as error:  # PIL: OSError, SyntaxError, struct.error, EOFError… as the format goes
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"image {path} cannot be read ({reason}): save it again as JPEG or PNG") from None
+        raise UserError(f"image {path} cannot be read ({reason}): save it again as JPEG or PNG") from None
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:

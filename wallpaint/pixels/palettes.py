@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ImageColor
 
+from wallpaint.errors import UserError
 from wallpaint.paths import ASSETS
 from wallpaint.pixels.color import Swatch, delta_e, lab_to_rgb, parse_color
 
@@ -55,20 +56,20 @@ def read_palette(path: str | Path) -> Palette:
     """Read a GIMP palette (.gpl), an Adobe swatch exchange (.ase) or a table (.csv: name, hex or r, g, b).
 
     Raises:
-        ValueError: no such file, another format, larger than 2 MB, or no colour in it.
+        UserError: no such file, another format, larger than 2 MB, or no colour in it.
     """
     path = Path(path)
     readers = {".gpl": _read_gpl, ".ase": _read_ase, ".csv": _read_csv}
     if path.suffix.lower() not in readers:
-        raise ValueError(f"palette {path.name} is of no kind known here, give a .gpl, .ase or .csv file")
+        raise UserError(f"palette {path.name} is of no kind known here, give a .gpl, .ase or .csv file")
     if not path.is_file() or path.stat().st_size > MAX_BYTES:
-        raise ValueError(f"palette {path.name} is missing or larger than 2 MB, give a smaller file")
+        raise UserError(f"palette {path.name} is missing or larger than 2 MB, give a smaller file")
     try:
         name, colors = readers[path.suffix.lower()](path.read_bytes())
     except (struct.error, UnicodeDecodeError, csv.Error, IndexError, OverflowError) as error:
-        raise ValueError(f"palette {path.name} cannot be read ({error}), save it again") from None
+        raise UserError(f"palette {path.name} cannot be read ({error}), save it again") from None
     if not colors:
-        raise ValueError(f"palette {path.name} has no colour in it, look at what was saved")
+        raise UserError(f"palette {path.name} has no colour in it, look at what was saved")
     told = [line.strip("# ") for line in _comments(path)]
     return Palette(name or path.stem, tuple(colors[:MAX_COLORS]), " ".join(told))
 
@@ -90,7 +91,7 @@ def _read_gpl(data: bytes) -> tuple[str, list[Named]]:
     """GIMP's palette: a header, then a line a colour, `R G B name`."""
     lines = _text(data).splitlines()
     if not lines or not lines[0].startswith("GIMP Palette"):
-        raise ValueError("a .gpl palette has to begin with 'GIMP Palette', save it from GIMP or Inkscape")
+        raise UserError("a .gpl palette has to begin with 'GIMP Palette', save it from GIMP or Inkscape")
     name = next((line[5:].strip() for line in lines if line.startswith("Name:")), "")
     rows = (line.split(None, 3) for line in lines[1:] if line.strip()[:1].isdigit())
     return name, [_named("".join(row[3:]), [int(row[i]) / 255 for i in range(3)]) for row in rows]
@@ -120,7 +121,7 @@ def _read_ase(data: bytes) -> tuple[str, list[Named]]:
     """Adobe's swatch exchange: big-endian blocks; 1 is a colour, c001 and c002 bracket a group."""
     magic, _, _, count = struct.unpack_from(">4sHHI", data)
     if magic != b"ASEF":
-        raise ValueError("an .ase palette has to begin with 'ASEF', save it as Adobe Swatch Exchange")
+        raise UserError("an .ase palette has to begin with 'ASEF', save it as Adobe Swatch Exchange")
     colors: list[Named] = []
     at = 12
     for _ in range(min(count, 2 * MAX_COLORS)):
@@ -147,13 +148,13 @@ def _ase_color(data: bytes, at: int) -> list[float]:
     if model == "CMYK":
         *inks, black = struct.unpack_from(">4f", data, at + 4)
         return [(1 - ink) * (1 - black) for ink in inks]
-    raise ValueError(f"an .ase colour in model {model!r} is unknown here, save it in RGB")
+    raise UserError(f"an .ase colour in model {model!r} is unknown here, save it in RGB")
 
 
 def _named(name: str, rgb: list[float]) -> Named:
     """A colour from sRGB 0 to 1; without a name its hex stands for it."""
     if not all(0 <= value <= 1.0001 for value in rgb):
-        raise ValueError(f"a colour of {rgb} is out of range, write 0 to 255 for each channel")
+        raise UserError(f"a colour of {rgb} is out of range, write 0 to 255 for each channel")
     red, green, blue = (round(255 * min(1.0, value)) for value in rgb)
     swatch = Swatch((red, green, blue))
     return Named(" ".join(name.split())[:MAX_NAME] or swatch.hex, swatch)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from wallpaint.errors import UserError
 from wallpaint.pixels.arrays import erode
 from wallpaint.pixels.color import Swatch, bytes_to_linear, linear_to_bytes, luminance
 from wallpaint.pixels.composite import composite
@@ -27,7 +28,7 @@ def estimate_paint(photo: Image.Image, mask: Image.Image) -> Swatch:
     """Guess the paint on the wall now from its median brightness and tint.
 
     Raises:
-        ValueError: the mask is empty or not of the photo's size.
+        UserError: the mask is empty or not of the photo's size.
     """
     return Swatch(tuple(linear_to_bytes(_guess(photo, _wall(photo, mask), _inside(mask)))))
 
@@ -42,7 +43,7 @@ def recolor(photo: Image.Image, mask: Image.Image, swatch: Swatch, old_paint: Sw
         old_paint: the paint on the wall now; guessed where None.
 
     Raises:
-        ValueError: the mask is empty or not of the photo's size.
+        UserError: the mask is empty or not of the photo's size.
     """
     pixels, wall, inside = np.array(photo.convert("RGB")), _wall(photo, mask), _inside(mask)
     old = _guess(photo, wall, inside) if old_paint is None else np.maximum(old_paint.linear, LEAST)
@@ -58,10 +59,10 @@ def _inside(mask: Image.Image) -> np.ndarray:
 def _wall(photo: Image.Image, mask: Image.Image) -> np.ndarray:
     """Boolean (H, W): the mask without its rim, or all of it where nothing else is left."""
     if mask.size != photo.size:
-        raise ValueError(f"the mask is {mask.size} and the photo {photo.size}: make them the same size")
+        raise UserError(f"the mask is {mask.size} and the photo {photo.size}: make them the same size")
     wall = _inside(mask)
     if not wall.any():
-        raise ValueError("the mask is empty: mark the wall first")
+        raise UserError("the mask is empty: mark the wall first")
     core = erode(wall, max(1, round(0.01 * max(mask.size))))
     return core if core.any() else wall
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from wallpaint.dataset.folder import PROMPT
+from wallpaint.errors import UserError
 from wallpaint.paint.arms import Arms, Settings, open_arms
 from wallpaint.pixels import metrics
 from wallpaint.pixels.color import Swatch
@@ -94,7 +95,7 @@ def compare(
         models: a loaded family, in place of loading one.
 
     Raises:
-        ValueError: pictures that cannot be read or do not fit together, or arms that cannot be opened.
+        UserError: pictures that cannot be read or do not fit together, or arms that cannot be opened.
     """
     scene = load_scene(photo_path, mask_path, truth)
     with all_or_nothing(out_dir) as folder:
@@ -129,7 +130,7 @@ def compare_paints(
         models: see `open_arms`.
 
     Raises:
-        ValueError: arms that cannot be opened.
+        UserError: arms that cannot be opened.
     """
     done: list[tuple[list[Figures], list[str]]] = []
 
@@ -154,13 +155,13 @@ def load_scene(photo: str | Path, mask: str | Path, truth: str | Path | None = N
     """Load a photo, its mask and, where one is known, its true repaint, all of one size.
 
     Raises:
-        ValueError: pictures that cannot be read or do not fit together.
+        UserError: pictures that cannot be read or do not fit together.
     """
     room = load_photo(photo)
     wall = load_mask(mask, room.size)
     true = None if truth is None else load_photo(truth)
     if true is not None and true.size != room.size:
-        raise ValueError(f"truth {truth} is {true.size} but its photo is {room.size}: make them the same size")
+        raise UserError(f"truth {truth} is {true.size} but its photo is {room.size}: make them the same size")
     return Scene(room, wall, true, str(photo))
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from wallpaint.dataset.folder import read_samples
 from wallpaint.dataset.rows import Sample, Truth
+from wallpaint.errors import UserError
 from wallpaint.paint.arms import Arms, Settings, open_arms
 from wallpaint.pixels import metrics
 from wallpaint.pixels.color import Swatch
@@ -60,11 +61,11 @@ def evaluate(
         median, 90th percentile and so on; `outside_changed_pixels` is their sum.
 
     Raises:
-        ValueError: rooms that cannot be read or have no truths, or arms that cannot be opened.
+        UserError: rooms that cannot be read or have no truths, or arms that cannot be opened.
     """
     chosen = choose_repaints(read_samples(rooms, None), limit)
     if not chosen:
-        raise ValueError(f"no row of {rooms} has 'truths': give rooms whose true repaint is known")
+        raise UserError(f"no row of {rooms} has 'truths': give rooms whose true repaint is known")
     with all_or_nothing(out_dir) as folder:
         settings = settings or Settings()
         opened = open_arms(ARMS if arms is None else arms, family, models, settings.ip_adapter_scale)

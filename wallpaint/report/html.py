@@ -21,6 +21,8 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
+from wallpaint.errors import UserError
+
 Figures = dict[str, Any]
 STYLE = """
 :root { color-scheme: light dark; --line: color-mix(in srgb, currentColor 16%, transparent); }
@@ -176,14 +178,14 @@ def all_or_nothing(out_dir: str | Path) -> Iterator[Path]:
     """Give a temporary folder beside `out_dir`, whose files move there on success and vanish on failure.
 
     Raises:
-        ValueError: the folder cannot be made or written.
+        UserError: the folder cannot be made or written.
     """
     out = Path(out_dir)
     try:
         out.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=out))
     except OSError as error:
-        raise ValueError(f"folder {out} cannot be written ({error.strerror}): give another --out") from None
+        raise UserError(f"folder {out} cannot be written ({error.strerror}): give another --out") from None
     try:
         yield temporary
         for path in sorted(temporary.iterdir()):

@@ -16,6 +16,7 @@ import psutil
 
 from wallpaint.dataset.folder import read_splits
 from wallpaint.dataset.rows import Sample
+from wallpaint.errors import UserError
 from wallpaint.models.families import family_folder
 from wallpaint.pixels.images import load_mask
 from wallpaint.runs.state import list_runs, read_metrics
@@ -61,7 +62,7 @@ def forecast(config: TrainConfig, workspace: str | Path) -> Forecast:
     """Tell what a run of `config` will take and do.
 
     Raises:
-        ValueError: the dataset cannot be read.
+        UserError: the dataset cannot be read.
     """
     method, device = METHODS[config.method], find_device(config.device)
     metadata = Path(config.dataset) / "train" / "metadata.jsonl"
@@ -139,7 +140,7 @@ def look_at_dataset(folder: str, stamp: int) -> tuple[dict[str, list[Sample]], t
 def _coverage(mask: Path) -> float:
     try:
         image = load_mask(mask)
-    except ValueError:
+    except UserError:
         return 0.0
     return float((np.asarray(image.resize((64, 64))) >= 128).mean())
 

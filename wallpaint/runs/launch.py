@@ -14,6 +14,7 @@ import threading
 import time
 from pathlib import Path
 
+from wallpaint.errors import UserError
 from wallpaint.paths import STUDIO
 from wallpaint.runs.state import ALIVE, QUEUED, is_running, list_runs, locked, new_run_folder, read_run, write_state
 
@@ -25,7 +26,7 @@ FRESH = {"pid": None, "pid_started": None, "exit_code": None, "error": ""}
 def start_run(config_path: str | Path, workspace: str | Path, name: str = "run") -> Path:
     """Queue a new run of a copy of `config_path` and start it if nothing else trains; return its folder."""
     if not Path(config_path).is_file():
-        raise ValueError(f"no such config, {config_path}, give the path of a YAML file")
+        raise UserError(f"no such config, {config_path}, give the path of a YAML file")
     folder = new_run_folder(workspace, name)
     shutil.copyfile(config_path, folder / "config.yaml")
     write_state(folder, state=QUEUED, queued=time.time(), resume=False)
@@ -38,9 +39,9 @@ def resume_run(folder: str | Path) -> Path:
     folder = Path(folder).resolve()
     run = read_run(folder)
     if run.alive or run.state == QUEUED:
-        raise ValueError(f"the run is at work or queued already, {folder.name}, stop it first")
+        raise UserError(f"the run is at work or queued already, {folder.name}, stop it first")
     if not (folder / "config.yaml").is_file():
-        raise ValueError(f"no config.yaml to go on with, {folder}, start a new run")
+        raise UserError(f"no config.yaml to go on with, {folder}, start a new run")
     # A run that never came to a checkpoint begins anew; there is nothing it could go on from.
     write_state(folder, state=QUEUED, queued=time.time(), resume=has_checkpoint(folder), **FRESH)
     start_next(folder.parent.parent)
@@ -89,11 +90,11 @@ def stop_run(folder: str | Path) -> bool:
 
 
 def delete_run(folder: str | Path) -> None:
-    """Delete a run folder; ValueError while its process is at work."""
+    """Delete a run folder; UserError while its process is at work."""
     folder = Path(folder).resolve()
     with locked(folder.parent):
         if read_run(folder).alive:
-            raise ValueError(f"the run is at work, {folder.name}, stop it first")
+            raise UserError(f"the run is at work, {folder.name}, stop it first")
         # Renamed first: a folder that is half deleted is nobody's run.
         doomed = folder.parent.parent / f".deleted-{secrets.token_hex(6)}"
         folder.rename(doomed)

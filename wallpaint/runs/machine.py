@@ -12,6 +12,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+from wallpaint.errors import UserError
 from wallpaint.models.families import (
     FAMILIES,
     Family,
@@ -101,13 +102,13 @@ def find_sam(family: Family) -> Path:
     """Segment-anything's weights: in WALLPAINT_SAM, in the family's folder, or in this folder.
 
     Raises:
-        ValueError: they are in none of them.
+        UserError: they are in none of them.
     """
     places = [Path(os.environ.get("WALLPAINT_SAM") or family.sam), Path(family.base_model) / family.sam]
     found = next((path for path in (*places, Path(family.sam)) if path.is_file()), None)
     if found is None:
         name = family.sam if family.sam in SAM_FILES else next(iter(SAM_FILES))
-        raise ValueError(
+        raise UserError(
             f"{family.sam} is missing (looked in {places[0].resolve()}): "
             f"fetch it with {fetch_command(name)}, and name it in WALLPAINT_SAM"
         )
@@ -117,5 +118,5 @@ def find_sam(family: Family) -> Path:
 def _look(label: str, find: Callable[[], Path], optional: bool) -> Part:
     try:
         return Part(label, find(), "", optional)
-    except ValueError as problem:
+    except UserError as problem:
         return Part(label, None, str(problem).rpartition("): ")[2], optional)

@@ -19,6 +19,8 @@ from typing import Any
 
 import psutil
 
+from wallpaint.errors import UserError
+
 ALIVE = ("starting", "running")  # then done, failed or stopped; crashed is what we find, nobody reports it
 QUEUED = "queued"  # a folder with its config, waiting for its turn
 GROWING = ("run.json", "metrics.jsonl", "train.log")  # what changes while a run goes on
@@ -86,7 +88,7 @@ def claim(folder: str | Path) -> Iterator[None]:
     """Be the one process at work on a run folder; the system lets go of it however the process ends.
 
     Raises:
-        ValueError: another process is.
+        UserError: another process is.
     """
     try:
         import fcntl
@@ -99,7 +101,7 @@ def claim(folder: str | Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ValueError(
+            raise UserError(
                 f"another process is at work in {folder}, given to --output_dir, stop it first or give another folder"
             ) from None
         yield

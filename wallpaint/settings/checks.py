@@ -4,12 +4,13 @@ import difflib
 from dataclasses import fields
 from typing import Any
 
+from wallpaint.errors import UserError
 from wallpaint.settings.choices import CANNOT_TRAIN, PRESET_FIELDS, PRESETS, SWITCHES, presets_of
 from wallpaint.settings.text import kind_of
 
 
 def check_types_and_ranges(config: Any) -> None:
-    """Every field is of its type, within its range and among its choices, or a ValueError names it."""
+    """Every field is of its type, within its range and among its choices, or a UserError names it."""
     for f in fields(config):
         value, kind = getattr(config, f.name), kind_of(f)
         if value is None and f.default is None:
@@ -17,21 +18,21 @@ def check_types_and_ranges(config: Any) -> None:
         number = kind is float and isinstance(value, int) and not isinstance(value, bool)
         if not number and type(value) is not kind:
             wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[kind]
-            raise ValueError(f"{f.name} is {value!r} in the settings: it has to be {wanted}")
+            raise UserError(f"{f.name} is {value!r} in the settings: it has to be {wanted}")
         choices, limits = f.metadata["choices"], f.metadata["range"]
         if choices and value not in choices and value != f.default:
             near = difflib.get_close_matches(str(value), choices, n=1)
             hint = f" (did you mean {near[0]}?)" if near else ""
-            raise ValueError(f"{f.name} is {value!r} in the settings: choose {', '.join(choices)}{hint}")
+            raise UserError(f"{f.name} is {value!r} in the settings: choose {', '.join(choices)}{hint}")
         if limits and not limits[0] <= value <= limits[1]:  # also refuses NaN
-            raise ValueError(f"{f.name} is {value} in the settings: it goes from {limits[0]} to {limits[1]}")
+            raise UserError(f"{f.name} is {value} in the settings: it goes from {limits[0]} to {limits[1]}")
 
 
 def settle_preset(config: Any) -> None:
     """Put the preset's values in place of the defaults; what was set otherwise contradicts it."""
     presets = presets_of(config.family)
     if config.memory_preset in PRESETS and config.memory_preset not in presets:
-        raise ValueError(
+        raise UserError(
             f"memory_preset {config.memory_preset} is too small for family {config.family} "
             f"in the settings: choose {' or '.join(presets)}"
         )
@@ -40,7 +41,7 @@ def settle_preset(config: Any) -> None:
             continue
         value = presets[config.memory_preset][PRESET_FIELDS.index(f.name)]
         if getattr(config, f.name) not in (f.default, value):
-            raise ValueError(
+            raise UserError(
                 f"{f.name} is {getattr(config, f.name)} but memory_preset is "
                 f"{config.memory_preset} in the settings: leave one of them out"
             )
@@ -62,7 +63,7 @@ def method_from_switches(config: Any) -> str:
 
 
 def check_contradictions(c: Any) -> None:
-    """The settings go together, or a ValueError says which do not and what to do."""
+    """The settings go together, or a UserError says which do not and what to do."""
     adapter, frozen, color = SWITCHES[c.method]
     drops = c.image_drop_prob + c.text_drop_prob + c.both_drop_prob
     other = {"adapter": "lora" if adapter else "lora_ip", "freeze": "joint" if frozen else "lora_ip"}
@@ -111,4 +112,4 @@ def check_contradictions(c: Any) -> None:
     )
     for wrong, problem, remedy in rules:
         if wrong:
-            raise ValueError(f"{problem} in the settings: {remedy}")
+            raise UserError(f"{problem} in the settings: {remedy}")

@@ -6,28 +6,30 @@ from typing import Any
 
 import yaml
 
+from wallpaint.errors import UserError
+
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """The settings in a YAML file, flat or nested under `training:`.
 
     Raises:
-        ValueError: no such file, not YAML, no settings in it, or one that stands there twice.
+        UserError: no such file, not YAML, no settings in it, or one that stands there twice.
     """
     if not path.is_file():
-        raise ValueError(f"config {path} does not exist: give the path of a YAML file")
+        raise UserError(f"config {path} does not exist: give the path of a YAML file")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
-        raise ValueError(f"config {path} is not YAML ({reason}): mend that line") from None
+        raise UserError(f"config {path} is not YAML ({reason}): mend that line") from None
     if not isinstance(content, dict):
-        raise ValueError(f"config {path} holds no settings: write lines such as `method: lora_ip`")
+        raise UserError(f"config {path} holds no settings: write lines such as `method: lora_ip`")
     inner = content.pop("training", None) or {}
     if not isinstance(inner, dict):
-        raise ValueError(f"`training:` in config {path} holds no settings: indent them below it")
+        raise UserError(f"`training:` in config {path} holds no settings: indent them below it")
     twice = content.keys() & inner.keys()
     if twice:
-        raise ValueError(f"{min(twice)} stands twice in config {path}, also under `training:`: keep one")
+        raise UserError(f"{min(twice)} stands twice in config {path}, also under `training:`: keep one")
     return content | inner
 
 

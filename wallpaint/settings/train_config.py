@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from wallpaint.errors import UserError
 from wallpaint.settings.checks import (
     check_contradictions,
     check_types_and_ranges,
@@ -49,7 +50,7 @@ def setting(default: Any, help: str, low=None, high=None, choices=None, group: s
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """A checked set of settings; building one that contradicts itself raises a ValueError."""
+    """A checked set of settings; building one that contradicts itself raises a UserError."""
 
     # What is trained, on what, and where it goes
     family: str = setting(
@@ -242,7 +243,7 @@ def load_config(path: str | Path | None = None, overrides: dict[str, Any] | None
         overrides: field name -> value; texts, as the command line gives them, take the field's type.
 
     Raises:
-        ValueError: no such file, not YAML, an unknown key (the nearest real name is offered), a value of the
+        UserError: no such file, not YAML, an unknown key (the nearest real name is offered), a value of the
             wrong type or out of range, or settings that contradict each other.
     """
     given = read_yaml(Path(path)) if path is not None else {}
@@ -252,7 +253,7 @@ def load_config(path: str | Path | None = None, overrides: dict[str, Any] | None
         if key not in known:
             near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]}?" if near else "see python studio.py --help for the names"
-            raise ValueError(f"unknown setting {key!r} in {path or 'the overrides'}: {hint}")
+            raise UserError(f"unknown setting {key!r} in {path or 'the overrides'}: {hint}")
     given = {key: convert(known[key], value) for key, value in given.items() if value is not None}
     return TrainConfig(**given)
 

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wallpaint.errors import UserError
+
 if TYPE_CHECKING:
     import torch
 
@@ -94,21 +96,21 @@ def find_start(folder: Path, resume: bool) -> Path | None:
     """The checkpoint a run goes on from; None where it begins at step 0.
 
     Raises:
-        ValueError: `resume` without a run to go on with, or one of another version; no `resume` and a run
+        UserError: `resume` without a run to go on with, or one of another version; no `resume` and a run
             that has come to a checkpoint.
     """
     checkpoints = list_checkpoints(folder)
     if checkpoints and not resume:
         step = _read_step(checkpoints[-1])["step"]
-        raise ValueError(
+        raise UserError(
             f"{folder} holds a run that came to step {step}: go on with it by --resume, or give another output_dir"
         )
     if not resume:
         return None
     if not checkpoints and not any((folder / name).is_file() for name in ("run.json", "config.yaml")):
-        raise ValueError(f"there is no checkpoint in {folder} to resume from: start it without --resume")
+        raise UserError(f"there is no checkpoint in {folder} to resume from: start it without --resume")
     if checkpoints and (layout := _read_step(checkpoints[-1]).get("layout")) != LAYOUT:
-        raise ValueError(
+        raise UserError(
             f"{checkpoints[-1]} was saved by another version of wallpaint (layout {layout}, not "
             f"{LAYOUT}): finish the run with that version, or start a new one"
         )
@@ -119,7 +121,7 @@ def load_checkpoint(path: Path, expected: dict[str, Tensors]) -> tuple[int, dict
     """Read a checkpoint: (step, tensors, states).
 
     Raises:
-        ValueError: it cannot be read, or holds other tensors than `expected` (another method, rank, family).
+        UserError: it cannot be read, or holds other tensors than `expected` (another method, rank, family).
     """
     import torch
     from safetensors.torch import load_file
@@ -131,14 +133,14 @@ def load_checkpoint(path: Path, expected: dict[str, Tensors]) -> tuple[int, dict
             tensors[name] = load_file(file) if file.is_file() else {}
         states = torch.load(path / "states.pt", map_location="cpu", weights_only=True)
     except Exception as error:
-        raise ValueError(
+        raise UserError(
             f"checkpoint {path} cannot be read ({' '.join(str(error).split())}): "
             "delete it to go on from the one before"
         ) from None
     for name, values in expected.items():
         shapes = {key: tuple(value.shape) for key, value in tensors[name].items()}
         if shapes != {key: tuple(value.shape) for key, value in values.items()}:
-            raise ValueError(
+            raise UserError(
                 f"{path / name}.safetensors was saved with another method, rank, family or "
                 "use_ema: resume with the run's own config.yaml"
             )

@@ -21,6 +21,7 @@ from wallpaint.cache.tables import reference_table, text_table
 from wallpaint.cache.views import View, Wanted, list_views
 from wallpaint.dataset.folder import read_splits
 from wallpaint.dataset.rows import Sample
+from wallpaint.errors import UserError
 from wallpaint.models.bundle import Models
 from wallpaint.models.runtime import pick_runtime
 from wallpaint.paths import ROOT
@@ -44,10 +45,10 @@ def encode_dataset(config: TrainConfig, engine: str = "plain", piece: int = PIEC
         the manifest: JSON with every shard's name, bytes and SHA-256.
 
     Raises:
-        ValueError: the dataset or the models cannot be read, or Ray is not installed.
+        UserError: the dataset or the models cannot be read, or Ray is not installed.
     """
     if engine not in ENGINES:
-        raise ValueError(f"engine {engine!r} is unknown, given to --engine, choose {' or '.join(ENGINES)}")
+        raise UserError(f"engine {engine!r} is unknown, given to --engine, choose {' or '.join(ENGINES)}")
     samples = [sample for rows in read_splits(config.dataset).values() for sample in rows]
     models, wanted = _open(config)
     views = list_views(samples, config.random_flip)
@@ -116,7 +117,7 @@ def _ray(config: TrainConfig, pieces: list[list[Sample]]) -> None:
         import ray
         import ray.data
     except ImportError:
-        raise ValueError("Ray is not installed, --engine ray, pip install -r requirements-ray.txt") from None
+        raise UserError("Ray is not installed, --engine ray, pip install -r requirements-ray.txt") from None
     root, gpu = str(ROOT), pick_runtime(config.device).device.type == "cuda"
     places = {"PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
     own: dict[str, Any] = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": max(2, os.cpu_count() or 1)}

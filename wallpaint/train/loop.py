@@ -40,7 +40,7 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
         resume: go on from the last checkpoint in `config.output_dir`.
 
     Raises:
-        ValueError: the dataset, the models or the checkpoint are missing or do not fit.
+        UserError: the dataset, the models or the checkpoint are missing or do not fit.
         RuntimeError: the loss was not finite NON_FINITE_LIMIT times running.
     """
     session = open_session(config, resume)

@@ -12,6 +12,7 @@ from diffusers import DDIMScheduler
 
 from wallpaint.cache.batches import Batch
 from wallpaint.cache.draws import Draws
+from wallpaint.errors import UserError
 from wallpaint.learned.denoiser import Noised
 from wallpaint.models.bundle import Models, send
 from wallpaint.models.latents import decode_latents
@@ -130,7 +131,7 @@ class ColorConsistencyLoss:
 
     def __init__(self, mode: str = "shaded"):
         if mode not in ("shaded", "flat"):
-            raise ValueError(f"color_loss_mode {mode!r} does not exist in the training settings: use shaded or flat")
+            raise UserError(f"color_loss_mode {mode!r} does not exist in the training settings: use shaded or flat")
         self.mode = mode
 
     def __call__(

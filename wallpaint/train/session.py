@@ -79,7 +79,7 @@ def open_session(config: TrainConfig, resume: bool) -> Session:
     """Set a run up; nothing is written before the dataset and the models are known to be there.
 
     Raises:
-        ValueError: the dataset, the models, `init_from` or the checkpoint are missing or do not fit, or the
+        UserError: the dataset, the models, `init_from` or the checkpoint are missing or do not fit, or the
             folder holds another run.
     """
     config, why = settle_preset(config)

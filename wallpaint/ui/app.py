@@ -167,7 +167,7 @@ def launch_options(host: str, share: bool, public: bool) -> dict:
 
 
 def serve(host: str, port: int, auth: str | None, share: bool, workspace: Path) -> None:
-    """Serve the studio until it is interrupted; ValueError for an address that is taken or too open."""
+    """Serve the studio until it is interrupted; UserError for an address that is taken or too open."""
     public = bool(os.environ.get("SPACE_ID"))
     if public:
         host = "0.0.0.0"

@@ -11,6 +11,8 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse
 
+from wallpaint.errors import UserError
+
 EVERYWHERE = ("0.0.0.0", "::")
 
 
@@ -60,11 +62,11 @@ def check_bind(host: str, port: int, auth: str | None, share: bool) -> None:
     """Refuse an address that others reach without a password, and one that is taken.
 
     Raises:
-        ValueError: either of them.
+        UserError: either of them.
     """
     if (share or not is_private(host)) and not auth:
         where = "--share" if share else f"--host {host}"
-        raise ValueError(f"others could reach the studio, by {where}, add --auth USER:PASSWORD")
+        raise UserError(f"others could reach the studio, by {where}, add --auth USER:PASSWORD")
     check_free(host, port)
 
 
@@ -72,7 +74,7 @@ def check_free(host: str, port: int) -> None:
     """Refuse an address that cannot be listened on.
 
     Raises:
-        ValueError: it is taken, or not this machine's.
+        UserError: it is taken, or not this machine's.
     """
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -80,4 +82,4 @@ def check_free(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as problem:
             reason = problem.strerror or problem
-            raise ValueError(f"cannot listen ({reason}), {host}:{port}, choose another --port or --host") from None
+            raise UserError(f"cannot listen ({reason}), {host}:{port}, choose another --port or --host") from None

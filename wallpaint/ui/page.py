@@ -12,6 +12,7 @@ from typing import Any
 
 import gradio as gr
 
+from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch, parse_color
 from wallpaint.ui.board import picture
 from wallpaint.ui.words.words import T, t
@@ -87,7 +88,7 @@ def _say(value: Any, language: str) -> Any:
 
 
 def guarded(handler: Callable) -> Callable:
-    """Wrap a handler: a ValueError becomes a message on the page, anything else is logged and named there."""
+    """Wrap a handler: a UserError becomes a message on the page, anything else is logged and named there."""
 
     @functools.wraps(handler)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -95,7 +96,7 @@ def guarded(handler: Callable) -> Callable:
             return handler(*args, **kwargs)
         except gr.Error:
             raise
-        except ValueError as problem:
+        except UserError as problem:
             message = str(problem)
         except Exception as problem:
             log.exception("handler %s failed", handler.__name__)
@@ -106,10 +107,10 @@ def guarded(handler: Callable) -> Callable:
 
 
 def check_name(name: str, where: str, language: str = "en") -> str:
-    """Return `name` if it can name a folder or file of ours, else raise ValueError."""
+    """Return `name` if it can name a folder or file of ours, else raise UserError."""
     name = (name or "").strip()
     if not NAME.fullmatch(name):
-        raise ValueError(t("bad_name", language, name=name, where=where))
+        raise UserError(t("bad_name", language, name=name, where=where))
     return name
 
 
@@ -121,5 +122,5 @@ def read_paint(value: str) -> Swatch:
     try:
         red, green, blue = (round(float(number)) for number in match[1].split(",")[:3])
         return Swatch((red, green, blue))
-    except ValueError:
+    except (ValueError, UserError):
         return parse_color(value)  # which says what is wrong with it

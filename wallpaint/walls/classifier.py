@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from wallpaint.errors import UserError
 from wallpaint.pixels.arrays import components
 from wallpaint.pixels.color import rgb_to_lab
 from wallpaint.walls.features import SIDE, mask_features, shrink_masks
@@ -38,19 +39,19 @@ class WallClassifier:
         """Load the weights.
 
         Raises:
-            ValueError: the file is missing or no such classifier.
+            UserError: the file is missing or no such classifier.
         """
         from safetensors import safe_open
 
         if not Path(path).is_file():
-            raise ValueError(f"no wall classifier at {path}, give another or run python -m wallpaint.walls")
+            raise UserError(f"no wall classifier at {path}, give another or run python -m wallpaint.walls")
         try:
             with safe_open(path, "numpy") as file:
                 weights = {key: file.get_tensor(key) for key in KEYS}
                 return cls(weights, (file.metadata() or {}).get("sam", ""))
         except Exception as error:  # safetensors has its own kinds
             reason = " ".join(str(error).split())[:200]
-            raise ValueError(f"wall classifier {path} cannot be read ({reason}), fetch it again") from None
+            raise UserError(f"wall classifier {path} cannot be read ({reason}), fetch it again") from None
 
     def save(self, path: str | Path) -> None:
         """Write the weights atomically."""
@@ -71,11 +72,11 @@ class ClassifierFinder:
 
     @classmethod
     def load(cls, path: str | Path, masker: Masker) -> ClassifierFinder:
-        """Load the classifier for a Masker; ValueError when it learned from embeddings of another width."""
+        """Load the classifier for a Masker; UserError when it learned from embeddings of another width."""
         classifier = WallClassifier.load(path)
         width = masker.predictor.model.prompt_encoder.embed_dim + 25
         if classifier.weights["mean"].shape != (width,):
-            raise ValueError(f"wall classifier {path} does not fit this SAM, run python -m wallpaint.walls")
+            raise UserError(f"wall classifier {path} does not fit this SAM, run python -m wallpaint.walls")
         if classifier.sam != fingerprint(masker):
             print(
                 f"warning: the wall classifier {path} learned from another SAM, its confidence may be off, "

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from wallpaint.errors import UserError
 from wallpaint.pixels.mask_ops import clean_mask, enlarge, erode_mask, grow_mask, obey_clicks, surface_at, to_mask
 from wallpaint.walls.sams import META, META_VITS, build_sam, load_folder, load_meta
 
@@ -63,22 +64,20 @@ class Masker:
         """Load a family folder or its `sam.json` (weights in `sam.safetensors` beside it), or Meta's .pth.
 
         Raises:
-            ValueError: a file is missing, or is no such model.
+            UserError: a file is missing, or is no such model.
         """
         path = Path(path)
         meta = path.suffix in (".pth", ".pt", ".safetensors")
         if not meta:
             path = path if path.suffix == ".json" else path / "sam.json"
         if not path.is_file():
-            raise ValueError(f"segment-anything weights {path} do not exist: give a folder with sam.json or a .pth")
+            raise UserError(f"segment-anything weights {path} do not exist: give a folder with sam.json or a .pth")
         try:
             sam, stretch = (load_meta(path), False) if meta else load_folder(path)
             return cls(sam.to(device), stretch)
         except Exception as error:  # json, torch, pickle and safetensors each have their own
             reason = " ".join(str(error).split())[:200]
-            raise ValueError(
-                f"segment-anything weights {path} cannot be loaded ({reason}): fetch them again"
-            ) from None
+            raise UserError(f"segment-anything weights {path} cannot be loaded ({reason}): fetch them again") from None
 
     def set_image(self, photo: Image.Image) -> Look:
         """Look at a photo; everything slow happens here. What it gives, `recall` takes."""
@@ -105,14 +104,14 @@ class Masker:
             (N, h, w) boolean masks at the size the model sees, (N, 2) its guesses of IoU and their stability.
 
         Raises:
-            ValueError: no photo has been looked at.
+            UserError: no photo has been looked at.
         """
         import torch
         from segment_anything.utils.amg import build_point_grid, calculate_stability_score
 
         of = self.predictor
         if not of.is_image_set:
-            raise ValueError("no photo has been looked at: call set_image first")
+            raise UserError("no photo has been looked at: call set_image first")
         height, width = of.original_size
         places = of.transform.apply_coords(build_point_grid(points_per_side) * (width, height), (height, width))
         masks, guesses = [], []
@@ -146,7 +145,7 @@ class Masker:
             advises.
 
         Raises:
-            ValueError: no prompt, a click outside the photo, as many labels as points it has not.
+            UserError: no prompt, a click outside the photo, as many labels as points it has not.
         """
         ask = partial(self.predictor.predict, *self._check(points, labels, box), return_logits=True)
         found, scores, _ = ask(multimask_output=True)
@@ -161,17 +160,17 @@ class Masker:
     def _check(self, points, labels, box) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
         """Turn prompts into arrays; refuse what cannot be asked."""
         if self.photo is None:
-            raise ValueError("no photo has been looked at: call set_image first")
+            raise UserError("no photo has been looked at: call set_image first")
         points, labels = (np.asarray(points, dtype=np.float32).reshape(-1, 2), np.asarray(labels, dtype=np.int64))
         if len(points) != len(labels) or not np.isin(labels, (0, 1)).all():
-            raise ValueError(f"{len(points)} clicks have {len(labels)} labels: give each click 1 (wall) or 0 (not)")
+            raise UserError(f"{len(points)} clicks have {len(labels)} labels: give each click 1 (wall) or 0 (not)")
         if not len(points) and box is None:
-            raise ValueError("nothing to go by: click the wall or draw a box around it")
+            raise UserError("nothing to go by: click the wall or draw a box around it")
         if box is not None:
             x0, y0, x1, y1 = (float(value) for value in box)
             box = np.array([min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)], dtype=np.float32)
         if not ((points >= 0) & (points <= self.photo.size)).all():
-            raise ValueError(f"a click lies outside the photo ({self.photo.width}x{self.photo.height})")
+            raise UserError(f"a click lies outside the photo ({self.photo.width}x{self.photo.height})")
         box = None if box is None else box * np.tile(self._scale, 2)
         return (points * self._scale, labels, box) if len(points) else (None, None, box)
 

@@ -18,6 +18,7 @@ from PIL import Image
 
 from wallpaint.dataset.folder import add_sample
 from wallpaint.dataset.rows import SPLITS
+from wallpaint.errors import UserError
 from wallpaint.models.families import resolve_family
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import atomic_path, load_photo
@@ -61,7 +62,7 @@ def load_finder(family_name: str = "room-tiny", masker: Masker | None = None, **
         overrides: `walls`, `sam` or `base_model` other than the family's.
 
     Raises:
-        ValueError: an unknown family, or weights that are missing or unfit.
+        UserError: an unknown family, or weights that are missing or unfit.
     """
     family = resolve_family(family_name, **overrides)
     if not family.walls.endswith(".safetensors"):
@@ -89,11 +90,11 @@ def list_photos(folder: Path) -> list[Path]:
     """List the photos in a folder and one level below it, in order.
 
     Raises:
-        ValueError: there are none.
+        UserError: there are none.
     """
     found = sorted(p for p in [*folder.glob("*"), *folder.glob("*/*")] if p.suffix.lower() in SUFFIXES)
     if not found:
-        raise ValueError(f"no photo in {str(folder)!r}, given to --masks, put JPEG, PNG or WebP files there")
+        raise UserError(f"no photo in {str(folder)!r}, given to --masks, put JPEG, PNG or WebP files there")
     return found
 
 
@@ -107,17 +108,17 @@ def mask_folder(folder: Path, out: Path, finder: WallFinder) -> Iterator[tuple[P
         (photo, its proposal or None, why there is none) as each photo is done.
 
     Raises:
-        ValueError: the folder has no photos, or the dataset has samples already.
+        UserError: the folder has no photos, or the dataset has samples already.
     """
     photos = list_photos(folder)
     if any((out / split / "metadata.jsonl").exists() for split in SPLITS):
-        raise ValueError(f"{str(out)!r} has samples already, given to --out, choose a new folder")
+        raise UserError(f"{str(out)!r} has samples already, given to --out, choose a new folder")
     kept: list[dict] = []
     for path in photos:
         try:
             photo = load_photo(path)
             proposal = propose_wall(finder, photo)
-        except ValueError as error:
+        except UserError as error:
             yield path, None, str(error)
             continue
         if proposal is None:

@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wallpaint.errors import UserError
+
 if TYPE_CHECKING:
     from segment_anything.modeling import Sam
 
@@ -73,7 +75,7 @@ def load_meta(path: Path) -> Sam:
     """Load Meta's vit_b, vit_l or vit_h; a pickle may hold tensors alone.
 
     Raises:
-        ValueError: it holds more than weights, or those of something else.
+        UserError: it holds more than weights, or those of something else.
     """
     import torch
     from safetensors.torch import load_file
@@ -81,11 +83,11 @@ def load_meta(path: Path) -> Sam:
     try:
         weights = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except pickle.UnpicklingError:  # torch's own words advise to run whatever it holds
-        raise ValueError("it holds more than weights, or is cut short") from None
+        raise UserError("it holds more than weights, or is cut short") from None
     patches = weights.get("image_encoder.patch_embed.proj.weight") if isinstance(weights, dict) else None
     width = None if patches is None else patches.shape[0]
     if width not in META_VITS:
-        raise ValueError("it is none of Meta's vit_b, vit_l and vit_h")
+        raise UserError("it is none of Meta's vit_b, vit_l and vit_h")
     return _fill(META | META_VITS[width], weights)
 
 

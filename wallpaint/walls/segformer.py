@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from wallpaint.errors import UserError
 from wallpaint.models.files import find_file
 
 WALL = "wall"
@@ -26,7 +27,7 @@ class SegformerFinder:
         """Load from a folder or from the hub's cache.
 
         Raises:
-            ValueError: a file is missing, or the model knows no class 'wall'.
+            UserError: a file is missing, or the model knows no class 'wall'.
         """
         import torch
         from transformers import AutoImageProcessor, AutoModelForSemanticSegmentation
@@ -35,7 +36,7 @@ class SegformerFinder:
         model = AutoModelForSemanticSegmentation.from_pretrained(folder, local_files_only=True)
         classes = {str(name).split(";")[0].strip(): int(i) for i, name in model.config.id2label.items()}
         if WALL not in classes:
-            raise ValueError(f"{source} knows no class {WALL!r}, as the wall finder, give one trained on ADE20K")
+            raise UserError(f"{source} knows no class {WALL!r}, as the wall finder, give one trained on ADE20K")
         device = "cuda" if torch.cuda.is_available() else "cpu"
         processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
         return cls(model.eval().to(device), processor, classes[WALL])

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
+from wallpaint.errors import UserError
 from wallpaint.pixels.images import load_photo
 from wallpaint.runs import state
 from wallpaint.ui.board import calls
@@ -77,13 +78,13 @@ def test_a_test_room_brings_its_mask_and_its_known_paints(shipped_rooms, tmp_pat
 
 
 def test_a_mask_must_fit_its_photo(shipped_rooms, room_photo, tmp_path):
-    with pytest.raises(ValueError, match="upload the photo"):
+    with pytest.raises(UserError, match="upload the photo"):
         compare_room.open_mask(str(room_photo), None, tmp_path, "en")
     room = compare_room.open_photo(str(room_photo), tmp_path)[0]
-    with pytest.raises(ValueError, match="choose a test room"):
+    with pytest.raises(UserError, match="choose a test room"):
         paint_comparison(tmp_path, room, job(), [], "en")
     Image.new("L", (10, 10), 255).save(tmp_path / "small.png")
-    with pytest.raises(ValueError, match="10x10"):
+    with pytest.raises(UserError, match="10x10"):
         compare_room.open_mask(str(tmp_path / "small.png"), room, tmp_path, "en")
 
 
@@ -104,10 +105,10 @@ def test_a_mask_of_ones_own_is_painted_pixel_for_pixel_until_it_is_mended(room_p
 
 
 def test_the_room_of_tab_1_comes_with_its_walls_and_its_paint_and_stays_as_it_is(room_photo, tmp_path):
-    with pytest.raises(ValueError, match="choose a sample room"):
+    with pytest.raises(UserError, match="choose a sample room"):
         compare_room.open_tab1_room(None, tmp_path, "en")
     picture = canvas.open_picture(room_photo, tmp_path, "attic")
-    with pytest.raises(ValueError, match="click on the wall"):
+    with pytest.raises(UserError, match="click on the wall"):
         compare_room.open_tab1_room(picture, tmp_path, "en")
     mask = canvas.save_wall_mask(picture["folder"], half(160, 90))
     walls = [canvas.Wall(), canvas.Wall(mask, "", RED)]
@@ -132,7 +133,7 @@ def test_arms_are_the_shipped_ones_that_are_there_and_runs_with_weights(shipped_
     assert list_arms(tmp_path)[-1][1] == f"lora-1={run_folder}"
     update = tab.add_run("lora-1", ["new"], tmp_path)
     assert update["value"] == ["new", f"lora-1={run_folder}"]
-    with pytest.raises(ValueError, match="no run is chosen"):
+    with pytest.raises(UserError, match="no run is chosen"):
         tab.add_run("../elsewhere", [], tmp_path)
 
 
@@ -144,7 +145,7 @@ def test_a_lora_of_ones_own_is_checked_before_it_is_taken(tmp_path):
     (tmp_path / "pickle.safetensors").write_bytes(b"\x80\x04cos\nsystem\n")
     (tmp_path / "lora.bin").write_bytes(b"x")
     for name in ("other.safetensors", "pickle.safetensors", "lora.bin"):
-        with pytest.raises(ValueError, match="is no LoRA"):
+        with pytest.raises(UserError, match="is no LoRA"):
             compare_job.take_lora(str(tmp_path / name), tmp_path, "en")
 
 
@@ -179,16 +180,16 @@ def test_settings_reach_the_painter(room, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("arms", [[], ["x=/etc/passwd"], ["nothing"]])
 def test_arms_the_page_did_not_offer_are_refused(room, tmp_path, arms):
-    with pytest.raises(ValueError, match="tick at least one"):
+    with pytest.raises(UserError, match="tick at least one"):
         paint_comparison(tmp_path, room, job(arms=arms), [], "en")
     assert not (tmp_path / "results").exists()
 
 
 def test_cancelled_painting_leaves_nothing(room, tmp_path):
     def on_step(share):
-        raise ValueError("enough")
+        raise UserError("enough")
 
-    with pytest.raises(ValueError, match="enough"):
+    with pytest.raises(UserError, match="enough"):
         paint_comparison(tmp_path, room, job(arms=["recolor", "base"]), [], "en", on_step)
     assert list((tmp_path / "results").glob("*/*")) == []
 

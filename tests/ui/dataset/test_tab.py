@@ -11,6 +11,7 @@ from PIL import Image
 from toys import toy_room
 
 from wallpaint.dataset import doctor, folder
+from wallpaint.errors import UserError
 from wallpaint.pixels.recolor import estimate_paint, recolor
 from wallpaint.ui.board import calls, component, sight
 from wallpaint.ui.board import picture as canvas
@@ -93,7 +94,7 @@ def test_a_mask_survives_as_runs():
 
 @pytest.mark.parametrize("runs", [None, "x", [], [11], [13], [-1, 13], [6, "6"], [6.0, 6.0], [True] * 12, [0] * 99])
 def test_broken_runs_are_refused(runs):
-    with pytest.raises(ValueError, match="mask"):
+    with pytest.raises(UserError, match="mask"):
         calls.decode_runs(runs, (4, 3))
 
 
@@ -117,7 +118,7 @@ def test_an_upload_is_opened_upright_without_exif_and_small_enough_to_show(tmp_p
 
 def test_what_is_no_photo_is_left_out_or_refused(photo, tmp_path):
     (tmp_path / "notes.txt").write_text("no photo")
-    with pytest.raises(ValueError, match="none of these files"):
+    with pytest.raises(UserError, match="none of these files"):
         roll.add_photos([str(tmp_path / "notes.txt")], [], "en")
     frames = roll.add_photos([str(tmp_path / "notes.txt"), str(photo), str(photo)], [], "en")
     assert [frame["name"] for frame in frames] == ["my-room", "my-room-2"]
@@ -259,9 +260,9 @@ def test_every_wall_becomes_a_sample_of_the_same_room_with_its_own_paint(call, p
 
 def test_without_a_picture_or_a_mark_one_is_told_what_to_do(picture, tmp_path):
     for given, told in ((None, "choose a sample room"), (picture, "click on the wall")):
-        with pytest.raises(ValueError, match=told):
+        with pytest.raises(UserError, match=told):
             samples.save_sample(tmp_path, given, "mine", "train", "attic", "", "en")
-    with pytest.raises(ValueError, match="cannot be a name"):
+    with pytest.raises(UserError, match="cannot be a name"):
         samples.save_sample(tmp_path, picture, "../x", "train", "attic", "", "en")
     assert not (tmp_path / "datasets").exists()
 
@@ -303,7 +304,7 @@ def test_a_saved_sample_is_opened_marked_again_and_mended(saved, tmp_path):
     assert sample.color == (10, 11, 12) and sample.image.name == "attic-001.png"
     assert calls.encode_runs(np.asarray(Image.open(sample.mask)) > 0) == half_runs(True)
     assert len(list(sample.mask.parent.glob("*_mask.png"))) == 1
-    with pytest.raises(ValueError, match="no sample is chosen"):
+    with pytest.raises(UserError, match="no sample is chosen"):
         samples.open_saved(tmp_path, "mine", None, "en")
 
 
@@ -311,7 +312,7 @@ def test_a_dataset_goes_out_and_comes_in_as_a_zip(saved, tmp_path):
     path = samples.export_dataset(tmp_path, "mine", "en")
     assert path.startswith(str(tmp_path / "results")) and "train/attic-001.png" in zipfile.ZipFile(path).namelist()
     assert samples.list_datasets(tmp_path) == ["mine", "my-rooms"]
-    with pytest.raises(ValueError, match="exists"):
+    with pytest.raises(UserError, match="exists"):
         samples.import_dataset(tmp_path, path, "en")
     again = tmp_path / "again.zip"
     again.write_bytes(canvas.Path(path).read_bytes())
@@ -337,7 +338,7 @@ def test_the_walls_of_many_photos_are_proposed_and_the_ticked_ones_kept(tmp_path
     assert "75 %" in roll.show_roll(steps[-1], "en")[0][1]
     count = roll.save_frames(tmp_path, steps[-1], ["room1"], "mine", "train", "", "en")
     assert count == 1 and folder.read_samples(tmp_path / "datasets" / "mine", "train")[0].room_id == "room1"
-    with pytest.raises(ValueError, match="nothing is ticked"):
+    with pytest.raises(UserError, match="nothing is ticked"):
         roll.save_frames(tmp_path, steps[-1], [], "mine", "train", "", "en")
 
 

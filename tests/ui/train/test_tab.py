@@ -6,6 +6,7 @@ import gradio as gr
 import pytest
 from PIL import Image
 
+from wallpaint.errors import UserError
 from wallpaint.runs import launch, state
 from wallpaint.settings.train_config import config_fields, load_config
 from wallpaint.ui.page import Page
@@ -137,10 +138,10 @@ def test_all_three_are_queued_each_by_its_recipe_with_what_was_changed(data, tmp
 
 def test_a_wrong_form_or_dataset_starts_nothing(data, tmp_path, started, inputs):
     names = list(inputs)
-    with pytest.raises(ValueError, match="no dataset is chosen"):
+    with pytest.raises(UserError, match="no dataset is chosen"):
         train_runs.start_training("/etc", "en", tmp_path, names, values_of(names, "new_lora"))
     wrong = values_of(names, "new_lora", learning_rate="fast")
-    with pytest.raises(ValueError, match="learning_rate"):
+    with pytest.raises(UserError, match="learning_rate"):
         train_runs.start_training(data, "en", tmp_path, names, wrong)
     assert started == [] and not (tmp_path / "runs").exists()
 
@@ -156,7 +157,7 @@ def test_resume_goes_on_in_the_same_folder(run_folder, tmp_path, started):
 def test_a_run_from_elsewhere_is_refused(run_folder, tmp_path):
     for act in (train_runs.stop_training, train_runs.resume_training, train_runs.delete_training):
         for name in ("../../etc", "", None, "lora-2"):
-            with pytest.raises(ValueError, match="no run is chosen"):
+            with pytest.raises(UserError, match="no run is chosen"):
                 act(name, "en", tmp_path)
     assert run_folder.is_dir()
 

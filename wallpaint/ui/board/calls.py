@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch, parse_color
 from wallpaint.pixels.palettes import MAX_BYTES, Palette, nearest_color, read_palette, shipped_palettes
 from wallpaint.pixels.recolor import estimate_paint, recolor
@@ -44,13 +45,13 @@ def decode_runs(runs: object, size: tuple[int, int]) -> np.ndarray:
     """Runs to a boolean mask (h, w) of `size` (w, h).
 
     Raises:
-        ValueError: they are no runs of such a mask.
+        UserError: they are no runs of such a mask.
     """
     width, height = size
     if not isinstance(runs, list) or len(runs) > width * height + 1:
-        raise ValueError("the mask is broken, the board, open the photo again")
+        raise UserError("the mask is broken, the board, open the photo again")
     if not all(type(run) is int and 0 <= run <= width * height for run in runs) or sum(runs) != width * height:
-        raise ValueError("the mask does not fit its photo, the board, open the photo again")
+        raise UserError("the mask does not fit its photo, the board, open the photo again")
     return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width)
 
 
@@ -73,9 +74,9 @@ def ask(workspace: Path, asked: dict) -> dict:
     points, box = asked.get("points") or [], asked.get("box")
     numbers = [value for point in [*points, *([box] if box else [])] for value in point]
     if len(points) > MAX_POINTS or not all(isinstance(n, (int, float)) and abs(n) < 1e5 for n in numbers):
-        raise ValueError(f"the clicks are broken or more than {MAX_POINTS}, the board, clear them")
+        raise UserError(f"the clicks are broken or more than {MAX_POINTS}, the board, clear them")
     if any(len(point) != 3 for point in points) or (box and len(box) != 4):
-        raise ValueError("the clicks are broken, the board, clear them")
+        raise UserError("the clicks are broken, the board, clear them")
     found = sight.ask_walls(folder, [(x, y) for x, y, _ in points], [int(p[2]) for p in points], box)[:3]
     return {"masks": [encode_runs(mask) for mask, _ in found], "scores": [round(s, 3) for _, s in found]}
 
@@ -85,7 +86,7 @@ def keep(workspace: Path, asked: dict) -> dict:
     folder = picture.find_folder(workspace, asked.get("token"))
     wanted = asked.get("walls")
     if not isinstance(wanted, list) or not 1 <= len(wanted) <= picture.MAX_WALLS:
-        raise ValueError(f"a picture has 1 to {picture.MAX_WALLS} walls, the board, remove some")
+        raise UserError(f"a picture has 1 to {picture.MAX_WALLS} walls, the board, remove some")
     view, (before, _) = sight.load_view(folder), picture.read_walls(folder)
     walls = []
     for index, said in enumerate(wanted):
@@ -135,7 +136,7 @@ def pick(workspace: Path, asked: dict) -> dict:
     rows, columns = np.ogrid[: view.height, : view.width]
     spot = (columns - x) ** 2 + (rows - y) ** 2 <= radius**2
     if not spot.any():
-        raise ValueError("the eyedropper is outside the photo, the board, point at the wall")
+        raise UserError("the eyedropper is outside the photo, the board, point at the wall")
     red, green, blue = (int(value) for value in np.median(np.asarray(view)[spot], axis=0).round())
     mask = Image.fromarray(np.where(spot, 255, 0).astype(np.uint8))
     return {"hex": estimate_paint(view, mask).hex, "seen": Swatch((red, green, blue)).hex}
@@ -153,7 +154,7 @@ def given(workspace: Path, asked: dict) -> dict:
     """Give the mask that a sample room brings: {runs}."""
     folder = picture.find_folder(workspace, asked.get("token"))
     if not (folder / picture.GIVEN).is_file():
-        raise ValueError("this photo brings no mask of its own, the board, click on its wall")
+        raise UserError("this photo brings no mask of its own, the board, click on its wall")
     mask = picture.wall_mask(folder, picture.Wall(picture.GIVEN), sight.load_view(folder).size)
     return {"runs": encode_runs(np.asarray(mask) > 0)}
 
@@ -167,7 +168,7 @@ def import_palette(workspace: Path, asked: dict) -> dict:
     """Read a palette file {name, data in base64}: {palette}; it is kept for naming colours by it."""
     data = str(asked.get("data") or "")
     if len(data) > 4 * MAX_BYTES / 3 + 8:
-        raise ValueError("the palette is larger than 2 MB, give a smaller file")
+        raise UserError("the palette is larger than 2 MB, give a smaller file")
     packed = base64.b64decode(data, validate=True)
     name = Path(str(asked.get("name") or "palette")).name[-80:]
     with tempfile.TemporaryDirectory() as folder:
@@ -207,7 +208,7 @@ def serve_function(function: Callable[[Path, dict], dict], workspace: Path) -> C
     def served(asked: dict) -> dict:
         try:
             return function(workspace, asked if isinstance(asked, dict) else {})
-        except ValueError as problem:
+        except UserError as problem:
             return {"error": str(problem)}
         except Exception as problem:
             log.exception("%s failed", function.__name__)

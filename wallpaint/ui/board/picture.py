@@ -23,6 +23,7 @@ from PIL import Image
 
 from wallpaint.dataset.folder import read_samples
 from wallpaint.dataset.rows import Sample
+from wallpaint.errors import UserError
 from wallpaint.paths import ASSETS
 from wallpaint.pixels.arrays import erode
 from wallpaint.pixels.images import atomic_path, load_mask, load_photo
@@ -60,11 +61,11 @@ def find_folder(workspace: Path, token: object) -> Path:
     """Find a picture's folder by its token.
 
     Raises:
-        ValueError: it is no token, or its picture is gone.
+        UserError: it is no token, or its picture is gone.
     """
     folder = workspace / "working" / str(token)
     if not TOKEN.fullmatch(str(token)) or not (folder / "view.png").is_file():
-        raise ValueError("this picture is gone, the board, open the photo again")
+        raise UserError("this picture is gone, the board, open the photo again")
     return folder
 
 
@@ -81,7 +82,7 @@ def open_picture(
     """Load a photo (checked, upright, no EXIF) into working copies; `ahead` looks at it in the background.
 
     Raises:
-        ValueError: it is no photo, or `given` is no mask for it.
+        UserError: it is no photo, or `given` is no mask for it.
     """
     photo = load_photo(path)
     folder = working_folder(workspace)

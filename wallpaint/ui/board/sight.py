@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from wallpaint.errors import UserError
 from wallpaint.models.families import FAMILIES
 from wallpaint.pixels.mask_ops import obey_clicks, surface_at
 from wallpaint.walls.masks import Look, Masker
@@ -48,7 +49,7 @@ def look_at(folder: str | Path) -> None:
     """Look at a picture now, unless that is done.
 
     Raises:
-        ValueError: the weights are missing.
+        UserError: the weights are missing.
     """
     with _lock:
         _look(Path(folder))
@@ -112,7 +113,7 @@ def _in_background(work: Any, *arguments: Any) -> None:
     """Do this with the lock held, in a thread; what fails now is told to whoever clicks."""
 
     def run() -> None:
-        with _lock, contextlib.suppress(ValueError, OSError):
+        with _lock, contextlib.suppress(UserError, OSError):
             work(*arguments)
 
     threading.Thread(target=run, daemon=True).start()

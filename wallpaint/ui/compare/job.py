@@ -14,6 +14,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from wallpaint.errors import UserError
 from wallpaint.paint.arms import Settings
 from wallpaint.pixels.color import parse_color
 from wallpaint.pixels.images import atomic_path, load_mask, load_photo
@@ -58,18 +59,18 @@ def take_lora(path: str, workspace: Path, language: str) -> tuple[str, str]:
     """Check an uploaded LoRA (or adapter) by its header and keep it for a day; give (label, arm).
 
     Raises:
-        ValueError: it is no safetensors file, too large, or holds nothing that an arm could be.
+        UserError: it is no safetensors file, too large, or holds nothing that an arm could be.
     """
     file = Path(path)
     if file.suffix != ".safetensors" or file.stat().st_size > MAX_LORA:
-        raise ValueError(t("bad_lora", language, name=file.name))
+        raise UserError(t("bad_lora", language, name=file.name))
     try:
         with safe_open(str(file), framework="numpy") as opened:
             names = list(opened.keys())
     except (SafetensorError, OSError):
-        raise ValueError(t("bad_lora", language, name=file.name)) from None
+        raise UserError(t("bad_lora", language, name=file.name)) from None
     if not any("lora" in name or name.startswith(("image_proj.", "ip_adapter.")) for name in names):
-        raise ValueError(t("bad_lora", language, name=file.name))
+        raise UserError(t("bad_lora", language, name=file.name))
     label = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in file.stem)[:40]
     label = label if label not in SHIPPED else f"my-{label}"
     kept = picture.working_folder(workspace) / f"{label or 'lora'}.safetensors"
@@ -105,13 +106,13 @@ def paint_comparison(
     """Paint the room with every arm in every paint, into a fresh folder of results.
 
     Raises:
-        ValueError: no room, no mask, no arm, or an arm the page did not offer.
+        UserError: no room, no mask, no arm, or an arm the page did not offer.
     """
     paints = [swatch.hex for swatch in read_paints(job.paint, job.more)]
     files = find_files(room, paints[0], language)
     known = {arm: name for name, arm in [*list_arms(workspace), *own]}
     if not job.arms or any(arm not in known for arm in job.arms):
-        raise ValueError(t("no_arms", language))
+        raise UserError(t("no_arms", language))
     out = workspace / "results" / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(12)}"
     settings = Settings(int(job.seed or 0), int(job.steps or 0) or None, job.guidance or None, job.scale)
     paint_all(files, paints, job.arms, str(out), settings, None if SHARED_GPU else on_step)

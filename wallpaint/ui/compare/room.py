@@ -7,6 +7,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from wallpaint.errors import UserError
 from wallpaint.pixels.color import parse_color
 from wallpaint.ui.board import picture as canvas
 from wallpaint.ui.board.component import describe_picture
@@ -60,10 +61,10 @@ def open_first_room(room: Room | None, workspace: Path) -> tuple:
 def open_tab1_room(picture: canvas.Picture | None, workspace: Path, language: str) -> tuple:
     """Take the room of tab 1 with its walls; give what `show_opened` gives, and the paint to try there."""
     if picture is None:
-        raise ValueError(t("no_photo", language))
+        raise UserError(t("no_photo", language))
     walls, active = canvas.read_walls(picture["folder"])
     if not walls[active].mask:
-        raise ValueError(t("no_mask", language))
+        raise UserError(t("no_mask", language))
     return *show_opened(canvas.copy_picture(picture, workspace)), walls[active].paint or PAINT
 
 
@@ -75,7 +76,7 @@ def open_photo(path: str, workspace: Path) -> tuple:
 def open_mask(path: str, room: Room | None, workspace: Path, language: str) -> tuple:
     """Take an uploaded mask for the photo at hand, of its size; give what `show_opened` gives."""
     if room is None:
-        raise ValueError(t("no_upload", language))
+        raise UserError(t("no_upload", language))
     photo = Path(room["folder"]) / "photo.png"
     return show_opened(canvas.open_marked(photo, path, workspace, room["name"]), room["truths"])
 
@@ -84,9 +85,9 @@ def find_files(room: Room | None, paint: str, language: str) -> RoomFiles:
     """Write the mask of the wall at hand at the photo's own size, and say where all of the room is.
 
     Raises:
-        ValueError: no room is open, or no wall of it is marked.
+        UserError: no room is open, or no wall of it is marked.
     """
     paths = canvas.save_photo_mask(room) if room else None
     if room is None or paths is None:
-        raise ValueError(t("no_room", language))
+        raise UserError(t("no_room", language))
     return RoomFiles(str(paths[0]), str(paths[1]), room["truths"].get(paint), room["name"])

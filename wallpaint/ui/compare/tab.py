@@ -5,6 +5,7 @@ from typing import Any
 
 import gradio as gr
 
+from wallpaint.errors import UserError
 from wallpaint.ui.board.component import AFTER_BOARD
 from wallpaint.ui.compare.job import (
     Job,
@@ -32,11 +33,11 @@ class Cancelled(Exception):
 
 
 def add_run(name: str | None, arms: list[str], workspace: Path) -> Any:
-    """Tick a run among the arms; ValueError if it is none of ours, or has no weights yet."""
+    """Tick a run among the arms; UserError if it is none of ours, or has no weights yet."""
     choices = list_arms(workspace)
     found = [arm for label, arm in choices if label == name and "=" in arm]
     if not found:
-        raise ValueError(t("no_run"))
+        raise UserError(t("no_run"))
     return gr.update(choices=choices, value=list(dict.fromkeys([*arms, *found])))
 
 

@@ -11,6 +11,7 @@ import gradio as gr
 import numpy as np
 
 from wallpaint.dataset import folder as dataset
+from wallpaint.errors import UserError
 from wallpaint.pixels.images import load_photo, read_size
 from wallpaint.ui.board import picture as canvas
 from wallpaint.ui.board import sight
@@ -40,13 +41,13 @@ def add_photos(paths: list[str] | None, frames: Roll, language: str) -> Roll:
     """Add uploads to the roll; what is no photo is left out and told.
 
     Raises:
-        ValueError: none of them is a photo.
+        UserError: none of them is a photo.
     """
     good, names = [], {frame["name"] for frame in frames}
     for path in (paths or [])[:MOST]:
         try:
             read_size(path)
-        except ValueError:
+        except UserError:
             continue
         name = _name(path)
         number = 2
@@ -55,7 +56,7 @@ def add_photos(paths: list[str] | None, frames: Roll, language: str) -> Roll:
         names.add(name)
         good.append(asdict(Frame(path, name)))
     if not good:
-        raise ValueError(t("no_photos_there", language))
+        raise UserError(t("no_photos_there", language))
     if len(good) < len(paths or []):
         gr.Warning(t("skipped_photos", language, count=len(paths or []) - len(good)))
     return [*frames, *good][-MOST:]
@@ -115,7 +116,7 @@ def save_frames(
     """Save the marked walls of the ticked photos, each a room of its own; give how many samples that made."""
     chosen = [Frame(**frame) for frame in frames if frame["name"] in ticked and frame["folder"]]
     if not chosen:
-        raise ValueError(t("no_ticked", language))
+        raise UserError(t("no_ticked", language))
     folder = workspace / "datasets" / check_name(name, "dataset", language)
     pictures = [{"folder": frame.folder, "name": frame.name} for frame in chosen]
     return sum(save_walls(folder, picture, split, picture["name"], text) for picture in pictures)

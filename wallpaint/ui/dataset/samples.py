@@ -7,6 +7,7 @@ from pathlib import Path
 
 from wallpaint.dataset import curate, zips
 from wallpaint.dataset import folder as dataset
+from wallpaint.errors import UserError
 from wallpaint.pixels.images import load_mask
 from wallpaint.ui.board import picture as canvas
 from wallpaint.ui.board.calls import FIRST_PAINT
@@ -24,10 +25,10 @@ def save_sample(
 ) -> str:
     """Write every marked wall into the dataset, or mend the sample that was opened; give the message."""
     if picture is None:
-        raise ValueError(t("no_photo", language))
+        raise UserError(t("no_photo", language))
     folder = dataset_folder(workspace, name, language)
     if canvas.save_photo_mask(picture) is None:
-        raise ValueError(t("no_mask", language))
+        raise UserError(t("no_mask", language))
     if picture.get("mends") and Path(picture["mends"][0]) == folder:
         _, split, file_name = picture["mends"]
         mask = load_mask(canvas.save_photo_mask(picture)[1])  # type: ignore[index]  # it is there, see above
@@ -46,7 +47,7 @@ def say_saved(folder: Path, count: int, language: str) -> str:
 
 
 def dataset_folder(workspace: Path, name: str, language: str) -> Path:
-    """Where the named dataset is; ValueError for a name that leads elsewhere."""
+    """Where the named dataset is; UserError for a name that leads elsewhere."""
     return workspace / "datasets" / check_name(name, "dataset", language)
 
 
@@ -63,7 +64,7 @@ def saved_samples(folder: Path) -> dict[str, list[dataset.Sample]]:
         for row in curate.read_table(folder, split):
             try:
                 found[split].append(dataset.read_row(row, folder / split, split))
-            except ValueError:
+            except UserError:
                 continue
     return found
 
@@ -89,13 +90,13 @@ def write_color(sample: dataset.Sample) -> str:
 
 
 def read_sample(workspace: Path, name: str, key: Key | None, language: str) -> dataset.Sample:
-    """Read the chosen sample; ValueError when none is chosen or it is gone."""
+    """Read the chosen sample; UserError when none is chosen or it is gone."""
     folder = dataset_folder(workspace, name, language)
     if key is not None:
         for row in curate.read_table(folder, key[0]):
             if row.get("file_name") == key[1]:
                 return dataset.read_row(row, folder / key[0], key[1])
-    raise ValueError(t("no_sample", language))
+    raise UserError(t("no_sample", language))
 
 
 def open_saved(workspace: Path, name: str, key: Key | None, language: str) -> canvas.Picture:

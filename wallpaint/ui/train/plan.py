@@ -6,6 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 from wallpaint.dataset.rows import Sample
+from wallpaint.errors import UserError
 from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.report.html import data_uri
 from wallpaint.runs.forecast import GIB, Forecast, forecast
@@ -17,7 +18,7 @@ THUMB = 132
 
 
 def draw_preflight(config: TrainConfig, workspace: Path, language: str) -> str:
-    """Give the forecast of a run as HTML; ValueError when its dataset cannot be read."""
+    """Give the forecast of a run as HTML; UserError when its dataset cannot be read."""
     told = forecast(config, workspace)
     adapter = t(f"adapter_{told.adapter}", language)
     facts = [
@@ -89,7 +90,7 @@ def draw_strip(told: Forecast, language: str) -> str:
 def _draw_sample(sample: Sample, language: str) -> str:
     try:
         photo, mask = load_photo(sample.image), load_mask(sample.mask)
-    except ValueError:  # the trainer will say what is wrong with it
+    except UserError:  # the trainer will say what is wrong with it
         return ""
     photo.thumbnail((THUMB, THUMB))
     tinted = Image.blend(photo, Image.new("RGB", photo.size, TINT), 0.45)

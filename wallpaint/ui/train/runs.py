@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from wallpaint.errors import UserError
 from wallpaint.paths import CONFIGS
 from wallpaint.runs import launch, state
 from wallpaint.settings.train_config import TrainConfig, load_config, to_yaml
@@ -37,7 +38,7 @@ def run_folder(name: str | None, workspace: Path, language: str = "en") -> Path:
     """Give the folder of a run that the workspace lists; a name from elsewhere is refused."""
     folders = {run.name: run.folder for run in state.list_runs(workspace)}
     if name not in folders:
-        raise ValueError(t("no_run", language))
+        raise UserError(t("no_run", language))
     return folders[name]
 
 
@@ -51,7 +52,7 @@ def choose_dataset(folder: str | None, workspace: Path) -> Any:
 def read_config(dataset: str | None, language: str, workspace: Path, names: list[str], values: list) -> TrainConfig:
     """Give the checked config that the form says, on a dataset the tab lists."""
     if dataset not in [folder for _, folder in list_datasets(workspace)]:
-        raise ValueError(t("no_dataset", language))
+        raise UserError(t("no_dataset", language))
     places = {"dataset": dataset, "cache_dir": str(workspace / "cache")}
     return load_config(None, {**read_form(names, values), **places})
 
@@ -61,7 +62,7 @@ def show_plan(dataset: str | None, language: str, workspace: Path, names: list[s
     try:
         config = read_config(dataset, language, workspace, names, values)
         return draw_preflight(config, workspace, language), to_yaml(config)
-    except ValueError as problem:
+    except UserError as problem:
         said = escape(str(problem))
         return f'<section class="card run-error" id="preflight" role="alert">{said}</section>', ""
 

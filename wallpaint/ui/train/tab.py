@@ -5,6 +5,7 @@ from typing import Any
 
 import gradio as gr
 
+from wallpaint.errors import UserError
 from wallpaint.paths import CONFIGS
 from wallpaint.settings.methods import METHODS
 from wallpaint.settings.train_config import load_config
@@ -94,7 +95,7 @@ def wire_plan(page: Page, parts: dict, inputs: dict, language: gr.State) -> None
     @guarded
     def fill_form_here(preset: str) -> list:
         if preset not in list_presets():
-            raise ValueError(f"no such recipe {preset!r}, configs, choose one of the list")
+            raise UserError(f"no such recipe {preset!r}, configs, choose one of the list")
         return fill_form(names, CONFIGS / f"{preset}.yaml")
 
     @guarded

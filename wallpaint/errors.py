@@ -1,0 +1,8 @@
+"""What is said to people: one line, what is wrong, where, and what to do about it."""
+
+
+class UserError(Exception):
+    """The user's mistake, or the world's: its text is shown as it is and the exit code is 2.
+
+    Everything else is a fault of this program: its traceback goes to the log, one line to the person.
+    """
