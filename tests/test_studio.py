@@ -230,7 +230,7 @@ def test_bad_input_found_by_the_trainer_leaves_no_new_folder(trained, tmp_path, 
 def test_bad_input_never_removes_what_was_learned(trained, tmp_path):
     def half(config, resume):
         (Path(config.output_dir) / "checkpoints").mkdir()
-        raise ValueError("the disk is full")
+        raise UserError("the disk is full")
 
     trained(half)
     assert studio.main(["--train", "--output_dir", "new"]) == 2
