@@ -141,3 +141,33 @@ def heard(monkeypatch):
 
     monkeypatch.setattr(sampler, "denoise", noting)
     return latents
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """The sessions that `train` opens, and a copy of all their parameters at the start."""
+    from wallpaint.learned.denoiser import parameter_groups
+    from wallpaint.train import loop
+    from wallpaint.train.session import open_session
+
+    sessions = []
+
+    def spy(config, resume):
+        found = open_session(config, resume)
+        names = ("vae", "text_encoder", "text_encoder_2", "image_encoder")
+        modules = {name: module for name in names if (module := getattr(found.models, name))}
+        tensors = {f"{m}.{k}": v for m, module in modules.items() for k, v in module.state_dict().items()}
+        groups = parameter_groups(found.denoiser)
+        named = {(g, k): p for g, group in groups.items() for k, p in group.items()}
+        projection = {("image_proj", k): p for k, p in found.models.image_proj.named_parameters()}
+        if "dino" in found.models.parts:
+            tensors |= {f"dino.{k}": v for k, v in found.models.parts["dino"].state_dict().items()}
+        named |= {("encoders", k): v for k, v in tensors.items()}
+        if "ip_adapter" not in found.method.learns:
+            named |= projection  # where it learns it is part of the denoiser
+        start = {key: value.detach().clone() for key, value in named.items()}
+        sessions.append((found, named, start))
+        return found
+
+    monkeypatch.setattr(loop, "open_session", spy)
+    return sessions

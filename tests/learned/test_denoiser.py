@@ -1,33 +1,13 @@
 import pytest
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
+from steps import a_batch, a_noised
 
 from wallpaint.cache.batches import Batch
 from wallpaint.cache.draws import sample_draws
-from wallpaint.learned.denoiser import Noised, add_noise, build_denoiser, painting_denoiser, parameter_groups
+from wallpaint.learned.denoiser import add_noise, build_denoiser, painting_denoiser, parameter_groups
 from wallpaint.models.bundle import encode_references, set_ip_adapter_scale
-from wallpaint.models.texts import encode_text
 from wallpaint.settings.methods import METHODS
-
-
-def a_batch(models, size=2):
-    torch.manual_seed(3)
-    with torch.no_grad():
-        tokens = models.image_proj(encode_references(models, [None]))
-    latents = torch.randn(size, 4, 8, 8)
-    return Batch(
-        latents=latents,
-        masked_image_latents=torch.randn(size, 4, 8, 8),
-        mask=torch.ones(size, 1, 8, 8),
-        wall=torch.ones(size, 1, 64, 64),
-        color=torch.rand(size, 3),
-        **encode_text(models, ["a room"] * size),
-        image_embeds=tokens.repeat(size, 1, 1),
-    )
-
-
-def a_noised(size=2):
-    return Noised(torch.randn(size, 4, 8, 8), torch.tensor([7, 900][:size]))
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)

@@ -5,7 +5,7 @@ import torch
 from diffusers import StableDiffusionInpaintPipeline
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from test_denoiser import a_batch, a_noised
+from steps import a_batch, a_noised
 
 from wallpaint.errors import UserError
 from wallpaint.learned.adapter import adapter_state, load_adapter

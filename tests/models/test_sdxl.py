@@ -12,9 +12,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLInpaintPipe
 from PIL import Image
 from safetensors.torch import load_file
 from sdxl import SDXL_UNET, SDXL_VAE, TEXT, TEXT_2, random_adapter, save_sdxl
-from test_config import CONFIGS
-from test_paint import save_arm
-from test_train import opened, rows, same, stop_after, weights  # noqa: F401  (a fixture)
+from steps import rows, same, save_arm, stop_after, weights
 from toys import toy_room
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
@@ -35,6 +33,7 @@ from wallpaint.models.texts import encode_text
 from wallpaint.paint import sampler
 from wallpaint.paint.painter import Painter
 from wallpaint.paint.sampler import lora_batch
+from wallpaint.paths import CONFIGS
 from wallpaint.pixels.color import Swatch
 from wallpaint.runs.machine import is_ready, list_parts
 from wallpaint.runs.state import read_run

@@ -3,32 +3,19 @@ import pytest
 import torch
 from diffusers import StableDiffusionInpaintPipeline
 from PIL import Image
+from steps import save_arm
 from toys import toy_room
 
 from wallpaint.errors import UserError
-from wallpaint.learned.denoiser import build_denoiser, painting_denoiser
-from wallpaint.learned.weights import save_weights
+from wallpaint.learned.denoiser import painting_denoiser
 from wallpaint.models.bundle import set_ip_adapter_scale
 from wallpaint.models.latents import decode_latents
 from wallpaint.paint.painter import Painter, resolve_arms
 from wallpaint.paint.sampler import denoise, paint_wall, prepare_painting
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import to_tensor
-from wallpaint.settings.methods import METHODS
 
 SAGE = Swatch((122, 158, 126))
-
-
-def save_arm(models, folder, method, seed):
-    """A run folder whose learned weights are moved at random."""
-    torch.manual_seed(seed)
-    denoiser = build_denoiser(models, METHODS[method], lora_rank=2 + seed, lora_alpha=4)
-    with torch.no_grad():
-        for parameter in denoiser.parameters():
-            if parameter.requires_grad:
-                parameter += 0.1 * torch.randn_like(parameter)
-    save_weights(folder / "weights", models, METHODS[method].learns)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from safetensors.torch import load_file
-from test_denoiser import a_batch, a_noised
+from steps import a_batch, a_noised
 
 from wallpaint.learned.denoiser import build_denoiser
 from wallpaint.paint.arms import open_arms

@@ -1,17 +1,15 @@
 import json
-import os
 import signal
 import threading
 
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from steps import rows, same, stop_after, weights
 from toys import PAINTS
 
 from wallpaint.dataset.folder import read_samples
 from wallpaint.errors import UserError
-from wallpaint.learned.denoiser import parameter_groups
 from wallpaint.pixels.images import load_photo
 from wallpaint.runs.state import read_run
 from wallpaint.settings.methods import METHODS
@@ -21,48 +19,6 @@ from wallpaint.train import losses, session, validation
 from wallpaint.train.loop import active_losses, train
 from wallpaint.train.session import open_session
 from wallpaint.train.validation import pick_samples
-
-
-def rows(folder):
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-
-
-def weights(folder):
-    return {
-        f"{path.stem}.{key}": value
-        for path in sorted((folder / "weights").rglob("*.safetensors"))
-        for key, value in load_file(path).items()
-    }
-
-
-def same(first, second):
-    return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
-
-
-@pytest.fixture
-def opened(monkeypatch):
-    """The sessions that `train` opens, and a copy of all their parameters at the start."""
-    sessions = []
-
-    def spy(config, resume):
-        found = open_session(config, resume)
-        names = ("vae", "text_encoder", "text_encoder_2", "image_encoder")
-        modules = {name: module for name in names if (module := getattr(found.models, name))}
-        tensors = {f"{m}.{k}": v for m, module in modules.items() for k, v in module.state_dict().items()}
-        groups = parameter_groups(found.denoiser)
-        named = {(g, k): p for g, group in groups.items() for k, p in group.items()}
-        projection = {("image_proj", k): p for k, p in found.models.image_proj.named_parameters()}
-        if "dino" in found.models.parts:
-            tensors |= {f"dino.{k}": v for k, v in found.models.parts["dino"].state_dict().items()}
-        named |= {("encoders", k): v for k, v in tensors.items()}
-        if "ip_adapter" not in found.method.learns:
-            named |= projection  # where it learns it is part of the denoiser
-        start = {key: value.detach().clone() for key, value in named.items()}
-        sessions.append((found, named, start))
-        return found
-
-    monkeypatch.setattr(train_module, "open_session", spy)
-    return sessions
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -92,21 +48,6 @@ def test_stopped_and_resumed_ends_bit_identical_to_never_stopped(config, tmp_pat
     assert read_run(folder).state == "done"
     assert [row["step"] for row in rows(folder)] == [1, 2, 3, 4]
     assert [row["loss"] for row in rows(folder)] == [row["loss"] for row in rows(whole)]
-
-
-def stop_after(step, number=signal.SIGTERM):
-    """Send this process a signal at the start of step `step` (counted from 1)."""
-    count = [0]
-    original = train_module.take_step
-
-    def sending(*args):
-        count[0] += 1
-        if count[0] == step:
-            train_module.take_step = original
-            os.kill(os.getpid(), number)
-        return original(*args)
-
-    train_module.take_step = sending
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -181,7 +181,7 @@ def test_a_perfect_prediction_stands_for_the_clean_latents(kind):
 
 
 def test_the_colour_loss_decodes_what_was_predicted_and_reaches_the_prediction(load):
-    from test_denoiser import a_batch
+    from steps import a_batch
 
     models = load()
     batch = a_batch(models)
@@ -198,7 +198,7 @@ def test_the_colour_loss_decodes_what_was_predicted_and_reaches_the_prediction(l
 
 
 def test_the_colour_loss_decoded_a_few_pieces_at_a_time_is_that_of_all_at_once(load):
-    from test_denoiser import a_batch
+    from steps import a_batch
 
     models = load()
     models.noise_scheduler.register_to_config(prediction_type="epsilon")  # which not every timestep may tell

@@ -11,8 +11,7 @@ from diffusers import ControlNetModel, DDIMScheduler
 from diffusers.pipelines.deprecated.paint_by_example import PaintByExampleImageEncoder, PaintByExamplePipeline
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from test_denoiser import a_batch, a_noised
-from test_paint import save_arm
+from steps import a_batch, a_noised, save_arm
 from toys import toy_room
 from transformers import CLIPImageProcessor
 

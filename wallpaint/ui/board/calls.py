@@ -169,7 +169,10 @@ def import_palette(workspace: Path, asked: dict) -> dict:
     data = str(asked.get("data") or "")
     if len(data) > 4 * MAX_BYTES / 3 + 8:
         raise UserError("the palette is larger than 2 MB, give a smaller file")
-    packed = base64.b64decode(data, validate=True)
+    try:
+        packed = base64.b64decode(data, validate=True)
+    except ValueError:
+        raise UserError("the palette did not arrive whole, try it again") from None
     name = Path(str(asked.get("name") or "palette")).name[-80:]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"palette{Path(name).suffix.lower()[:5]}"
