@@ -162,7 +162,7 @@ def test_a_failure_leaves_the_last_comparison_as_it_was(room, tmp_path, monkeypa
     out = tmp_path / "out"
     compare(*room, SAGE, ["recolor"], out)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
-    monkeypatch.setattr(module.report, "contact_sheet", lambda *_: 1 / 0)
+    monkeypatch.setattr(module.html, "contact_sheet", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         compare(*room, parse_color("#ff0000"), ["recolor"], out)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before

@@ -207,5 +207,5 @@ def test_a_config_cannot_be_changed_behind_its_checks():
 
 
 def test_reading_a_config_imports_no_torch():
-    code = "import sys, wallpaint.config as c; c.load_config(); print('torch' in sys.modules)"
+    code = "import sys, wallpaint.settings.train_config as c; c.load_config(); print('torch' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], cwd=CONFIGS.parent, text=True).strip() == "False"
