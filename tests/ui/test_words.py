@@ -1,17 +1,20 @@
 """The page's words and how its handlers report errors."""
 
 import string
+from pathlib import Path
 
 import gradio as gr
 import pytest
+import yaml
 
 from wallpaint.errors import UserError
+from wallpaint.settings.train_config import config_fields
 from wallpaint.ui.page import Page, check_name, guarded, read_paint
-from wallpaint.ui.words import compare, dataset, help, train
-from wallpaint.ui.words.board import BOARD
-from wallpaint.ui.words.words import TEXT, T, pick_language, t
+from wallpaint.ui.words import words
+from wallpaint.ui.words.words import BOARD, LANGUAGES, SETTINGS_VI, TEXT, T, pick_language, t
 
 GREEN = "#7A9E7E"
+FOLDER = Path(words.__file__).parent
 
 # ---- words
 
@@ -22,14 +25,22 @@ def fields(text):
 
 @pytest.mark.parametrize("texts", [TEXT, BOARD], ids=["page", "board"])
 def test_every_text_is_there_in_both_languages_with_the_same_fields(texts):
-    for key, (english, vietnamese) in texts.items():
-        assert english and vietnamese and fields(english) == fields(vietnamese), key
+    for key, text in texts.items():
+        assert tuple(text) == LANGUAGES and all(text.values()), key
+        assert fields(text["en"]) == fields(text["vi"]), key
 
 
 def test_no_text_hides_another_of_the_same_name():
-    blocks = (compare.COMPARE, dataset.DATASET, help.HELP, train.TRAIN)
-    assert all(TEXT[key] == said for block in blocks for key, said in block.items())
-    assert sum(map(len, blocks)) < len(TEXT)
+    keys = {
+        path.stem: [key.value for key, _ in yaml.compose(path.read_text("utf-8")).value]
+        for path in FOLDER.glob("*.yaml")
+    }
+    assert len(BOARD) == len(keys.pop("board")) and len(SETTINGS_VI) == len(keys.pop("settings"))
+    assert len(TEXT) == sum(map(len, keys.values())) + len(config_fields()), keys.keys()
+
+
+def test_words_are_strings_also_where_yaml_reads_something_else():
+    assert t("yes") == "yes" and t("no", "vi") == "không" and t("intro").startswith("# wallpaint\nRepaint")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from wallpaint.ui.board import calls, component, sight
 from wallpaint.ui.board import picture as canvas
 from wallpaint.ui.dataset import checkup, roll, samples, tab
 from wallpaint.ui.page import read_paint
-from wallpaint.ui.words.words import TEXT
+from wallpaint.ui.words.words import TEXT, t
 
 GREEN = (122, 158, 126)
 SIZE = (160, 96)
@@ -76,7 +76,7 @@ def half_runs(left):
 
 def test_the_page_says_what_the_doctor_says():
     for kind, (what, remedy) in doctor.MESSAGES.items():
-        assert TEXT[f"doctor_{kind}"][0] == what and TEXT[f"mend_{kind}"][0] == remedy
+        assert t(f"doctor_{kind}") == what and t(f"mend_{kind}") == remedy
     named = {*(f"hue_{name}" for name in doctor.HUES), *(f"light_{name}" for name in doctor.LIGHTNESSES)}
     assert named <= TEXT.keys()
 

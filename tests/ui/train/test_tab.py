@@ -12,8 +12,7 @@ from wallpaint.settings.train_config import config_fields, load_config
 from wallpaint.ui.page import Page
 from wallpaint.ui.train import curves, form, plan, run_view, watch
 from wallpaint.ui.train import runs as train_runs
-from wallpaint.ui.words.help import VIETNAMESE
-from wallpaint.ui.words.words import t
+from wallpaint.ui.words.words import SETTINGS_VI, t
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +53,7 @@ def test_the_form_has_every_field_but_what_the_tab_decides(inputs):
 
 
 def test_every_setting_is_explained_in_both_languages():
-    assert set(VIETNAMESE) == {field.name for field in config_fields()}
+    assert set(SETTINGS_VI) == {field.name for field in config_fields()}
 
 
 @pytest.mark.parametrize("preset", sorted(train_runs.list_presets()))

@@ -14,7 +14,7 @@ import gradio as gr
 
 from wallpaint.ui.board import picture as canvas
 from wallpaint.ui.board.calls import FUNCTIONS, data_url, encode_runs, serve_function
-from wallpaint.ui.words.board import BOARD
+from wallpaint.ui.words.words import board_words
 
 PARTS = Path(__file__).parent
 # Whatever the boards still have on their way to the server arrives before a handler runs.
@@ -58,13 +58,12 @@ def build_board(workspace: Path, elem_id: str = "board", drop: str = "#upload-ph
         plain: it marks walls and leaves paints to others.
     """
     about = {"name": elem_id, "drop": drop, "plain": plain}
-    words = {language: {key: text[i] for key, text in BOARD.items()} for i, language in enumerate(("en", "vi"))}
     script = "\n".join((PARTS / name).read_text("utf-8") for name in SCRIPTS)
     return gr.HTML(
         value=None,
         html_template=(PARTS / "board.html").read_text("utf-8"),
         css_template=(PARTS / "board.css").read_text("utf-8"),
-        js_on_load=f"const WORDS = {json.dumps(words)}, BOARD = {json.dumps(about)};\n{script}",
+        js_on_load=f"const WORDS = {json.dumps(board_words())}, BOARD = {json.dumps(about)};\n{script}",
         apply_default_css=False,
         server_functions=[serve_function(function, workspace) for function in FUNCTIONS],
         elem_id=elem_id,

@@ -1,44 +1,14 @@
-"""Every word of the page, in English and Vietnamese; messages of the engine itself stay as they are."""
+"""The words of the page in English and Vietnamese, read from the .yaml files beside this one.
 
-from wallpaint.ui.words.compare import COMPARE
-from wallpaint.ui.words.dataset import DATASET
-from wallpaint.ui.words.help import HELP
-from wallpaint.ui.words.train import TRAIN
+Messages of the engine itself stay in English, as they are.
+"""
 
-TEXT: dict[str, tuple[str, str]] = {
-    "intro": (
-        "# wallpaint\nRepaint the walls of a room in a paint you choose, and teach the model your own rooms.",
-        "# wallpaint\nSơn lại tường trong ảnh bằng màu bạn chọn, và dạy mô hình với chính căn phòng của bạn.",
-    ),
-    "tab_dataset": ("Dataset", "Dữ liệu"),
-    "tab_train": ("Train", "Huấn luyện"),
-    "tab_compare": ("Compare", "So sánh"),
-    "language": ("Language", "Ngôn ngữ"),
-    # Dataset
-    "upload_photo": ("Upload a photo", "Tải ảnh"),
-    "paint": ("Paint", "Màu sơn"),
-    "no_photo": (
-        "no room is open, tab Dataset, choose a sample room or upload a photo first",
-        "chưa mở ảnh nào, thẻ Dữ liệu, hãy chọn phòng mẫu hoặc tải ảnh lên trước",
-    ),
-    "no_mask": (
-        "no wall is marked, tab Dataset, click on the wall first",
-        "chưa đánh dấu tường, thẻ Dữ liệu, hãy bấm vào tường trước",
-    ),
-    "bad_name": (
-        "{name!r} cannot be a name, {where}, use letters, digits, - and _",
-        "{name!r} không dùng làm tên được, {where}, chỉ dùng chữ cái, chữ số, - và _",
-    ),
-    # Anything
-    "trouble": (
-        "something went wrong ({kind}); the log of the studio says more",
-        "có lỗi xảy ra ({kind}); xem nhật ký của studio",
-    ),
-    **DATASET,
-    **TRAIN,
-    **COMPARE,
-    **HELP,
-}
+from pathlib import Path
+
+import yaml
+
+from wallpaint.settings.train_config import config_fields
+
 LANGUAGES = ("en", "vi")
 
 
@@ -46,10 +16,36 @@ class T(str):
     """The key of a text that a component shows, in whichever language the page is read."""
 
 
+def read_words(name: str) -> dict:
+    """Read a file of words; every value stays a string, also `yes` and `no`."""
+    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # the one in C is ten times as fast
+    return yaml.load((Path(__file__).parent / f"{name}.yaml").read_text("utf-8"), loader)
+
+
+BOARD: dict[str, dict[str, str]] = read_words("board")
+SETTINGS_VI: dict[str, str] = read_words("settings")
+TEXT: dict[str, dict[str, str]] = {
+    **read_words("page"),
+    **read_words("dataset"),
+    **read_words("train"),
+    **read_words("compare"),
+    # A setting that nobody has translated yet is explained in English.
+    **{
+        f"help_{field.name}": {"en": field.metadata["help"], "vi": SETTINGS_VI.get(field.name, field.metadata["help"])}
+        for field in config_fields()
+    },
+}
+
+
 def t(key: str, language: str = "en", **values: object) -> str:
     """Give the text of `key` in `language` (else English), its {fields} filled in."""
-    text = TEXT[key][LANGUAGES.index(language) if language in LANGUAGES else 0]
+    text = TEXT[key][language if language in LANGUAGES else "en"]
     return text.format(**values) if values else text
+
+
+def board_words() -> dict[str, dict[str, str]]:
+    """Give the words of the board's script, {language: {key: text}}."""
+    return {language: {key: text[language] for key, text in BOARD.items()} for language in LANGUAGES}
 
 
 def pick_language(asked: str | None, accept_language: str | None) -> str:
