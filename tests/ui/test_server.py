@@ -13,6 +13,7 @@ import gradio
 import pytest
 import yaml
 from fastapi.testclient import TestClient
+from starlette.responses import PlainTextResponse
 
 from wallpaint.errors import UserError
 from wallpaint.paths import ROOT
@@ -112,6 +113,70 @@ def test_the_server_answers_its_own_page_alone(serve):
         assert client.post("/gradio_api/upload", files=upload, headers={"origin": origin}).status_code == 403
     for path in ("/etc/passwd", "studio.py", str(runs.CONFIGS / "new_lora.yaml")):
         assert client.get(f"/gradio_api/file={path}").status_code in (403, 404)
+
+
+def ask(hosts, host, origin=None, own="127.0.0.1"):
+    """Give the status of a page asked for under `host` by a page of `origin`."""
+
+    async def page(scope, receive, send):
+        await PlainTextResponse("page")(scope, receive, send)
+
+    (check,) = guard.middleware(own, False, False, hosts)
+    client = TestClient(check.cls(page, **check.kwargs), base_url="http://127.0.0.1:7860")
+    return client.get("/", headers={"host": host, **({"origin": origin} if origin else {})}).status_code
+
+
+RENTED = ["pod-7860.proxy.example.net", "*.Lab.example.org", "10.1.2.3"]
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("pod-7860.proxy.example.net", 200),
+        ("POD-7860.proxy.example.net:443", 200),
+        ("a.lab.example.org", 200),
+        ("a.b.lab.example.org:8443", 200),
+        ("10.1.2.3:7860", 200),
+        ("[::1]:7860", 200),
+        ("localhost", 200),
+        ("other-7860.proxy.example.net", 400),
+        ("lab.example.org", 400),
+        ("evil-lab.example.org", 400),
+        ("a.lab.example.org.evil.com", 400),
+        ("evil.com", 400),
+        ("", 400),
+    ],
+)
+def test_a_studio_behind_a_proxy_answers_to_the_names_it_was_told(host, status):
+    assert ask(RENTED, host) == status
+    assert ask([], host) == (200 if host in ("[::1]:7860", "localhost") else 400)
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "status"),
+    [
+        ("https://pod-7860.proxy.example.net", "pod-7860.proxy.example.net", 200),
+        ("https://pod-7860.proxy.example.net", "pod-7860.proxy.example.net:443", 200),
+        ("https://pod-7860.proxy.example.net", "127.0.0.1:7860", 200),  # the proxy puts its own name into Host
+        ("https://pod-7860.proxy.example.net:9999", "127.0.0.1:7860", 403),
+        ("https://a.lab.example.org", "a.lab.example.org", 200),
+        ("https://b.lab.example.org", "a.lab.example.org", 403),  # another machine under the same domain
+        ("http://localhost", "localhost:7860", 403),
+        ("http://evil.com", "a.lab.example.org", 403),
+        ("null", "a.lab.example.org", 403),
+        ("https://", "a.lab.example.org", 403),
+    ],
+)
+def test_the_origin_check_agrees_with_the_names_allowed(origin, host, status):
+    assert ask(RENTED, host, origin) == status
+
+
+@pytest.mark.parametrize(
+    "name", ["*", "*.com", "", "https://x.example.com", "x.example.com:7860", "a b", "x/y", "a*.b.c"]
+)
+def test_what_is_no_host_name_or_too_wide_is_refused(name):
+    with pytest.raises(UserError, match="--allowed-host"):
+        guard.middleware("127.0.0.1", False, False, [name])
 
 
 def test_an_upload_is_limited_in_bytes(serve, monkeypatch):

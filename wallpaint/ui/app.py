@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -150,10 +151,10 @@ def make_theme() -> gr.themes.Base:
     )
 
 
-def launch_options(host: str, share: bool, public: bool) -> dict:
+def launch_options(host: str, share: bool, public: bool, allowed_hosts: Iterable[str] = ()) -> dict:
     """Give launch()'s options that keep the studio private, whoever starts it."""
     return {
-        "app_kwargs": {"middleware": middleware(host, share, public)},
+        "app_kwargs": {"middleware": middleware(host, share, public, allowed_hosts)},
         "theme": make_theme(),
         "css": STYLE.read_text(encoding="utf-8"),
         "max_file_size": MAX_UPLOAD,
@@ -166,14 +167,31 @@ def launch_options(host: str, share: bool, public: bool) -> dict:
     }
 
 
-def serve(host: str, port: int, auth: str | None, share: bool, workspace: Path) -> None:
-    """Serve the studio until it is interrupted; UserError for an address that is taken or too open."""
+def serve(
+    host: str, port: int, auth: str | None, share: bool, workspace: Path, allowed_hosts: Iterable[str] = ()
+) -> None:
+    """Serve the studio until it is interrupted.
+
+    Args:
+        host: the address to listen on.
+        port: its port.
+        auth: USER:PASSWORD, asked of every visitor.
+        share: lend it a public address of Gradio's.
+        workspace: the folder of datasets, runs and results.
+        allowed_hosts: further names it is reached under, as behind a proxy; '*.domain' for all under a domain.
+
+    Raises:
+        UserError: an address that is taken or too open, or a host name that is none.
+    """
     public = bool(os.environ.get("SPACE_ID"))
+    options = launch_options(host, share, public, allowed_hosts)
     if public:
         host = "0.0.0.0"
         check_free(host, port)
     else:
         check_bind(host, port, auth, share)
+        if allowed_hosts and not auth:
+            print("note: whoever reaches the allowed host reaches the studio, --auth asks for a password", flush=True)
     picture.warm_up()
     demo = build_page(workspace, public)
     keep_house(workspace.resolve(), public)
@@ -186,7 +204,7 @@ def serve(host: str, port: int, auth: str | None, share: bool, workspace: Path) 
         share=share,
         allowed_paths=[results],
         prevent_thread_lock=True,
-        **launch_options(host, share, public),
+        **options,
     )
     here = "127.0.0.1" if host == "0.0.0.0" else host
     print(f"wallpaint is on http://{here}:{port}  (Ctrl+C ends it)", flush=True)
