@@ -47,6 +47,11 @@ def test_a_dataset_encoded_ahead_leaves_training_nothing_to_encode(settings, tmp
         assert "(0 rows newly encoded)" in (folder / "train.log").read_text()
 
 
+def test_encoding_builds_no_denoiser(settings, monkeypatch):
+    monkeypatch.setattr("wallpaint.train.prepare.build_denoiser", None)
+    assert encode_dataset(settings("cache")).is_file()
+
+
 def test_done_again_it_does_nothing_and_the_manifest_names_every_shard(settings, tmp_path, capsys):
     manifest = encode_dataset(settings("cache"), piece=4)
     told = json.loads(manifest.read_text())

@@ -75,6 +75,11 @@ def test_what_was_learned_says_how_it_paints():
     assert painted_as(()).paints == painted_as(("lora",)).paints == ("text", "image_prompt")
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_methods_row_says_which_encoder_its_conditions_read(load, method):
+    assert METHODS[method].reads == build_denoiser(load(), METHODS[method]).reads
+
+
 @pytest.mark.parametrize("method", ["paint_by_example", "anydoor"])
 def test_a_swatch_is_heard_through_the_methods_own_encoder(load, tmp_path, method):
     folder = save_arm(load(), tmp_path, method, 0)

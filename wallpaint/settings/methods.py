@@ -14,7 +14,8 @@ class Method:
     """One row of the table.
 
     `conditions` names rows of `conditions.CONDITIONS`, `losses` rows of `losses.LOSSES`, and `learns` rows of
-    `denoiser.GROUPS`, the parameters that may move; everything else stays bit-identical.
+    `denoiser.GROUPS`, the parameters that may move; everything else stays bit-identical. `reads` is the row of
+    `encoders.ENCODERS` that reference pictures are encoded by for training.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Method:
     conditions: tuple[str, ...]
     learns: tuple[str, ...]
     losses: tuple[str, ...]
+    reads: str = "tokens"
     paints: tuple[str, ...] = TEXT_AND_IMAGE  # its conditions when it paints: the adapter joins every LoRA
     base: str = ""  # the field of Family that names a UNet of its own, where the family has one
 
@@ -37,8 +39,10 @@ METHODS: dict[str, Method] = {
         Method(
             "lora_ip_color", "Sequential + colour loss", "swatch", TEXT_AND_IMAGE, ("lora",), ("diffusion", "color")
         ),
-        Method("joint", "Joint", "swatch", TEXT_AND_IMAGE, ("lora", "ip_adapter"), ("diffusion",)),
-        Method("ip_adapter", "IP-Adapter training", "swatch", TEXT_AND_IMAGE, ("ip_adapter",), ("diffusion",)),
+        Method("joint", "Joint", "swatch", TEXT_AND_IMAGE, ("lora", "ip_adapter"), ("diffusion",), "states"),
+        Method(
+            "ip_adapter", "IP-Adapter training", "swatch", TEXT_AND_IMAGE, ("ip_adapter",), ("diffusion",), "states"
+        ),
         Method(
             "paint_by_example",
             "Paint-by-Example",
@@ -46,6 +50,7 @@ METHODS: dict[str, Method] = {
             ("example",),
             ("lora", "example"),
             ("diffusion",),
+            "example",
             paints=("example",),
             base="paint_by_example_model",
         ),
@@ -56,6 +61,7 @@ METHODS: dict[str, Method] = {
             ("identity", "detail"),
             ("lora", "identity", "detail"),
             ("diffusion",),
+            "identity",
             paints=("identity", "detail"),
         ),
     )

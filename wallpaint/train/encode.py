@@ -159,8 +159,9 @@ ENGINES: dict[str, Callable[[TrainConfig, list[list[Sample]]], None]] = {"plain"
 def _open(config: TrainConfig) -> tuple[Models, Wanted]:
     """The models, loaded once a process, and what the method wants of a sample."""
     models = load_for(config, pick_runtime(config.device, config.mixed_precision))
-    plain, _ = attach(config, models, METHODS[config.method])
-    return models, wanted_by(config, plain.reads)
+    if config.init_from:  # it may bring an adapter, and image tokens are what that adapter makes
+        attach(config, models, METHODS[config.method])
+    return models, wanted_by(config)
 
 
 def _encode_shared(config: TrainConfig, models: Models, wanted: Wanted, views: list[View]) -> None:

@@ -18,11 +18,11 @@ def load_for(config: TrainConfig, runtime: Runtime) -> Models:
     return load_models(config.family, runtime, METHODS[config.method].base, **overrides)
 
 
-def wanted_by(config: TrainConfig, reads: str) -> Wanted:
-    """What a run has to have encoded; `reads`: see `Denoiser.reads`."""
+def wanted_by(config: TrainConfig) -> Wanted:
+    """What a run has to have encoded."""
     method = METHODS[config.method]
     return Wanted(
-        reads,
+        method.reads,
         config.reference or method.reference or "swatch",
         config.reference_variants,
         config.color_jitter,

@@ -132,9 +132,9 @@ def _set_up(
     watched = pick_samples(splits.get("validation", splits["train"]), config.num_validation_images)
     plain, saves = attach(config, models, method)
     with accelerator.main_process_first():  # the others then find everything in the cache
-        encoded = _encode(config, models, plain.reads, splits["train"], record, config.random_flip)
+        encoded = _encode(config, models, splits["train"], record, config.random_flip)
         goals = [after for _, after in watched] if config.validation_steps else []
-        held = _encode(config, models, plain.reads, goals, record) if goals else None
+        held = _encode(config, models, goals, record) if goals else None
     record.say(_describe(encoded, splits))
     groups = parameter_groups(plain)
     learned = {name: parameter for group in method.learns for name, parameter in groups[group].items()}
@@ -169,15 +169,13 @@ def _set_up(
     )
 
 
-def _encode(
-    config: TrainConfig, models: Models, reads: str, samples: list[Sample], record: Record, flip: bool = False
-) -> Encoded:
+def _encode(config: TrainConfig, models: Models, samples: list[Sample], record: Record, flip: bool = False) -> Encoded:
     """What the frozen encoders say of samples, as this method needs it."""
     return encode_samples(
         models,
         samples,
         config.cache_dir,
-        wanted_by(config, reads),
+        wanted_by(config),
         flip=flip,
         workers=config.dataloader_num_workers,
         report=record.say,
