@@ -53,7 +53,8 @@ def test_what_a_damaged_file_held_is_encoded_anew(loaded, dataset, tmp_path):
     path.unlink()  # else the rows that are held would be cut off as well
     path.write_bytes(half)
     again = encode(loaded, dataset, tmp_path / "cache")
-    assert again.encoded == 4 and torch.equal(again.groups[0]["latents_mean"][:], means)
+    assert again.encoded == 4
+    torch.testing.assert_close(again.groups[0]["latents_mean"][:], means, atol=1e-5, rtol=1e-4)
     assert encode(loaded, dataset, tmp_path / "cache").encoded == 0
 
 
@@ -135,7 +136,7 @@ def test_processes_that_share_a_batch_draw_what_one_would(encoded):
         if getattr(whole, field.name) is None:
             continue
         shared = torch.cat([getattr(half, field.name) for half in halves])
-        assert torch.equal(shared, getattr(whole, field.name)), field.name
+        torch.testing.assert_close(shared, getattr(whole, field.name), atol=1e-6, rtol=1e-6, msg=field.name)
 
 
 def test_round_the_hole_stands_the_light_of_any_paint_the_view_is_known_in(loaded, tmp_path):

@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -69,7 +71,7 @@ def test_a_detail_map_holds_the_texture_of_the_wall_and_neither_its_paint_nor_it
     assert 0.05 < (textured * inside).abs().mean() * inside.numel() / inside.sum() < 0.2
     assert not (textured * (1 - wall)).any() and not textured[..., 8:10, :].any()  # nor the eroded rim
     noisy = light * paint * wall + (1 - wall) * torch.rand(1, 3, 64, 64)
-    assert torch.equal(detail_map(noisy, wall, 2), plain)
+    torch.testing.assert_close(detail_map(noisy, wall, 2), plain, atol=1e-6, rtol=0)
 
 
 def encode(loaded, folder, cache_dir, **wanted):
@@ -86,7 +88,8 @@ def test_crops_are_encoded_once_and_found_again(loaded, dataset, tmp_path, reads
     assert len(set(first.groups[0]["reference"].flatten().tolist())) == 12
     again = encode(loaded, dataset, tmp_path, **options)
     assert again.encoded == 0 and torch.equal(again.references[:], first.references[:])
-    assert torch.equal(first.references[0], encode_images(loaded, reads, [None])[0])
+    alone = encode_images(loaded, reads, [None])[0]
+    torch.testing.assert_close(first.references[0], alone, atol=1e-5, rtol=1e-4)  # it was encoded in a batch
     assert encode(loaded, dataset, tmp_path, **options, color_jitter=0.4).encoded == 4
 
 
@@ -97,8 +100,9 @@ def test_another_view_is_taken_where_the_room_has_one_in_the_same_paint(loaded, 
     own = encode(loaded, tmp_path / "data", tmp_path, reference="self_crop", **options)
     other = encode(loaded, tmp_path / "data", tmp_path, reference="other_view", **options)
     told = [[e.references[r] for r in e.groups[0]["reference"][:, 0]] for e in (own, other)]
-    assert torch.equal(told[1][0], told[0][1]) and torch.equal(told[1][1], told[0][0])
-    assert torch.equal(told[1][2], told[0][2])  # nobody else shows that wall in its paint
+    near = functools.partial(torch.allclose, atol=1e-5)  # places in a batch may differ in the last bits
+    assert near(told[1][0], told[0][1]) and near(told[1][1], told[0][0]) and not near(told[0][0], told[0][1])
+    assert near(told[1][2], told[0][2])  # nobody else shows that wall in its paint
 
 
 def test_a_share_of_the_batches_has_a_hole_in_place_of_the_wall(loaded, dataset, tmp_path):

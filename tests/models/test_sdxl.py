@@ -318,4 +318,5 @@ def test_a_lora_hears_the_size_and_the_pooled_text(sdxl):
     hook.remove()
     added = told[0]["added_cond_kwargs"]
     assert added["time_ids"].tolist() == [[48, 80, 0, 0, 48, 80]]
-    assert torch.equal(added["text_embeds"], encode_text(models, ["a room"])["pooled_embeds"])
+    alone = encode_text(models, ["a room"])["pooled_embeds"]
+    torch.testing.assert_close(added["text_embeds"], alone, atol=1e-5, rtol=1e-4)  # it was encoded in a batch

@@ -96,7 +96,9 @@ def test_an_arm_with_its_own_adapter_leaves_the_familys_in_place(load, arms):
     models = load()
     first = paint(models, {"base": None})["base"]
     paint(models, {"base": None, "both": arms["both"]})
-    assert np.array_equal(pixels(paint(models, {"base": None})["base"]), pixels(first))
+    assert (
+        np.abs(pixels(paint(models, {"base": None})["base"]) - pixels(first)).max() <= 1
+    )  # arms differ by more than 3
 
 
 def test_the_picture_has_the_photos_own_size_and_changes_on_the_wall_alone(load, arms):

@@ -33,6 +33,11 @@ from wallpaint.train.session import open_session
 SAGE = Swatch((122, 158, 126))
 
 
+def apart(one, other):
+    """How far two pictures are apart where they differ most, in steps of 255."""
+    return np.abs(np.asarray(one).astype(int) - np.asarray(other).astype(int)).max()
+
+
 @pytest.fixture
 def sessions(monkeypatch):
     """The sessions that `train` opens."""
@@ -88,11 +93,12 @@ def test_a_swatch_is_heard_through_the_methods_own_encoder(load, tmp_path, metho
     one, other = (
         painter.paint(photo, mask, swatch, "", 0, 2, 1.0)["mine"] for swatch in (SAGE, Swatch((200, 30, 30)))
     )
-    assert not np.array_equal(np.asarray(one), np.asarray(other))
+    assert apart(one, other) > 1
     words = painter.paint(photo, mask, SAGE, "something else", 0, 2, 1.0)["mine"]
-    assert np.array_equal(np.asarray(one), np.asarray(words))  # the reference stands in place of the text
+    assert apart(one, words) <= 1  # the reference stands in place of the text
     silent = Painter(load(), {"mine": folder}, ip_adapter_scale=0.0)
-    assert np.array_equal(np.asarray(one), np.asarray(silent.paint(photo, mask, SAGE, "", 0, 2, 1.0)["mine"]))
+    quiet = silent.paint(photo, mask, SAGE, "", 0, 2, 1.0)["mine"]
+    assert apart(one, quiet) <= 1 < apart(one, other)  # the family's own adapter has no part in it
 
 
 def test_a_detail_map_says_nothing_before_it_has_learned_and_then_is_heard(load):
@@ -217,8 +223,8 @@ def test_a_method_with_a_unet_of_its_own_trains_on_it_and_stands_beside_the_othe
     models = replace(models, family=replace(models.family, paint_by_example_model=str(folder)))
     together = paint(models, {"base": None, "pbe": pbe})
     alone = paint(with_example(family, folder), {"pbe": pbe})["pbe"]
-    assert np.array_equal(np.asarray(together["pbe"]), np.asarray(alone))
-    assert np.array_equal(np.asarray(together["base"]), np.asarray(paint(load(), {"base": None})["base"]))
+    assert apart(together["pbe"], alone) <= 1 < apart(together["pbe"], together["base"])
+    assert apart(together["base"], paint(load(), {"base": None})["base"]) <= 1
 
 
 def test_sequential_is_two_runs_chained_and_joint_starts_from_the_same_place(config, sessions, load, tmp_path):
@@ -229,8 +235,9 @@ def test_sequential_is_two_runs_chained_and_joint_starts_from_the_same_place(con
     assert all(torch.equal(value, kept[key]) for key, value in adapter.items())  # heard, frozen, handed on
     assert set(find_arm(second).groups) == {"lora", "ip_adapter"}
     told = sessions[1].encoded.references[0]
-    assert torch.equal(told, encode_images(sessions[1].models, "tokens", [None])[0])
-    assert not torch.allclose(told, encode_images(load(), "tokens", [None])[0], atol=1e-5)
+    alone = encode_images(sessions[1].models, "tokens", [None])[0]
+    torch.testing.assert_close(told, alone, atol=1e-5, rtol=1e-4)  # it was encoded in a batch
+    assert not torch.allclose(told, encode_images(load(), "tokens", [None])[0], atol=1e-4)
     joint = open_session(config(method="joint", output_dir=str(tmp_path / "j"), init_from=str(first)), False)
     begun = joint.models.image_proj.state_dict()
     assert all(torch.equal(v, begun[k]) for k, v in sessions[1].models.image_proj.state_dict().items())
