@@ -10,6 +10,8 @@ from typing import Any
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 import gradio as gr  # noqa: E402  (reads the line above)
+from starlette.routing import Mount  # noqa: E402
+from starlette.staticfiles import StaticFiles  # noqa: E402
 
 from wallpaint.runs import launch  # noqa: E402
 from wallpaint.ui.board import picture  # noqa: E402
@@ -17,7 +19,7 @@ from wallpaint.ui.compare.job import sweep_results
 from wallpaint.ui.compare.tab import add_run, build_compare_tab
 from wallpaint.ui.dataset.tab import build_dataset_tab  # noqa: E402
 from wallpaint.ui.guard import check_bind, check_free, middleware  # noqa: E402
-from wallpaint.ui.page import PRIVATE, Page, guarded  # noqa: E402
+from wallpaint.ui.page import PRIVATE, SCRIPTS, SCRIPTS_AT, Page, guarded  # noqa: E402
 from wallpaint.ui.train.tab import POLL_SECONDS, build_train_tab  # noqa: E402
 from wallpaint.ui.words.words import T, pick_language  # noqa: E402
 
@@ -153,8 +155,9 @@ def make_theme() -> gr.themes.Base:
 
 def launch_options(host: str, share: bool, public: bool, allowed_hosts: Iterable[str] = ()) -> dict:
     """Give launch()'s options that keep the studio private, whoever starts it."""
+    scripts = Mount(f"/{SCRIPTS_AT}", StaticFiles(directory=SCRIPTS))
     return {
-        "app_kwargs": {"middleware": middleware(host, share, public, allowed_hosts)},
+        "app_kwargs": {"middleware": middleware(host, share, public, allowed_hosts), "routes": [scripts]},
         "theme": make_theme(),
         "css": STYLE.read_text(encoding="utf-8"),
         "max_file_size": MAX_UPLOAD,

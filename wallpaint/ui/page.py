@@ -1,10 +1,13 @@
 """What the tabs share: the page's words in two languages, and how a handler reports an error."""
 
 import functools
+import hashlib
 import html
+import json
 import logging
 import os
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +30,11 @@ SHARED_GPU = bool(spaces and os.environ.get("SPACES_ZERO_GPU"))  # work then run
 GPU = {"concurrency_id": "gpu", "concurrency_limit": 1}  # whatever runs a model waits its turn
 PRIVATE = {"api_visibility": "private"}
 SHOWN_ROOMS = 24
+SCRIPTS = Path(__file__).parent / "scripts"  # ES modules that run in the browser
+# Where they are served; the address changes with them, so that no browser mixes old ones with new ones.
+SCRIPTS_AT = (
+    "scripts-" + hashlib.sha256(b"".join(p.read_bytes() for p in sorted(SCRIPTS.glob("*.js")))).hexdigest()[:12]
+)
 NAME = re.compile(r"[\w][\w-]{0,63}")
 
 
@@ -106,12 +114,47 @@ def guarded(handler: Callable) -> Callable:
     return wrapped
 
 
+def serve_function(function: Callable[[Path, dict], dict], workspace: Path) -> Callable[[Any], dict]:
+    """Make a function that a component's script calls as `await server.NAME(asked)`.
+
+    Such calls pass by Gradio's queue and know no session: what they get comes from anybody. A form that brings
+    bytes gives them as `file`. Bad input comes back as {error: words}, anything else is logged and only named.
+    """
+
+    @functools.wraps(function)
+    def served(asked: Any) -> dict:
+        if getattr(asked, "files", None):
+            asked = {**asked.data, "file": asked.files[0][1]}
+        try:
+            return function(workspace, asked if isinstance(asked, dict) else {})
+        except UserError as problem:
+            return {"error": str(problem)}
+        except Exception as problem:
+            log.exception("%s failed", function.__name__)
+            return {"error": f"something went wrong ({type(problem).__name__}); the studio's log says more"}
+
+    del served.__wrapped__  # Gradio looks at the signature: one argument, not two
+    return served
+
+
+def run_script(name: str, texts: dict[str, dict[str, str]], about: dict[str, Any]) -> str:
+    """Give the `js_on_load` of a component whose script is the module `name`, with its words and its settings."""
+    given = json.dumps({"texts": texts, "about": about})
+    return f"""import(new URL("{SCRIPTS_AT}/{name}.js", document.baseURI)).then((module) =>
+      module.start({{ element, props, server, trigger, watch, ...{given} }}));"""
+
+
 def check_name(name: str, where: str, language: str = "en") -> str:
     """Return `name` if it can name a folder or file of ours, else raise UserError."""
     name = (name or "").strip()
     if not NAME.fullmatch(name):
         raise UserError(t("bad_name", language, name=name, where=where))
     return name
+
+
+def plain_name(text: str) -> str:
+    """Make a name of ours of a file's: its letters, digits and dashes; '' where it has none."""
+    return re.sub(r"[^\w-]+", "-", unicodedata.normalize("NFC", text)).strip("-_")[:64]
 
 
 def read_paint(value: str) -> Swatch:

@@ -157,11 +157,11 @@ def find_inside(workspace: Path, path: str, suffixes: Sequence[str]) -> Path:
 
 
 def file_name(name: str) -> str:
-    """Make a name that any disk takes of an upload's own: no folders, no control characters, 100 letters."""
+    """Make a name that any disk takes of an upload's own: no folders, no control characters, short."""
     name = unicodedata.normalize("NFC", re.split(r"[\\/]", name)[-1])
     name = re.sub(r'[\x00-\x1f\x7f<>:"|?*]|[\ud800-\udfff]', "", name).strip(". ")
     stem, dot, suffix = name.rpartition(".")
-    return f"{stem[:40]}{dot}{suffix[:20]}" if name not in ("part", "about.json") else f"file-{name}"
+    return f"{stem[:40]}{dot}{suffix[:20]}"
 
 
 def _folder(workspace: Path, token: object) -> Path:

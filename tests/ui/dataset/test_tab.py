@@ -13,6 +13,7 @@ from toys import toy_room
 from wallpaint.dataset import doctor, folder
 from wallpaint.errors import UserError
 from wallpaint.pixels.recolor import estimate_paint, recolor
+from wallpaint.ui import page
 from wallpaint.ui.board import calls, component, sight
 from wallpaint.ui.board import picture as canvas
 from wallpaint.ui.dataset import checkup, roll, samples, tab
@@ -51,7 +52,7 @@ def picture(photo, tmp_path, looks):
 @pytest.fixture
 def call(tmp_path, picture):
     """Call a server function as the board's script does, for the picture at hand."""
-    served = {f.__name__: calls.serve_function(f, tmp_path) for f in calls.FUNCTIONS}
+    served = {f.__name__: page.serve_function(f, tmp_path) for f in calls.FUNCTIONS}
     token = picture["folder"].rpartition("/")[2]
     return lambda name, /, **asked: served[name]({"token": token, **asked})
 
@@ -184,7 +185,7 @@ def test_trouble_is_named_and_logged_not_leaked(tmp_path, caplog):
     def broken(workspace, asked):
         raise KeyError("/home/secret")
 
-    answer = calls.serve_function(broken, tmp_path)({})
+    answer = page.serve_function(broken, tmp_path)({})
     assert "secret" not in answer["error"] and "KeyError" in answer["error"] and "secret" in caplog.text
 
 
@@ -313,10 +314,10 @@ def test_a_dataset_goes_out_and_comes_in_as_a_zip(saved, tmp_path):
     assert path.startswith(str(tmp_path / "results")) and "train/attic-001.png" in zipfile.ZipFile(path).namelist()
     assert samples.list_datasets(tmp_path) == ["mine", "my-rooms"]
     with pytest.raises(UserError, match="exists"):
-        samples.import_dataset(tmp_path, path, "en")
+        samples.import_dataset(tmp_path, path)
     again = tmp_path / "again.zip"
     again.write_bytes(canvas.Path(path).read_bytes())
-    assert samples.import_dataset(tmp_path, str(again), "en") == ("again", {"train": 1})
+    assert samples.import_dataset(tmp_path, again) == ("again", {"train": 1})
     assert samples.list_datasets(tmp_path) == ["again", "mine", "my-rooms"]
 
 

@@ -1,20 +1,16 @@
 """What the board's script asks of the server.
 
-Server functions pass by Gradio's queue and know no session: what they get comes from anybody, so a picture is
-named by its token and everything else is checked. Each takes one dict and gives one, `{"error": words}` where
-it cannot. Masks travel as runs: the lengths of 0s and 1s in turn, row by row.
+What comes may come from anybody (see `serve_function`), so a picture is named by its token and everything else
+is checked. Masks travel as runs: the lengths of 0s and 1s in turn, row by row.
 """
 
 from __future__ import annotations
 
 import base64
-import functools
 import hashlib
 import io
-import logging
 import tempfile
 from collections import OrderedDict
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +22,6 @@ from wallpaint.pixels.palettes import MAX_BYTES, Palette, nearest_color, read_pa
 from wallpaint.pixels.recolor import estimate_paint, recolor
 from wallpaint.ui.board import picture, sight
 
-log = logging.getLogger(__name__)
 PREVIEW = 768  # longest side of the live repaint
 MAX_POINTS = 64
 DROPPER = 0.012  # radius of what the eyedropper looks at, of the long side
@@ -202,20 +197,3 @@ def _describe(key: str, palette: Palette) -> dict:
 
 
 FUNCTIONS = (look, ask, keep, repaint, pick, auto, given, palettes, import_palette, nearest)
-
-
-def serve_function(function: Callable[[Path, dict], dict], workspace: Path) -> Callable[[dict], dict]:
-    """Make a server function: bad input comes back as words, anything else is logged and only named."""
-
-    @functools.wraps(function)
-    def served(asked: dict) -> dict:
-        try:
-            return function(workspace, asked if isinstance(asked, dict) else {})
-        except UserError as problem:
-            return {"error": str(problem)}
-        except Exception as problem:
-            log.exception("%s failed", function.__name__)
-            return {"error": f"something went wrong ({type(problem).__name__}); the studio's log says more"}
-
-    del served.__wrapped__  # Gradio looks at the signature: one argument, not two
-    return served

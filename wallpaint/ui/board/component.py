@@ -13,7 +13,8 @@ from typing import Any
 import gradio as gr
 
 from wallpaint.ui.board import picture as canvas
-from wallpaint.ui.board.calls import FUNCTIONS, data_url, encode_runs, serve_function
+from wallpaint.ui.board.calls import FUNCTIONS, data_url, encode_runs
+from wallpaint.ui.page import serve_function
 from wallpaint.ui.words.words import board_words
 
 PARTS = Path(__file__).parent

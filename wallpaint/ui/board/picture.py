@@ -7,6 +7,7 @@ folder's name cannot be guessed, so it is also the token by which the page's scr
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import re
@@ -70,10 +71,11 @@ def find_folder(workspace: Path, token: object) -> Path:
 
 
 def clear_old(workspace: Path) -> None:
-    """Throw away working folders of yesterday and before."""
-    for folder in (workspace / "working").glob("*"):
-        if time.time() - folder.stat().st_mtime > KEPT_SECONDS:
-            shutil.rmtree(folder, ignore_errors=True)
+    """Throw away working folders and uploads of yesterday and before."""
+    for folder in [*(workspace / "working").glob("*"), *(workspace / "uploads").glob("*")]:
+        with contextlib.suppress(OSError):  # it may be gone by now
+            if time.time() - folder.stat().st_mtime > KEPT_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def open_picture(

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from wallpaint.dataset import curate
+from wallpaint.dataset import curate, zips
 from wallpaint.dataset import folder as dataset
 from wallpaint.ui.board.component import AFTER_BOARD, describe_picture
 from wallpaint.ui.dataset.checkup import CSS
@@ -27,6 +27,7 @@ from wallpaint.ui.dataset.samples import (
     write_color,
 )
 from wallpaint.ui.page import PRIVATE, Page, guarded, read_paint
+from wallpaint.ui.upload import build_upload, open_upload
 from wallpaint.ui.words.words import T, t
 
 QUIET = {**PRIVATE, "show_progress": "hidden"}
@@ -105,9 +106,8 @@ def _build_buttons(page: Page) -> dict[str, Any]:
         for key in ("check", "undo_delete", "export"):
             parts[key] = page.add(gr.Button, value=T(key), size="md", min_width=120, elem_id=key.replace("_", "-"))
         parts["download"] = gr.DownloadButton(visible=False, size="md", min_width=120, elem_id="download")
-        parts["import"] = page.add(
-            gr.UploadButton, label=T("import"), file_types=[".zip"], size="md", min_width=120, elem_id="import"
-        )
+    if not page.public:
+        parts["import"] = build_upload(page, T("import"), (".zip",), zips.MAX_BYTES, "import")
     return parts
 
 
@@ -206,8 +206,9 @@ def wire_zips(workspace: Path, parts: dict[str, Any], listed: list) -> None:
         return gr.update(value=path, label=t("download", language, name=Path(path).name), visible=True)
 
     @guarded
-    def import_here(path: str, name: str, language: str) -> tuple:
-        new, counts = import_dataset(workspace, path, language)
+    def import_here(uploaded: dict | None, name: str, language: str) -> tuple:
+        with open_upload(workspace, uploaded, (".zip",)) as path:
+            new, counts = import_dataset(workspace, path)
         rows = {split: counts.get(split, 0) for split in dataset.SPLITS}
         said = t("imported_zip", language, dataset=new, **rows)
         names = gr.update(choices=list_datasets(workspace), value=new)

@@ -13,7 +13,7 @@ from wallpaint.ui.board import picture as canvas
 from wallpaint.ui.board.calls import FIRST_PAINT
 from wallpaint.ui.dataset.checkup import write_checkup
 from wallpaint.ui.dataset.roll import save_walls
-from wallpaint.ui.page import check_name, read_paint
+from wallpaint.ui.page import check_name, plain_name, read_paint
 from wallpaint.ui.words.words import t
 
 DATASET = "my-rooms"
@@ -115,7 +115,7 @@ def export_dataset(workspace: Path, name: str, language: str) -> str:
     return str(zips.export_zip(folder, out))
 
 
-def import_dataset(workspace: Path, path: str, language: str) -> tuple[str, dict[str, int]]:
-    """Unpack an uploaded zip as a new dataset named after it; give (its name, its samples)."""
-    name = check_name(Path(path).stem, "dataset", language)
+def import_dataset(workspace: Path, path: str | Path) -> tuple[str, dict[str, int]]:
+    """Unpack a zip as a new dataset named after it; give (its name, its samples)."""
+    name = plain_name(Path(path).stem) or DATASET
     return name, zips.import_zip(path, workspace / "datasets" / name)

@@ -1,13 +1,11 @@
 // Words in the reader's language, which the page keeps in <html lang>.
 
 export class Words {
-  // texts: {key: [English, Vietnamese]}; root: parts with data-word, data-tip, data-label or data-hint show them.
+  // texts: {key: {en, vi}}; root: parts with data-word, data-tip, data-label or data-hint show them.
   constructor(texts, root) { Object.assign(this, { texts, root }); }
 
-  get language() { return document.documentElement.lang === "vi" ? "vi" : "en"; }
-
   get(key, values = {}) {
-    const text = this.texts[key]?.[this.language === "vi" ? 1 : 0] ?? key;
+    const text = this.texts[key]?.[document.documentElement.lang] ?? this.texts[key]?.en ?? key;
     return Object.entries(values).reduce((filled, [name, value]) => filled.replaceAll(`{${name}}`, value), text);
   }
 
