@@ -14,7 +14,8 @@ from safetensors.torch import load, load_file
 
 import studio
 from wallpaint.errors import UserError
-from wallpaint.learned.export import export_kohya, hub_files, push_to_hub, read_lora
+from wallpaint.learned.export import export_kohya, hub_files, push_to_hub
+from wallpaint.learned.lora import read_lora
 from wallpaint.paint.painter import resolve_arms
 from wallpaint.train.loop import train
 
@@ -70,8 +71,8 @@ def test_kohyas_layout_says_the_same_noise_in_a_stock_pipeline(learned, family):
 
 def test_kohyas_names_and_alphas_and_back_again(learned):
     kohya = load_file(export_kohya(learned))
-    state, alpha = read_lora(learned / "weights" / "pytorch_lora_weights.safetensors")
-    assert alpha == 3 and len(kohya) == len(state) / 2 * 3
+    _, state, metadata = read_lora(learned / "weights" / "pytorch_lora_weights.safetensors")
+    assert metadata["lora_alpha"] == 3 and len(kohya) == len(state) / 2 * 3
     assert {key.partition(".")[2] for key in kohya} == {"lora_down.weight", "lora_up.weight", "alpha"}
     assert all(key.startswith("lora_unet_") and "." not in key.partition(".")[0] for key in kohya)
     for key, value in state.items():

@@ -5,14 +5,14 @@ from typing import Any
 
 import torch
 import yaml
-from diffusers import StableDiffusionInpaintPipeline
-from diffusers.utils import convert_state_dict_to_kohya, convert_unet_state_dict_to_peft
+from diffusers.utils import convert_state_dict_to_kohya
 from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
 from safetensors.torch import save_file
 
 from wallpaint.errors import UserError
 from wallpaint.learned.cards import PLACES
+from wallpaint.learned.lora import read_lora
 from wallpaint.learned.weights import find_arm
 from wallpaint.pixels.images import atomic_path
 
@@ -38,7 +38,10 @@ def export_kohya(source: str | Path, out: str | Path | None = None) -> Path:
         raise UserError(
             f"{source} has learned no LoRA, and Kohya's layout is one of LoRAs: give a run of a method that learns one"
         )
-    state, alpha = read_lora(path)
+    described, state, metadata = read_lora(path)
+    if described.kohya:
+        raise UserError(f"{path} is in Kohya's layout already: use it as it is")
+    alpha = (metadata or {}).get("lora_alpha")  # None: equal to the rank
     ranks = {key.split(".lora_A")[0]: len(value) for key, value in state.items() if ".lora_A" in key}
     kohya = convert_state_dict_to_kohya({f"unet.{key}": value for key, value in state.items()})
     for key in kohya:
@@ -55,28 +58,6 @@ def export_kohya(source: str | Path, out: str | Path | None = None) -> Path:
     with atomic_path(out) as temporary:
         save_file({key: value.contiguous() for key, value in kohya.items()}, temporary, metadata=told)
     return out
-
-
-def read_lora(path: Path) -> tuple[dict[str, torch.Tensor], float | None]:
-    """A LoRA in peft's names (`<layer>.lora_A.weight`) and its alpha; None where it equals the rank.
-
-    Raises:
-        UserError: it cannot be read, or is no LoRA of a UNet in diffusers' layout.
-    """
-    try:
-        state, alphas, metadata = StableDiffusionInpaintPipeline.lora_state_dict(
-            path.parent, weight_name=path.name, use_safetensors=True, return_lora_metadata=True, local_files_only=True
-        )
-    except Exception as error:  # as many kinds as loaders
-        raise UserError(
-            f"LoRA {path} cannot be read ({' '.join(str(error).split())}): give one saved as .safetensors"
-        ) from None
-    if alphas:
-        raise UserError(f"{path} is in Kohya's layout already: use it as it is")
-    state = {key.removeprefix("unet."): value for key, value in state.items() if key.startswith("unet.")}
-    if not state:
-        raise UserError(f"{path} holds no LoRA of a UNet: give a run folder, or a LoRA file")
-    return convert_unet_state_dict_to_peft(state), (metadata or {}).get("unet.lora_alpha")
 
 
 def push_to_hub(folder: str | Path, repo: str, api: HfApi | None = None) -> str:

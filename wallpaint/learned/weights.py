@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from wallpaint.errors import UserError
 from wallpaint.learned.adapter import Adapter, adapter_state, load_adapter
 from wallpaint.learned.lora import load_lora
+from wallpaint.learned.lora_files import ADAPTER, describe_lora
 from wallpaint.learned.part_files import PART_NAMES, load_part, read_part, save_part
 from wallpaint.models.bundle import Models
 from wallpaint.models.loading import read_adapter
@@ -101,7 +102,7 @@ def find_arm(path: str | Path) -> ArmFiles:
     if path.is_file():
         if path.suffix != ".safetensors":
             raise UserError(f"{path} is not a .safetensors file: give one, or a run folder")
-        return ArmFiles(None, path) if _is_adapter(path) else ArmFiles(path, None)
+        return ArmFiles(None, path) if describe_lora(path).kind == ADAPTER else ArmFiles(path, None)
     for folder in (path / "weights", path):
         lora, adapter = (file if file.is_file() else None for file in (folder / LORA_NAME, folder / ADAPTER_NAME))
         parts = {group: folder / name for group, name in PART_NAMES.items() if (folder / name).exists()}
@@ -169,13 +170,3 @@ def in_place(models: Models, own: Own, source: str) -> Iterator[None]:
     finally:
         if familys:
             load_adapter(models, familys)
-
-
-def _is_adapter(path: Path) -> bool:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "pt") as file:
-            return any(key.startswith("ip_adapter.") for key in file.keys())  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{path} cannot be read ({' '.join(str(error).split())}): save it again") from None

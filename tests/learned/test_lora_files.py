@@ -1,0 +1,245 @@
+"""Files that people bring as LoRAs: told apart by their header, used or refused by name, what is left out said."""
+
+import json
+import struct
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+from wallpaint.errors import UserError
+from wallpaint.learned.lora import load_lora
+from wallpaint.learned.lora_files import ADAPTER, WIDTHS, describe_lora
+from wallpaint.models.families import FAMILIES, find_adapter, resolve_family
+
+LAYER = "mid_block.attentions.0.transformer_blocks.0"
+KOHYA = f"lora_unet_{LAYER.replace('.', '_')}"
+Z = torch.zeros
+
+
+def pair(layer, width=96, rank=2, down="lora_down", up="lora_up", out=None):
+    return {f"{layer}.{down}.weight": torch.randn(rank, width), f"{layer}.{up}.weight": torch.randn(out or 96, rank)}
+
+
+def kohya(width=96, rank=2, where="attn2_to_k"):
+    return pair(f"{KOHYA}_{where}", width, rank)
+
+
+def write(tmp_path, state, metadata=None):
+    path = tmp_path / "mine.safetensors"
+    save_file(state, path, metadata)
+    return path
+
+
+def test_the_widths_are_those_of_the_families():
+    from wallpaint.recipes.tiny.sizes import UNET
+
+    assert WIDTHS[UNET["cross_attention_dim"]] == "room-tiny" and set(FAMILIES) < set(WIDTHS.values())
+
+
+@pytest.mark.parametrize(
+    ("state", "family"),
+    [
+        (kohya(96), "room-tiny"),
+        (kohya(768), "sd15"),
+        (kohya(2048), "sdxl"),
+        (pair(f"unet.{LAYER}.attn2.to_v", 768, down="lora_A", up="lora_B"), "sd15"),
+        (pair(f"unet.{LAYER}.attn2.to_k", 768, down="lora.down", up="lora.up"), "sd15"),
+        (pair(f"unet.{LAYER}.attn2.processor.to_k_lora", 2048, down="down", up="up"), "sdxl"),
+        (pair(f"base_model.model.{LAYER}.attn2.to_k", 768, down="lora_A", up="lora_B"), "sd15"),
+        (pair(f"{LAYER}.attn2.to_k", 2048, down="lora_A", up="lora_B"), "sdxl"),
+        (pair("lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q", 640), "sdxl"),
+        (pair("lora_unet_down_blocks_0_attentions_0_proj_in", 320), "sd15"),
+        (pair("lora_unet_up_blocks_1_resnets_0_conv1", 320), ""),
+    ],
+)
+def test_shapes_tell_the_family(tmp_path, state, family):
+    assert describe_lora(write(tmp_path, state)).family == family
+
+
+def test_the_header_tells_the_family_where_shapes_do_not(tmp_path):
+    state = pair("lora_unet_up_blocks_1_resnets_0_conv1", 320)
+    for words, family in (
+        ({"ss_base_model_version": "sdxl_base_v1-0"}, "sdxl"),
+        ({"ss_base_model_version": "sd_v1"}, "sd15"),
+        ({"modelspec.architecture": "stable-diffusion-v1/lora"}, "sd15"),
+    ):
+        assert describe_lora(write(tmp_path, state, words)).family == family
+
+
+PART = "diffusion_model.input_blocks.1.1.transformer_blocks.0.attn1.to_q"
+REFUSED = [
+    ("a LoHa", {f"{KOHYA}_attn2_to_k.hada_w1_a": Z(4, 2), f"{KOHYA}_attn2_to_k.alpha": Z(())}),
+    ("a LoKr", {f"{KOHYA}_attn2_to_k.lokr_w1": Z(4, 4), f"{KOHYA}_attn2_to_k.lokr_w2_a": Z(4, 2)}),
+    ("an IA3", {f"{KOHYA}_attn2_to_k.weight": Z(4), f"{KOHYA}_attn2_to_k.on_input": Z(())}),
+    ("an IA3", {f"base_model.model.{LAYER}.attn2.to_k.ia3_l": Z(4, 1)}),
+    ("an OFT or BOFT", {f"{KOHYA}_attn2_to_k.oft_blocks": Z(2, 4, 4)}),
+    ("an OFT or BOFT", {f"base_model.model.{LAYER}.attn2.to_k.oft_R.weight": Z(2, 6)}),
+    ("a BOFT", {f"base_model.model.{LAYER}.attn2.to_k.boft_R": Z(1, 2, 4, 4)}),
+    ("a GLoRA", {f"{KOHYA}_attn2_to_k.{end}.weight": Z(4, 4) for end in ("a1", "a2", "b1", "b2")}),
+    ("full weights", {f"{KOHYA}_attn2_to_k.diff": Z(4, 4), f"{KOHYA}_attn2_to_k.diff_b": Z(4)}),
+    ("peft's DoRA", kohya() | {f"base_model.model.{LAYER}.attn2.to_k.lora_magnitude_vector.weight": Z(4)}),
+    ("Tucker", kohya() | {f"{KOHYA}_attn2_to_k.lora_mid.weight": Z(2, 2, 3, 3)}),
+    ("a ControlNet", {"controlnet_cond_embedding.conv_in.weight": Z(4, 3, 3, 3), "conv_in.weight": Z(4, 4, 3, 3)}),
+    ("a ControlNet", {"control_model.input_blocks.0.0.weight": Z(4, 4)}),
+    ("a textual inversion", {"emb_params": Z(2, 768)}),
+    ("a textual inversion", {"<my-wall>": Z(1, 768)}),
+    ("a textual inversion", {"my-wall": Z(768)}),
+    ("a textual inversion", {"clip_g": Z(2, 1280), "clip_l": Z(2, 768)}),
+    ("a VAE", {"decoder.conv_in.weight": Z(4, 4, 3, 3), "quant_conv.weight": Z(4, 4, 1, 1)}),
+    ("a VAE", {"first_stage_model.encoder.down.0.block.0.conv1.weight": Z(4, 4, 3, 3)}),
+    ("a checkpoint", {"model.diffusion_model.input_blocks.0.0.weight": Z(4, 9, 3, 3)}),
+    ("a UNet", {"conv_in.weight": Z(4, 9, 3, 3), "down_blocks.0.resnets.0.conv1.weight": Z(4, 4, 3, 3)}),
+    ("a text encoder", {"text_model.embeddings.token_embedding.weight": Z(4, 4)}),
+    ("an image encoder", {"vision_model.embeddings.class_embedding": Z(4)}),
+    ("not a Plus", {"image_proj.proj.weight": Z(4, 4), "ip_adapter.1.to_k_ip.weight": Z(4, 4)}),
+    ("no LoRA", {"something": Z(3)}),
+    ("Stable Diffusion 2", kohya(1024)),
+    ("another kind of model", pair("transformer.single_transformer_blocks.0.attn.to_q", down="lora_A", up="lora_B")),
+    ("another kind of model", pair("lora_unet_double_blocks_0_img_attn_qkv")),
+    ("of a text encoder alone", pair("lora_te_text_model_encoder_layers_0_mlp_fc1")),
+    ("broken", {f"{KOHYA}_attn2_to_k.lora_down.weight": Z(2, 96)}),
+    ("broken", kohya() | {f"{KOHYA}_attn2_to_k.lora_up.weight": Z(96, 3)}),
+]
+
+
+@pytest.mark.parametrize(("said", "state"), REFUSED, ids=[f"{i}-{said}" for i, (said, _) in enumerate(REFUSED)])
+def test_what_cannot_be_used_is_refused_by_its_name_in_a_short_line(tmp_path, said, state):
+    with pytest.raises(UserError, match=said) as caught:
+        describe_lora(write(tmp_path, state))
+    line = str(caught.value).replace(str(tmp_path), "")
+    assert "\n" not in line and len(line) < 200
+
+
+LEFT_OUT = [
+    ("text encoder", pair("lora_te_text_model_encoder_layers_0_mlp_fc1")),
+    ("text encoder", pair("lora_te1_text_model_encoder_layers_0_mlp_fc1")),
+    ("text encoder", pair("text_encoder.text_model.encoder.layers.0.mlp.fc1", down="lora_A", up="lora_B")),
+    ("DoRA", {f"{KOHYA}_attn2_to_k.dora_scale": Z(96, 1)}),
+    ("diff", {f"{KOHYA}_attn2_to_k.diff_b": Z(96)}),
+    ("diff", {f"{KOHYA}_norm.diff": Z(96)}),
+    ("bundled", {"bundle_emb.wall.string_to_param.*": Z(1, 96)}),
+    ("unknown kind", {f"{KOHYA}_attn2_to_k.what_is_this": Z(1)}),
+]
+
+
+@pytest.mark.parametrize(("said", "more"), LEFT_OUT, ids=[f"{i}-{said}" for i, (said, _) in enumerate(LEFT_OUT)])
+def test_what_is_left_out_of_a_lora_is_said_and_the_rest_is_used(load, tmp_path, said, more):
+    models, state = load(), kohya()
+    described = load_lora(models.unet, write(tmp_path, state | more), "mine")
+    assert len(described.left_out) == 1 and said in described.left_out[0]
+    assert (described.kind == "DoRA") == (said == "DoRA") and described.ranks == (2,)
+    layer = models.unet.mid_block.attentions[0].transformer_blocks[0].attn2.to_k
+    torch.testing.assert_close(
+        layer.get_delta_weight("mine"),
+        state[f"{KOHYA}_attn2_to_k.lora_up.weight"] @ state[f"{KOHYA}_attn2_to_k.lora_down.weight"],
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_ranks_and_alphas_are_each_layers_own_and_a_missing_alpha_is_scale_one(load, tmp_path, dtype):
+    models, layers = load(), {"attn1_to_q": (2, 1.0), "attn1_to_k": (3, 6.0), "attn1_to_v": (4, None)}
+    state = {}
+    for where, (rank, alpha) in layers.items():
+        state |= kohya(96, rank, where) | ({f"{KOHYA}_{where}.alpha": torch.tensor(alpha)} if alpha else {})
+    state = {key: value.to(dtype) for key, value in state.items()}
+    assert load_lora(models.unet, write(tmp_path, state), "mine").ranks == (2, 3, 4)
+    attention = models.unet.mid_block.attentions[0].transformer_blocks[0].attn1
+    for where, (rank, alpha) in layers.items():
+        down, up = (state[f"{KOHYA}_{where}.lora_{end}.weight"].float() for end in ("down", "up"))
+        delta = getattr(attention, where.removeprefix("attn1_")).get_delta_weight("mine")
+        torch.testing.assert_close(delta, (alpha or rank) / rank * up @ down)
+
+
+def test_ranks_of_diffusers_layout_may_differ_too(load, tmp_path):
+    models, state = load(), {}
+    for where, rank in (("to_q", 2), ("to_k", 3), ("to_v", 5)):
+        state |= pair(f"unet.{LAYER}.attn1.{where}", rank=rank, down="lora_A", up="lora_B")
+    load_lora(models.unet, write(tmp_path, state), "mine")
+    attention = models.unet.mid_block.attentions[0].transformer_blocks[0].attn1
+    for where in ("to_q", "to_k", "to_v"):
+        down, up = (state[f"unet.{LAYER}.attn1.{where}.lora_{end}.weight"] for end in "AB")
+        torch.testing.assert_close(getattr(attention, where).get_delta_weight("mine"), up @ down)
+
+
+@pytest.mark.parametrize("layer", ["attn1.processor.to_q_lora.{}", "attn1.to_q.lora.{}", "attn1.to_q.lora_{}"])
+@pytest.mark.parametrize("prefix", ["unet.", "base_model.model.", ""])
+def test_every_way_of_naming_a_layer_reaches_it(load, tmp_path, layer, prefix):
+    models, ends = load(), ("A", "B") if layer.endswith("_{}") else ("down", "up")
+    down, up = torch.randn(2, 96), torch.randn(96, 2)
+    names = [f"{prefix}{LAYER}.{layer.format(end)}.weight" for end in ends]
+    load_lora(models.unet, write(tmp_path, dict(zip(names, (down, up), strict=True))), "mine")
+    layer = models.unet.mid_block.attentions[0].transformer_blocks[0].attn1.to_q
+    torch.testing.assert_close(layer.get_delta_weight("mine"), up @ down)
+
+
+def test_convolutions_are_used(load, tmp_path):
+    models = load()
+    conv = models.unet.up_blocks[0].resnets[0].conv1
+    down, up = torch.randn(2, conv.in_channels, 3, 3), torch.randn(conv.out_channels, 2, 1, 1)
+    name = "lora_unet_up_blocks_0_resnets_0_conv1"
+    state = {f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up}
+    assert load_lora(models.unet, write(tmp_path, state), "mine").kind == "LoCon"
+    delta = models.unet.up_blocks[0].resnets[0].conv1.get_delta_weight("mine")
+    torch.testing.assert_close(delta, torch.einsum("or,rikl->oikl", up[..., 0, 0], down), atol=1e-4, rtol=1e-4)
+
+
+def test_a_lora_of_another_family_names_the_one_it_needs(load, tmp_path):
+    models = load()
+    with pytest.raises(UserError, match="does not fit these models .*--family sdxl"):
+        load_lora(models.unet, write(tmp_path, kohya(2048)), "mine")
+    assert not getattr(models.unet, "peft_config", None)
+
+
+def test_values_that_are_no_numbers_are_refused(load, tmp_path):
+    state = kohya()
+    state[f"{KOHYA}_attn2_to_k.lora_up.weight"][0, 0] = float("nan")
+    with pytest.raises(UserError, match="no numbers"):
+        load_lora(load().unet, write(tmp_path, state), "mine")
+
+
+@pytest.mark.parametrize("words", ["not json", "[]", '{"unet.r": "many"}', '{"unet.r": -3, "unet.lora_alpha": 1}'])
+def test_metadata_that_is_none_is_one_line_and_leaves_nothing_loaded(load, tmp_path, words):
+    models = load()
+    state = pair(f"unet.{LAYER}.attn2.to_k", down="lora_A", up="lora_B")
+    with pytest.raises(UserError, match=r"mine\.safetensors cannot be"):
+        load_lora(models.unet, write(tmp_path, state, {"lora_adapter_metadata": words}), "mine")
+    assert not getattr(models.unet, "peft_config", None)
+
+
+def test_the_adapter_is_known_as_one():
+    described = describe_lora(find_adapter(resolve_family("room-tiny")))
+    assert (described.kind, described.family) == (ADAPTER, "room-tiny")
+
+
+KEYS = (
+    st.sampled_from([f"{KOHYA}_attn2_to_k.{end}" for end in ("lora_down.weight", "lora_up.weight", "alpha")])
+    | st.text()
+)
+NUMBERS = st.integers(-3, 9) | st.integers(-(2**70), 2**70)
+ENTRY = st.fixed_dictionaries(
+    {
+        "dtype": st.sampled_from(["F32", "BF16", "I64", "F8_E4M3", "X", ""]),
+        "shape": st.lists(NUMBERS, max_size=4),
+        "data_offsets": st.lists(NUMBERS, max_size=3),
+    }
+)
+HEADERS = st.dictionaries(KEYS, ENTRY | st.none() | NUMBERS, max_size=4).map(lambda value: json.dumps(value).encode())
+DUPLICATE = HEADERS.map(lambda text: b"{" + text[1:-1] + b"," + text[1:-1] + b"}")
+
+
+@settings(max_examples=200, deadline=2000)
+@given(
+    header=HEADERS | DUPLICATE | st.binary(max_size=200),
+    length=st.none() | st.integers(0, 2**64 - 1),
+    data=st.binary(max_size=64),
+)
+def test_any_bytes_are_a_file_or_one_line(tmp_path_factory, header, length, data):
+    path = tmp_path_factory.getbasetemp() / "fuzz.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header) if length is None else length) + header + data)
+    try:
+        describe_lora(path)
+    except UserError as error:
+        assert "\n" not in str(error) and len(str(error)) < 600

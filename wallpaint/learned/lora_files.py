@@ -1,0 +1,172 @@
+"""What a file of learned weights is, told from its header alone; torch is not loaded for it."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from wallpaint.errors import UserError
+
+ADAPTER = "IP-Adapter"
+# The width of the text that cross-attention hears tells the base model. https://github.com/huggingface/diffusers
+WIDTHS = {96: "room-tiny", 768: "sd15", 1024: "Stable Diffusion 2", 2048: "sdxl"}
+VERSIONS = {  # the same by what Kohya's trainers and the model spec write into the header
+    r"^(sd_)?v?1|stable-diffusion-v1": "sd15",
+    r"^(sd_)?v?2|stable-diffusion-v2": "Stable Diffusion 2",
+    r"sdxl|stable-diffusion-xl": "sdxl",
+    r"flux|sd3|stable-diffusion-3|pixart|wan|hunyuan": "another kind of model",
+}
+# What is no LoRA of two factors, by its keys: LyCORIS (github.com/KohakuBlueleaf/LyCORIS) and peft name them so.
+NETWORKS = {
+    "a LoHa": r"hada_w|hada_t",
+    "a LoKr": r"lokr_",
+    "a BOFT": r"boft_",
+    "an OFT or BOFT": r"oft_",
+    "an IA3": r"ia3_l|\.on_input$",
+    "a GLoRA": r"\.[ab][12]\.weight$",
+    "peft's DoRA": r"lora_magnitude_vector",
+    "a LoCon with a middle factor (Tucker)": r"lora_mid",
+    "an AdaLoRA": r"\.lora_E\b",
+    "a VeRA": r"vera_lambda",
+    "a Control-LoRA": r"^lora_controlnet$",
+    "a ControlNet-LLLite": r"lllite",
+    "a motion LoRA": r"motion_modules",
+}
+OTHER_MODELS = r"^(lora_|base_model\.model\.)?transformer[._]|(double|single|joint|single_transformer)_blocks"
+FILES = {  # whole models and parts, where nothing of a LoRA is found
+    "a textual inversion embedding": r"emb_params|string_to_param|^clip_[lg]$|^<.*>$",
+    "a ControlNet": r"^control_model\.|controlnet|input_hint_block|zero_convs",
+    "a T2I-Adapter": r"^(adapter\.)?body\.\d",
+    "a checkpoint of a whole model": r"^model\.diffusion_model\.|^cond_stage_model\.|^conditioner\.",
+    "a VAE": r"^(first_stage_model\.)?(encoder|decoder)\.(conv_in|conv_out|mid|down|up)|quant_conv",
+    "full weights (LyCORIS full or diff)": r"\.diff(_b)?$|\.[wb]_norm$",
+    "a UNet": r"^(conv_in|down_blocks|mid_block|input_blocks|middle_block)\b",
+    "an image encoder": r"vision_model|^visual\.",
+    "a text encoder": r"text_model|^(shared|encoder\.block)\.",
+    "a SAM": r"^(image_encoder|mask_decoder)\.",
+}
+TEXT = r"^(base_model\.model\.)?(lora_te\d?_|text_encoder(_\d)?\.|text_model\.)"
+UNET = r"^(lora_unet_|(unet|base_model\.model)\.|(down_blocks|mid_block|up_blocks|conv_in|conv_out|time_embedding)\.)"
+DOWN, UP = (r"(lora_down|lora\.down|lora_A|\.down)\.weight$", r"(lora_up|lora\.up|lora_B|\.up)\.weight$")
+OWN = rf"^(?!{TEXT[1:]}){UNET[1:]}.*({DOWN}|{UP}|(lora_up|lora_B)\.bias$|\.alpha$)"  # what is used of a LoRA
+LEFT_OUT = {  # what stands beside a LoRA's factors, and what people are told of it
+    "the LoRA of the text encoder": TEXT,
+    "the magnitudes of a DoRA (dora_scale)": r"\.dora_scale$",
+    "differences of whole weights, biases or norms (diff, diff_b, norm)": r"\.diff(_b)?$|[._][wb]_norm$|\.set_weight$",
+    "embeddings bundled with it": r"^bundle_emb\.",
+}
+Shapes = dict[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class LoraFile:
+    """What an arm's file is: `kind` 'LoRA', 'LoCon' (convolutions too), 'DoRA' (used as a LoRA) or ADAPTER."""
+
+    kind: str
+    family: str  # of its base model: a name of FAMILIES; '' where its shapes do not tell
+    ranks: tuple[int, ...]  # each that occurs
+    left_out: tuple[str, ...]  # what of it is not used, for people
+    kohya: bool = False  # in Kohya's layout, or in diffusers'
+
+
+def describe_lora(path: str | Path) -> LoraFile:
+    """Judge a LoRA or adapter by its header, in milliseconds.
+
+    Raises:
+        UserError: it cannot be read, is nothing that an arm could be, or is one of a model that is none here.
+    """
+    shapes, metadata = read_header(path)
+    if any(key.startswith("ip_adapter.") for key in shapes):
+        if "image_proj.latents" not in shapes:
+            raise UserError(f"{path} is an IP-Adapter, but not a Plus in h94's layout: give an ip-adapter-plus file")
+        return LoraFile(ADAPTER, _family_of_width(shapes, r"\.to_k_ip\.weight$"), (), ())
+    is_lora = any(re.search(f"{DOWN}|{UP}", key) for key in shapes)
+    network = _find(shapes, NETWORKS) or ("" if is_lora else _find(shapes, FILES) or _embedding(shapes))
+    if network or not is_lora:
+        raise UserError(
+            f"{path} is {network or 'no LoRA of a UNet'}, which cannot be painted with: "
+            "give a plain LoRA saved as .safetensors"
+        )
+    factors = {key: shape for key, shape in shapes.items() if re.match(OWN, key)}
+    downs = {key: shape for key, shape in factors.items() if re.search(DOWN, key)}
+    other = any(re.search(OTHER_MODELS, key) for key in shapes) and "another kind of model"
+    family = other or _family(shapes, metadata)
+    if family and family not in ("room-tiny", "sd15", "sdxl"):
+        raise UserError(f"{path} is a LoRA of {family}: give one of Stable Diffusion 1.5 (sd15) or XL (sdxl)")
+    if not downs:
+        only = "of a text encoder alone" if any(re.match(TEXT, key) for key in shapes) else "of another kind of model"
+        raise UserError(f"{path} is a LoRA {only}: give one of Stable Diffusion's UNet (sd15 or sdxl)")
+    _check_pairs(path, factors)
+    left_out = [
+        f"{what} ({count} tensors)"
+        for what, pattern in LEFT_OUT.items()
+        if (count := sum(bool(re.search(pattern, key)) for key in shapes))
+    ]
+    strange = [key for key in shapes if key not in factors and not re.search("|".join(LEFT_OUT.values()), key)]
+    if strange:
+        left_out.append(f"{len(strange)} tensors of an unknown kind ({strange[0][:80]})")
+    dora = any(key.endswith(".dora_scale") for key in shapes)
+    kind = "DoRA" if dora else "LoCon" if any(shape[2:] not in ((), (1, 1)) for shape in downs.values()) else "LoRA"
+    ranks = tuple(sorted({shape[0] for shape in downs.values()}))
+    return LoraFile(kind, family, ranks, tuple(left_out), any(key.startswith("lora_unet_") for key in downs))
+
+
+def read_header(path: str | Path) -> tuple[Shapes, dict[str, str]]:
+    """Read the shapes of a safetensors file's tensors and its metadata; no tensor is read.
+
+    Raises:
+        UserError: it is no whole safetensors file.
+    """
+    try:
+        with safe_open(str(path), framework="np") as file:
+            names = list(file.keys())
+            return {name: tuple(file.get_slice(name).get_shape()) for name in names}, file.metadata() or {}
+    except (SafetensorError, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{path} cannot be read ({reason}): give weights saved as .safetensors") from None
+
+
+def _find(shapes: Shapes, kinds: dict[str, str]) -> str:
+    """Give the first kind whose pattern any key has; '' where none has."""
+    return next((kind for kind, pattern in kinds.items() if any(re.search(pattern, key) for key in shapes)), "")
+
+
+def _embedding(shapes: Shapes) -> str:
+    """A textual inversion as diffusers saves it: vectors of a text encoder's width under the word they stand for."""
+    one = len(shapes) == 1 and next(iter(shapes.values()))
+    return "a textual inversion embedding" if one and one[-1] in (768, 1024, 1280) and len(one) <= 2 else ""
+
+
+def _family_of_width(shapes: Shapes, pattern: str) -> str:
+    widths = [shape[1] for key, shape in shapes.items() if re.search(pattern, key) and len(shape) > 1]
+    return WIDTHS.get(widths[0], "") if widths else ""
+
+
+def _family(shapes: Shapes, metadata: dict[str, str]) -> str:
+    """Tell the base model: by cross-attention, else by the header's words, else by layers that only one has."""
+    if found := _family_of_width(shapes, r"attn2.*to_[kv][._](lora|processor)?.*(lora_down|lora\.down|lora_A|\.down)"):
+        return found
+    said = metadata.get("modelspec.architecture", "") + metadata.get("ss_base_model_version", "")
+    for pattern, family in VERSIONS.items():
+        if re.search(pattern, said.lower()):
+            return family
+    if any(re.match(r"lora_te2_|text_encoder_2\.|lora_unet_(input|output)_blocks", key) for key in shapes):
+        return "sdxl"
+    first = [shape[1] for key, shape in shapes.items() if re.search(rf"down_blocks[._]0[._]attentions.*{DOWN}", key)]
+    return "sd15" if first and first[0] == 320 else ""
+
+
+def _check_pairs(path: str | Path, factors: Shapes) -> None:
+    """Every factor down needs the factor up of its rank, and the other way round."""
+    downs, ups = (
+        {re.sub(pattern, "", key): shape for key, shape in factors.items() if re.search(pattern, key)}
+        for pattern in (DOWN, UP)
+    )
+    for layer in downs.keys() | ups.keys():
+        down, up = downs.get(layer, ()), ups.get(layer, ())
+        if not (len(down) > 1 and len(up) > 1 and down[0] == up[1] > 0):
+            raise UserError(
+                f"LoRA {path} is broken ({layer[:80]} is {down or 'missing'} down and {up or 'missing'} up): "
+                "save it again"
+            )
