@@ -7,8 +7,8 @@ import pytest
 from PIL import ImageColor
 
 from wallpaint.errors import UserError
-from wallpaint.pixels.color import delta_e, parse_color
-from wallpaint.pixels.palettes import nearest_color, read_palette, shipped_palettes
+from wallpaint.pixels.color import Swatch, delta_e, parse_color
+from wallpaint.pixels.palettes import Named, Palette, find_paint, nearest_color, read_palette, shipped_palettes
 
 
 def ase_file(colors):
@@ -54,19 +54,127 @@ def test_a_gimp_palette(tmp_path):
     assert [(c.name, c.swatch.hex) for c in palette.colors] == [("Sage green", "#7A9E7E"), ("#000000", "#000000")]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "name,hex\nSage green,#7A9E7E\nNight,001020\n",
-        "hex;name\n#7A9E7E;Sage green\n001020;Night\n",
-        "name\tr\tg\tb\nSage green\t122\t158\t126\nNight\t0\t16\t32\n",
-        "\ufeffR,G,B,Name\r\n122,158,126,Sage green\r\n0,16,32,Night\r\n",
-    ],
-)
-def test_a_table_however_it_is_laid_out(tmp_path, text):
+SAGE_AND_NIGHT = """
+name,hex|Sage green,#7A9E7E|Night,001020
+hex;name|#7A9E7E;Sage green|001020;Night
+Sage green,7A9E7E|Night,001020
+Sage green,0x7A9E7E|Night,0x001020
+#7A9E7E Sage green|#001020 Night
+id,name,r,g,b|12,Sage green,122,158,126|13,Night,0,16,32
+id,r,g,b,name|12,122,158,126,Sage green|13,0,16,32,Night
+b,g,r,name|126,158,122,Sage green|32,16,0,Night
+b;a;name;R;g;alpha|126;9;Sage green;122;158;255|32;9;Night;0;16;255
+Name;Rot;Grün;Blau|Sage green;122;158;126|Night;0;16;32
+Farbe;R (0-255);G (0-255);B (0-255)|Sage green;122;158;126|Night;0;16;32
+nom;Rouge;Vert;Bleu|Sage green;122;158;126|Night;0;16;32
+tên;đỏ;lục;lam|Sage green;122;158;126|Night;0;16;32
+Tên màu,Mã màu|Sage green,#7A9E7E|Night,#001020
+id,name,L,a,b,hex|122158,Sage green,62,-18,13,#7A9E7E|102030,Night,4,-1,-13,#001020
+code,name,hex|100200,Sage green,7A9E7E|100201,Night,001020
+122,158,126,Sage green|0,16,32,Night
+12,Sage green,122,158,126|13,Night,0,16,32
+Sage green,122,158,126,12|Night,0,16,32,340
+122 158 126 Sage green|0 16 32 Night
+name         r    g    b|Sage green   122  158  126|Night        0    16   32
+name,r,g,b|Sage green,0.4784,0.6196,0.4941|Night,0,0.0627,0.1255
+name;r;g;b|Sage green;0,4784;0,6196;0,4941|Night;0;0,0627;0,1255
+name,r,g,b|Sage green,47.84%,61.96%,49.41%|Night,0%,6.27%,12.55%
+name,rgb|Sage green,"122,158,126"|Night,"rgb(0, 16, 32)"
+name;r;g;b;hex|Sage green;122;158;126;#7A9E7E|Night;0;16;32;#001020
+sep=;|name;hex|Sage green;#7A9E7E|Night;#001020
+# my paints|My paints|name,hex,|Greens,,|Sage green,#7A9E7E,,|Blues,,|Night,#001020,
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("text", SAGE_AND_NIGHT)
+def test_a_table_however_it_is_laid_out(tmp_path, text, separator):
+    text = text.replace("|", "\n")
+    if not set(text) & set('".;'):
+        text = text.replace(",", separator)
     (tmp_path / "x.csv").write_text(text, "utf-8")
     colors = read_palette(tmp_path / "x.csv").colors
     assert [(c.name, c.swatch.hex) for c in colors] == [("Sage green", "#7A9E7E"), ("Night", "#001020")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "latin-1"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_table_in_any_encoding(tmp_path, encoding, end):
+    (tmp_path / "x.csv").write_bytes(f"Name;Grün;Rot;Blau{end}Graugrün;158;122;126{end}".encode(encoding))
+    assert read_palette(tmp_path / "x.csv").colors == (Named("Graugrün", Swatch((122, 158, 126))),)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("12,122,158,126,Sage|40,0,16,32,Night", "write a first line that names the columns"),  # which is the number?
+        ("1,2,3,Sage,122,158,126|4,5,6,Night,0,16,32", "write a first line that names the columns"),
+        ("name,L,a,b|Sage,62,18,13", "write a first line that names the columns"),
+        ("name,h,s,l|Sage,127,16,55", "write a first line that names the columns"),
+        ("nazwa,czerwony,zielony,niebieski|Sage,122,158,126", "write a first line that names the columns"),
+        ("name,r,g,b,r,g,b|Sage,122,158,126,1,2,3", "write a first line that names the columns"),
+        ("name,r,g,b|Black,0,0,0|Dot,1,1,1", "may be 0 to 1, 0 to 255 or percent"),
+        ("name,r,g,b|Sage,47.84,61.96,49.41", "may be 0 to 1, 0 to 255 or percent"),
+        ("name,r,g,b|Sage,0.48,0.62,0.49|Night,0,16,32", "may be 0 to 1, 0 to 255 or percent"),
+        ("name,r,g,b|Sage,122,158,126|Night,0,16,320", "line 3 is out of range"),
+        ("name,r,g,b|Sage,122,158,126|Night,0,16", "line 3 has no number"),
+        ("name,hex|Sage,#7A9E7E|Night,dark", "line 3: colour 'dark' is not a hex colour"),
+        ("name,r,g,b|Sage, light,122,158,126|Night,0,16,32", "line 2 has 5 cells, not 4"),
+        ("name,r,g,b,hex|Sage,122,158,126,#FF0000", "line 2 has two colours, #FF0000 and #7A9E7E"),
+        ("name,wall hex,trim hex|Sage,#7A9E7E,#FFFFFF", "line 2 has two colours"),
+        ("AB1234,Sage,122,158,126", "line 1 has two colours"),
+    ],
+)
+def test_a_table_that_can_be_read_two_ways_is_refused_with_what_to_do(tmp_path, text, told):
+    (tmp_path / "x.csv").write_text(text.replace("|", "\n"), "utf-8")
+    with pytest.raises(UserError, match=told):
+        read_palette(tmp_path / "x.csv")
+
+
+def test_the_alpha_of_an_aseprite_palette_is_no_name(tmp_path):
+    (tmp_path / "x.gpl").write_text("GIMP Palette\nChannels: RGBA\n#\n122 158 126 255 Sage\n")
+    assert read_palette(tmp_path / "x.gpl").colors == (Named("Sage", Swatch((122, 158, 126))),)
+
+
+MINE = Palette(
+    "mine", tuple(Named(n, parse_color(c)) for n, c in (("Salbei hell", "#7A9E7E"), ("Xanh rêu", "#445533")))
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "hex_code"),
+    [
+        *(
+            ("RAL 6021", "#879A77"),
+            ("ral6021", "#879A77"),
+            ("RAL 6021 Pale green", "#879A77"),
+            ("pale GREEN", "#98FB98"),
+        ),
+        *(("signal yellow", "#F9A800"), ("rebecca purple", "#663399"), ("xanh reu", "#445533"), ("salbei", "#7A9E7E")),
+    ],
+)
+def test_a_paint_is_found_by_its_name_or_code(name, hex_code):
+    assert find_paint(name, MINE).swatch.hex == hex_code
+
+
+def test_a_paint_of_ones_own_palette_comes_first():
+    own = Palette("own", (Named("RAL 6021 Pale green", parse_color("#123456")),))
+    assert find_paint("RAL 6021", own).swatch.hex == "#123456"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("RAL 6201", "no paint is called 'RAL 6201': the nearest are RAL"),
+        ("salbey", "the nearest are .*Salbei"),
+        ("yellow green brown", "no paint is called"),
+        ("traffic", r"may be RAL 1023 Traffic yellow \(#F7B500\), RAL"),
+        *(("", "no paint is called"), ("#12", "no paint is called"), ("?" * 500, "no paint is called")),
+    ],
+)
+def test_a_name_that_no_paint_or_several_have_is_told(name, told):
+    with pytest.raises(UserError, match=told):
+        find_paint(name, MINE)
 
 
 def test_an_adobe_swatch_exchange_in_each_of_its_models(tmp_path):
@@ -91,11 +199,13 @@ def test_an_adobe_swatch_exchange_in_each_of_its_models(tmp_path):
         ("x.gpl", b"no palette", "GIMP Palette"),
         ("x.gpl", b"GIMP Palette\nName: x\n", "no colour"),
         ("x.gpl", b"GIMP Palette\n999 0 0 wrong\n", "out of range"),
-        ("x.gpl", b"GIMP Palette\n1 2\n", "cannot be read"),
+        ("x.gpl", b"GIMP Palette\n1 2\n", "line 2 is no colour"),
         ("x.ase", b"ASEF", "cannot be read"),
         ("x.ase", b"RIFF" + bytes(20), "ASEF"),
         ("x.ase", ase_file([("x", b"HSB ", (0.1, 0.2, 0.3))]), "HSB"),
+        ("x.gpl", b"GIMP Palette\n12 1.5 2 x\n", "line 2 is no colour"),
         ("x.csv", b"a,b\nc,d\n", "no colour"),
+        ("x.csv", b"name,hex\n" + b"x,#123456\n" * 5001, "5000"),
         ("x.csv", b"x" * 2_000_001, "2 MB"),
         ("x.aco", b"", "no kind"),
     ],

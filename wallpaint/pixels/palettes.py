@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import functools
+import re
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from PIL import ImageColor
 
 from wallpaint.errors import UserError
 from wallpaint.paths import ASSETS
-from wallpaint.pixels.color import Swatch, delta_e, lab_to_rgb, parse_color
+from wallpaint.pixels.color import Swatch, delta_e, lab_to_rgb
+from wallpaint.pixels.color_tables import decode, plain, read_table
 
 PALETTES = ASSETS / "palettes"
 MAX_BYTES, MAX_COLORS, MAX_NAME = 2_000_000, 5000, 80
@@ -53,25 +55,60 @@ def shipped_palettes() -> dict[str, Palette]:
 
 
 def read_palette(path: str | Path) -> Palette:
-    """Read a GIMP palette (.gpl), an Adobe swatch exchange (.ase) or a table (.csv: name, hex or r, g, b).
+    """Read a GIMP palette (.gpl), an Adobe swatch exchange (.ase) or a table (see `read_table`).
 
     Raises:
-        UserError: no such file, another format, larger than 2 MB, or no colour in it.
+        UserError: no such file, another format, larger than 2 MB, more than 5,000 colours or none, or
+            colours that can be read in more than one way.
     """
     path = Path(path)
-    readers = {".gpl": _read_gpl, ".ase": _read_ase, ".csv": _read_csv}
+    readers = {".gpl": _read_gpl, ".ase": _read_ase, ".csv": _read_table, ".tsv": _read_table, ".txt": _read_table}
     if path.suffix.lower() not in readers:
         raise UserError(f"palette {path.name} is of no kind known here, give a .gpl, .ase or .csv file")
     if not path.is_file() or path.stat().st_size > MAX_BYTES:
         raise UserError(f"palette {path.name} is missing or larger than 2 MB, give a smaller file")
+    data = path.read_bytes()
     try:
-        name, colors = readers[path.suffix.lower()](path.read_bytes())
-    except (struct.error, UnicodeDecodeError, csv.Error, IndexError, OverflowError) as error:
+        name, colors = readers[path.suffix.lower()](data)
+    except UserError as error:
+        raise UserError(f"palette {path.name}: {error}") from None
+    except (struct.error, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"palette {path.name} cannot be read ({error}), save it again") from None
-    if not colors:
-        raise UserError(f"palette {path.name} has no colour in it, look at what was saved")
-    told = [line.strip("# ") for line in _comments(path)]
-    return Palette(name or path.stem, tuple(colors[:MAX_COLORS]), " ".join(told))
+    if not 0 < len(colors) <= MAX_COLORS:
+        raise UserError(f"palette {path.name} has {len(colors) or 'no'} colours in it, give 1 to {MAX_COLORS}")
+    comments = decode(data).splitlines() if path.suffix.lower() == ".gpl" else []
+    source = " ".join(line.strip("# ") for line in comments if line.startswith("#") and line[1:])
+    return Palette(name or path.stem, tuple(colors), source)
+
+
+def find_paint(name: str, palette: Palette | None = None) -> Named:
+    """Find a paint by its name or code ('RAL 6021', 'Pale green') in a palette, then in the shipped ones.
+
+    Case, accents and spaces do not count. Some of a name's words do where only one has them.
+
+    Raises:
+        UserError: no paint is called so (with the nearest names), or several are, in different colours.
+    """
+    asked = _words(name)
+    palettes = [*([palette] if palette else []), *shipped_palettes().values()]
+
+    def whole(words: list[str]) -> bool:
+        return "".join(words) == "".join(asked)
+
+    def part(words: list[str]) -> bool:
+        return bool(asked) and any(words[i : i + len(asked)] == asked for i in range(len(words)))
+
+    for matches in (whole, part):
+        for each in palettes:
+            found = [color for color in each.colors if matches(_words(color.name))]
+            if len({color.swatch for color in found}) > 1:
+                these = ", ".join(f"{color.name} ({color.swatch.hex})" for color in found[:4])
+                raise UserError(f"{name[:MAX_NAME]!r} may be {these}{', …' if found[4:] else ''}: name one of them")
+            if found:
+                return found[0]
+    names = {plain(color.name): color.name for each in palettes for color in each.colors}
+    near = ", ".join(names[match] for match in difflib.get_close_matches(plain(name), names, n=3, cutoff=0.5))
+    raise UserError(f"no paint is called {name[:MAX_NAME]!r}: {f'the nearest are {near}' if near else 'give its hex'}")
 
 
 def nearest_color(palette: Palette, swatch: Swatch) -> tuple[Named, float]:
@@ -81,40 +118,25 @@ def nearest_color(palette: Palette, swatch: Swatch) -> tuple[Named, float]:
     return palette.colors[index], float(difference[index])
 
 
-def _comments(path: Path) -> Iterator[str]:
-    """Give the comment lines of a .gpl, which say where it comes from."""
-    if path.suffix.lower() == ".gpl":
-        yield from (line for line in _text(path.read_bytes()).splitlines() if line.startswith("#") and line[1:])
-
-
 def _read_gpl(data: bytes) -> tuple[str, list[Named]]:
-    """GIMP's palette: a header, then a line a colour, `R G B name`."""
-    lines = _text(data).splitlines()
+    """GIMP's palette: a header, then a line a colour, `R G B name`; Aseprite's may have an alpha before the name."""
+    lines = decode(data).splitlines()
     if not lines or not lines[0].startswith("GIMP Palette"):
         raise UserError("a .gpl palette has to begin with 'GIMP Palette', save it from GIMP or Inkscape")
     name = next((line[5:].strip() for line in lines if line.startswith("Name:")), "")
-    rows = (line.split(None, 3) for line in lines[1:] if line.strip()[:1].isdigit())
-    return name, [_named("".join(row[3:]), [int(row[i]) / 255 for i in range(3)]) for row in rows]
-
-
-def _read_csv(data: bytes) -> tuple[str, list[Named]]:
-    """A table: in each row a hex code, or the first three numbers up to 255; the rest is its name."""
-    text = _text(data)
-    delimiter = max(";\t,", key=text.split("\n", 1)[0].count)
+    channels = 4 if "Channels: RGBA" in lines else 3
     colors = []
-    for row in csv.reader(text.splitlines(), delimiter=delimiter):
-        cells = [cell.strip() for cell in row if cell.strip()]
-        codes = [cell for cell in cells if _is_hex(cell)]
-        numbers = [cell for cell in cells if cell.isascii() and cell.isdigit() and int(cell[:9]) <= 255]
-        if not codes and len(numbers) < 3:
-            continue  # a header, or an empty line
-        rest = [cell for cell in cells if cell not in codes and not (cell.isdigit() and not codes)]
-        if codes:
-            code = next((code for code in codes if code.startswith("#")), codes[-1])
-            colors.append(Named(" ".join(rest)[:MAX_NAME] or parse_color(code).hex, parse_color(code)))
-        else:
-            colors.append(_named(" ".join(rest), [int(number) / 255 for number in numbers[:3]]))
-    return "", colors
+    for number, line in enumerate(lines, 1):
+        if line.strip()[:1].isdigit():
+            row = line.split(None, channels)
+            if len(row) < channels or not all(value.isdecimal() for value in row[:channels]):
+                raise UserError(f"line {number} is no colour, write it as '122 158 126 Sage'")
+            colors.append(_named("".join(row[channels:]), [int(value[:9]) / 255 for value in row[:3]]))
+    return name, colors
+
+
+def _read_table(data: bytes) -> tuple[str, list[Named]]:
+    return "", [_name(name, swatch) for name, swatch in read_table(data)]
 
 
 def _read_ase(data: bytes) -> tuple[str, list[Named]]:
@@ -152,24 +174,18 @@ def _ase_color(data: bytes, at: int) -> list[float]:
 
 
 def _named(name: str, rgb: list[float]) -> Named:
-    """A colour from sRGB 0 to 1; without a name its hex stands for it."""
-    if not all(0 <= value <= 1.0001 for value in rgb):
+    """A colour from sRGB 0 to 1, a hundredth beyond at most."""
+    if not all(-0.01 <= value <= 1.01 for value in rgb):
         raise UserError(f"a colour of {rgb} is out of range, write 0 to 255 for each channel")
-    red, green, blue = (round(255 * min(1.0, value)) for value in rgb)
-    swatch = Swatch((red, green, blue))
+    red, green, blue = (round(255 * min(1.0, max(0.0, value))) for value in rgb)
+    return _name(name, Swatch((red, green, blue)))
+
+
+def _name(name: str, swatch: Swatch) -> Named:
+    """A colour and its name; without one its hex stands for it."""
     return Named(" ".join(name.split())[:MAX_NAME] or swatch.hex, swatch)
 
 
-def _is_hex(cell: str) -> bool:
-    """Whether a cell is a hex colour: '#abc' or six digits."""
-    digits = cell.lstrip("#")
-    hexes = all(letter in "0123456789abcdefABCDEF" for letter in digits)
-    return hexes and (len(digits) == 6 or (cell.startswith("#") and len(digits) == 3))
-
-
-def _text(data: bytes) -> str:
-    """UTF-8 with or without its mark, else Latin-1."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
+def _words(name: str) -> list[str]:
+    """The words and numbers of a name: 'RAL6021' and 'ral 6021' are the same."""
+    return re.findall(r"[a-z]+|[0-9]+|[^\W\d_a-z]+", plain(name))

@@ -1,0 +1,238 @@
+"""Colours read from a table of text, whatever its separator, columns and header; what it cannot tell it asks."""
+
+from __future__ import annotations
+
+import csv
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from itertools import groupby, pairwise
+
+import numpy as np
+
+from wallpaint.errors import UserError
+from wallpaint.pixels.color import Swatch, parse_color
+
+# What a header calls its columns in English, German, French, Spanish and Vietnamese, accents and spaces left out.
+ROLES = {
+    "red": "r red rot rouge rojo do",
+    "green": "g green grun gruen vert verde luc xanhla xanhlacay",
+    "blue": "b blue blau bleu azul lam xanhlam xanhduong",
+    "hex": "hex hexcode hexwert hexvalue html htmlcode htmlhex web rgbhex hexrgb mahex codehex",
+    "color": "color colour farbe couleur mau rgb srgb colorcode colourcode farbcode mamau codecouleur",
+    "name": "name title titel nom nombre ten tenmau bezeichnung farbname colorname colourname paint label",
+    "code": "id code no nr num number nummer numero ref sku index key stt ma so",
+    "other": "l a c m y k h s v x z alpha cyan magenta yellow black lab cmyk hsl hsv hue lrv group collection",
+}
+ROLE_OF = {word: role for role, words in ROLES.items() for word in words.split()}
+AROUND_CHANNELS = re.compile(r"\b(s?rgb|value|wert|channel|kanal|valeur|gia tri|\d+|bit)\b")  # "R (0-255)", "RGB_R"
+NUMBER = re.compile(r"(\d+(?:[.,]\d*)?|[.,]\d+)\s*(%?)", re.ASCII)
+TRIPLE = re.compile(r"(?:rgb)?\s*[\[({]?\s*(\d{1,3})[\s,;/]+(\d{1,3})[\s,;/]+(\d{1,3})\s*[\])}]?", re.I | re.ASCII)
+HEX = re.compile(r"(?:#|0x|&h)?([0-9a-f]{6})|#([0-9a-f]{3})", re.I | re.ASCII)
+REMEDY = "write a first line that names the columns, like 'name,hex' or 'name,r,g,b'"
+
+
+def read_table(data: bytes) -> list[tuple[str, Swatch]]:
+    """Read every row's (name, colour); the name is '' where it has none, a row of one cell is a heading.
+
+    A colour is a hex code or three numbers: 0 to 255, 0 to 1 or percent, decimal point or comma.
+
+    Raises:
+        UserError: a row has no colour, or the columns can be taken in more than one way.
+    """
+    rows = _rows(decode(data))
+    first = next((i for i, (_, row) in enumerate(rows) if _is_data(row)), len(rows))
+    header = next((row for _, row in reversed(rows[:first])), [])
+    rows = rows[first:]
+    usual = Counter(len(row) for _, row in rows).most_common(1)[0][0] if rows else 0
+    roles = [_role(title) for title in header]
+    if len(header) != usual and set(roles) <= {"unknown"}:
+        roles = []  # a title, no header
+    rows = [(line, row) for line, row in rows if len(row) > 1 or usual == 1]
+    width = len(roles) or usual
+    for line, row in rows:
+        if len(row) > width:
+            raise UserError(f"line {line} has {len(row)} cells, not {width}: put a name with a separator into quotes")
+    columns = [[row[i] if i < len(row) else "" for _, row in rows] for i in range(width)]
+    colors, used = _colors(columns, roles, [line for line, _ in rows])
+    return list(zip(_names(columns, roles or ["unknown"] * width, used), colors, strict=True))
+
+
+def decode(data: bytes) -> str:
+    """Bytes of a text file to text: UTF-16 by its mark or its zeros, UTF-8 with or without mark, else Windows-1252."""
+    for encoding, zeros in (("utf-16-le", data[1:200:2]), ("utf-16-be", data[:200:2])):
+        if zeros.count(0) > 0.7 * len(zeros):
+            return data.decode(encoding, "replace").lstrip("\ufeff")
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16", "replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")
+
+
+def plain(text: str) -> str:
+    """Lower case without accents: 'Grün' and 'Đỏ' are 'grun' and 'do'."""
+    apart = unicodedata.normalize("NFKD", text.casefold().replace("đ", "d"))
+    return "".join(letter for letter in apart if not unicodedata.combining(letter))
+
+
+def _rows(text: str) -> list[tuple[int, list[str]]]:
+    """The rows that hold anything, as (line, cells), empty cells at their ends and comments ('# by me') left out."""
+    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
+    lines = [(number, line) for number, line in lines if line.strip(" \t;,|") and not re.match(r"(#+|//)(\s|$)", line)]
+    told = re.fullmatch(r"sep=(.)", lines[0][1], re.I) if lines else None  # Excel's own first line
+    lines = lines[1:] if told else lines
+
+    def split(separator: str) -> list[list[str]]:
+        """One reader a line: a quote that is never closed must not swallow the rest."""
+        return [next(csv.reader([line], delimiter=separator, skipinitialspace=True), []) for _, line in lines]
+
+    def agreement(separator: str) -> int:
+        """How many rows have as many cells as most have."""
+        return max(Counter(len(row) for row in split(separator) if len(row) > 1).values(), default=0)
+
+    separator = told[1] if told else max(";\t|,", key=agreement)
+    if told or 2 * agreement(separator) >= len(lines):
+        rows = split(separator)
+    else:  # aligned by spaces, at least two of them if all rows agree on that
+        rows = [re.split(r"\s{2,}", line) for _, line in lines]
+        if len({len(row) for row in rows}) > 1 or (rows and len(rows[0]) == 1):
+            rows = [_join_words(line.split()) for _, line in lines]
+    cells = [[cell.strip() for cell in row] for row in rows]
+    sizes = [max((i + 1 for i, cell in enumerate(row) if cell), default=0) for row in cells]
+    return [(line, row[:size]) for (line, _), row, size in zip(lines, cells, sizes, strict=True) if size]
+
+
+def _join_words(words: list[str]) -> list[str]:
+    """Words between the values of a line are one name: 122 158 126 'Sage green'. A line of words alone is a header."""
+    values = [bool(NUMBER.fullmatch(word) or _color(word)) for word in words]
+    joined: list[str] = []
+    for i, word in enumerate(words):
+        if any(values) and i and not values[i] and not values[i - 1]:
+            joined[-1] += f" {word}"
+        else:
+            joined.append(word)
+    return joined
+
+
+def _is_data(row: Sequence[str]) -> bool:
+    """Whether a row holds values: a number or a code. 'Facade' is six hex digits, but below no 'r' or 'hex'."""
+    if any(NUMBER.fullmatch(cell) or (_color(cell) and not cell.isalpha()) for cell in row):
+        return True
+    return any(_color(cell) for cell in row) and {_role(cell) for cell in row} == {"unknown"}
+
+
+def _role(title: str) -> str:
+    """What a header's cell says of its column: a key of ROLES, or 'unknown'."""
+    words = re.sub(r"[^a-z0-9%]+", " ", plain(title))
+    for text in (words, AROUND_CHANNELS.sub("", words)):
+        if role := ROLE_OF.get(re.sub(r"[ %]", "", text)):
+            return role
+    return next((role for role in ("hex", "name", "code") if role in words.split()), "unknown")
+
+
+def _color(cell: str) -> Swatch | None:
+    """A colour written in one cell: #7A9E7E, 7A9E7E, 0x7A9E7E, #abc, rgb(122, 158, 126); else None."""
+    if match := HEX.fullmatch(cell):
+        return parse_color(match[1] or match[2])
+    if (match := TRIPLE.fullmatch(cell)) and max(int(value) for value in match.groups()) <= 255:
+        red, green, blue = (int(value) for value in match.groups())
+        return Swatch((red, green, blue))
+    return None
+
+
+def _colors(columns: list[list[str]], roles: list[str], lines: list[int]) -> tuple[list[Swatch], set[int]]:
+    """The colour of every row, and the columns it was taken from."""
+    trust, codes = _code_columns(columns, roles)
+    channels = _channel_columns(columns, roles)
+    if not codes and not channels:
+        raise UserError(f"no colour in it that can be told for sure, {REMEDY}")
+    by_code = [_codes(columns[i], lines) for i in codes]
+    by_number = [_channels([columns[i] for i in channels], lines)] if channels else []
+    # What is named, or marked by '#', has to agree with what else is named. Numbers beside a '#' mean anything.
+    rivals = by_code + (by_number if roles and trust > 1 or trust == 1 and not roles else [])
+    for line, *colors in zip(lines, *rivals, strict=True):
+        for color in colors[1:]:
+            if max(abs(a - b) for a, b in zip(color.rgb, colors[0].rgb, strict=True)) > 2:
+                raise UserError(f"line {line} has two colours, {colors[0].hex} and {color.hex}: leave one, {REMEDY}")
+    best = by_code[0] if codes and (trust > 1 or not channels) else by_number[0]
+    return best, {*codes, *channels}
+
+
+def _code_columns(columns: list[list[str]], roles: list[str]) -> tuple[int, list[int]]:
+    """The columns that hold a colour in each cell, most trusted alone, and the trust: 0 six digits, 1 with letters."""
+    trusted: dict[int, list[int]] = {}
+    for i, column in enumerate(columns):
+        role = roles[i] if roles else "unknown"
+        cells = [cell for cell in column if cell]
+        if not cells or (role != "hex" and not all(map(_color, cells))):
+            continue
+        marked = any(not cell.isalnum() or cell[:2] in ("0x", "0X") for cell in cells)
+        letters = any(re.search("[a-f]", cell, re.I) for cell in cells) and role != "code"
+        trusted.setdefault(3 if role == "hex" or marked else 2 if role == "color" else int(letters), []).append(i)
+    trust = max(trusted, default=0)
+    return trust, trusted.get(trust, [])
+
+
+def _channel_columns(columns: list[list[str]], roles: list[str]) -> list[int]:
+    """The columns of red, green and blue: as the header names them, else the one run of three columns of numbers."""
+    if roles:
+        named = [[i for i, role in enumerate(roles) if role == channel] for channel in ("red", "green", "blue")]
+        return [found[0] for found in named] if all(len(found) == 1 for found in named) else []
+    numbers = [all(NUMBER.fullmatch(cell) for cell in column) for column in columns]
+    runs = [[i for i, _ in run] for number, run in groupby(enumerate(numbers), key=lambda pair: pair[1]) if number]
+    runs = [[i for i in run if len(run) == 3 or not _is_index(columns[i])] for run in runs]
+    threes = [run for run in runs if len(run) == 3 and run[2] - run[0] == 2]
+    return threes[0] if len(threes) == 1 and all(len(run) < 3 or run == threes[0] for run in runs) else []
+
+
+def _is_index(column: list[str]) -> bool:
+    """Whether a column of numbers counts the rows, or has one that no channel can have."""
+    values = [float(NUMBER.fullmatch(cell)[1].replace(",", ".")) for cell in column]  # type: ignore[index]
+    return max(values) > 255 or (len(values) > 2 and all(b - a == 1 for a, b in pairwise(values)))
+
+
+def _codes(column: list[str], lines: list[int]) -> list[Swatch]:
+    """The colours of a column of codes; below the title 'hex' three digits do without '#'."""
+    found = []
+    for cell, line in zip(column, lines, strict=True):
+        try:
+            found.append(_color(cell) or parse_color(cell))
+        except UserError as error:
+            raise UserError(f"line {line}: {error}") from None
+    return found
+
+
+def _channels(columns: list[list[str]], lines: list[int]) -> list[Swatch]:
+    """The colours of three columns of numbers, all of one scale."""
+    cells = [NUMBER.fullmatch(cell) for row in zip(*columns, strict=True) for cell in row]
+    if None in cells:
+        raise UserError(f"line {lines[cells.index(None) // 3]} has no number where red, green and blue should be")
+    values = np.array([float(cell[1].replace(",", ".")) for cell in cells if cell]).reshape(-1, 3)
+    percent = [bool(cell[2]) for cell in cells if cell]
+    whole, top = all(cell[1].isdigit() for cell in cells if cell), values.max(axis=1)
+    if top.max() > (100 if all(percent) else 255):
+        raise UserError(f"line {lines[int(top.argmax())]} is out of range, write 0 to 255 for each channel")
+    fractions = (values % 1 > 0).any(axis=1)
+    if all(percent):
+        scale = 100.0
+    elif not any(percent) and not whole and top.max() <= 1:
+        scale = 1.0
+    elif not any(percent) and (top.max() > 1 or not top.max()) and not (fractions & (top <= 100)).any():
+        scale = 255.0
+    else:  # 0 and 1 alone, percent without its sign, or two scales in one table
+        raise UserError("red, green and blue may be 0 to 1, 0 to 255 or percent here: write 0 to 255, 1.0 or 100 %")
+    return [Swatch(tuple(row)) for row in (values / scale * 255).round().astype(int).tolist()]
+
+
+def _names(columns: list[list[str]], roles: list[str], used: set[int]) -> list[str]:
+    """What each row calls its colour: its name and a code that is no plain number, else all there is."""
+    spare = [i for i in range(len(columns)) if i not in used and roles[i] not in ("red", "green", "blue", "other")]
+    texts = [i for i in spare if not all(NUMBER.fullmatch(cell) for cell in columns[i] if cell)]
+    if any(roles[i] == "name" for i in texts):
+        texts = [i for i in texts if roles[i] in ("name", "code")]
+    return [" ".join(filter(None, cells)) for cells in zip(*(columns[i] for i in texts or spare), strict=True)] or [
+        ""
+    ] * len(columns[0])
