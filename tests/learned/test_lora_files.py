@@ -188,7 +188,7 @@ def test_convolutions_are_used(load, tmp_path):
 
 def test_a_lora_of_another_family_names_the_one_it_needs(load, tmp_path):
     models = load()
-    with pytest.raises(UserError, match="does not fit these models .*--family sdxl"):
+    with pytest.raises(UserError, match="does not fit this model .*--family sdxl"):
         load_lora(models.unet, write(tmp_path, kohya(2048)), "mine")
     assert not getattr(models.unet, "peft_config", None)
 

@@ -89,11 +89,11 @@ def _check_fit(unet: UNet2DConditionModel, state: State, path: Path, described: 
     for key, value in state.items():
         name, _, end = key.partition(".lora_")
         layer = layers.get(name)
-        layer = getattr(layer, "base_layer", layer)
+        weight = getattr(getattr(layer, "base_layer", layer), "weight", None)
         side = 1 if end.startswith("A") else 0
-        wanted = layer.weight.shape[side] if isinstance(getattr(layer, "weight", None), torch.Tensor) else None
+        wanted = weight.shape[side] if isinstance(weight, torch.Tensor) else None
         if value.ndim > 1 and wanted != value.shape[side]:
             raise UserError(
-                f"LoRA {path} does not fit these models ({name[:80]} is {wanted or 'not there'}, the LoRA's is "
+                f"LoRA {path} does not fit this model ({name[:80]} is {wanted or 'not there'}, the LoRA's is "
                 f"{value.shape[side]}): {remedy}"
             )
