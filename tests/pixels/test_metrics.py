@@ -6,6 +6,8 @@ from PIL import Image
 
 from wallpaint.pixels.color import Swatch, bytes_to_linear, delta_e, linear_to_lab, linear_to_srgb
 from wallpaint.pixels.metrics import (
+    TOO_BRIGHT,
+    brightness_error,
     delta_e_paint,
     delta_e_truth,
     in_own_light,
@@ -77,6 +79,27 @@ def test_pixels_too_dark_for_a_colour_are_left_out_and_counted():
     assert figures["median"] < 1
 
 
+WHITE, GREY, BLACK = Swatch((245, 245, 245)), Swatch((120, 120, 120)), Swatch((30, 30, 30))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sign"), [(GREY, WHITE, -1), (BLACK, GREY, -1), (WHITE, BLACK, 1), (GREY, BLACK, 1)]
+)
+def test_a_wall_left_as_it_was_is_too_dark_or_too_bright_for_another_grey(old, new, sign):
+    photo = render(old.linear, 0.6 * LIGHT)
+    assert delta_e_paint(photo, new, MASK)["median"] < 1  # which looks at the hue alone
+    assert sign * brightness_error(photo, photo, new, MASK) > TOO_BRIGHT
+
+
+@pytest.mark.parametrize("new", [WHITE, GREY, BLACK, SAGE])
+@pytest.mark.parametrize("old", [WHITE, GREY, SAGE])
+def test_the_true_repaint_is_about_as_bright_as_expected(old, new):
+    photo, out = render(old.linear, 0.6 * LIGHT), render(new.linear, 0.6 * LIGHT)
+    assert abs(brightness_error(out, photo, new, MASK)) < TOO_BRIGHT
+    darker = render(new.linear, 0.2 * LIGHT)
+    assert brightness_error(darker, photo, new, MASK) < brightness_error(out, photo, new, MASK) - 3
+
+
 def test_black_paint_asks_for_a_neutral():
     assert delta_e_paint(render((0.05, 0.05, 0.05)), Swatch((0, 0, 0)), MASK)["median"] < 0.5
     assert delta_e_paint(render((0.2, 0.05, 0.05)), Swatch((0, 0, 0)), MASK)["median"] > 10
@@ -123,6 +146,7 @@ def test_a_wall_too_thin_to_measure_gives_nan():
     assert np.isnan(list(delta_e_truth(photo, photo, thin).values())).all()
     assert np.isnan(list(delta_e_paint(photo, SAGE, thin).values())).all()
     assert np.isnan(shading_correlation(photo, photo, thin))
+    assert np.isnan(brightness_error(photo, photo, SAGE, thin))
 
 
 def test_a_colour_counts_as_often_as_it_is_there():

@@ -45,11 +45,21 @@ def recolor(photo: Image.Image, mask: Image.Image, swatch: Swatch, old_paint: Sw
     Raises:
         UserError: the mask is empty or not of the photo's size.
     """
-    pixels, wall, inside = np.array(photo.convert("RGB")), _wall(photo, mask), _inside(mask)
-    old = _guess(photo, wall, inside) if old_paint is None else np.maximum(old_paint.linear, LEAST)
-    light = _light(bytes_to_linear(pixels[inside]), old)
-    pixels[inside] = linear_to_bytes(light * swatch.linear)
+    pixels, inside = np.array(photo.convert("RGB")), _inside(mask)
+    pixels[inside] = linear_to_bytes(repainted_wall(photo, mask, swatch, inside, old_paint))
     return composite(photo, Image.fromarray(pixels), mask, detail=0)
+
+
+def repainted_wall(
+    photo: Image.Image, mask: Image.Image, swatch: Swatch, where: np.ndarray, old_paint: Swatch | None = None
+) -> np.ndarray:
+    """Linear RGB (N, 3) that the pixels of `where` (H, W) have once painted, above 1 where they would clip.
+
+    The other arguments and errors are those of `recolor`.
+    """
+    wall = _wall(photo, mask)
+    old = _guess(photo, wall, _inside(mask)) if old_paint is None else np.maximum(old_paint.linear, LEAST)
+    return _light(bytes_to_linear(np.asarray(photo.convert("RGB"))[where]), old) * swatch.linear
 
 
 def _inside(mask: Image.Image) -> np.ndarray:
