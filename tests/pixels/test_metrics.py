@@ -95,7 +95,7 @@ def test_a_wall_left_as_it_was_is_too_dark_or_too_bright_for_another_grey(old, n
 @pytest.mark.parametrize("old", [WHITE, GREY, SAGE])
 def test_the_true_repaint_is_about_as_bright_as_expected(old, new):
     photo, out = render(old.linear, 0.6 * LIGHT), render(new.linear, 0.6 * LIGHT)
-    assert abs(brightness_error(out, photo, new, MASK)) < TOO_BRIGHT
+    assert abs(brightness_error(out, photo, new, MASK)) < 13  # the old paint is guessed within 30 %
     darker = render(new.linear, 0.2 * LIGHT)
     assert brightness_error(darker, photo, new, MASK) < brightness_error(out, photo, new, MASK) - 3
 
