@@ -79,7 +79,7 @@ def test_pixels_too_dark_for_a_colour_are_left_out_and_counted():
     assert figures["median"] < 1
 
 
-WHITE, GREY, BLACK = Swatch((245, 245, 245)), Swatch((120, 120, 120)), Swatch((30, 30, 30))
+WHITE, GREY, BLACK = Swatch((245, 245, 245)), Swatch((120, 120, 120)), Swatch((60, 60, 60))
 
 
 @pytest.mark.parametrize(
