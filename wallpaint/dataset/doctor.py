@@ -1,30 +1,30 @@
 """The dataset doctor: what in a dataset would teach the model something wrong, where, and how to mend it.
 
 Reads every row on its own, so that one broken row does not hide the others. Pictures are looked at small
-(LOOK pixels), which is enough for every check; sizes and emptiness come from the files themselves.
+(SIDE pixels), which is enough for every check; of each no more is kept than 10 KB, whatever its size.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from wallpaint.dataset.rows import SPLITS, Sample, iterate_rows, read_row
+from wallpaint.dataset.rows import Row, Sample, find_metadata, find_splits, read_row, scan_rows
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import delta_e, rgb_to_lab
 from wallpaint.pixels.hues import HUES, LIGHTNESSES, hue_name, lightness_name
 from wallpaint.pixels.images import load_mask, load_photo
 
-LOOK = 256  # longest side that a picture is looked at
+SIDE = 256  # longest side at which a picture is looked at
 TINY, WHOLE = 0.02, 0.97  # share of the picture below and above which a mask is hardly a wall
 ALIKE = 2.0  # mean CIEDE2000 of two 16 x 16 thumbnails below which they show one picture
 SAME_MASK = 0.9  # IoU of their masks above which two such samples say the same thing twice
-CLIPPED, BLACK = 252 / 255, 6 / 255  # sRGB of a channel burnt out, of a pixel lost in the dark
+CLIPPED, BLACK = 252, 6  # of 255: a channel burnt out, a pixel lost in the dark
 BURNT, LOST = 0.25, 0.5  # share of the wall that may be either
 
 # kind -> (what is wrong, how to mend it); the page has its own words for these kinds.
@@ -71,132 +71,136 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What the checks need of a sample."""
+class CheckedSample:
+    """What the checks of samples against each other need of one."""
 
     split: str
     sample: Sample
     thumbnail: np.ndarray  # (16, 16, 3) CIELAB
-    wall: np.ndarray  # (h, w) boolean, LOOK pixels
-    pixels: np.ndarray  # (N, 3) sRGB of the wall, 0 to 1
+    wall: np.ndarray  # (h, w) boolean at SIDE pixels, packed into bytes
+    shape: tuple[int, ...]  # (h, w)
+    share: float  # of the photo that is wall
+    burnt: float  # share of the wall that is burnt out though its paint is not that light
+    lost: float  # share of the wall that is lost in the dark
 
     @property
     def name(self) -> str:
-        """The photo's file name."""
-        return self.sample.image.name
+        """The photo as its row names it."""
+        return self.sample.file_name
 
 
 def check_dataset(folder: str | Path) -> list[Finding]:
     """Look at a whole dataset; give what is wrong with it, train first.
 
     Raises:
-        UserError: there is nothing to read: no folder, no metadata.jsonl, broken JSON, no rows.
+        UserError: there is nothing to read: no folder, no metadata.jsonl, no rows, or not one that is JSON.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"no such folder {str(folder)!r}, given as the dataset, check the path")
-    splits = [split for split in SPLITS if (folder / split / "metadata.jsonl").is_file()]
+    splits = find_splits(folder)
     if not splits:
         raise UserError(f"{folder} has no train/metadata.jsonl, it is no dataset, save a sample first")
-    findings, seen = [], []
-    for split in splits:
-        for finding, sample in _look(folder / split, split):
-            findings += [finding] if finding else []
-            seen += [sample] if sample else []
-    if not findings and not seen:
-        raise UserError(f"{folder / splits[0] / 'metadata.jsonl'} has no rows, add a sample first")
+    rows = [(split, place, row) for split in splits for place, row in scan_rows(folder / split)]
+    if not rows:
+        raise UserError(f"{find_metadata(folder / splits[0])} has no rows, add a sample first")
+    if all(isinstance(row, UserError) for *_, row in rows):
+        raise rows[0][2]  # type: ignore[misc]  # they all are
+    found = [_check_row(folder / split, split, place, row) for split, place, row in rows]
+    findings = [one for one in found if isinstance(one, Finding)]
+    samples = [one for one in found if isinstance(one, CheckedSample)]
     if "validation" not in splits:
         findings.append(Finding("no_validation", "validation", ""))
-    for sample in seen:
-        findings += check_exposure(sample)
-    return [*findings, *check_rooms(seen), *check_pairs(seen), *check_paints(seen)]
+    checks = (check_walls, check_rooms, check_pairs, check_paints)
+    return [*findings, *(finding for check in checks for finding in check(samples))]
 
 
-def _look(where: Path, split: str) -> Iterator[tuple[Finding | None, Seen | None]]:
-    """Read a split row by row; give (what is wrong with the row itself, what was seen of it)."""
-    for place, row in iterate_rows(where / "metadata.jsonl"):
-        name = str(row.get("file_name") or place.rpartition(" row ")[0])
-        try:
-            sample = read_row(row, where, "")
-            photo, mask = load_photo(sample.image), load_mask(sample.mask)
-        except UserError as error:
-            problem = " ".join(str(error).replace(f"{where}/", "").split()).lstrip(": ")
-            kind = "empty_mask" if "is empty" in problem else "bad_row"
-            kind = "mask_size" if "but its photo is" in problem else kind
-            values = {} if kind == "empty_mask" else {"problem": problem.rpartition(": ")[0] or problem}
-            yield Finding(kind, split, name, values), None
-            continue
-        share = float(np.asarray(mask).mean() / 255)
-        kinds = [kind for kind, bad in (("tiny_mask", share < TINY), ("whole_mask", share > WHOLE)) if bad]
-        percent = f"{100 * share:.1f} %"
-        yield (Finding(kinds[0], split, name, {"share": percent}) if kinds else None, _see(split, sample, photo, mask))
+def _check_row(where: Path, split: str, place: str, row: Row | UserError) -> Finding | CheckedSample:
+    """Read a row and its pictures whole; give what the checks need of it, or what is wrong with it."""
+    number = place.rpartition(" ")[2]
+    name = str(row.get("file_name") or f"row {number}") if isinstance(row, dict) else f"row {number}"
+    try:
+        if isinstance(row, UserError):
+            raise row
+        sample = read_row(row, where, "")
+        return _summarise(split, sample, load_photo(sample.image), load_mask(sample.mask))
+    except UserError as error:
+        problem = " ".join(str(error).replace(f"{place} ", "it ").replace(f"{where}/", "").split()).lstrip(": ")
+    if "is empty" in problem:
+        return Finding("empty_mask", split, name)
+    kind = "mask_size" if "but its photo is" in problem else "bad_row"
+    return Finding(kind, split, name, {"problem": problem.rpartition(": ")[0] or problem})
 
 
-def _see(split: str, sample: Sample, photo: Image.Image, mask: Image.Image) -> Seen:
-    """Shrink a sample to what the checks need; the mask by its nearest pixels, so it stays one."""
+def _summarise(split: str, sample: Sample, photo: Image.Image, mask: Image.Image) -> CheckedSample:
+    """Shrink a sample to what the checks need, by its nearest pixels, so that the mask stays one."""
     tiny = np.asarray(photo.resize((16, 16), Image.Resampling.BOX), dtype=np.float32) / 255
-    scale = LOOK / max(photo.size)
-    width, height = (max(1, round(side * min(1, scale))) for side in photo.size)
-    size = (width, height)
+    scale = min(1, SIDE / max(photo.size))
+    size = (max(1, round(photo.width * scale)), max(1, round(photo.height * scale)))
     wall = np.asarray(mask.resize(size, Image.Resampling.NEAREST)) >= 128
-    pixels = np.asarray(photo.resize(size, Image.Resampling.NEAREST), dtype=np.float32)[wall] / 255
-    return Seen(split, sample, rgb_to_lab(tiny), wall, pixels)
+    pixels = np.asarray(photo.resize(size, Image.Resampling.NEAREST))[wall]
+    light_paint = np.array(sample.color) >= CLIPPED
+    burnt = ((pixels >= CLIPPED) & ~light_paint).any(axis=1).sum() / max(1, len(pixels))
+    lost = (pixels.max(axis=1, initial=0) <= BLACK).sum() / max(1, len(pixels))
+    share = float(np.asarray(mask).mean() / 255)
+    return CheckedSample(split, sample, rgb_to_lab(tiny), np.packbits(wall), wall.shape, share, burnt, lost)
 
 
-def check_exposure(seen: Seen) -> list[Finding]:
-    """Find walls that are burnt out (though their paint is not that light) or lost in the dark."""
-    if not len(seen.pixels):
-        return []
-    paint = np.array(seen.sample.color) / 255
-    burnt = ((seen.pixels >= CLIPPED) & (paint < CLIPPED)).any(axis=1).mean()
-    lost = (seen.pixels.max(axis=1) <= BLACK).mean()
-    shares = (("overexposed", burnt, BURNT), ("underexposed", lost, LOST))
-    return [
-        Finding(kind, seen.split, seen.name, {"share": f"{100 * share:.0f} %"})
-        for kind, share, limit in shares
-        if share > limit
-    ]
+def check_walls(samples: Sequence[CheckedSample]) -> list[Finding]:
+    """Find masks that are hardly a wall, and walls that are burnt out or lost in the dark."""
+    findings = []
+    for one in samples:
+        for kind, share, bad in (
+            ("tiny_mask", f"{100 * one.share:.1f} %", one.share < TINY),
+            ("whole_mask", f"{100 * one.share:.1f} %", one.share > WHOLE),
+            ("overexposed", f"{100 * one.burnt:.0f} %", one.burnt > BURNT),
+            ("underexposed", f"{100 * one.lost:.0f} %", one.lost > LOST),
+        ):
+            findings += [Finding(kind, one.split, one.name, {"share": share})] if bad else []
+    return findings
 
 
-def check_rooms(seen: Sequence[Seen]) -> list[Finding]:
+def check_rooms(samples: Sequence[CheckedSample]) -> list[Finding]:
     """Find rooms that are in both splits: a model is then praised for what it has seen."""
     rooms = defaultdict(set)
-    for one in seen:
+    for one in samples:
         rooms[one.sample.room_id].add(one.split)
     return [Finding("split_room", "validation", "", {"room": r}) for r, s in rooms.items() if len(s) > 1]
 
 
-def check_pairs(seen: Sequence[Seen]) -> list[Finding]:
+def check_pairs(samples: Sequence[CheckedSample]) -> list[Finding]:
     """Find photos that are there twice: in both splits, under two names, or with the same wall marked."""
     findings: list[Finding] = []
-    lab = np.stack([one.thumbnail for one in seen]) if seen else np.zeros((0, 16, 16, 3))
+    lab = np.stack([one.thumbnail for one in samples]) if samples else np.zeros((0, 16, 16, 3))
     means = lab.mean(axis=(1, 2))
-    for j, one in enumerate(seen):
+    for j, one in enumerate(samples):
         near = np.flatnonzero(np.abs(means[:j] - means[j]).max(axis=-1) < 2 * ALIKE)  # ΔE of few pairs alone
         for i in near[delta_e(lab[near], lab[j]).mean(axis=(1, 2)) < ALIKE] if len(near) else []:
-            kind = _pair_kind(seen[i], one)
+            kind = _pair_kind(samples[i], one)
             if kind:
-                other = f"{seen[i].split}/{seen[i].name}"
-                findings.append(Finding(kind, one.split, one.name, {"other": other, "room": seen[i].sample.room_id}))
+                other = f"{samples[i].split}/{samples[i].name}"
+                findings.append(
+                    Finding(kind, one.split, one.name, {"other": other, "room": samples[i].sample.room_id})
+                )
                 break  # the first twin tells enough
     return findings
 
 
-def _pair_kind(first: Seen, second: Seen) -> str | None:
+def _pair_kind(first: CheckedSample, second: CheckedSample) -> str | None:
     """Say what is wrong with two samples of one photo; two walls of one photo are as they should be."""
     if first.split != second.split:
         return "leak"
     if first.sample.room_id != second.sample.room_id:
         return "two_names"
-    if first.wall.shape != second.wall.shape:
+    if first.shape != second.shape:
         return "duplicate"
-    both, either = (first.wall & second.wall).sum(), (first.wall | second.wall).sum()
+    both, either = (np.unpackbits(bits).sum() for bits in (first.wall & second.wall, first.wall | second.wall))
     return "duplicate" if both > SAME_MASK * either else None
 
 
-def check_paints(seen: Sequence[Seen]) -> list[Finding]:
+def check_paints(samples: Sequence[CheckedSample]) -> list[Finding]:
     """Find hues and lightnesses that no training wall has: the model never learns to paint them."""
-    train = [one.sample.color for one in seen if one.split == "train"]
+    train = [one.sample.color for one in samples if one.split == "train"]
     if not train:
         return []
     there_hues = {hue_name(color) for color in train}

@@ -1,22 +1,32 @@
-"""A row of a dataset: read from its metadata.jsonl, checked with the pictures it names.
+"""A row of a dataset: read from its metadata, checked with the pictures it names.
 
-Headers alone are read of the pictures: they must be there, be pictures, and be of the photo's size.
+A split is a folder with `metadata.jsonl` (or `metadata.csv`, which an imagefolder may have instead) and the
+pictures in it or below it. Names are found on disk in whichever form of Unicode they have there.
 """
 
 from __future__ import annotations
 
+import csv
 import json
+import os
+import posixpath
+import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import read_size
 
 SPLITS = ("train", "validation")
+METADATA = ("metadata.jsonl", "metadata.csv")  # the first that is there is read; metadata.jsonl is written
 KINDS = ("plain", "dark", "patterned", "accent")
 REQUIRED = ("file_name", "mask_file_name", "reference_color_rgb", "text", "room_id")
+MAX_LINE = 1_000_000  # characters; a row is about 200, and a file without line ends must not fill the memory
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -38,59 +48,163 @@ class Sample:
     room_id: str
     kind: str | None = None
     truths: tuple[Truth, ...] = ()
+    file_name: str = ""  # the photo as its row names it, 'rooms/a.jpg' where it lies deeper
 
 
-def iterate_rows(metadata: Path) -> Iterator[tuple[str, dict]]:
-    """Yield ('FILE row N', row) of a metadata.jsonl; empty lines do not count as rows but as lines."""
+def find_metadata(where: Path) -> Path:
+    """Find a split's metadata; where there is none, the path at which it should be."""
+    return next((where / name for name in METADATA if (where / name).is_file()), where / METADATA[0])
+
+
+def find_splits(folder: str | Path) -> list[str]:
+    """Name the splits of a dataset that have metadata."""
+    return [split for split in SPLITS if find_metadata(Path(folder) / split).is_file()]
+
+
+def scan_rows(where: Path) -> Iterator[tuple[str, Row | UserError]]:
+    """Yield ('FILE row N', row or what is wrong with it) of a split; empty lines count as lines alone.
+
+    Raises:
+        UserError: the file is missing or no text at all.
+    """
+    metadata = find_metadata(where)
     if not metadata.is_file():
-        raise UserError(f"{metadata} does not exist: give a dataset folder with a metadata.jsonl in it")
+        other = next((f", {path.name} is not read" for path in where.glob("metadata.*")), "")
+        raise UserError(f"{metadata} does not exist{other}: give a dataset folder with a metadata.jsonl in it")
+    with open(metadata, "rb") as raw:
+        wide = raw.read(2) in (b"\xff\xfe", b"\xfe\xff")  # as PowerShell redirects
+    # Bytes that are no UTF-8 come as lone surrogates, so that each spoils its own row alone.
+    encoding, errors = ("utf-16", "strict") if wide else ("utf-8-sig", "surrogateescape")
+    read = _scan_csv if metadata.suffix == ".csv" else _scan_json
     try:
-        lines = metadata.read_text("utf-8-sig").split("\n")
-    except UnicodeDecodeError:
+        with open(
+            metadata, encoding=encoding, errors=errors, newline="" if metadata.suffix == ".csv" else None
+        ) as file:
+            for number, row in read(file):
+                place = f"{metadata} row {number}"
+                yield place, UserError(f"{place} {row}") if isinstance(row, str) else row
+    except UnicodeError:
         raise UserError(f"{metadata} is not UTF-8 text: save it again as UTF-8") from None
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        place = f"{metadata} row {number}"
-        try:
-            row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            reason = getattr(error, "msg", "nested too deeply")
-            raise UserError(f"{place} is not JSON ({reason}): write one JSON object a line") from None
-        if not isinstance(row, dict):
-            raise UserError(f'{place} is not a JSON object: write {{"file_name": …}}')
+    except csv.Error as error:
+        raise UserError(f"{metadata} is no CSV ({error}): save it again, or as metadata.jsonl") from None
+
+
+def iterate_rows(where: Path) -> Iterator[tuple[str, Row]]:
+    """Yield ('FILE row N', row) of a split; UserError at the first that cannot be read."""
+    for place, row in scan_rows(where):
+        if isinstance(row, UserError):
+            raise row
         yield place, row
 
 
-def read_row(row: dict, where: Path, place: str) -> Sample:
-    """Check one row and turn it into a Sample."""
+def _scan_json(file: Any) -> Iterator[tuple[int, Row | str]]:
+    """Give each line's number and its object, or the words for what it is instead."""
+    for number, line in enumerate(iter(lambda: file.readline(MAX_LINE), ""), start=1):
+        if len(line) == MAX_LINE:
+            yield number, "is longer than a row can be: write one JSON object a line"
+            return
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            line.encode()
+        except UnicodeEncodeError:
+            yield number, "is not UTF-8 text: save the file again as UTF-8"
+        except (ValueError, RecursionError) as error:  # ValueError: also a number of 5,000 digits
+            reason = getattr(error, "msg", "nested too deeply or a number too long")
+            yield number, f"is not JSON ({reason}): write one JSON object a line"
+        else:
+            yield number, tidy_row(row) if isinstance(row, dict) else 'is not a JSON object: write {"file_name": …}'
+
+
+def _scan_csv(file: Any) -> Iterator[tuple[int, Row | str]]:
+    """Give each row's line number and the row; colours and truths stand as JSON in their cells."""
+    reader = csv.DictReader(file)
+    for cells in reader:
+        row: Row = {key: cell for key, cell in cells.items() if key and cell is not None}
+        try:
+            for key in ("reference_color_rgb", "truths"):
+                if row.get(key):
+                    row[key] = json.loads(row[key])
+        except (ValueError, RecursionError):
+            yield reader.line_num, f"has a {key!r} that is not JSON: write it as [122, 158, 126]"
+            continue
+        yield reader.line_num, tidy_row({key: cell for key, cell in row.items() if cell != "" or key in REQUIRED})
+
+
+def tidy_row(row: Row) -> Row:
+    """Give a room one name, however its accents are composed and its spaces set."""
+    if isinstance(row.get("room_id"), str) and row["room_id"].strip():
+        row["room_id"] = tidy_room(row["room_id"])
+    return row
+
+
+def tidy_room(name: object) -> str:
+    """Compose a room's accents (NFC) and set single spaces."""
+    return " ".join(unicodedata.normalize("NFC", str(name)).split())
+
+
+def plain_name(name: str) -> str:
+    """Write a file's name with slashes and composed accents, as rows compare."""
+    return posixpath.normpath(unicodedata.normalize("NFC", name.replace("\\", "/")))
+
+
+def picture_names(row: Row) -> list[str]:
+    """Name the files of a row; of a broken one, those that it does name."""
+    truths = row.get("truths")
+    named = [row, *(truths if isinstance(truths, list) else [])]
+    names = [row.get("mask_file_name"), *(one.get("file_name") for one in named if isinstance(one, dict))]
+    return [name for name in names if isinstance(name, str)]
+
+
+def read_row(row: Row, where: Path, place: str) -> Sample:
+    """Check one row and the headers of its pictures: they must be pictures, and of the photo's size."""
+    sample = parse_row(row, where, place)
+    size = _size(sample.image, place)
+    for what, path in (("mask", sample.mask), *(("truth", truth.image) for truth in sample.truths)):
+        found = _size(path, place)
+        if found != size:
+            turned = ", as if the photo were not turned upright" if found == size[::-1] != size else ""
+            raise UserError(
+                f"{place}: {what} {path} is {found[0]}x{found[1]}{turned} but its photo is {size[0]}x{size[1]}: "
+                "make them the same size"
+            )
+    return sample
+
+
+def parse_row(row: Row, where: Path, place: str) -> Sample:
+    """Check one row and that its pictures are there, without opening them.
+
+    Raises:
+        UserError: what is wrong, beginning with `place`, and what to do about it.
+    """
     missing = [key for key in REQUIRED if key not in row]
     if missing:
         raise UserError(f"{place} has no {missing[0]!r}: every row needs {', '.join(REQUIRED)}")
     for key in ("text", "room_id"):
-        if not isinstance(row[key], str) or (key == "room_id" and not row[key].strip()):
-            raise UserError(f"{place}: {key!r} is {row[key]!r}, not text: write it in quotes")
+        if not is_text(row[key]) or (key == "room_id" and not row[key].strip()):
+            raise UserError(f"{place}: {key!r} is {row[key]!a:.99}, not text: write it in quotes")
     kind = row.get("kind")
     if kind is not None and kind not in KINDS:
-        raise UserError(f"{place}: 'kind' is {kind!r}: write one of {', '.join(KINDS)}")
+        raise UserError(f"{place}: 'kind' is {kind!a:.99}: write one of {', '.join(KINDS)}")
     color = _read_color(row["reference_color_rgb"], f"{place}: 'reference_color_rgb'")
-    image = _inside(where, row["file_name"], f"{place}: 'file_name'")
-    size = _size(image, place)
-    mask = _inside(where, row["mask_file_name"], f"{place}: 'mask_file_name'")
-    _same_size(mask, size, "mask", place)
-    truths = tuple(_read_truths(row.get("truths", []), where, size, place))
-    return Sample(image, mask, color, row["text"], row["room_id"], kind, truths)
+    image = find_picture(where, row["file_name"], f"{place}: 'file_name'")
+    mask = find_picture(where, row["mask_file_name"], f"{place}: 'mask_file_name'")
+    for path in (image, mask):
+        if not os.path.isfile(path):  # not Path's own, which raises where a name is too long
+            raise UserError(f"{place}: image {path} does not exist: bring it, or delete the row")
+    truths = tuple(_read_truths(row.get("truths") or [], where, place))
+    return Sample(image, mask, color, row["text"], row["room_id"], kind, truths, row["file_name"])
 
 
-def _read_truths(truths: object, where: Path, size: tuple[int, int], place: str) -> Iterator[Truth]:
+def _read_truths(truths: object, where: Path, place: str) -> Iterator[Truth]:
     """Check the `truths` of a row: [{"color": [R, G, B], "file_name": …}, …]."""
     if not isinstance(truths, list):
         raise UserError(f'{place}: \'truths\' is not a list of {{"color", "file_name"}}')
     for truth in truths:
         if not isinstance(truth, dict) or not {"color", "file_name"} <= truth.keys():
             raise UserError(f"{place}: a truth needs 'color' and 'file_name'")
-        path = _inside(where, truth["file_name"], f"{place}: a truth's 'file_name'")
-        _same_size(path, size, "truth", place)
+        path = find_picture(where, truth["file_name"], f"{place}: a truth's 'file_name'")
         yield Truth(_read_color(truth["color"], f"{place}: a truth's 'color'"), path)
 
 
@@ -99,15 +213,36 @@ def _read_color(value: object, place: str) -> tuple[int, int, int]:
     try:
         return Swatch(tuple(value)).rgb  # type: ignore[arg-type]  # Swatch checks what it is
     except (UserError, TypeError):
-        raise UserError(f"{place} is {value!r}: write three whole numbers from 0 to 255") from None
+        raise UserError(f"{place} is {value!a:.99}: write three whole numbers from 0 to 255") from None
 
 
-def _inside(where: Path, name: object, place: str) -> Path:
-    """Turn a file name of a row into a path, which must not leave the folder (links included)."""
-    if not isinstance(name, str) or not name or "\0" in name:
-        raise UserError(f"{place} is {name!r}: write the name of a file in {where}")
+def is_text(value: object) -> bool:
+    """Whether this is text that can be written: JSON may hold half of a surrogate pair."""
+    return isinstance(value, str) and not re.search("[\ud800-\udfff]", value)
+
+
+def find_picture(where: Path, name: object, place: str) -> Path:
+    """Turn a file name of a row into a path inside the split's folder, which no link may lead out of.
+
+    Backslashes of Windows are slashes, unless the very name is there; accents may be composed or not.
+
+    Raises:
+        UserError: no name, or one that leads out. Whether the file exists is not said.
+    """
+    if not is_text(name) or not name or "\0" in str(name):
+        raise UserError(f"{place} is {name!a:.99}: write the name of a file in {where}")
+    name = str(name)
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+    leads_out = ".." in parts or bool(re.match(r"[/\\]|[A-Za-z]:[/\\]", name))
     path = where / name
-    if not path.resolve().is_relative_to(where.resolve()):
+    if not leads_out and not os.path.lexists(path):
+        path = where
+        for part in parts:
+            forms = (path / form for form in (part, *(unicodedata.normalize(f, part) for f in ("NFC", "NFD"))))
+            path = next((form for form in forms if os.path.lexists(form)), path / part)
+    if not leads_out and (len(parts) > 1 or os.path.islink(path)):
+        leads_out = not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(where))
+    if leads_out:
         raise UserError(f"{place} {name!r} leads out of {where}: keep every picture inside the folder")
     return path
 
@@ -118,13 +253,3 @@ def _size(path: Path, place: str) -> tuple[int, int]:
         return read_size(path)
     except UserError as error:
         raise UserError(f"{place}: {error}") from None
-
-
-def _same_size(path: Path, size: tuple[int, int], what: str, place: str) -> None:
-    """Refuse a mask or truth of another size than its photo."""
-    found = _size(path, place)
-    if found != size:
-        raise UserError(
-            f"{place}: {what} {path} is {found[0]}x{found[1]} but its photo is {size[0]}x{size[1]}: "
-            "make them the same size"
-        )

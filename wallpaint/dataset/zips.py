@@ -1,37 +1,73 @@
-"""Datasets as zips: out with what their rows name, in with nothing that has no place in a dataset."""
+"""Datasets as zips: out with what their rows name, in with what their rows name and nothing else.
+
+Zips come from the studio, from Finder, Explorer and the command line: in a folder of their own, with droppings
+of the system in them, with names in the encoding of whoever made them.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import lzma
 import os
+import re
 import shutil
 import stat
+import struct
 import tempfile
+import time
 import zipfile
+import zlib
 from pathlib import Path
+from typing import Any
 
-from wallpaint.dataset.curate import dump_rows, picture_names, read_table
-from wallpaint.dataset.folder import read_samples
-from wallpaint.dataset.rows import SPLITS, read_row
+from wallpaint.dataset.folder import dump_rows, read_samples, read_table, write_table
+from wallpaint.dataset.rows import (
+    METADATA,
+    SPLITS,
+    Row,
+    find_picture,
+    find_splits,
+    iterate_rows,
+    picture_names,
+    plain_name,
+    read_row,
+)
+from wallpaint.dataset.saving import FORBIDDEN, FULL, LEFTOVER_SECONDS, explain_disk
 from wallpaint.errors import UserError
 from wallpaint.pixels.images import atomic_path
 
-MAX_FILES, MAX_BYTES, MAX_FILE_BYTES = 20_000, 4_000_000_000, 200_000_000
-MAX_RATIO = 100  # pictures hardly shrink in a zip; what grows more than this is a bomb
+MAX_FILES = 500_000  # the list of a zip's files takes 1 KB each in memory
+MAX_RATIO, BOMB_BYTES = 100, 200_000_000  # pictures hardly shrink; what grows to more of either is no dataset
+ENCODINGS = ("utf-8", "cp437", "cp932", "gbk", "cp949", "cp1258", "cp1252", "latin-1")  # of names not marked UTF-8
+# What zipfile and its decompressors raise where a zip is no zip.
+BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, RuntimeError, ValueError)
+FOREIGN = re.compile(r'[<>:"|?*\x00-\x1f]')  # what Windows allows in no file's name
 
 
 def export_zip(folder: str | Path, path: str | Path) -> Path:
-    """Write both splits, and only what their rows name, as a zip; UserError when there is nothing."""
+    """Write both splits, and only what their rows name, as a zip; a photo at a time, never all in memory.
+
+    Raises:
+        UserError: there is nothing, a row is wrong, a picture went away meanwhile, or the disk is full.
+    """
     folder, count = Path(folder), 0
-    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-        for split in SPLITS:
-            rows = read_table(folder, split)
-            for row in rows:
-                read_row(row, folder / split, f"{split}/{row.get('file_name')}")  # leads nowhere else
-            for name in sorted({name for row in rows for name in picture_names(row)}):
-                archive.write(folder / split / name, f"{split}/{name}")
-                count += 1
-            if rows:
-                archive.writestr(f"{split}/metadata.jsonl", dump_rows(rows))
+    with explain_disk(Path(path).parent), atomic_path(path) as temporary:
+        with zipfile.ZipFile(temporary, "w", strict_timestamps=False) as archive:
+            for split in SPLITS:
+                where, rows = folder / split, read_table(folder, split)
+                for row in rows:
+                    read_row(row, where, f"{split}/{row.get('file_name')}")  # leads nowhere else
+                names = portable_names(rows)
+                for name, new in names.items():
+                    try:
+                        archive.write(find_picture(where, name, split), f"{split}/{new}")
+                    except FileNotFoundError:
+                        raise UserError(f"{split}/{name} was deleted meanwhile, export {folder.name} again") from None
+                if rows:
+                    archive.writestr(
+                        f"{split}/{METADATA[0]}", dump_rows([rename_pictures(row, names) for row in rows])
+                    )
+                count += len(names)
         if not count:
             raise UserError(f"{folder.name} has no samples, save one first")
     return Path(path)
@@ -41,63 +77,159 @@ def import_zip(path: str | Path, folder: str | Path) -> dict[str, int]:
     """Unpack a zipped dataset into a folder that does not exist yet; give the samples of each split.
 
     Raises:
-        UserError: no zip; a path that leads out, a link, a bomb, a file that has no place in a dataset;
-            rows that cannot be read; or the folder is there already. Then nothing is left behind.
+        UserError: no zip; a path that leads out, a link, a password, a bomb; a picture that is not in it; rows
+            that cannot be read; or the folder is there already. Then nothing is left behind.
     """
-    folder = Path(folder)
+    path, folder = Path(path), Path(folder)
     if folder.exists():
         raise UserError(f"dataset {folder.name!r} exists, in this workspace, choose another name")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".import-", dir=folder.parent))
-    try:
+    with explain_disk(folder.parent):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        for old in folder.parent.glob(".import-*"):  # of a process that was killed
+            if time.time() - old.stat().st_mtime > LEFTOVER_SECONDS:
+                shutil.rmtree(old, ignore_errors=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".import-", dir=folder.parent))
         try:
-            with zipfile.ZipFile(path) as archive:
-                _unpack(archive, temporary)
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
-            raise UserError(f"{Path(path).name} is no readable zip ({error}), zip it again") from None
-        counts = {
-            split: len(read_samples(temporary, split))
-            for split in SPLITS
-            if (temporary / split / "metadata.jsonl").is_file()
-        }
-        if not counts:
-            raise UserError(f"{Path(path).name} holds no train/metadata.jsonl, zip a dataset folder")
-        temporary.chmod(0o755)
-        os.rename(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            _read_zip(path, temporary)
+            counts = {split: len(read_samples(temporary, split)) for split in find_splits(temporary)}
+            temporary.chmod(0o755)
+            os.rename(temporary, folder)
+        except UserError as error:
+            raise UserError(str(error).replace(f"{temporary}{os.sep}", f"{path.name}: ")) from None
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
     return counts
 
 
-def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
-    """Unpack what a dataset may hold, counting the bytes that really come out, not those announced."""
-    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-    if len(entries) > MAX_FILES:
-        raise UserError(f"the zip holds {len(entries)} files, more than {MAX_FILES}, split the dataset")
-    total = 0
-    for entry in entries:
-        target = folder.joinpath(*_safe_parts(entry))
-        limit = min(MAX_FILE_BYTES, MAX_RATIO * max(entry.compress_size, 1000), MAX_BYTES - total)
+def _read_zip(path: Path, folder: Path) -> None:
+    """Unpack a zip's dataset into a folder; whatever zipfile stumbles over is a zip that cannot be read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if len(archive.infolist()) > MAX_FILES:
+                raise UserError(f"{path.name} holds more than {MAX_FILES} files, split the dataset")
+            for entry in archive.infolist():
+                _refuse_hostile(entry)
+            needed, free = sum(entry.file_size for entry in archive.infolist()), shutil.disk_usage(folder).free
+            limit = max(BOMB_BYTES, MAX_RATIO * path.stat().st_size)
+            if free < min(needed, limit):
+                raise UserError(f"{path.name} takes {needed / 1e9:.1f} GB and {free / 1e9:.1f} are free, make room")
+            _unpack(archive, path.name, folder, limit)
+    except OSError as error:
+        if error.errno in (*FULL, *FORBIDDEN):
+            raise
+        raise UserError(f"{path.name} is no readable zip ({error.strerror or error}), zip it again") from None
+    except BROKEN as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"{path.name} is no readable zip ({reason}), zip it again") from None
+
+
+def _refuse_hostile(entry: zipfile.ZipInfo) -> None:
+    """Refuse a zip with a link, a password, or a place outside the folder it is unpacked into."""
+    parts = entry.filename.replace("\\", "/").split("/")
+    if parts[0] == "" or ".." in parts or re.match("[A-Za-z]:", parts[0]):
+        raise UserError(f"{entry.filename!a:.99} leads out of the zip's folder, zip the dataset plainly")
+    if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise UserError(f"{entry.filename!a:.99} is a link, zip the pictures themselves")
+    if entry.flag_bits & 1:
+        raise UserError(f"{entry.filename!a:.99} needs a password, zip the dataset without one")
+
+
+def _unpack(archive: zipfile.ZipFile, name: str, folder: Path, left: int) -> None:
+    """Unpack each split's rows, then the pictures they name; rows get the names on disk.
+
+    Counts down the bytes that may still come out: what an entry announces need not be true.
+    """
+    entries = _name_entries(archive)
+
+    def copy(source_name: str, target: Path) -> None:
+        nonlocal left
+        entry = entries.get(source_name)
+        if entry is None:
+            raise UserError(f"{name} lacks {source_name!a:.99}, which a row names, zip the whole dataset folder")
         target.parent.mkdir(parents=True, exist_ok=True)
         with archive.open(entry) as source, open(target, "xb") as sink:
             while chunk := source.read(1 << 20):
-                limit -= len(chunk)
-                total += len(chunk)
-                if limit < 0:
-                    raise UserError(f"{entry.filename!r} unpacks to far more than it takes: a zip bomb")
+                left -= len(chunk)
+                if left < 0:
+                    raise UserError(f"{name} unpacks to far more than it takes: a zip bomb, zip the dataset anew")
                 sink.write(chunk)
 
+    top = _find_top(entries)
+    if top is None:
+        raise UserError(f"{name} holds no train/metadata.jsonl, zip a dataset folder")
+    for split in SPLITS:
+        where = folder / split
+        for metadata in [end for end in METADATA if f"{top}{split}/{end}" in entries][:1]:
+            copy(f"{top}{split}/{metadata}", where / metadata)
+            rows = [row for _, row in iterate_rows(where)]
+            (where / metadata).unlink()
+            names = portable_names(rows)
+            for old, new in names.items():
+                find_picture(where, old, f"{split}: a picture")  # which leads nowhere else
+                if not (where / new).exists():
+                    copy(f"{top}{split}/{plain_name(old)}", where / new)
+            write_table(where, [rename_pictures(row, names) for row in rows])
 
-def _safe_parts(entry: zipfile.ZipInfo) -> tuple[str, ...]:
-    """Give an entry's place, split/…/file; anything but plain pictures and rows in a split is refused."""
-    parts = tuple(entry.filename.replace("\\", "/").split("/"))
-    if len(parts) > 1 and parts[0] not in SPLITS and parts[1] in SPLITS:
-        parts = parts[1:]  # the dataset's own folder was zipped
-    plain = all(part and part not in (".", "..") and ":" not in part and "\0" not in part for part in parts)
-    kind = stat.S_IFMT(entry.external_attr >> 16)
-    if not plain or kind not in (0, stat.S_IFREG) or entry.flag_bits & 1:
-        raise UserError(f"{entry.filename!r} is a link, a secret or leads out, zip the folder plainly")
-    known = Path(parts[-1]).suffix.lower() in (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".jsonl")
-    if parts[0] not in SPLITS or len(parts) < 2 or not known:
-        raise UserError(f"{entry.filename!r} has no place in a dataset, zip train/ and validation/ alone")
-    return parts
+
+def _find_top(entries: dict[str, zipfile.ZipInfo]) -> str | None:
+    """Find the folder in a zip that holds the splits, 'mine/' or ''; the least deep."""
+    tops = []
+    for name in entries:
+        *above, split, file = ["", *name.split("/")]
+        hidden = any(part.startswith((".", "__MACOSX")) for part in above)
+        if split in SPLITS and file in METADATA and not hidden:
+            tops.append("".join(f"{part}/" for part in above[1:]))
+    return min(tops, key=lambda top: top.count("/"), default=None)
+
+
+def _name_entries(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """Give a zip's files by every name each may have.
+
+    Only a name marked UTF-8 is sure. Others are in the encoding of the system that made the zip, which it does
+    not say: what the rows name decides. zipfile reads them as cp437, which loses nothing.
+    """
+    entries: dict[str, zipfile.ZipInfo] = {}
+    files = [entry for entry in archive.infolist() if not entry.is_dir()]
+    unsure = []
+    for entry in files:
+        if entry.flag_bits & 0x800 or entry.filename.isascii():
+            entries.setdefault(plain_name(entry.filename), entry)
+        else:
+            unsure.append((entry, entry.filename.encode("cp437", "replace")))
+    for encoding in ENCODINGS:
+        for entry, raw in unsure:
+            with contextlib.suppress(UnicodeDecodeError):
+                entries.setdefault(plain_name(raw.decode(encoding)), entry)
+    return entries
+
+
+def portable_names(rows: list[Row]) -> dict[str, str]:
+    """Give every picture of a split a name that all systems keep apart, case and accents aside: {old: new}."""
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    places: dict[str, str] = {}  # one file may be named with a backslash here and with a slash there
+    for old in dict.fromkeys(name for row in rows for name in picture_names(row)):
+        if plain_name(old) not in places:
+            stem, suffix = os.path.splitext(FOREIGN.sub("_", plain_name(old)))
+            new, number = f"{stem}{suffix}", 2
+            while new.casefold() in taken:
+                new, number = f"{stem}-{number}{suffix}", number + 1
+            taken.add(new.casefold())
+            places[plain_name(old)] = new
+        names[old] = places[plain_name(old)]
+    return names
+
+
+def rename_pictures(row: Row, names: dict[str, str]) -> Row:
+    """Give a row with its pictures under their new names."""
+
+    def rename(part: Any) -> Any:
+        if not isinstance(part, dict):
+            return part
+        keys = [key for key in ("file_name", "mask_file_name") if isinstance(part.get(key), str)]
+        return {**part, **{key: names[part[key]] for key in keys if part[key] in names}}
+
+    new = rename(row)
+    if isinstance(row.get("truths"), list):
+        new["truths"] = [rename(truth) for truth in row["truths"]]
+    return new

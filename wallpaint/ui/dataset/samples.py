@@ -59,14 +59,7 @@ def list_datasets(workspace: Path) -> list[str]:
 
 def saved_samples(folder: Path) -> dict[str, list[dataset.Sample]]:
     """Read the rows of both splits that can be read; the doctor tells of the others."""
-    found: dict[str, list[dataset.Sample]] = {split: [] for split in dataset.SPLITS}
-    for split in dataset.SPLITS:
-        for row in curate.read_table(folder, split):
-            try:
-                found[split].append(dataset.read_row(row, folder / split, split))
-            except UserError:
-                continue
-    return found
+    return {split: dataset.list_samples(folder, split)[0] for split in dataset.SPLITS}
 
 
 def show_dataset(workspace: Path, name: str, language: str) -> tuple:
@@ -80,7 +73,7 @@ def show_dataset(workspace: Path, name: str, language: str) -> tuple:
         mask = load_mask(sample.mask).resize(image.size).point(lambda value: 255 * (value >= 128))
         caption = f"{sample.room_id} · {write_color(sample)} · {t('split_' + split, language)}"
         shown.append((canvas.draw_overlay(image, mask), caption))
-    keys = [(split, sample.image.name) for split, sample in rows[:300]]
+    keys = [(split, sample.file_name) for split, sample in rows[:300]]
     return shown, keys, write_checkup(folder, found, language)
 
 
@@ -93,7 +86,7 @@ def read_sample(workspace: Path, name: str, key: Key | None, language: str) -> d
     """Read the chosen sample; UserError when none is chosen or it is gone."""
     folder = dataset_folder(workspace, name, language)
     if key is not None:
-        for row in curate.read_table(folder, key[0]):
+        for row in dataset.read_table(folder, key[0]):
             if row.get("file_name") == key[1]:
                 return dataset.read_row(row, folder / key[0], key[1])
     raise UserError(t("no_sample", language))

@@ -1,0 +1,77 @@
+"""Writing into a dataset: by one at a time, whole or not at all; what stands in the way is said in one line."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from wallpaint.errors import UserError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no space, no quota, a file longer than it may be
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+LEFTOVER = re.compile(r"\.(?!_).+-[a-z0-9_]{8}(\.\w+)?")  # `atomic_path` of a process that was killed; no '._x'
+LEFTOVER_SECONDS = 24 * 3600  # nobody writes one picture or unpacks one zip for that long
+_threads = threading.RLock()
+_swept: set[Path] = set()
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Be the only one who writes into a dataset, of all threads and of all processes; make the folder.
+
+    Raises:
+        UserError: the disk is full, or nothing may be written there.
+    """
+    with explain_disk(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with _threads, _locked(folder):
+            yield
+
+
+@contextmanager
+def explain_disk(folder: Path) -> Iterator[None]:
+    """Turn a full disk and a read-only folder into what a person can mend."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise UserError(f"the disk is full, {folder}, make room and do it again") from error
+        if error.errno in FORBIDDEN:
+            raise UserError(f"nothing may be written ({error.strerror}), {folder}, choose another folder") from error
+        raise
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the folder by the system's lock, which a killed process lets go of."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: two studios on one workspace are not kept apart
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as error:  # some network drives have none
+            print(f"warning: no lock on {folder} ({error.strerror}): let one studio write there", file=sys.stderr)
+        yield
+    finally:
+        os.close(handle)
+
+
+def sweep(where: Path) -> None:
+    """Drop temporary files that a killed process left in a folder; looks once in this process's life."""
+    if where in _swept:
+        return
+    _swept.add(where)
+    for path in where.glob(".*"):
+        if LEFTOVER.fullmatch(path.name) and path.is_file() and time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
+            path.unlink(missing_ok=True)
