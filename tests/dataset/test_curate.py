@@ -1,8 +1,6 @@
-"""A dataset stays whole whatever is edited, moved, deleted, brought back, zipped or unzipped."""
+"""A dataset stays whole whatever is edited, moved, deleted or brought back."""
 
 import json
-import stat
-import zipfile
 
 import pytest
 from toys import toy_room
@@ -102,7 +100,7 @@ def test_delete_is_taken_back_and_a_shared_mask_outlives_one_of_its_rows(folder)
 def test_what_was_deleted_cannot_come_back_into_the_wrong_split(folder):
     curate.delete_sample(folder, "train", "attic-001.png")
     curate.move_room(folder, "attic", "validation")
-    with pytest.raises(UserError, match="is in validation by now"):
+    with pytest.raises(UserError, match="is in validation already"):
         curate.undo_delete(folder)
 
 
@@ -118,61 +116,3 @@ def test_a_row_that_leads_out_is_neither_moved_nor_deleted(folder, tmp_path):
         with pytest.raises(UserError, match="leads out"):
             act()
     assert (tmp_path / "secret.png").exists() and not (tmp_path / "x.zip").exists()
-
-
-def test_a_zip_goes_out_and_comes_in_as_it_was(folder, tmp_path):
-    (folder / "train" / "private.txt").write_text("not part of it")
-    path = zips.export_zip(folder, tmp_path / "mine.zip")
-    assert "train/private.txt" not in zipfile.ZipFile(path).namelist()
-    assert zips.import_zip(path, tmp_path / "again") == {"train": 3, "validation": 1}
-    for split in ("train", "validation"):
-        pairs = zip(read_samples(folder, split), read_samples(tmp_path / "again", split), strict=True)
-        assert all((a.image.read_bytes(), a.color) == (b.image.read_bytes(), b.color) for a, b in pairs)
-    with pytest.raises(UserError, match="exists"):
-        zips.import_zip(path, tmp_path / "again")
-
-
-def test_a_zip_of_the_folder_itself_is_understood(folder, tmp_path):
-    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
-        for path in folder.rglob("*"):
-            archive.write(path, path.relative_to(tmp_path))
-    assert zips.import_zip(tmp_path / "x.zip", tmp_path / "again")["train"] == 3
-
-
-def link(name):
-    entry = zipfile.ZipInfo(name)
-    entry.external_attr = (stat.S_IFLNK | 0o777) << 16
-    return entry
-
-
-@pytest.mark.parametrize(
-    ("entry", "data", "told"),
-    [
-        ("../evil.png", b"x", "leads out"),
-        ("/etc/evil.png", b"x", "leads out"),
-        ("train/../../evil.png", b"x", "leads out"),
-        ("train\\..\\..\\evil.png", b"x", "leads out"),
-        ("C:/evil.png", b"x", "leads out"),
-        (link("train/link.png"), b"/etc/passwd", "link"),
-        ("train/run.py", b"x", "no place"),
-        ("evil.png", b"x", "no place"),
-        ("train/bomb.png", bytes(30_000_000), "bomb"),
-        ("train/metadata.jsonl", b'{"file_name": "../../x.png"}\n', "no 'mask_file_name'"),
-        ("train/a.png", b"x", "no train/metadata"),
-    ],
-)
-def test_a_hostile_zip_leaves_nothing_behind(tmp_path, entry, data, told):
-    with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(entry, data)
-    with pytest.raises(UserError, match=told):
-        zips.import_zip(tmp_path / "x.zip", tmp_path / "sets" / "new")
-    assert list((tmp_path / "sets").iterdir()) == [] and sorted(p.name for p in tmp_path.iterdir()) == [
-        "sets",
-        "x.zip",
-    ]
-
-
-def test_what_is_no_zip_is_told(tmp_path):
-    (tmp_path / "x.zip").write_bytes(b"no zip")
-    with pytest.raises(UserError, match="no readable zip"):
-        zips.import_zip(tmp_path / "x.zip", tmp_path / "new")

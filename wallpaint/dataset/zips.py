@@ -92,6 +92,8 @@ def import_zip(path: str | Path, folder: str | Path) -> dict[str, int]:
         try:
             _read_zip(path, temporary)
             counts = {split: len(read_samples(temporary, split)) for split in find_splits(temporary)}
+            if not counts:
+                raise UserError(f"the metadata.jsonl of {path.name} has no rows, zip a dataset with samples")
             temporary.chmod(0o755)
             os.rename(temporary, folder)
         except UserError as error:
