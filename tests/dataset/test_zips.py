@@ -146,7 +146,7 @@ def test_a_zip_with_a_password_says_so(folder, tmp_path):
 
 def test_more_files_than_a_dataset_has_are_refused(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(zips, "MAX_FILES", 5)
-    with pytest.raises(UserError, match="more than 5 files, split the dataset"):
+    with pytest.raises(UserError, match="more than 5 files or 100 GB, split the dataset"):
         zips.import_zip(zips.export_zip(folder, tmp_path / "mine.zip"), tmp_path / "new")
 
 

@@ -36,6 +36,7 @@ from wallpaint.dataset.saving import FORBIDDEN, FULL, LEFTOVER_SECONDS, explain_
 from wallpaint.errors import UserError
 from wallpaint.pixels.images import atomic_path
 
+MAX_BYTES = 100_000_000_000  # of a zip: a 12-megapixel photo with its mask takes 4 MB; the disk says the rest
 MAX_FILES = 500_000  # the list of a zip's files takes 1 KB each in memory
 MAX_RATIO, BOMB_BYTES = 100, 200_000_000  # pictures hardly shrink; what grows to more of either is no dataset
 ENCODINGS = ("utf-8", "cp437", "cp932", "gbk", "cp949", "cp1258", "cp1252", "latin-1")  # of names not marked UTF-8
@@ -107,15 +108,16 @@ def _read_zip(path: Path, folder: Path) -> None:
     """Unpack a zip's dataset into a folder; whatever zipfile stumbles over is a zip that cannot be read."""
     try:
         with zipfile.ZipFile(path) as archive:
-            if len(archive.infolist()) > MAX_FILES:
-                raise UserError(f"{path.name} holds more than {MAX_FILES} files, split the dataset")
+            if len(archive.infolist()) > MAX_FILES or path.stat().st_size > MAX_BYTES:
+                limit = f"{MAX_FILES} files or {MAX_BYTES // 10**9} GB"
+                raise UserError(f"{path.name} holds more than {limit}, split the dataset")
             for entry in archive.infolist():
                 _refuse_hostile(entry)
             needed, free = sum(entry.file_size for entry in archive.infolist()), shutil.disk_usage(folder).free
-            limit = max(BOMB_BYTES, MAX_RATIO * path.stat().st_size)
-            if free < min(needed, limit):
+            most = max(BOMB_BYTES, MAX_RATIO * path.stat().st_size)
+            if free < min(needed, most):
                 raise UserError(f"{path.name} takes {needed / 1e9:.1f} GB and {free / 1e9:.1f} are free, make room")
-            _unpack(archive, path.name, folder, limit)
+            _unpack(archive, path.name, folder, most)
     except OSError as error:
         if error.errno in (*FULL, *FORBIDDEN):
             raise
