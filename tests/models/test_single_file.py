@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from wallpaint.errors import UserError
@@ -145,6 +145,26 @@ def test_a_checkpoint_gives_its_modules_back_bit_for_bit(place, suffix):
     assert json.loads(find_file(base, "model_index.json").read_text())["unpacked_from"] == str(path)
 
 
+def test_half_precision_stays_and_what_is_no_module_of_ours_is_left_out(place):
+    torch.manual_seed(0)
+    made, path = [module.half() for module in modules()], place / "fine-tune.safetensors"
+    weights = checkpoint(*made)
+    weights["cond_stage_model.transformer.text_model.embeddings.position_ids"] = torch.arange(16)[None]
+    weights["model_ema.decay"] = torch.tensor(0.99)
+    weights["alphas_cumprod"] = torch.ones(1000)
+    weights |= {f"model_ema.{k[6:].replace('.', '')}": v + 1 for k, v in weights.items() if k.startswith("model.d")}
+    save_file(weights, path)
+    base = resolve_family("sd15", base_model=str(path)).base_model
+    kinds = {"unet": UNet2DConditionModel, "vae": AutoencoderKL, "text_encoder": CLIPTextModel}
+    for (name, kind), expected in zip(kinds.items(), made, strict=True):
+        assert all(v.dtype == torch.float16 for v in load_file(find_weights(base, name)[0]).values())
+        found = load_module(kind, base, name, torch.float16).state_dict()
+        assert all(torch.equal(found[key], value) for key, value in expected.state_dict().items()), name
+    scheduler = json.loads(find_file(base, "scheduler/scheduler_config.json").read_text())
+    assert (scheduler["beta_schedule"], scheduler["steps_offset"]) == ("scaled_linear", 1)
+    assert json.loads(find_file(base, "text_encoder/config.json").read_text())["hidden_act"] == "quick_gelu"
+
+
 def test_what_is_no_inpainting_checkpoint_is_refused_and_leaves_nothing(place):
     path = place / "plain.safetensors"
     save_file(checkpoint(*modules(channels=4)), path)
@@ -153,6 +173,15 @@ def test_what_is_no_inpainting_checkpoint_is_refused_and_leaves_nothing(place):
     save_file({"other": torch.zeros(1)}, path)
     with pytest.raises(UserError, match="is no Stable Diffusion 1.x checkpoint"):
         single_file.unpack(path)
+    half = checkpoint(*modules())
+    for lost in (
+        "first_stage_model.decoder.conv_in.weight",
+        "cond_stage_model.transformer.text_model.final_layer_norm.bias",
+        "model.diffusion_model.out.2.bias",
+    ):
+        save_file({key: value for key, value in half.items() if key != lost}, path)
+        with pytest.raises(UserError, match="plain.safetensors.*fetch it again"):
+            single_file.unpack(path)
     path.write_bytes(b"not a checkpoint at all")
     with pytest.raises(UserError, match="cannot be read .*fetch it again"):
         single_file.unpack(path)

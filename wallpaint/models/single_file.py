@@ -1,7 +1,7 @@
 """A Stable Diffusion 1.5 inpainting checkpoint in one file, unpacked once into a folder of models.
 
-One file holds UNet, VAE and text encoder under the names of CompVis' first release; sizes are read from the
-tensors. What it does not hold is its tokenizer: that lies beside it, or in the hub's cache.
+One file holds UNet, VAE and text encoder under the names of CompVis' first release, which diffusers converts.
+What it does not hold is its tokenizer: that lies beside it, or in the hub's cache.
 """
 
 import hashlib
@@ -13,20 +13,12 @@ from typing import Any
 
 from wallpaint.errors import UserError
 from wallpaint.models.files import find_file
+from wallpaint.paths import MODELS
 
+CONFIGS = MODELS / "sd15-inpainting"  # the configs of stable-diffusion-v1-5/stable-diffusion-inpainting
 CLIP = "openai/clip-vit-large-patch14"  # whose tokenizer SD1.5 uses
 UNET, VAE, TEXT = "model.diffusion_model.", "first_stage_model.", "cond_stage_model.transformer."
-SCHEDULER = {
-    "_class_name": "DDIMScheduler",
-    "beta_start": 0.00085,
-    "beta_end": 0.012,
-    "beta_schedule": "scaled_linear",
-    "num_train_timesteps": 1000,
-    "clip_sample": False,
-    "set_alpha_to_one": False,
-    "steps_offset": 1,
-    "prediction_type": "epsilon",
-}
+WORDS = "text_model.embeddings.token_embedding.weight"
 Weights = dict[str, Any]  # name -> torch.Tensor
 
 
@@ -63,22 +55,16 @@ def _find_tokenizer(path: Path) -> Path:
 
 def _read(path: Path) -> Weights:
     """The checkpoint's tensors; of a pickle nothing but tensors is read."""
-    import torch
-    from safetensors.torch import load_file
+    from diffusers.loaders.single_file_utils import load_single_file_checkpoint
 
     try:
-        if path.suffix == ".safetensors":
-            weights = load_file(path)
-        else:
-            found = torch.load(path, "cpu", weights_only=True)
-            weights = found.get("state_dict", found)
+        weights = load_single_file_checkpoint(str(path), local_files_only=True)
     except Exception as error:  # a broken header, a pickle with more than tensors: as many kinds as loaders
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"checkpoint {path} cannot be read ({reason}): fetch it again") from None
     first = weights.get(f"{UNET}input_blocks.0.0.weight")
     projection = weights.get(f"{UNET}input_blocks.1.1.proj_in.weight")
-    words = f"{TEXT}text_model.embeddings.token_embedding.weight"
-    if first is None or projection is None or projection.ndim != 4 or words not in weights:
+    if first is None or projection is None or projection.ndim != 4 or TEXT + WORDS not in weights:
         raise UserError(f"{path} is no Stable Diffusion 1.x checkpoint: give an SD1.5 inpainting checkpoint")
     if first.shape[1] != 9:
         raise UserError(
@@ -88,80 +74,60 @@ def _read(path: Path) -> Weights:
 
 
 def _write(weights: Weights, path: Path, folder: Path) -> None:
-    """The parts, each with its config, as `from_pretrained` reads them."""
-    from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
-    from safetensors.torch import save_file
+    """The modules in the dtypes they have, each with its config, and the scheduler, as `from_pretrained` reads them.
 
-    unet, vae, text = _unet_config(weights), _vae_config(weights), _text_config(weights)
-    parts = {
-        "unet": (unet, convert_ldm_unet_checkpoint(dict(weights), unet), "diffusion_pytorch_model"),
-        "vae": (vae, convert_ldm_vae_checkpoint(dict(weights), vae), "diffusion_pytorch_model"),
-        "text_encoder": (text, _take(weights, TEXT), "model"),
-    }
-    for name, (config, state, stem) in parts.items():
-        (folder / name).mkdir(parents=True)
-        (folder / name / "config.json").write_text(json.dumps(config, indent=2))
-        state = {key: value.contiguous() for key, value in state.items() if value.is_floating_point()}
-        save_file(state, folder / name / f"{stem}.safetensors", metadata={"format": "pt"})
-    (folder / "scheduler").mkdir()
-    (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(SCHEDULER, indent=2))
-    index = {"_class_name": "StableDiffusionInpaintPipeline", "unpacked_from": str(path)}
+    Raises:
+        UserError: a weight is missing or has another shape than its neighbours ask for.
+    """
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    shutil.copytree(CONFIGS, folder)
+    index = json.loads((CONFIGS / "model_index.json").read_text()) | {"unpacked_from": str(path)}
     (folder / "model_index.json").write_text(json.dumps(index, indent=2))
+    try:
+        sizes = _sizes(weights)
+        for kind, name, prefix in ((UNet2DConditionModel, "unet", UNET), (AutoencoderKL, "vae", VAE)):
+            own = {key: value for key, value in weights.items() if key.startswith(prefix)}
+            options = {"torch_dtype": next(iter(own.values())).dtype, "local_files_only": True, **sizes[name]}
+            module = kind.from_single_file(own, config=str(CONFIGS), subfolder=name, **options)
+            module.save_pretrained(folder / name)  # which fails where a weight was not in the file
+        own = {key.removeprefix(TEXT): value for key, value in weights.items() if key.startswith(TEXT)}
+        config = CLIPTextConfig.from_pretrained(CONFIGS / "text_encoder", **sizes["text_encoder"])
+        text, found = CLIPTextModel.from_pretrained(
+            None, config=config, state_dict=own, dtype=own[WORDS].dtype, output_loading_info=True
+        )
+        if found["missing_keys"]:
+            raise KeyError(min(found["missing_keys"]))
+        text.save_pretrained(folder / "text_encoder")
+    except (KeyError, ValueError, RuntimeError, NotImplementedError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"checkpoint {path} is not whole ({reason}): fetch it again") from None
 
 
-def _unet_config(weights: Weights) -> dict[str, Any]:
-    width, channels = weights[f"{UNET}input_blocks.0.0.weight"].shape[:2]
-    told = weights[f"{UNET}input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"].shape[1]
-    return {
-        "_class_name": "UNet2DConditionModel",
-        "sample_size": 64,
-        "in_channels": channels,
-        "out_channels": 4,
-        "block_out_channels": [width, 2 * width, 4 * width, 4 * width],
-        "layers_per_block": 2,
-        "down_block_types": ["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"],
-        "up_block_types": ["UpBlock2D"] + ["CrossAttnUpBlock2D"] * 3,
-        "cross_attention_dim": told,
-        "attention_head_dim": 8,
-        "class_embed_type": None,
-        "addition_embed_type": None,
-        "transformer_layers_per_block": 1,
-    }
+def _sizes(weights: Weights) -> dict[str, dict[str, Any]]:
+    """What the tensors say of the sizes of each module; a head of CLIP's is 64 wide."""
 
+    def size(key: str, side: int = 0) -> int:
+        return weights[key].shape[side]
 
-def _vae_config(weights: Weights) -> dict[str, Any]:
-    width = weights[f"{VAE}encoder.conv_in.weight"].shape[0]
-    return {
-        "_class_name": "AutoencoderKL",
-        "in_channels": 3,
-        "out_channels": 3,
-        "latent_channels": 4,
-        "block_out_channels": [width, 2 * width, 4 * width, 4 * width],
-        "layers_per_block": 2,
-        "down_block_types": ["DownEncoderBlock2D"] * 4,
-        "up_block_types": ["UpDecoderBlock2D"] * 4,
-        "sample_size": 512,
-        "scaling_factor": 0.18215,
-    }
-
-
-def _text_config(weights: Weights) -> dict[str, Any]:
-    """CLIP's: a head is 64 wide, or there is one."""
-    words, width = weights[f"{TEXT}text_model.embeddings.token_embedding.weight"].shape
-    layers = {key.split(".")[5] for key in weights if key.startswith(f"{TEXT}text_model.encoder.layers.")}
-    return {
-        "architectures": ["CLIPTextModel"],
-        "model_type": "clip_text_model",
-        "vocab_size": words,
+    clip = f"{TEXT}text_model."
+    width, layers = size(TEXT + WORDS, 1), f"{clip}encoder.layers."
+    text = {
+        "vocab_size": size(TEXT + WORDS),
         "hidden_size": width,
-        "num_hidden_layers": len(layers),
-        "num_attention_heads": max(1, width // 64),
-        "intermediate_size": weights[f"{TEXT}text_model.encoder.layers.0.mlp.fc1.weight"].shape[0],
-        "max_position_embeddings": weights[f"{TEXT}text_model.embeddings.position_embedding.weight"].shape[0],
-        "hidden_act": "quick_gelu",
         "projection_dim": width,
+        "num_attention_heads": max(1, width // 64),
+        "num_hidden_layers": len({key.split(".")[5] for key in weights if key.startswith(layers)}),
+        "intermediate_size": size(f"{layers}0.mlp.fc1.weight"),
+        "max_position_embeddings": size(f"{clip}embeddings.position_embedding.weight"),
     }
-
-
-def _take(weights: Weights, prefix: str) -> Weights:
-    return {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
+    unet, vae = (size(key) for key in (f"{UNET}input_blocks.0.0.weight", f"{VAE}encoder.conv_in.weight"))
+    attention = size(f"{UNET}input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight", 1)
+    return {
+        "unet": {"block_out_channels": [unet, 2 * unet, 4 * unet, 4 * unet], "cross_attention_dim": attention},
+        "vae": {"block_out_channels": [vae, 2 * vae, 4 * vae, 4 * vae]},
+        "text_encoder": text,
+    }
