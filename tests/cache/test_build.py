@@ -191,4 +191,4 @@ def test_a_cache_is_not_read_with_other_models(loaded, dataset, tmp_path):
     import dataclasses
 
     encode(loaded, dataset, tmp_path)
-    assert encode(dataclasses.replace(loaded, fingerprint="other"), dataset, tmp_path).encoded == 10
+    assert encode(dataclasses.replace(loaded, encoders_hash="other"), dataset, tmp_path).encoded == 10

@@ -1,13 +1,16 @@
+import errno
 import hashlib
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from huggingface_hub import close_session
 
 from wallpaint.errors import UserError
 from wallpaint.models import fetching
 from wallpaint.models.families import FAMILIES, find_adapter, find_image_encoder
+from wallpaint.models.files import find_file
 from wallpaint.paint.painter import resolve_arms
 from wallpaint.runs.machine import list_parts
 
@@ -36,6 +39,8 @@ class Hub(BaseHTTPRequestHandler):
 
     def answer(self):
         path = self.path.split("?")[0]
+        if path == "/api/models/me/gated":
+            return self.refuse(403, "GatedRepo")
         for repository, files in REPOSITORIES.items():
             if path.startswith(f"/api/models/{repository}/tree/"):
                 tree = [{"type": "file", "path": f, "size": len(f), "oid": self.tag(f)} for f in files]
@@ -46,8 +51,11 @@ class Hub(BaseHTTPRequestHandler):
             found = [name for name in files if path == f"/{repository}/resolve/{COMMIT}/{name}"]
             if found:
                 return self.send(found[0].encode(), found[0])
-        self.send_response(404)
-        self.send_header("X-Error-Code", "RepoNotFound")
+        self.refuse(404, "RepoNotFound")
+
+    def refuse(self, status, code):
+        self.send_response(status)
+        self.send_header("X-Error-Code", code)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -80,7 +88,7 @@ def hub(monkeypatch, tmp_path):
     monkeypatch.setattr(f"{constants}.ENDPOINT", address)
     url = address + "/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr(f"{constants}.HUGGINGFACE_CO_URL_TEMPLATE", url)
-    monkeypatch.setattr(fetching, "_asked", set())
+    monkeypatch.setattr(fetching, "_failed", {})
     yield server
     server.shutdown()
 
@@ -115,3 +123,63 @@ def test_nothing_is_fetched_by_who_only_looks_or_is_offline(hub, monkeypatch):
     with pytest.raises(UserError, match="hf download h94/IP-Adapter"):
         find_adapter(FAMILIES["sd15"])
     assert hub.asked == []
+
+
+@pytest.fixture
+def proxies(monkeypatch):
+    """Set the environment's proxies for clients made from now on."""
+
+    def use(address):
+        for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+            monkeypatch.delenv(name.upper(), raising=False)
+        for name in ("HTTP_PROXY", "HTTPS_PROXY") if address else ():
+            monkeypatch.setenv(name, address)
+        close_session()
+
+    yield use
+    monkeypatch.undo()
+    close_session()
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["socks5://127.0.0.1:9", "socks5h://127.0.0.1:9", "http://127.0.0.1:9", "nonsense", "http://[bad", "ftp://a:1"],
+)
+def test_a_proxy_that_does_not_serve_is_one_line_with_its_variables_and_without_its_password(hub, proxies, address):
+    proxies(address.replace("//127", "//me:secret@127"))
+    with pytest.raises(UserError) as caught:
+        find_adapter(FAMILIES["sd15"])
+    line = str(caught.value)
+    assert "through the proxy of HTTPS_PROXY and HTTP_PROXY" in line
+    assert "hf download h94/IP-Adapter" in line and "\n" not in line and "secret" not in line
+
+
+def test_a_repository_behind_terms_says_where_to_accept_them(hub):
+    with pytest.raises(UserError, match=r"accept its terms at https://huggingface.co/me/gated and to `hf auth login`"):
+        find_file("me/gated", "model_index.json")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("xet: No space left on device (os error 28)")],
+)
+def test_a_disk_that_fills_while_fetching_is_one_line(hub, monkeypatch, error):
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *args, **options: (_ for _ in ()).throw(error))
+    with pytest.raises(UserError, match="fetching it.* failed, .*No space left on device.*hf download h94/IP-Adapter"):
+        find_adapter(FAMILIES["sd15"])
+
+
+def test_who_is_offline_hears_that_and_what_failed_is_tried_again_later(hub, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        with pytest.raises(UserError, match="HF_HUB_OFFLINE is set"):
+            find_adapter(FAMILIES["sd15"])
+    monkeypatch.setitem(REPOSITORIES, "me/late", ())
+    files = REPOSITORIES.pop("me/late")
+    for _ in range(2):
+        with pytest.raises(UserError, match="no such repository"):
+            find_file("me/late", "config.json")
+    REPOSITORIES["me/late"] = ("config.json", *files)
+    monkeypatch.setattr(fetching, "RETRY", 0)
+    assert find_file("me/late", "config.json").is_file()

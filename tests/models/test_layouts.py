@@ -17,8 +17,10 @@ from wallpaint.errors import UserError
 from wallpaint.learned.adapter import adapter_heads, resampler_to_h94
 from wallpaint.models.bundle import _attach_adapter, load_models
 from wallpaint.models.encoders import encode_images, encoder_key, reference_side
+from wallpaint.models.families import resolve_family
 from wallpaint.models.loading import read_adapter
 from wallpaint.models.runtime import pick_runtime
+from wallpaint.runs.machine import is_ready, list_parts
 from wallpaint.walls.masks import Masker
 from wallpaint.walls.sams import META, META_VITS, build_sam
 
@@ -219,3 +221,40 @@ def test_dinov2_is_read_as_facebook_publishes_it(loaded, tmp_path):
     again = encode_images(replace(models, parts={}), "identity", [paint, None])
     torch.testing.assert_close(again, told, atol=1e-6, rtol=1e-5)
     assert encoder_key(models, "identity") != key
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder", "ip_adapter/models/image_encoder"])
+@pytest.mark.parametrize("fault", ["cut short", "a weight is gone", "another shape"])
+def test_weights_that_are_not_whole_are_one_line_and_never_filled_up_at_random(family, tmp_path, part, fault):
+    folder = tmp_path / "base"
+    shutil.copytree(family, folder)
+    (path,) = (folder / part).glob("*.safetensors")
+    state = load_file(path)
+    key = min(state)
+    if fault == "cut short":
+        path.write_bytes(path.read_bytes()[:-100])
+    else:
+        value = state.pop(key)
+        save_file(state | ({} if "gone" in fault else {key: torch.cat([value, value])}), path, {"format": "pt"})
+    with pytest.raises(UserError, match=f"{part}/.* cannot be read .*fetch it again") as caught:
+        load_models("room-tiny", pick_runtime("cpu"), base_model=str(folder))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_base_that_does_not_inpaint_is_named_with_its_channels(family, tmp_path):
+    folder = tmp_path / "base"
+    shutil.copytree(family, folder)
+    unet = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(folder / "unet"), in_channels=4)
+    unet.save_pretrained(folder / "unet")
+    with pytest.raises(UserError, match=f"{folder}/unet/.* takes 4 channels, not the 9 of inpainting"):
+        load_models("room-tiny", pick_runtime("cpu"), base_model=str(folder))
+
+
+def test_a_fine_tune_without_adapter_dino_and_sam_has_its_familys_own(family, tmp_path):
+    folder = tmp_path / "fine-tune"
+    shutil.copytree(family, folder, ignore=shutil.ignore_patterns("ip_adapter", "dinov2", "sam*"))
+    resolved = resolve_family("room-tiny", base_model=str(folder))
+    assert is_ready(parts := list_parts(resolved)) and all(part.path for part in parts)
+    assert resolved.base_model == str(folder)
+    (folder / "ip_adapter").mkdir()
+    assert resolve_family("room-tiny", base_model=str(folder)).ip_adapter_model == str(folder / "ip_adapter")

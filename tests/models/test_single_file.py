@@ -135,13 +135,13 @@ def test_a_checkpoint_gives_its_modules_back_bit_for_bit(place, suffix):
     base = resolve_family("sd15", base_model=str(path)).base_model
     kinds = {"unet": UNet2DConditionModel, "vae": AutoencoderKL, "text_encoder": CLIPTextModel}
     for (name, kind), expected in zip(kinds.items(), made, strict=True):
-        found = load_module(kind, base, name, torch.float32).state_dict()
+        found = load_module(kind, find_weights(base, name), torch.float32).state_dict()
         assert found.keys() == expected.state_dict().keys()
         assert all(torch.equal(found[key], value) for key, value in expected.state_dict().items()), name
     assert find_file(base, "tokenizer/tokenizer_config.json").is_file()
-    first = find_weights(base, "unet")[0].stat().st_mtime_ns
+    first = find_weights(base, "unet").stat().st_mtime_ns
     assert single_file.unpack(path) == single_file.unpack(path)  # and nothing is written again
-    assert find_weights(base, "unet")[0].stat().st_mtime_ns == first
+    assert find_weights(base, "unet").stat().st_mtime_ns == first
     assert json.loads(find_file(base, "model_index.json").read_text())["unpacked_from"] == str(path)
 
 
@@ -157,8 +157,8 @@ def test_half_precision_stays_and_what_is_no_module_of_ours_is_left_out(place):
     base = resolve_family("sd15", base_model=str(path)).base_model
     kinds = {"unet": UNet2DConditionModel, "vae": AutoencoderKL, "text_encoder": CLIPTextModel}
     for (name, kind), expected in zip(kinds.items(), made, strict=True):
-        assert all(v.dtype == torch.float16 for v in load_file(find_weights(base, name)[0]).values())
-        found = load_module(kind, base, name, torch.float16).state_dict()
+        assert all(v.dtype == torch.float16 for v in load_file(find_weights(base, name)).values())
+        found = load_module(kind, find_weights(base, name), torch.float16).state_dict()
         assert all(torch.equal(found[key], value) for key, value in expected.state_dict().items()), name
     scheduler = json.loads(find_file(base, "scheduler/scheduler_config.json").read_text())
     assert (scheduler["beta_schedule"], scheduler["steps_offset"]) == ("scaled_linear", 1)

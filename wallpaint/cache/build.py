@@ -38,7 +38,7 @@ def encode_samples(
     Args:
         models: the family.
         samples: rows of a dataset.
-        cache_dir: holds a folder a fingerprint of the models.
+        cache_dir: holds a folder for each set of models.
         wanted: what the method learns from.
         flip: add every sample mirrored.
         workers: threads that read pictures.
@@ -67,7 +67,7 @@ def encode_samples(
 
 def open_shelf(models: Models, cache_dir: str | Path) -> Shelf:
     """The shards that hold for these models."""
-    return Shelf(Path(cache_dir) / f"{models.fingerprint}-{LAYOUT}-{str(kept_dtype(models))[6:]}")
+    return Shelf(Path(cache_dir) / f"{models.encoders_hash}-{LAYOUT}-{str(kept_dtype(models))[6:]}")
 
 
 def _encode_views(

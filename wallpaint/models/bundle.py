@@ -1,7 +1,8 @@
-"""A family, loaded and frozen, and what its encoders say."""
+"""A family's models, loaded and frozen."""
 
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,17 +20,8 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from wallpaint.errors import UserError
-from wallpaint.models.families import (
-    IMAGE_ENCODER,
-    Family,
-    find_adapter,
-    find_image_encoder,
-    find_tokenizer,
-    resolve_family,
-    with_base,
-)
-from wallpaint.models.files import find_file, find_weights
-from wallpaint.models.loading import fingerprint, load_module, read_adapter
+from wallpaint.models.families import Family, find_files, resolve_family, with_base
+from wallpaint.models.loading import hash_files, load_module, read_adapter
 from wallpaint.models.runtime import Runtime, pick_runtime
 
 TEXT_ENCODERS: dict[str, Any] = {"text_encoder": CLIPTextModel, "text_encoder_2": CLIPTextModelWithProjection}
@@ -53,7 +45,7 @@ class Models:
     image_encoder: CLIPVisionModelWithProjection
     image_processor: CLIPImageProcessor
     noise_scheduler: DDIMScheduler
-    fingerprint: str  # of the encoders' files: cached encodings are valid for this only
+    encoders_hash: str  # of the encoders' files: cached encodings are valid for this only
     parts: dict[str, nn.Module] = field(default_factory=dict)  # what some methods add, see parts.py
     text_encoder_2: CLIPTextModelWithProjection | None = None  # SDXL's second
     tokenizer_2: CLIPTokenizer | None = None
@@ -88,65 +80,57 @@ def load_models(family_name: str, runtime: Runtime | None = None, base: str = ""
 
 def load_family(family: Family, runtime: Runtime) -> Models:
     """Load the models that a family's row names, see `load_models`."""
-    base, adapter = family.base_model, family.ip_adapter_model
-    unet_model = family.unet_model or base
     diffusers_logging.set_verbosity_error()  # they draw a progress bar a module and warn of nothing
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
-    for source in dict.fromkeys((base, unet_model)):
-        find_file(source, "model_index.json", f"family {family.name}")
-    adapter_file, image_encoder_file = find_adapter(family), find_image_encoder(family)
-    vae = load_module(AutoencoderKL, unet_model, "vae", torch.float32)
-    unet = load_module(UNet2DConditionModel, unet_model, "unet", runtime.weight_dtype)
-    image_encoder = load_module(CLIPVisionModelWithProjection, adapter, IMAGE_ENCODER, runtime.weight_dtype)
+    files, dtype = find_files(family), runtime.weight_dtype
     texts: dict[str, Any] = {
-        name: load_module(TEXT_ENCODERS[name], base, name, runtime.weight_dtype) for name in family.text_encoders
+        name: load_module(TEXT_ENCODERS[name], files[name], dtype) for name in family.text_encoders
     }
     tokenizers = {
-        name.replace("text_encoder", "tokenizer"): CLIPTokenizer.from_pretrained(find_tokenizer(family, name).parent)
+        name.replace("text_encoder", "tokenizer"): CLIPTokenizer.from_pretrained(files[f"tokenizer of {name}"].parent)
         for name in family.text_encoders
     }
-    image_proj = _attach_adapter(unet, read_adapter(adapter_file))
+    unet = load_module(UNet2DConditionModel, files["unet"], dtype)
+    if unet.config.in_channels != 9:
+        raise UserError(
+            f"the UNet {files['unet']} takes {unet.config.in_channels} channels, not the 9 of inpainting: "
+            "give an inpainting model as base_model"
+        )
+    image_proj = _attach_adapter(unet, read_adapter(files["image adapter"]))
+    image_encoder = load_module(CLIPVisionModelWithProjection, files["image encoder"], dtype)
     size = image_encoder.config.image_size  # as diffusers' own load_ip_adapter makes it
     scheduler = DDIMScheduler.from_pretrained(
-        find_file(unet_model, "scheduler/scheduler_config.json").parent,
+        files["scheduler"].parent,
         clip_sample=False,  # which other samplers' configs need not say: latents go beyond 1
     )
     if family.prediction_type:
         scheduler.register_to_config(prediction_type=family.prediction_type)
-    files = [
-        find_weights(unet_model, "vae")[0],
-        *(find_weights(base, name)[0] for name in texts),
-        adapter_file,
-        image_encoder_file,
-    ]
     models = Models(
         family=family,
         runtime=runtime,
-        vae=vae,
+        vae=load_module(AutoencoderKL, files["vae"], torch.float32),
         unet=unet,
-        image_proj=image_proj.to(runtime.weight_dtype),
+        image_proj=image_proj.to(dtype),
         image_encoder=image_encoder,
         image_processor=CLIPImageProcessor(size=size, crop_size=size),
         noise_scheduler=scheduler,
-        fingerprint=fingerprint(files),
-        no_text=_no_text(family),
+        encoders_hash=hash_files([files[name] for name in ("vae", *texts, "image adapter", "image encoder")]),
+        no_text=_no_text(files["model_index.json"]) if len(texts) > 1 else "",
         **texts,
         **tokenizers,
     )
     for module in models.modules:
         module.requires_grad_(False).eval().to(runtime.device)
-    for module in (vae, unet):
+    for module in (models.vae, unet):
         module.to(memory_format=torch.channels_last)  # convolutions take half the time on a CPU
     return models
 
 
-def _no_text(family: Family) -> str | None:
+def _no_text(index: Path) -> str | None:
     """SDXL's pipeline puts zeros in place of no text, unless its model_index.json says otherwise."""
-    if len(family.text_encoders) == 1:
-        return ""
-    index = json.loads(find_file(family.base_model, "model_index.json").read_text(encoding="utf-8"))
-    return None if index.get("force_zeros_for_empty_prompt", True) else ""
+    zeros = json.loads(index.read_text(encoding="utf-8")).get("force_zeros_for_empty_prompt", True)
+    return None if zeros else ""
 
 
 def encode_references(models: Models, images: list[Image.Image | None]) -> torch.Tensor:

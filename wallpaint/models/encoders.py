@@ -11,7 +11,7 @@ from transformers import BitImageProcessor, CLIPImageProcessor
 
 from wallpaint.models.bundle import Models, encode_references, process
 from wallpaint.models.files import find_file, find_weights
-from wallpaint.models.loading import fingerprint, hash_state
+from wallpaint.models.loading import hash_files, hash_state
 from wallpaint.models.parts import part
 
 
@@ -29,13 +29,13 @@ def reference_side(models: Models, reads: str) -> int:
 
 
 def encoder_key(models: Models, reads: str) -> str:
-    """A hash of what the models' own fingerprint does not cover: cached encodings are valid for it only."""
+    """A hash of what `Models.encoders_hash` does not cover: cached encodings are valid for it only."""
     if reads == "tokens":
         return hash_state(models.image_proj)
     if reads == "example" and models.family.unet_model:
-        return fingerprint([find_weights(models.family.unet_model, "image_encoder")[0]])
+        return hash_files([find_weights(models.family.unet_model, "image_encoder")])
     if reads == "identity":
-        return fingerprint([find_weights(models.family.dinov2_model, "")[0]])
+        return hash_files([find_weights(models.family.dinov2_model, "")])
     return ""
 
 

@@ -1,11 +1,12 @@
-"""The families of models: one table, and where their files are.
+"""The families of models: one table, and where their files are. Imports nothing heavy.
 
 A family is a row of data (ids, sizes, sampling), never a branch in the code. Every id may be a local folder.
-What is missing is fetched from the hub, or else named, with where it was looked for and the command that
-fetches it. Imports nothing heavy.
+What is missing is fetched from the hub, or else named, with where it was looked for and what fetches it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +14,31 @@ from wallpaint.errors import UserError
 from wallpaint.models.files import find_file, find_weights
 from wallpaint.paths import ASSETS, MODELS
 
-# What the UNet takes in, in its order. Paint-by-Example's says the mask last, 1 where the picture is kept.
+# What the UNet takes in, in its order. Paint-by-Example's takes the mask last, 1 where the picture is kept.
 INPAINTING = ("latents", "mask", "masked_image_latents")
 UNET_TAKES = {"": INPAINTING, "paint_by_example_model": ("latents", "masked_image_latents", "kept")}
-IMAGE_ENCODER = "models/image_encoder"  # the folder of the CLIP ViT-H that every adapter of h94 here hears
+IMAGE_ENCODER = "models/image_encoder"  # the folder of the CLIP ViT-H that every adapter of h94 here reads
 
 
 @dataclass(frozen=True)
 class Family:
-    """Ids, sizes and sampling defaults of one family of models."""
+    """Ids, sizes and sampling defaults of one family of models; what is not said is as in `sd15`."""
 
     name: str
     base_model: str  # vae, unet, text_encoder, tokenizer, scheduler: a folder or a hub id
     ip_adapter_model: str  # a folder inside base_model, any other folder, or a hub id
     ip_adapter_weight_name: str
     resolution: int
-    multiple: int  # sides of the working picture are multiples of this many pixels
     mask_growth: int  # pixels the mask grows at working size, so that no old colour leaks in at the rim
-    num_inference_steps: int
-    guidance_scale: float
-    sam: str
-    walls: str  # finds walls unasked: the classifier's .safetensors, or a SegFormer on ADE20K (folder or id)
-    dinov2_model: str
-    paint_by_example_model: str  # its UNet, VAE, scheduler and image encoder; '': it starts from the family's own
-    detail_channels: tuple[int, ...]  # of the layers through which a detail map comes down to latents
+    num_inference_steps: int = 30
+    guidance_scale: float = 5.0
+    multiple: int = 8  # sides of the working picture are multiples of this many pixels
+    sam: str = "sam_vit_b_01ec64.pth"
+    # Finds walls unasked: the classifier's .safetensors, or a SegFormer on ADE20K (folder or id).
+    walls: str = "nvidia/segformer-b4-finetuned-ade-512-512"
+    dinov2_model: str = "facebook/dinov2-large"
+    paint_by_example_model: str = ""  # its UNet, VAE, scheduler and image encoder; '': from the family's own
+    detail_channels: tuple[int, ...] = (16, 32, 96, 256)  # layers that bring a detail map down to latents
     unet_model: str = ""  # where UNet, VAE and scheduler are; '': in base_model
     unet_takes: tuple[str, ...] = INPAINTING
     prediction_type: str = ""  # what the UNet says; '': as its scheduler's config tells
@@ -50,59 +52,41 @@ def family_folder(name: str) -> Path:
     return MODELS / name
 
 
-FAMILIES: dict[str, Family] = {
-    "room-tiny": Family(
-        name="room-tiny",
-        base_model=str(family_folder("room-tiny")),
-        ip_adapter_model="ip_adapter",
-        ip_adapter_weight_name="ip-adapter-plus_room-tiny.safetensors",
-        resolution=128,
-        multiple=8,
-        mask_growth=2,
-        num_inference_steps=2,
-        guidance_scale=1.25,
-        sam="sam.json",
-        walls=str(ASSETS / "walls" / "room-tiny.safetensors"),
-        dinov2_model="dinov2",
-        paint_by_example_model="",
-        detail_channels=(8, 16, 32, 48),
-    ),
-    "sd15": Family(
-        name="sd15",
-        base_model="stable-diffusion-v1-5/stable-diffusion-inpainting",
-        ip_adapter_model="h94/IP-Adapter",
-        ip_adapter_weight_name="ip-adapter-plus_sd15.safetensors",
-        resolution=512,
-        multiple=8,
-        mask_growth=8,
-        num_inference_steps=30,
-        guidance_scale=5.0,
-        sam="sam_vit_b_01ec64.pth",
-        walls="nvidia/segformer-b4-finetuned-ade-512-512",
-        dinov2_model="facebook/dinov2-large",
-        paint_by_example_model="Fantasy-Studio/Paint-by-Example",
-        detail_channels=(16, 32, 96, 256),
-    ),
-    "sdxl": Family(
-        name="sdxl",
-        base_model="diffusers/stable-diffusion-xl-1.0-inpainting-0.1",
-        ip_adapter_model="h94/IP-Adapter",
-        ip_adapter_weight_name="ip-adapter-plus_sdxl_vit-h.safetensors",
-        ip_adapter_folder="sdxl_models",
-        resolution=1024,
-        multiple=8,
-        mask_growth=16,
-        num_inference_steps=30,
-        guidance_scale=5.0,
-        sam="sam_vit_b_01ec64.pth",
-        walls="nvidia/segformer-b4-finetuned-ade-512-512",
-        dinov2_model="facebook/dinov2-large",
-        paint_by_example_model="",
-        detail_channels=(16, 32, 96, 256),
-        text_encoders=("text_encoder", "text_encoder_2"),
-        pipeline="StableDiffusionXLInpaintPipeline",
-    ),
-}
+ROOM_TINY = Family(
+    "room-tiny",
+    str(family_folder("room-tiny")),
+    "ip_adapter",
+    "ip-adapter-plus_room-tiny.safetensors",
+    resolution=128,
+    mask_growth=2,
+    num_inference_steps=2,
+    guidance_scale=1.25,
+    sam="sam.json",
+    walls=str(ASSETS / "walls" / "room-tiny.safetensors"),
+    dinov2_model="dinov2",
+    detail_channels=(8, 16, 32, 48),
+)
+SD15 = Family(
+    "sd15",
+    "stable-diffusion-v1-5/stable-diffusion-inpainting",
+    "h94/IP-Adapter",
+    "ip-adapter-plus_sd15.safetensors",
+    resolution=512,
+    mask_growth=8,
+    paint_by_example_model="Fantasy-Studio/Paint-by-Example",
+)
+SDXL = Family(
+    "sdxl",
+    "diffusers/stable-diffusion-xl-1.0-inpainting-0.1",
+    "h94/IP-Adapter",
+    "ip-adapter-plus_sdxl_vit-h.safetensors",
+    resolution=1024,
+    mask_growth=16,
+    ip_adapter_folder="sdxl_models",
+    text_encoders=("text_encoder", "text_encoder_2"),
+    pipeline="StableDiffusionXLInpaintPipeline",
+)
+FAMILIES = {family.name: family for family in (ROOM_TINY, SD15, SDXL)}
 
 
 def resolve_family(name: str, **overrides: Any) -> Family:
@@ -110,16 +94,19 @@ def resolve_family(name: str, **overrides: Any) -> Family:
     if name not in FAMILIES:
         raise UserError(f"family {name!r} does not exist: choose {' or '.join(FAMILIES)}")
     family = replace(FAMILIES[name], **{key: value for key, value in overrides.items() if value})
-    if family.base_model.endswith((".safetensors", ".ckpt")):
+    if family.base_model.lower().endswith((".safetensors", ".ckpt")):
         if len(family.text_encoders) > 1:
             raise UserError(
                 f"checkpoint {family.base_model} is one file, given as base_model of {name}: "
                 "give a folder in diffusers' layout"
             )
         family = replace(family, base_model=str(_unpack(Path(family.base_model).expanduser())))
-    folder = Path(family.base_model)
-    inside: dict[str, Any] = {f: str(folder / getattr(family, f)) for f in ("ip_adapter_model", "dinov2_model")}
-    return replace(family, **{f: path for f, path in inside.items() if Path(path).is_dir()})
+    # What a family keeps inside its base model, a fine-tune of that may keep as well or leave out.
+    found: dict[str, Any] = {}
+    for base in (FAMILIES[name].base_model, family.base_model):
+        places = {f: Path(base).expanduser() / getattr(family, f) for f in ("ip_adapter_model", "dinov2_model", "sam")}
+        found |= {f: str(place) for f, place in places.items() if place.exists()}
+    return replace(family, **found)
 
 
 def _unpack(checkpoint: Path) -> Path:
@@ -137,6 +124,31 @@ def with_base(family: Family, base: str) -> Family:
     return replace(family, unet_model=source, unet_takes=UNET_TAKES[base if source else ""])
 
 
+def list_files(family: Family) -> dict[str, Callable[[], Path]]:
+    """Every file that loading the family needs: its name -> what finds it, with a UserError where it is missing."""
+    base, unet_model = family.base_model, family.unet_model or family.base_model
+    label = f"family {family.name}"
+    return {
+        "model_index.json": partial(find_file, base, "model_index.json", label),
+        "scheduler": partial(find_file, unet_model, "scheduler/scheduler_config.json", label),
+        "unet": partial(find_weights, unet_model, "unet"),
+        "vae": partial(find_weights, unet_model, "vae"),
+        **{name: partial(find_weights, base, name) for name in family.text_encoders},
+        **{f"tokenizer of {name}": partial(find_tokenizer, family, name) for name in family.text_encoders},
+        "image adapter": partial(find_adapter, family),
+        "image encoder": partial(find_image_encoder, family),
+    }
+
+
+def find_files(family: Family) -> dict[str, Path]:
+    """Every file of `list_files`, found once for whatever reads it.
+
+    Raises:
+        UserError: one is neither in its folder nor in the hub's cache nor to be had from the hub.
+    """
+    return {name: find() for name, find in list_files(family).items()}
+
+
 def find_adapter(family: Family) -> Path:
     """The adapter's file; a `.bin` asked for is also found as `.safetensors` and the other way round."""
     stem = Path(family.ip_adapter_weight_name).with_suffix("")
@@ -147,8 +159,8 @@ def find_adapter(family: Family) -> Path:
 
 
 def find_image_encoder(family: Family) -> Path:
-    """The weights of the CLIP that the adapter hears."""
-    return find_weights(family.ip_adapter_model, IMAGE_ENCODER, family.ip_adapter_folder)[0]
+    """The weights of the CLIP that the adapter reads."""
+    return find_weights(family.ip_adapter_model, IMAGE_ENCODER, family.ip_adapter_folder)
 
 
 def find_tokenizer(family: Family, text_encoder: str) -> Path:

@@ -4,62 +4,46 @@ Imports nothing heavy.
 """
 
 import contextlib
-import shlex
+import os
 import sys
+import time
 from collections.abc import Iterator
 
+HALF = "*.json tokenizer*/* unet/*.fp16.safetensors vae/*.fp16.safetensors text_encoder*/*.fp16.safetensors"
+VIT_H = "models/image_encoder/config.json models/image_encoder/model.safetensors"
 # What of a repository is needed, and how many GB that is: from the sizes of the files, or where they are not
-# known from the numbers of parameters in float32. Anything else of it would be several times as much.
+# known from the numbers of parameters. Anything else of it would be several times as much. Families that take
+# different files of one repository have a row `repository/folder` each.
 FETCH: dict[str, tuple[str, float]] = {
-    "stable-diffusion-v1-5/stable-diffusion-inpainting": (
-        " --include '*.json' --include 'tokenizer/*' --include 'unet/*.fp16.safetensors' "
-        "--include 'vae/*.fp16.safetensors' --include 'text_encoder/*.fp16.safetensors'",
-        2.1,
-    ),
-    "h94/IP-Adapter": (
-        " models/ip-adapter-plus_sd15.safetensors models/image_encoder/config.json "
-        "models/image_encoder/model.safetensors",
-        2.6,
-    ),
-    "diffusers/stable-diffusion-xl-1.0-inpainting-0.1": (  # of 3.47 billion parameters, here in fp16
-        " --include '*.json' --include 'tokenizer*/*' --include 'unet/*.fp16.safetensors' "
-        "--include 'vae/*.fp16.safetensors' --include 'text_encoder*/*.fp16.safetensors'",
-        6.9,
-    ),
-    "h94/IP-Adapter/sdxl_models": (
-        " sdxl_models/ip-adapter-plus_sdxl_vit-h.safetensors models/image_encoder/config.json "
-        "models/image_encoder/model.safetensors",
-        3.4,
-    ),
-    "facebook/dinov2-large": (" config.json preprocessor_config.json model.safetensors", 1.2),
-    "Fantasy-Studio/Paint-by-Example": (
-        " --include '*.json' --include 'unet/*' --include 'vae/*' --include 'image_encoder/*'",
-        5.3,
-    ),
+    "stable-diffusion-v1-5/stable-diffusion-inpainting": (HALF, 2.1),
+    "diffusers/stable-diffusion-xl-1.0-inpainting-0.1": (HALF, 6.9),
+    "h94/IP-Adapter": (f"models/ip-adapter-plus_sd15.safetensors {VIT_H}", 2.6),
+    "h94/IP-Adapter/sdxl_models": (f"sdxl_models/ip-adapter-plus_sdxl_vit-h.safetensors {VIT_H}", 3.4),
+    "facebook/dinov2-large": ("config.json preprocessor_config.json model.safetensors", 1.2),
+    "Fantasy-Studio/Paint-by-Example": ("*.json unet/* vae/* image_encoder/*", 5.3),
     "nvidia/segformer-b4-finetuned-ade-512-512": ("", 0.26),
-    "openai/clip-vit-large-patch14": (" vocab.json merges.txt tokenizer_config.json", 0.002),
+    "openai/clip-vit-large-patch14": ("vocab.json merges.txt tokenizer_config.json", 0.002),
 }
+# Of a repository without a row: models in diffusers' layout, or what a run was published as; then what of
+# such a one is a second copy, or nothing we use.
+ANY = ["*.json", "*.txt", "*/*.safetensors", "pytorch_lora_weights.safetensors", "ip_adapter.safetensors"]
+NEVER = ["*.fp16.*", "*non_ema*", "safety_checker/*"]
 SAM_URL = "https://dl.fbaipublicfiles.com/segment_anything/"
 SAM_FILES = {"sam_vit_b_01ec64.pth": 0.38, "sam_vit_l_0b3195.pth": 1.25, "sam_vit_h_4b8939.pth": 2.56}  # GB
 
+TIMEOUT = 10  # seconds until the hub has answered whether it has a repository
+RETRY = 60  # seconds until a repository that could not be had is asked for again
+_failed: dict[tuple[str, str], tuple[float, str]] = {}  # (repository, folder) -> when it could not be had, and why
+_looking: list[bool] = []
+
 
 def fetch_command(source: str, folder: str = "") -> str:
-    """The command that fetches what is needed of a repository, or Meta's checkpoint, and how much it is.
-
-    Families that take different files of one repository have a row `source/folder` of FETCH each.
-    """
+    """The command that fetches what is needed of a repository, or Meta's checkpoint, and how much it is."""
     if source in SAM_FILES:
         return f"`curl -LO {SAM_URL}{source}` ({SAM_FILES[source]:g} GB)"
     files, size = FETCH.get(f"{source}/{folder}", FETCH.get(source, ("", 0.0)))
-    return f"`hf download {source}{files}`" + (f" (about {size:g} GB)" if size else "")
-
-
-# Of a repository that has no row: models in diffusers' layout, or what a run was published as.
-PATIENCE = 10  # seconds
-ANY = ["*.json", "*.txt", "*/*.safetensors", "pytorch_lora_weights.safetensors", "ip_adapter.safetensors"]
-NEVER = ["*.fp16.*", "*non_ema*", "safety_checker/*"]  # of such a one: a second copy, or nothing we use
-_asked: set[tuple[str, str]] = set()  # once in a process: what is missing then is not there
-_looking: list[bool] = []
+    words = [f" --include '{word}'" if "*" in files else f" {word}" for word in files.split()]
+    return f"`hf download {source}{''.join(words)}`" + (f" (about {size:g} GB)" if size else "")
 
 
 @contextlib.contextmanager
@@ -72,30 +56,43 @@ def only_looking() -> Iterator[None]:
         _looking.pop()
 
 
-def fetch(source: str, folder: str = "") -> bool:
-    """Download what is needed of a repository to the hub's cache, with a progress bar; whether that was done.
+def fetch(source: str, folder: str = "") -> str:
+    """Download what is needed of a repository to the hub's cache, with a progress bar; '', or why it was not done.
 
-    Nothing is downloaded where HF_HUB_OFFLINE is set. What cannot be had, the caller misses as before.
+    Nothing is downloaded where HF_HUB_OFFLINE is set.
     """
     from huggingface_hub import HfApi, constants, snapshot_download
-    from huggingface_hub.errors import HTTPError  # of whichever library asks
 
-    if _looking or constants.HF_HUB_OFFLINE or (source, folder) in _asked:
-        return False
-    _asked.add((source, folder))
-    try:
-        HfApi().model_info(source, timeout=PATIENCE)
-    except (OSError, HTTPError):  # no network, no such repository, no right to it
-        return False
+    if _looking:
+        return ""
+    if constants.HF_HUB_OFFLINE:
+        return "nothing is fetched, since HF_HUB_OFFLINE is set"
+    when, why = _failed.get((source, folder), (-RETRY, ""))
+    if time.monotonic() - when < RETRY:
+        return why
     row = FETCH.get(f"{source}/{folder}", FETCH.get(source))
-    wanted = [word for word in shlex.split(row[0] if row else "") if word != "--include"]
-    amount = f" (about {row[1]:g} GB)" if row and row[1] else ""
-    print(f"fetching {source}{amount} to {constants.HF_HUB_CACHE}", file=sys.stderr, flush=True)
+    amount = f" (about {row[1]:g} GB)" if row else ""
     try:
+        HfApi().model_info(source, timeout=TIMEOUT)
+        print(f"fetching {source}{amount} to {constants.HF_HUB_CACHE}", file=sys.stderr, flush=True)
         snapshot_download(
-            source, allow_patterns=wanted or (None if row else ANY), ignore_patterns=None if row else NEVER
+            source, allow_patterns=(row[0].split() or None) if row else ANY, ignore_patterns=None if row else NEVER
         )
-    except (OSError, HTTPError) as error:  # broken off, or a full disk
-        print(f"fetching {source} broke off: {' '.join(str(error).split())[:200]}", file=sys.stderr)
-        return False
-    return True
+    except Exception as error:  # of sockets, proxies, TLS, the hub, the disk: as many kinds as libraries between
+        why = _explain(error, source)
+        _failed[source, folder] = time.monotonic(), why
+        return why
+    return ""
+
+
+def _explain(error: Exception, source: str) -> str:
+    """Why a repository could not be had, in a line; a proxy is named by its variable, its address may be secret."""
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
+    if isinstance(error, GatedRepoError):
+        return f"the hub wants you to accept its terms at https://huggingface.co/{source} and to `hf auth login`"
+    if isinstance(error, RepositoryNotFoundError):
+        return "the hub has no such repository, or it is private and you have to `hf auth login`"
+    proxies = [name for name in os.environ if name.lower() in ("http_proxy", "https_proxy", "all_proxy")]
+    through = f" through the proxy of {' and '.join(sorted(proxies))}" if proxies else ""
+    return f"fetching it{through} failed, {' '.join(str(error).split())[:200] or type(error).__name__}"

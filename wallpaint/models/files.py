@@ -8,8 +8,8 @@ from wallpaint.models.fetching import fetch, fetch_command
 from wallpaint.paths import MODELS
 
 
-def find_weights(source: str, folder: str, fetched: str = "") -> tuple[Path, str | None]:
-    """The weights in `source/folder` ('': right in it), by any usual name, and diffusers' variant of it.
+def find_weights(source: str, folder: str, fetched: str = "") -> Path:
+    """The weights in `source/folder` ('': right in it), by any usual name, with their config.json beside them.
 
     `fetched`: see `fetch_command`.
     """
@@ -17,7 +17,8 @@ def find_weights(source: str, folder: str, fetched: str = "") -> tuple[Path, str
     inside = f"{folder}/" if folder else ""
     names = [f"{inside}{stem}{end}" for end in (".safetensors", ".fp16.safetensors", ".bin")]
     found = find_file(source, [*names, f"{inside}pytorch_model.bin"], "", fetched)
-    return found, "fp16" if ".fp16." in found.name else None
+    find_file(source, f"{inside}config.json", "", fetched)
+    return found
 
 
 def find_file(source: str, names: str | list[str] | tuple[str, ...], what: str = "", fetched: str = "") -> Path:
@@ -37,11 +38,11 @@ def find_file(source: str, names: str | list[str] | tuple[str, ...], what: str =
         from huggingface_hub.constants import HF_HUB_CACHE
 
         cached = _find_cached(source, names)
-        if cached is None and fetch(source, fetched):
-            cached = _find_cached(source, names)
-        if cached is not None:
+        why = "" if cached else fetch(source, fetched)
+        cached = cached or _find_cached(source, names)
+        if cached:
             return cached
-        looked = f"in ./{source} and in the Hugging Face cache {HF_HUB_CACHE}"
+        looked = f"in ./{source} and in the Hugging Face cache {HF_HUB_CACHE}" + (f"; {why}" if why else "")
         remedy = f"fetch it with {fetch_command(source, fetched)}"
     label = f"{names[0]} of {what or source}"
     raise UserError(f"{label} is missing (looked {looked}): {remedy}")

@@ -1,25 +1,39 @@
-"""Modules and adapters from files, and what tells files and weights apart."""
+"""Modules and adapters from their files; hashes of files and of weights."""
 
 import hashlib
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 from transformers import PreTrainedModel
 
 from wallpaint.errors import UserError
-from wallpaint.models.files import find_file, find_weights
 
 
-def load_module(kind: Any, source: str, folder: str, dtype: torch.dtype) -> nn.Module:
-    """One module from `source/folder` ('': right there), whichever of its usual files is there."""
-    weights, variant = find_weights(source, folder)
-    config = find_file(source, f"{folder}/config.json" if folder else "config.json")
-    options = {"variant": variant, "use_safetensors": weights.suffix == ".safetensors", "local_files_only": True}
-    options["dtype" if issubclass(kind, PreTrainedModel) else "torch_dtype"] = dtype
-    return kind.from_pretrained(config.parent, **options)
+def load_module(kind: Any, weights: Path, dtype: torch.dtype) -> nn.Module:
+    """One module from its weights, as `find_weights` finds them, and the config beside them.
+
+    Raises:
+        UserError: the file cannot be read, does not fit its config, or lacks a weight.
+    """
+    options = {
+        "variant": "fp16" if ".fp16." in weights.name else None,
+        "use_safetensors": weights.suffix == ".safetensors",
+        "local_files_only": True,
+        "output_loading_info": True,
+        "dtype" if issubclass(kind, PreTrainedModel) else "torch_dtype": dtype,
+    }
+    try:
+        module, found = kind.from_pretrained(weights.parent, **options)
+        wrong = f"it lacks {min(found['missing_keys'])}" if found["missing_keys"] else ""
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        wrong = " ".join(str(error).split())[:200]
+    if wrong:
+        raise UserError(f"{weights} cannot be read ({wrong}): fetch it again")
+    return module
 
 
 def read_adapter(path: Path) -> dict[str, dict[str, torch.Tensor]]:
@@ -43,7 +57,7 @@ def read_adapter(path: Path) -> dict[str, dict[str, torch.Tensor]]:
     return groups
 
 
-def fingerprint(files: list[Path]) -> str:
+def hash_files(files: list[Path]) -> str:
     """A hash of the files' contents; of big ones, size and time stand for the content."""
     digest = hashlib.sha256()
     for path in files:

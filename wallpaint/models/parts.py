@@ -13,6 +13,7 @@ from torch import nn
 from transformers import CLIPVisionConfig, Dinov2Model
 
 from wallpaint.models.bundle import Models
+from wallpaint.models.files import find_weights
 from wallpaint.models.loading import load_module
 
 
@@ -34,7 +35,7 @@ def part(models: Models, name: str) -> nn.Module:
 
 def _dino(models: Models) -> nn.Module:
     """DINOv2: (N, 3, S, S) to a class token and a token a patch."""
-    return load_module(Dinov2Model, models.family.dinov2_model, "", models.runtime.weight_dtype)
+    return load_module(Dinov2Model, find_weights(models.family.dinov2_model, ""), models.runtime.weight_dtype)
 
 
 def _example(models: Models) -> nn.Module:
@@ -43,9 +44,8 @@ def _example(models: Models) -> nn.Module:
     Of it mapper, last norm, projection and the null vector learn; CLIP stays as it is.
     """
     if models.family.unet_model:
-        return load_module(
-            PaintByExampleImageEncoder, models.family.unet_model, "image_encoder", models.runtime.weight_dtype
-        )
+        weights = find_weights(models.family.unet_model, "image_encoder")
+        return load_module(PaintByExampleImageEncoder, weights, models.runtime.weight_dtype)
     config = CLIPVisionConfig(**models.image_encoder.config.to_dict())
     config.projection_dim = models.unet.config.cross_attention_dim
     encoder = PaintByExampleImageEncoder(config)
@@ -67,7 +67,9 @@ def _identity(models: Models) -> nn.Module:
 def _detail(models: Models) -> nn.Module:
     """A ControlNet that begins as the UNet's own encoder and says nothing yet: its last layers are zero."""
     source = models.family.unet_model or models.family.base_model
-    plain = load_module(UNet2DConditionModel, source, "unet", models.runtime.weight_dtype)  # no adapter in it
+    plain = load_module(
+        UNet2DConditionModel, find_weights(source, "unet"), models.runtime.weight_dtype
+    )  # no adapter in it
     return ControlNetModel.from_unet(plain, conditioning_embedding_out_channels=models.family.detail_channels)
 
 

@@ -13,16 +13,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from wallpaint.errors import UserError
-from wallpaint.models.families import (
-    FAMILIES,
-    Family,
-    find_adapter,
-    find_image_encoder,
-    find_tokenizer,
-    resolve_family,
-)
+from wallpaint.models.families import FAMILIES, Family, list_files, resolve_family
 from wallpaint.models.fetching import SAM_FILES, fetch_command, only_looking
-from wallpaint.models.files import find_file, find_weights
+from wallpaint.models.files import find_weights
 from wallpaint.runs.forecast import find_device
 from wallpaint.settings.choices import CANNOT_TRAIN, choose_preset
 
@@ -78,24 +71,16 @@ def is_ready(parts: list[Part]) -> bool:
 
 def list_parts(family: Family) -> list[Part]:
     """Every file a family is made of, found or not."""
-    base, texts = family.base_model, family.text_encoders
-    finders: list[tuple[str, Callable[[], Path], bool]] = [
-        ("model_index.json", lambda: find_file(base, "model_index.json"), False),
-        ("unet", lambda: find_weights(base, "unet")[0], False),
-        ("vae", lambda: find_weights(base, "vae")[0], False),
-        *((name, partial(lambda name: find_weights(base, name)[0], name), False) for name in texts),
-        *((f"tokenizer of {name}", partial(find_tokenizer, family, name), False) for name in texts),
-        ("image adapter", lambda: find_adapter(family), False),
-        ("image encoder", lambda: find_image_encoder(family), False),
-        ("segment-anything", lambda: find_sam(family), True),
-    ]
+    some: dict[str, Callable[[], Path]] = {"segment-anything": partial(find_sam, family)}
     if "anydoor" not in CANNOT_TRAIN.get(family.name, ()):
-        finders.append(("DINOv2, for anydoor", lambda: find_weights(family.dinov2_model, "")[0], True))
+        some["DINOv2, for anydoor"] = partial(find_weights, family.dinov2_model, "")
     if family.paint_by_example_model:
-        source = family.paint_by_example_model
-        finders.append(("Paint-by-Example, for that method", lambda: find_weights(source, "unet")[0], True))
+        some["Paint-by-Example, for that method"] = partial(find_weights, family.paint_by_example_model, "unet")
     with only_looking():
-        return [_look(*finder) for finder in finders]
+        return [
+            *(_look(name, find, False) for name, find in list_files(family).items()),
+            *(_look(name, find, True) for name, find in some.items()),
+        ]
 
 
 def find_sam(family: Family) -> Path:

@@ -127,7 +127,7 @@ def _disk(config: TrainConfig, family: Family, rows: int) -> list[str]:
 
 
 def _memory(config: TrainConfig, family: Family) -> list[str]:
-    files = [find_weights(family.base_model, f)[0] for f in ("vae", "unet", *family.text_encoders)]
+    files = [find_weights(family.base_model, f) for f in ("vae", "unet", *family.text_encoders)]
     files += [find_adapter(family), find_image_encoder(family)]
     need, device = sum(path.stat().st_size for path in files), find_device(config.device)
     if need < device.free:
