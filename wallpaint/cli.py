@@ -109,7 +109,7 @@ def build_parser() -> argparse.ArgumentParser:
     group = parser.add_argument_group("--train (any field may also stand in the YAML)")
     group.add_argument("--resume", action="store_true", default=None, help="go on from the last checkpoint")
     for field in config_fields():
-        text = str(field.metadata.get("help", "")).replace("%", "%%")
+        text = field.help.replace("%", "%%")
         group.add_argument(f"--{field.name}", metavar="VALUE", help=text)
     return parser
 

@@ -7,7 +7,7 @@ import yaml
 
 from wallpaint.errors import UserError
 from wallpaint.paths import CONFIGS
-from wallpaint.settings.choices import CANNOT_TRAIN, FAMILY_NAMES, FAMILY_PRESETS, METHOD_NAMES
+from wallpaint.settings.choices import CANNOT_TRAIN, FAMILY_NAMES, FAMILY_PRESETS, METHOD_NAMES, PRESETS
 from wallpaint.settings.train_config import TrainConfig, config_fields, load_config, to_yaml
 
 STUDY = """
@@ -163,14 +163,12 @@ def test_a_saved_config_loads_as_the_same_one(tmp_path):
 
 def test_every_field_can_be_drawn_in_a_form_and_keeps_its_own_limits():
     for field in config_fields():
-        assert field.metadata["help"] and field.metadata["group"], field.name
-        low_high, choices = field.metadata["range"], field.metadata["choices"]
-        if low_high and field.default is not None:
-            assert low_high[0] <= field.default <= low_high[1], field.name
-        if choices:
-            assert field.default in ("", *choices), field.name
-        if field.type in (int, float):
-            assert low_high, f"{field.name} needs a range"
+        assert field.help and field.group, field.name
+        if field.range and field.default is not None:
+            assert field.range[0] <= field.default <= field.range[1], field.name
+        if field.choices:
+            assert field.default in ("", *field.choices), field.name
+        assert field.range or field.kind not in (int, float), f"{field.name} needs a range"
 
 
 def test_names_agree_with_the_tables_they_stand_for():
@@ -179,6 +177,8 @@ def test_names_agree_with_the_tables_they_stand_for():
 
     assert set(METHOD_NAMES) == set(METHODS) and set(FAMILY_NAMES) == set(FAMILIES)
     assert {*CANNOT_TRAIN, *FAMILY_PRESETS} <= set(FAMILIES)
+    presets = next(field.choices for field in config_fields() if field.name == "memory_preset")
+    assert presets == ("auto", *PRESETS) and all(set(own) <= set(PRESETS) for own in FAMILY_PRESETS.values())
     assert {name for names in CANNOT_TRAIN.values() for name in names} <= set(METHODS)
     for name, method in METHODS.items():
         config = TrainConfig(method=name)

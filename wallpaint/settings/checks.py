@@ -1,31 +1,40 @@
 """What a TrainConfig settles and refuses when it is made; errors say what, where and what to do."""
 
 import difflib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
+from pydantic import ValidationError
+
 from wallpaint.errors import UserError
 from wallpaint.settings.choices import CANNOT_TRAIN, PRESET_FIELDS, PRESETS, SWITCHES, presets_of
-from wallpaint.settings.text import kind_of
+
+KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
-def check_types_and_ranges(config: Any) -> None:
-    """Every field is of its type, within its range and among its choices, or a UserError names it."""
-    for f in fields(config):
-        value, kind = getattr(config, f.name), kind_of(f)
-        if value is None and f.default is None:
-            continue
-        number = kind is float and isinstance(value, int) and not isinstance(value, bool)
-        if not number and type(value) is not kind:
-            wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[kind]
-            raise UserError(f"{f.name} is {value!r} in the settings: it has to be {wanted}")
-        choices, limits = f.metadata["choices"], f.metadata["range"]
-        if choices and value not in choices and value != f.default:
-            near = difflib.get_close_matches(str(value), choices, n=1)
-            hint = f" (did you mean {near[0]}?)" if near else ""
-            raise UserError(f"{f.name} is {value!r} in the settings: choose {', '.join(choices)}{hint}")
-        if limits and not limits[0] <= value <= limits[1]:  # also refuses NaN
-            raise UserError(f"{f.name} is {value} in the settings: it goes from {limits[0]} to {limits[1]}")
+def unknown_setting(name: str, where: str, known: Iterable[str]) -> str:
+    """Say that no setting has this name, and which name is the nearest."""
+    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else "see python studio.py --help for the names"
+    return f"unknown setting {name!r} in {where}: {hint}"
+
+
+def explain(error: ValidationError, settings: Sequence[Any]) -> str:
+    """Say the first thing that pydantic found wrong with `settings`: which, what it is, what it has to be."""
+    first = error.errors()[0]
+    name, value = str(first["loc"][0]), first["input"]
+    known = {setting.name: setting for setting in settings}
+    if name not in known:
+        return unknown_setting(name, "the settings", known)
+    setting = known[name]
+    wrong = f"{name} is {value!r} in the settings: "
+    if setting.choices:
+        near = difflib.get_close_matches(str(value), setting.choices, n=1)
+        return f"{wrong}choose {', '.join(setting.choices)}" + (f" (did you mean {near[0]}?)" if near else "")
+    if first["type"] in ("greater_than_equal", "less_than_equal"):  # NaN is neither
+        return f"{wrong}it goes from {setting.range[0]} to {setting.range[1]}"
+    return f"{wrong}it has to be {KINDS[setting.kind]}"
 
 
 def settle_preset(config: Any) -> None:
@@ -62,54 +71,37 @@ def method_from_switches(config: Any) -> str:
     return "joint" if config.freeze_ip_adapter is False else "lora_ip"
 
 
-def check_contradictions(c: Any) -> None:
+def check_contradictions(config: Any) -> None:
     """The settings go together, or a UserError says which do not and what to do."""
+    for problem, remedy in _contradictions(config):
+        raise UserError(f"{problem} in the settings: {remedy}")
+
+
+def _contradictions(c: Any) -> Iterator[tuple[str, str]]:
+    """What is wrong and what to do about it."""
     adapter, frozen, color = SWITCHES[c.method]
     drops = c.image_drop_prob + c.text_drop_prob + c.both_drop_prob
-    other = {"adapter": "lora" if adapter else "lora_ip", "freeze": "joint" if frozen else "lora_ip"}
-    rules = (  # (does it go wrong, what is wrong, what to do)
-        (
-            c.method in CANNOT_TRAIN.get(c.family, ()),
+    if c.method in CANNOT_TRAIN.get(c.family, ()):
+        yield (
             f"method {c.method} cannot be trained on family {c.family}, which needs a text,",
             "choose family sd15, or method lora_ip",
-        ),
-        (
-            c.use_ip_adapter_training != adapter,
-            f"use_ip_adapter_training is {c.use_ip_adapter_training} but method is {c.method}",
-            f"leave it out, or choose method {other['adapter']}",
-        ),
-        (
-            c.freeze_ip_adapter != frozen,
-            f"freeze_ip_adapter is {c.freeze_ip_adapter} but method is {c.method}",
-            f"leave it out, or choose method {other['freeze']}",
-        ),
-        (
-            color and not c.use_color_loss,
-            f"use_color_loss is False but method is {c.method}",
-            "leave it out, or choose method lora_ip",
-        ),
-        (
-            c.use_color_loss and c.color_loss_start_step >= c.max_train_steps,
-            f"the colour loss would never act: color_loss_start_step {c.color_loss_start_step} is not below "
-            f"max_train_steps {c.max_train_steps}",
-            "lower it",
-        ),
-        (
-            drops > 1,
+        )
+    for name, meant, other in (
+        ("use_ip_adapter_training", adapter, "lora" if adapter else "lora_ip"),
+        ("freeze_ip_adapter", frozen, "joint" if frozen else "lora_ip"),
+        ("use_color_loss", color or c.use_color_loss, "lora_ip"),  # may be added to any method
+    ):
+        if getattr(c, name) != meant:
+            yield f"{name} is {not meant} but method is {c.method}", f"leave it out, or choose method {other}"
+    if c.use_color_loss and c.color_loss_start_step >= c.max_train_steps:
+        late = f"color_loss_start_step {c.color_loss_start_step} is not below max_train_steps {c.max_train_steps}"
+        yield f"the colour loss would never act: {late}", "lower it"
+    if drops > 1:
+        yield (
             f"image_drop_prob, text_drop_prob and both_drop_prob add up to {drops:g}, more than 1",
             "lower one of them",
-        ),
-        (
-            c.resolution and (c.resolution < 64 or c.resolution % 8),
-            f"resolution is {c.resolution}",
-            "use 0 or a multiple of 8 from 64 on",
-        ),
-        (
-            c.lr_warmup_steps >= c.max_train_steps,
-            f"lr_warmup_steps {c.lr_warmup_steps} is not below max_train_steps {c.max_train_steps}",
-            "lower it",
-        ),
-    )
-    for wrong, problem, remedy in rules:
-        if wrong:
-            raise UserError(f"{problem} in the settings: {remedy}")
+        )
+    if c.resolution and (c.resolution < 64 or c.resolution % 8):
+        yield f"resolution is {c.resolution}", "use 0 or a multiple of 8 from 64 on"
+    if c.lr_warmup_steps >= c.max_train_steps:
+        yield f"lr_warmup_steps {c.lr_warmup_steps} is not below max_train_steps {c.max_train_steps}", "lower it"

@@ -1,10 +1,22 @@
 """What a run may be told: names, presets for a memory, and what a method means for what is left empty."""
 
-FAMILY_NAMES = ("room-tiny", "sd15", "sdxl")
-METHOD_NAMES = ("lora", "lora_ip", "lora_ip_color", "joint", "ip_adapter", "paint_by_example", "anydoor")
+from typing import Literal, get_args
+
+Family = Literal["room-tiny", "sd15", "sdxl"]
+MethodName = Literal["lora", "lora_ip", "lora_ip_color", "joint", "ip_adapter", "paint_by_example", "anydoor"]
+Reference = Literal["swatch", "self_crop", "other_view"]
+Schedule = Literal["constant", "constant_with_warmup", "linear", "cosine", "polynomial"]
+Precision = Literal["auto", "no", "fp16", "bf16"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+MemoryPreset = Literal["auto", "8 GB", "12 GB", "24 GB", "80 GB"]
+PredictionType = Literal["epsilon", "v_prediction"]
+ColorLossMode = Literal["shaded", "flat"]
+LoraTarget = Literal["attention", "all"]
+Tracker = Literal["none", "tensorboard", "trackio", "wandb"]
+FAMILY_NAMES, METHOD_NAMES = get_args(Family), get_args(MethodName)
+
 # What SDXL's UNet asks for is said of a text, and these put the reference in the text's place.
 CANNOT_TRAIN = {"sdxl": ("paint_by_example", "anydoor")}
-REFERENCES = ("swatch", "self_crop", "other_view")
 FAMILY_FIELDS = (  # what a run may replace of its family's row, by the names it has there
     "base_model",
     "ip_adapter_model",
@@ -14,7 +26,6 @@ FAMILY_FIELDS = (  # what a run may replace of its family's row, by the names it
     "resolution",
     "prediction_type",
 )
-SCHEDULES = ("constant", "constant_with_warmup", "linear", "cosine", "polynomial")
 # What a method means for the study's switches: use_ip_adapter_training, freeze_ip_adapter, needs colour loss.
 SWITCHES = {
     "lora": (False, True, False),
@@ -43,18 +54,25 @@ METHOD_DEFAULTS: dict[str, dict[str, float]] = {
 # Memory of a GPU -> samples a batch, batches added up, checkpointing. All take 16 samples a step, and so
 # train the same. GB that a step took on an H200 held to a GB less than the card, and one with the colour
 # loss (tests/bench/bench_memory.py): 4.4 and 6.7, 4.9 and 9.7, 11.4 and 15.0, 19.1 and 22.9; encoding 6.1.
-PRESETS = {"8 GB": (2, 8, True), "12 GB": (4, 4, True), "24 GB": (8, 2, False), "80 GB": (16, 1, False)}
+PRESETS: dict[MemoryPreset, tuple[int, int, bool]] = {
+    "8 GB": (2, 8, True),
+    "12 GB": (4, 4, True),
+    "24 GB": (8, 2, False),
+    "80 GB": (16, 1, False),
+}
 # SDXL's sample has four times the pixels: 11.7 and 20.3, 15.9 and 50.1, measured likewise.
-FAMILY_PRESETS = {"sdxl": {"24 GB": (2, 8, True), "80 GB": (8, 2, True)}}
+FAMILY_PRESETS: dict[str, dict[MemoryPreset, tuple[int, int, bool]]] = {
+    "sdxl": {"24 GB": (2, 8, True), "80 GB": (8, 2, True)}
+}
 PRESET_FIELDS = ("train_batch_size", "gradient_accumulation_steps", "gradient_checkpointing")
 
 
-def presets_of(family: str) -> dict[str, tuple[int, int, bool]]:
+def presets_of(family: str) -> dict[MemoryPreset, tuple[int, int, bool]]:
     """The presets that a family fits into."""
     return FAMILY_PRESETS.get(family, PRESETS)
 
 
-def choose_preset(total: float, family: str = "") -> tuple[str, str]:
+def choose_preset(total: float, family: str = "") -> tuple[MemoryPreset, str]:
     """The largest preset that a device of so many bytes holds, and why; the smallest where none does."""
     sizes = {name: float(name.split()[0]) * 1e9 for name in presets_of(family)}
     fit = [name for name, size in sizes.items() if size <= total * 1.02]  # some cards hold a little less

@@ -1,6 +1,6 @@
-"""Settings as people write them: a YAML file, a text of the command line or the form."""
+"""Settings as people write them in a YAML file."""
 
-from dataclasses import Field
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,17 @@ import yaml
 from wallpaint.errors import UserError
 
 
+class TextLoader(yaml.BaseLoader):
+    """Leaves every value the text it is, so that `no` and `1e-4` mean what they mean on the command line."""
+
+
+NULL = "tag:yaml.org,2002:null"
+TextLoader.add_implicit_resolver(NULL, re.compile("(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])
+TextLoader.add_constructor(NULL, lambda loader, node: None)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The settings in a YAML file, flat or nested under `training:`.
+    """The settings in a YAML file as texts, flat or nested under `training:`.
 
     Raises:
         UserError: no such file, not YAML, no settings in it, or one that stands there twice.
@@ -18,7 +27,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"config {path} does not exist: give the path of a YAML file")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        content = yaml.load(path.read_text(encoding="utf-8-sig"), TextLoader) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"config {path} is not YAML ({reason}): mend that line") from None
@@ -31,40 +40,3 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if twice:
         raise UserError(f"{min(twice)} stands twice in config {path}, also under `training:`: keep one")
     return content | inner
-
-
-def kind_of(f: Field) -> type:
-    """The field's plain type: bool | None counts as bool."""
-    return bool if f.type == (bool | None) else f.type  # type: ignore[return-value]
-
-
-def convert(f: Field, value: Any) -> Any:
-    """Turn `value` (a YAML value or a text of the command line) to the field's type, or say why not."""
-    kind = kind_of(f)
-    if f.default is None and isinstance(value, str) and value.lower() in ("", "none"):
-        return None  # left to the method
-    if kind is bool and isinstance(value, str):
-        words = {
-            "true": True,
-            "yes": True,
-            "1": True,
-            "on": True,
-            "false": False,
-            "no": False,
-            "0": False,
-            "off": False,
-        }
-        if value.lower() in ("", "none"):
-            return f.default
-        value = words.get(value.lower(), value)
-    try:
-        if kind in (int, float) and not isinstance(value, bool):
-            number = float(value)  # YAML reads 1e-4 as a text
-            value = int(number) if kind is int and number == int(number) else number
-        elif kind is str and f.metadata["choices"] and isinstance(value, bool):
-            value = "no" if value is False else "yes"  # mixed_precision: no is a boolean to YAML
-        elif kind is str and not isinstance(value, (dict, list)):
-            value = str(value)
-    except (TypeError, ValueError, OverflowError):
-        pass  # TrainConfig says what is wrong with it
-    return value

@@ -2,209 +2,175 @@
 
 The YAML files, the command line, the form of the studio and the `config.yaml` of a run all read these fields:
 type, default, range, choices and help. Names are those of diffusers' training scripts wherever one exists.
-Imports nothing heavy, so that `studio.py --help` answers at once.
+pydantic checks them; imports nothing heavy, so that `studio.py --help` answers at once.
 """
 
-import difflib
-from dataclasses import Field, asdict, dataclass, field, fields
+import contextlib
+import functools
+from dataclasses import asdict, field, fields
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, get_args
 
 import yaml
+from pydantic import ConfigDict, ValidationError, ValidatorFunctionWrapHandler, field_validator, model_validator
+from pydantic.dataclasses import dataclass
+from pydantic_core.core_schema import ValidationInfo
 
 from wallpaint.errors import UserError
 from wallpaint.settings.checks import (
     check_contradictions,
-    check_types_and_ranges,
+    explain,
     family_from_adapter,
     method_from_switches,
     settle_preset,
+    unknown_setting,
 )
 from wallpaint.settings.choices import (
-    CANNOT_TRAIN,
-    FAMILY_FIELDS,
-    FAMILY_NAMES,
-    FAMILY_PRESETS,
     METHOD_DEFAULTS,
-    METHOD_NAMES,
-    PRESETS,
-    REFERENCES,
-    SCHEDULES,
     SWITCHES,
-    choose_preset,
+    ColorLossMode,
+    Device,
+    Family,
+    LoraTarget,
+    MemoryPreset,
+    MethodName,
+    Precision,
+    PredictionType,
+    Reference,
+    Schedule,
+    Tracker,
     method_default,
-    presets_of,
 )
-from wallpaint.settings.text import convert, read_yaml
-
-# Who asks for settings finds their tables here.
-__all__ = ["CANNOT_TRAIN", "FAMILY_FIELDS", "FAMILY_PRESETS", "choose_preset", "presets_of"]
+from wallpaint.settings.text import read_yaml
 
 
-def setting(default: Any, help: str, low=None, high=None, choices=None, group: str = "training") -> Any:
-    """A field: its default, a sentence for people, what it may be (inclusive range or choices), its group."""
-    limits = None if low is None else (low, high)
-    metadata = {"help": help, "range": limits, "choices": choices, "group": group}
+def setting(group: str, default: Any, help: str, low: float | None = None, high: float | None = None) -> Any:
+    """A field: its group in the form, its default, a sentence for people, and its inclusive range.
+
+    pydantic reads the metadata; a default of None is settled by the method, or by the study's switches.
+    """
+    metadata = {"description": help, "ge": low, "le": high, "json_schema_extra": {"group": group}}
     return field(default=default, metadata=metadata)
 
 
-@dataclass(frozen=True)
+in_model, in_data, in_training, in_losses = (partial(setting, g) for g in ("model", "data", "training", "losses"))
+in_reference, in_lora, in_adapter = (partial(setting, g) for g in ("reference", "lora", "adapter"))
+in_output = partial(setting, "output")
+BY_METHOD = "; empty: as the method says"
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class TrainConfig:
     """A checked set of settings; building one that contradicts itself raises a UserError."""
 
     # What is trained, on what, and where it goes
-    family: str = setting(
-        "",
-        "model family; empty: room-tiny, or the one that the named h94 adapter is for",
-        choices=FAMILY_NAMES,
-        group="model",
-    )
-    base_model: str = setting("", "folder or hub id in place of the family's own base model", group="model")
-    method: str = setting(
-        "", "training method; empty: chosen by the switches below", choices=METHOD_NAMES, group="model"
-    )
-    init_from: str = setting("", "run folder or .safetensors file to go on learning from", group="model")
-    dataset: str = setting("assets/rooms/sample", "dataset folder with train/ and perhaps validation/", group="data")
-    output_dir: str = setting("", "run folder; empty: the next free workspace/runs/<method>-<n>", group="data")
-    cache_dir: str = setting("workspace/cache", "folder for what the frozen encoders computed", group="data")
-    resolution: int = setting(
-        0, "pictures are trained at about this size squared; 0: the family's own", 0, 2048, group="data"
-    )
-    random_flip: bool = setting(False, "also train on mirrored pictures", group="data")
+    family: Family = in_model("", "model family; empty: room-tiny, or the one that the named h94 adapter is for")
+    base_model: str = in_model("", "folder or hub id in place of the family's own base model")
+    method: MethodName = in_model("", "training method; empty: chosen by the switches below")
+    init_from: str = in_model("", "run folder or .safetensors file to go on learning from")
+    dataset: str = in_data("assets/rooms/sample", "dataset folder with train/ and perhaps validation/")
+    output_dir: str = in_data("", "run folder; empty: the next free workspace/runs/<method>-<n>")
+    cache_dir: str = in_data("workspace/cache", "folder for what the frozen encoders computed")
+    resolution: int = in_data(0, "pictures are trained at about this size squared; 0: the family's own", 0, 2048)
+    random_flip: bool = in_data(False, "also train on mirrored pictures")
     # The optimiser
-    train_batch_size: int = setting(8, "samples a batch", 1, 512)
-    gradient_accumulation_steps: int = setting(1, "batches added up before the weights move", 1, 256)
-    max_train_steps: int = setting(3000, "how many times the weights move", 1, 10_000_000)
-    learning_rate: float = setting(1e-4, "step size of AdamW", 1e-8, 1.0)
-    lr_scheduler: str = setting("constant", "how the learning rate runs", choices=SCHEDULES)
-    lr_warmup_steps: int = setting(0, "steps until the learning rate is whole", 0, 1_000_000)
-    adam_weight_decay: float = setting(0.01, "weight decay of AdamW", 0.0, 1.0)
-    max_grad_norm: float = setting(1.0, "gradients are clipped to this length", 1e-6, 1e6)
-    mixed_precision: str = setting(
-        "auto", "arithmetic; auto: bf16 or fp16 on a GPU, float32 on a CPU", choices=("auto", "no", "fp16", "bf16")
-    )
-    device: str = setting(
-        "auto", "where to train; auto: the GPU if there is one", choices=("auto", "cpu", "cuda", "mps")
-    )
-    gradient_checkpointing: bool = setting(False, "compute activations twice to save memory")
-    memory_preset: str = setting(
+    train_batch_size: int = in_training(8, "samples a batch", 1, 512)
+    gradient_accumulation_steps: int = in_training(1, "batches added up before the weights move", 1, 256)
+    max_train_steps: int = in_training(3000, "how many times the weights move", 1, 10_000_000)
+    learning_rate: float = in_training(1e-4, "step size of AdamW", 1e-8, 1.0)
+    lr_scheduler: Schedule = in_training("constant", "how the learning rate runs")
+    lr_warmup_steps: int = in_training(0, "steps until the learning rate is whole", 0, 1_000_000)
+    adam_weight_decay: float = in_training(0.01, "weight decay of AdamW", 0.0, 1.0)
+    max_grad_norm: float = in_training(1.0, "gradients are clipped to this length", 1e-6, 1e6)
+    mixed_precision: Precision = in_training("auto", "arithmetic; auto: bf16 or fp16 on a GPU, float32 on a CPU")
+    device: Device = in_training("auto", "where to train; auto: the GPU if there is one")
+    gradient_checkpointing: bool = in_training(False, "compute activations twice to save memory")
+    memory_preset: MemoryPreset = in_training(
         "",
         "chooses train_batch_size, gradient_accumulation_steps and gradient_checkpointing for a GPU of this "
         "memory; auto: for the GPU there is; empty: as they are set",
-        choices=("", "auto", *PRESETS),
     )
-    torch_compile: bool = setting(False, "compile the UNet's blocks: minutes at the start, then faster steps")
-    use_ema: bool = setting(False, "save a running average of the weights in place of the last ones")
-    seed: int = setting(0, "the same seed gives the same run on the same machine", 0, 2**31 - 1)
-    dataloader_num_workers: int = setting(2, "threads that read pictures while the cache is filled", 1, 64)
+    torch_compile: bool = in_training(False, "compile the UNet's blocks: minutes at the start, then faster steps")
+    use_ema: bool = in_training(False, "save a running average of the weights in place of the last ones")
+    seed: int = in_training(0, "the same seed gives the same run on the same machine", 0, 2**31 - 1)
+    dataloader_num_workers: int = in_training(2, "threads that read pictures while the cache is filled", 1, 64)
     # Losses and dropout
-    snr_gamma: float = setting(
-        0.0, "min-SNR weighting of the diffusion loss (usually 5); 0: off", 0.0, 100.0, group="losses"
-    )
-    noise_offset: float = setting(0.0, "strength of noise shared by a whole channel", 0.0, 1.0, group="losses")
-    prediction_type: str = setting(
-        "",
-        "what the UNet learns to say; empty: what the base model says",
-        choices=("epsilon", "v_prediction"),
-        group="losses",
-    )
-    mask_loss_weight: float = setting(
-        1.0, "weight of the diffusion loss outside the wall; inside it is 1", 0.0, 1.0, group="losses"
-    )
-    image_drop_prob: float = setting(
-        None, "share of samples trained without the reference; empty: as the method says", 0.0, 1.0, group="losses"
-    )
-    text_drop_prob: float = setting(
-        None, "share of samples trained without the text; empty: as the method says", 0.0, 1.0, group="losses"
-    )
-    both_drop_prob: float = setting(
-        None, "share of samples trained without both; empty: as the method says", 0.0, 1.0, group="losses"
-    )
-    use_color_loss: bool | None = setting(
-        None, "add the colour-consistency loss; empty: as the method says", group="losses"
-    )
-    color_loss_weight: float = setting(0.1, "weight of the colour loss", 0.0, 1000.0, group="losses")
-    color_loss_start_step: int = setting(1000, "first step with the colour loss", 0, 10_000_000, group="losses")
-    color_loss_mode: str = setting(
-        "shaded",
-        "shaded: the paint in the wall's own light; flat: the swatch",
-        choices=("shaded", "flat"),
-        group="losses",
-    )
-    color_loss_crop: int = setting(
-        24,
-        "side of the decoded piece of wall, in latents, at most 3/8 of the picture's; 0: all of it",
-        0,
-        256,
-        group="losses",
+    snr_gamma: float = in_losses(0.0, "min-SNR weighting of the diffusion loss (usually 5); 0: off", 0.0, 100.0)
+    noise_offset: float = in_losses(0.0, "strength of noise shared by a whole channel", 0.0, 1.0)
+    prediction_type: PredictionType = in_losses("", "what the UNet learns to say; empty: what the base model says")
+    mask_loss_weight: float = in_losses(1.0, "weight of the diffusion loss outside the wall; inside it is 1", 0.0, 1.0)
+    image_drop_prob: float = in_losses(None, "share of samples trained without the reference" + BY_METHOD, 0, 1)
+    text_drop_prob: float = in_losses(None, "share of samples trained without the text" + BY_METHOD, 0, 1)
+    both_drop_prob: float = in_losses(None, "share of samples trained without both" + BY_METHOD, 0, 1)
+    use_color_loss: bool = in_losses(None, "add the colour-consistency loss" + BY_METHOD)
+    color_loss_weight: float = in_losses(0.1, "weight of the colour loss", 0.0, 1000.0)
+    color_loss_start_step: int = in_losses(1000, "first step with the colour loss", 0, 10_000_000)
+    color_loss_mode: ColorLossMode = in_losses("shaded", "shaded: the paint in the wall's own light; flat: the swatch")
+    color_loss_crop: int = in_losses(
+        24, "side of the decoded piece of wall, in latents, at most 3/8 of the picture's; 0: all of it", 0, 256
     )
     # References
-    reference: str = setting(
+    reference: Reference = in_reference(
         "",
         "a plain swatch, a crop of the wall itself, or one of the same wall in another picture of the room; "
         "empty: as the method says",
-        choices=REFERENCES,
-        group="reference",
     )
-    reference_variants: int = setting(
-        4, "crops, and holes in the wall, that are made of a sample", 1, 64, group="reference"
-    )
-    color_jitter: float = setting(
-        None,
-        "how far a crop's colours are moved, 0.4 in the study; empty: as the method says",
-        0.0,
-        1.0,
-        group="reference",
-    )
-    random_mask_prob: float = setting(
-        None, "share of samples with a random hole in the wall; empty: as the method says", 0.0, 1.0, group="reference"
-    )
-    dinov2_model: str = setting("", "folder or hub id of DINOv2; empty: the family's own", group="reference")
-    paint_by_example_model: str = setting(
-        "", "folder or hub id of Paint-by-Example; empty: the family's own", group="reference"
-    )
+    reference_variants: int = in_reference(4, "crops, and holes in the wall, that are made of a sample", 1, 64)
+    color_jitter: float = in_reference(None, "how far a crop's colours are moved, 0.4 in the study" + BY_METHOD, 0, 1)
+    random_mask_prob: float = in_reference(None, "share of samples with a random hole in the wall" + BY_METHOD, 0, 1)
+    dinov2_model: str = in_reference("", "folder or hub id of DINOv2; empty: the family's own")
+    paint_by_example_model: str = in_reference("", "folder or hub id of Paint-by-Example; empty: the family's own")
     # LoRA and the adapter
-    lora_rank: int = setting(16, "rank of the LoRA", 1, 512, group="lora")
-    lora_alpha: int = setting(32, "the LoRA is scaled by alpha / rank", 1, 1024, group="lora")
-    lora_dropout: float = setting(0.0, "dropout on the LoRA's input", 0.0, 0.9, group="lora")
-    lora_target: str = setting(
-        "attention",
-        "layers the LoRA sits on: the UNet's attention, or all of its blocks' layers",
-        choices=("attention", "all"),
-        group="lora",
+    lora_rank: int = in_lora(16, "rank of the LoRA", 1, 512)
+    lora_alpha: int = in_lora(32, "the LoRA is scaled by alpha / rank", 1, 1024)
+    lora_dropout: float = in_lora(0.0, "dropout on the LoRA's input", 0.0, 0.9)
+    lora_target: LoraTarget = in_lora(
+        "attention", "layers the LoRA sits on: the UNet's attention, or all of its blocks' layers"
     )
-    use_ip_adapter_training: bool | None = setting(
-        None, "the image adapter is active while training; empty: as the method says", group="adapter"
-    )
-    ip_adapter_model: str = setting("", "folder or hub id of the adapter; empty: the family's own", group="adapter")
-    ip_adapter_weight_name: str = setting("", "the adapter's file; empty: the family's own", group="adapter")
-    ip_adapter_scale: float = setting(1.0, "strength of the adapter", 0.0, 2.0, group="adapter")
-    freeze_ip_adapter: bool | None = setting(
-        None, "the adapter does not learn; empty: as the method says", group="adapter"
-    )
+    use_ip_adapter_training: bool = in_adapter(None, "the image adapter is active while training" + BY_METHOD)
+    ip_adapter_model: str = in_adapter("", "folder or hub id of the adapter; empty: the family's own")
+    ip_adapter_weight_name: str = in_adapter("", "the adapter's file; empty: the family's own")
+    ip_adapter_scale: float = in_adapter(1.0, "strength of the adapter", 0.0, 2.0)
+    freeze_ip_adapter: bool = in_adapter(None, "the adapter does not learn" + BY_METHOD)
     # Watching and keeping
-    logging_steps: int = setting(10, "a line of metrics.jsonl every so many steps", 1, 1_000_000, group="output")
-    validation_steps: int = setting(
-        250, "paint the validation rooms every so many steps; 0: never", 0, 10_000_000, group="output"
-    )
-    num_validation_images: int = setting(4, "how many validation rooms to paint", 1, 64, group="output")
-    num_inference_steps: int = setting(0, "sampling steps when painting; 0: the family's own", 0, 1000, group="output")
-    guidance_scale: float = setting(0.0, "guidance when painting; 0: the family's own", 0.0, 50.0, group="output")
-    checkpointing_steps: int = setting(
-        500, "a checkpoint every so many steps; 0: only when stopped", 0, 10_000_000, group="output"
-    )
-    checkpoints_total_limit: int = setting(2, "how many checkpoints to keep", 1, 1000, group="output")
-    report_to: str = setting(
-        "tensorboard",
-        "also log to this tracker, beside metrics.jsonl",
-        choices=("none", "tensorboard", "trackio", "wandb"),
-        group="output",
-    )
+    logging_steps: int = in_output(10, "a line of metrics.jsonl every so many steps", 1, 1_000_000)
+    validation_steps: int = in_output(250, "paint the validation rooms every so many steps; 0: never", 0, 10_000_000)
+    num_validation_images: int = in_output(4, "how many validation rooms to paint", 1, 64)
+    num_inference_steps: int = in_output(0, "sampling steps when painting; 0: the family's own", 0, 1000)
+    guidance_scale: float = in_output(0.0, "guidance when painting; 0: the family's own", 0.0, 50.0)
+    checkpointing_steps: int = in_output(500, "a checkpoint every so many steps; 0: only when stopped", 0, 10_000_000)
+    checkpoints_total_limit: int = in_output(2, "how many checkpoints to keep", 1, 1000)
+    report_to: Tracker = in_output("tensorboard", "also log to this tracker, beside metrics.jsonl")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def complain_in_one_line(cls, given: Any, check: ValidatorFunctionWrapHandler) -> Any:
+        """Turn what pydantic says into one line for people."""
+        try:
+            return check(given)
+        except ValidationError as error:
+            raise UserError(explain(error, config_fields())) from None
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def read_text(cls, value: Any, check: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        """Take texts as YAML, the command line and the form write them; nothing said is the default."""
+        default, kind = next((s.default, s.kind) for s in config_fields() if s.name == info.field_name)
+        if isinstance(value, str) and (default is None or kind is bool) and value.lower() in ("", "none"):
+            return default
+        if value is None or (isinstance(value, str) and value == default):
+            return default
+        if kind is int and isinstance(value, str):
+            with contextlib.suppress(ValueError):
+                value = float(value)  # 1e3 is a whole number
+        if isinstance(value, bool) and kind is not bool:
+            raise ValueError("True is no number")
+        return check(value)
 
     def __post_init__(self) -> None:
-        """Settle what was left empty, then check every value and how they go together."""
+        """Settle what was left empty, then check how the settings go together."""
         settle = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731  (frozen)
-        check_types_and_ranges(self)
         if not self.family:
             settle("family", family_from_adapter(self))
         if not self.method:
@@ -222,17 +188,37 @@ class TrainConfig:
         check_contradictions(self)
 
 
-def is_said(config: TrainConfig, f: Field) -> bool:
-    """Whether a setting is another than it would be if nobody had said anything."""
+def is_said(config: TrainConfig, f: Any) -> bool:
+    """Whether a setting, `f` of `config_fields` or `fields`, is another than if nobody had said anything."""
     names = ("use_ip_adapter_training", "freeze_ip_adapter", "use_color_loss")
     unsaid: dict[str, Any] = dict(zip(names, SWITCHES[config.method], strict=True))
     unsaid |= {name: method_default(config.method, name) for name in METHOD_DEFAULTS[""]}
     return bool(getattr(config, f.name) != unsaid.get(f.name, f.default))
 
 
-def config_fields() -> tuple[Field, ...]:
-    """The fields of TrainConfig with their metadata (help, range, choices, group), for flags and forms."""
-    return fields(TrainConfig)
+class Setting(NamedTuple):
+    """One field of TrainConfig as flags and forms read it."""
+
+    name: str
+    kind: type  # bool, int, float or str
+    default: Any  # None: the method's own
+    help: str
+    range: tuple[float, float] | None  # inclusive
+    choices: tuple[str, ...]  # empty: any value; the default need not be among them
+    group: str
+
+
+@functools.cache
+def config_fields() -> tuple[Setting, ...]:
+    """The fields of TrainConfig, in order."""
+    settings = []
+    for f in fields(TrainConfig):
+        choices, told = get_args(f.type), f.metadata
+        limits = None if told["ge"] is None else (told["ge"], told["le"])
+        group = told["json_schema_extra"]["group"]
+        kind: Any = str if choices else f.type
+        settings.append(Setting(f.name, kind, f.default, told["description"], limits, choices, group))
+    return tuple(settings)
 
 
 def load_config(path: str | Path | None = None, overrides: dict[str, Any] | None = None) -> TrainConfig:
@@ -248,13 +234,9 @@ def load_config(path: str | Path | None = None, overrides: dict[str, Any] | None
     """
     given = read_yaml(Path(path)) if path is not None else {}
     given |= overrides or {}
-    known = {f.name: f for f in config_fields()}
-    for key in given:
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]}?" if near else "see python studio.py --help for the names"
-            raise UserError(f"unknown setting {key!r} in {path or 'the overrides'}: {hint}")
-    given = {key: convert(known[key], value) for key, value in given.items() if value is not None}
+    names = [s.name for s in config_fields()]
+    for key in given.keys() - set(names):
+        raise UserError(unknown_setting(key, f"{path or 'the overrides'}", names))
     return TrainConfig(**given)
 
 

@@ -1,6 +1,5 @@
 """The form of tab 2, made from TrainConfig's own fields: name, type, default, choices, group and help."""
 
-from dataclasses import Field
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import gradio as gr
 
 from wallpaint.settings.choices import SWITCHES, method_default
 from wallpaint.settings.methods import METHODS
-from wallpaint.settings.train_config import config_fields, load_config
+from wallpaint.settings.train_config import Setting, config_fields, load_config
 from wallpaint.ui.page import Page
 from wallpaint.ui.words.words import T
 
@@ -17,16 +16,16 @@ BASIC = ("method", "max_train_steps", "learning_rate", "train_batch_size", "lora
 ELSEWHERE = ("dataset", "output_dir", "cache_dir", "use_ip_adapter_training", "freeze_ip_adapter")
 
 
-def form_fields() -> list[Field]:
+def form_fields() -> list[Setting]:
     """Give the fields the form shows, the main ones first."""
     shown = [field for field in config_fields() if field.name not in ELSEWHERE]
     return sorted(shown, key=lambda field: BASIC.index(field.name) if field.name in BASIC else len(BASIC))
 
 
-def make_input(page: Page, field: Field, value: Any) -> Any:
+def make_input(page: Page, field: Setting, value: Any) -> Any:
     """Make the component that fits a field; floats are text, so that 1e-05 stays readable."""
     props = {"label": field.name, "info": T(f"help_{field.name}"), "interactive": True, "min_width": 180}
-    default, choices = field.default, field.metadata["choices"]
+    default, choices = field.default, field.choices
     if field.name == "method":
         named = [(f"{name} · {METHODS[name].study_name}", name) for name in choices]
         wide = {**props, "min_width": 320}  # its names are long
@@ -34,12 +33,12 @@ def make_input(page: Page, field: Field, value: Any) -> Any:
     if choices:
         options = [*([] if default in choices else [("–", default)]), *choices]
         return page.add(gr.Dropdown, choices=options, value=value, **props)
-    if field.type is bool:
-        return page.add(gr.Checkbox, value=value, **props)
-    if field.type == (bool | None):
+    if field.kind is bool and default is None:
         options = [(T("as_method"), ""), (T("yes"), "true"), (T("no"), "false")]
         return page.add(gr.Dropdown, choices=options, value=value, **props)
-    if field.type is int:
+    if field.kind is bool:
+        return page.add(gr.Checkbox, value=value, **props)
+    if field.kind is int:
         return page.add(gr.Number, value=value, precision=0, **props)
     return page.add(gr.Textbox, value=value, **props)
 
@@ -48,9 +47,9 @@ def build_form(page: Page, preset: Path | None) -> dict[str, Any]:
     """Lay out the inputs, filled from a recipe, all groups but the main one folded; give {field: input}."""
     names = [field.name for field in form_fields()]
     shown = dict(zip(names, fill_form(names, preset), strict=True))
-    groups: dict[str, list[Field]] = {}
+    groups: dict[str, list[Setting]] = {}
     for field in form_fields():
-        groups.setdefault("basic" if field.name in BASIC else field.metadata["group"], []).append(field)
+        groups.setdefault("basic" if field.name in BASIC else field.group, []).append(field)
     inputs = {}
     for group, fields in groups.items():
         with page.add(gr.Accordion, label=T(f"group_{group}"), open=group == "basic"):
@@ -72,12 +71,14 @@ def fill_form(names: list[str], preset: Path | None) -> list[Any]:
     values = []
     for field in config_fields():
         value = getattr(config, field.name)
-        if field.type == (bool | None):  # what the method says anyway stays unsaid, so that it may be changed
+        if (
+            field.kind is bool and field.default is None
+        ):  # what the method says anyway stays unsaid, so that it may be changed
             said = field.name == "use_color_loss" and value != SWITCHES[config.method][2]
             value = str(value).lower() if said else ""
         elif field.default is None and value == method_default(config.method, field.name):
             value = ""
-        plain = field.metadata["choices"] or field.type in (bool, int)
+        plain = field.choices or field.kind in (bool, int)
         values.append((field.name, value if plain else str(value)))
     shown = dict(values)
     return [shown[name] for name in names]

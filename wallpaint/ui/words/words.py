@@ -31,7 +31,7 @@ TEXT: dict[str, dict[str, str]] = {
     **read_words("compare"),
     # A setting that nobody has translated yet is explained in English.
     **{
-        f"help_{field.name}": {"en": field.metadata["help"], "vi": SETTINGS_VI.get(field.name, field.metadata["help"])}
+        f"help_{field.name}": {"en": field.help, "vi": SETTINGS_VI.get(field.name, field.help)}
         for field in config_fields()
     },
 }
