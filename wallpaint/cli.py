@@ -1,4 +1,4 @@
-"""The command line: its flags, which of them belong to which command, and what is missing.
+"""The command line: one parser a command, which its own flag chooses; the studio has none.
 
 Imports nothing heavy, so that --help and a mistyped flag answer at once.
 """
@@ -6,158 +6,203 @@ Imports nothing heavy, so that --help and a mistyped flag answer at once.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import difflib
-import os
-import select
-import sys
-from collections.abc import Iterator
-from typing import NoReturn
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from wallpaint.errors import UserError
+from wallpaint.paths import find_shipped
 from wallpaint.settings.train_config import config_fields
 
-ENCODING = {
-    "family",
-    "base_model",
-    "ip_adapter_model",
-    "ip_adapter_weight_name",
-    "method",
-    "resolution",
-    "random_flip",
-    "device",
-    "mixed_precision",
-    "cache_dir",
-    "dataloader_num_workers",
-}
-PAINTING = {"family", "seed", "num_inference_steps", "guidance_scale", "ip_adapter_scale"}
-COMMANDS = {  # command -> the options it takes, beside --train's own --FIELD VALUE
-    "studio": {"host", "port", "auth", "share", "workspace"},
-    "train": {"resume", "workspace"},
-    "compare": {"photo", "mask", "swatch", "arms", "out"},
-    "evaluate": {"rooms", "arms", "limit", "out"},
-    "masks": {"out"},
-    "check": set(),
-    "doctor": set(),
-    "encode": {"engine"},
-    "export": {"run", "out"},
-    "push_to_hub": {"run"},
-}
-FIELDS = {  # the fields of TrainConfig that other commands than --train take
-    "masks": {"family"},
-    "encode": ENCODING,
-    "compare": PAINTING,
-    "evaluate": PAINTING,
-}
-NEEDS = {
-    "compare": ("photo", "mask", "swatch", "out"),
-    "evaluate": ("rooms", "out"),
-    "masks": ("out",),
-    "export": ("run",),
-    "push_to_hub": ("run",),
-}
-GONE = 141  # 128 + SIGPIPE, as a shell says of a tool whose reader left
+if TYPE_CHECKING:
+    from wallpaint.pixels.color import Swatch
+
+HELP = "see python studio.py --help"
+PAINTING = ("family", "seed", "num_inference_steps", "guidance_scale", "ip_adapter_scale")
+QUOTE = "put the colour in quotes, '#7A9E7E': a bare # begins a comment in most shells"
+ENGINES = ("plain", "ray")  # of train/encode.py
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose complaint is one line: `error: what, where, what to do`."""
+    """An ArgumentParser whose complaint is a UserError: one line, what, where, what to do."""
 
     def error(self, message: str) -> NoReturn:
-        """Print the complaint without argparse's usage block and leave with 2."""
-        print(f"error: {message}, on the command line, see python studio.py --help", file=sys.stderr)
-        sys.exit(2)
+        """Complain, and say what is special about a colour."""
+        raise UserError(f"{message}, on the command line, {QUOTE if '--swatch: expected' in message else HELP}")
+
+    def path(self, flag: str, metavar: str, help: str, folder: bool = False, **how: Any) -> None:
+        """Take a file or folder that has to be there, perhaps one that is shipped."""
+        self.add_argument(flag, metavar=metavar, help=help, type=lambda text: existing(text, flag, folder), **how)
+
+    def settings(self, names: Collection[str] | None = None) -> None:
+        """Take settings of TrainConfig, all of them or those named; what is not given is not there."""
+        for setting in config_fields():
+            if names is None or setting.name in names:
+                text = setting.help.replace("%", "%%")
+                self.add_argument(f"--{setting.name}", metavar="VALUE", default=argparse.SUPPRESS, help=text)
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Build the parser; the fields of TrainConfig come from the dataclass itself."""
-    parser = Parser(
-        prog="studio.py",
-        usage="studio.py [--host H] [--port P] [...] | --train [CONFIG.yaml] [--FIELD VALUE ...] "
-        "| --compare ... | --evaluate ... | --masks FOLDER --out DATASET | --check DATASET | --doctor "
-        "| --encode DATASET | --export kohya --run RUN | --push-to-hub REPO --run RUN",
-        description="Repaint the walls of a room photo, train the model on your own rooms, measure it.",
-        allow_abbrev=False,
+def existing(path: str, flag: str, folder: bool = False) -> Path:
+    """Return `path` if it is there, or complain and name the flag it came with."""
+    found = find_shipped(path)
+    if not (found.is_dir() if folder else found.is_file()):
+        kind = "folder" if folder else "file"
+        raise UserError(f"no such {kind} {path!r}, given to {flag}, check the path")
+    return found
+
+
+def read_swatch(text: str, palette: Path | None) -> Swatch:
+    """Give the colour of a hex code, quoted twice or without its #, or of a paint's name.
+
+    Args:
+        text: what --swatch was given.
+        palette: the file in which a name is looked for before the shipped ones.
+
+    Raises:
+        UserError: no colour and no paint is called so.
+    """
+    from wallpaint.pixels.color import parse_color
+
+    bare = text.strip(" \t'\"`‘’“”")
+    if bare in ("", "#"):
+        raise UserError(f"no colour is given, to --swatch, {QUOTE}")
+    return parse_color(bare)
+
+
+def split_arms(text: str) -> list[str]:
+    """Split 'old,new=runs/x' at its commas."""
+    return [arm.strip() for arm in text.split(",") if arm.strip()]
+
+
+def _studio(add: Parser) -> None:
+    add.add_argument("--host", default="127.0.0.1", metavar="H", help="address to listen on (%(default)s)")
+    add.add_argument("--port", type=int, default=7860, metavar="P", help="port to listen on (%(default)s)")
+    add.add_argument("--auth", metavar="USER:PASSWORD", help="ask for this name and password")
+    add.add_argument("--share", action="store_true", help="a public link through gradio.live")
+    text = "another name it is reached by, '*.example.com' for all below; may be repeated"
+    add.add_argument("--allowed-host", action="append", default=[], metavar="NAME", help=text)
+    add.add_argument(
+        "--workspace", default="workspace", metavar="DIR", help="holds datasets, runs and results (./%(default)s)"
     )
-    command = parser.add_mutually_exclusive_group()
-    command.add_argument("--train", nargs="?", const="", metavar="CONFIG.yaml", help="train")
-    command.add_argument("--compare", action="store_true", help="repaint one photo with several arms")
-    command.add_argument("--evaluate", action="store_true", help="measure arms on rooms with truths")
-    command.add_argument("--masks", metavar="FOLDER", help="propose walls for a folder of photos")
-    command.add_argument("--check", metavar="DATASET", help="say what is wrong with a dataset")
-    command.add_argument(
-        "--doctor", action="store_true", help="say what machine this is and which models are there or missing"
-    )
-    command.add_argument("--encode", metavar="DATASET", help="fill the cache that training reads, ahead of it")
-    command.add_argument("--export", metavar="LAYOUT", help="write a run's LoRA for other tools: kohya")
-    command.add_argument("--push-to-hub", metavar="REPO", help="put a run on the Hugging Face hub")
-    group = parser.add_argument_group("the studio")
-    group.add_argument("--host", help="address to listen on (127.0.0.1)")
-    group.add_argument("--port", type=int, help="port to listen on (7860)")
-    group.add_argument("--auth", metavar="USER:PASSWORD", help="ask for this name and password")
-    group.add_argument("--share", action="store_true", default=None, help="a public link through gradio.live")
-    group.add_argument("--workspace", metavar="DIR", help="holds datasets, runs and results (./workspace)")
-    group = parser.add_argument_group("--compare, --evaluate and --masks")
-    group.add_argument("--photo", metavar="FILE", help="the room")
-    group.add_argument("--mask", metavar="FILE", help="its walls, white = repaint, of the photo's size")
-    group.add_argument("--swatch", metavar="HEX", help="the paint, such as '#7A9E7E'")
-    group.add_argument("--rooms", metavar="DIR", help="a folder of rooms with truths")
-    group.add_argument("--arms", help="NAME or NAME=PATH, by commas; names: old, new, color, base, recolor")
-    group.add_argument("--limit", type=int, metavar="N", help="at most N repaints, of every kind of room")
-    group.add_argument("--out", metavar="DIR", help="where the report, the pictures or the dataset go")
-    group = parser.add_argument_group("--encode, --export and --push-to-hub")
-    group.add_argument("--engine", choices=("plain", "ray"), help="what spreads the encoding (plain)")
-    group.add_argument("--run", metavar="RUN", help="a run folder, or for --export also a LoRA file")
-    group = parser.add_argument_group("--train (any field may also stand in the YAML)")
-    group.add_argument("--resume", action="store_true", default=None, help="go on from the last checkpoint")
-    for field in config_fields():
-        text = field.help.replace("%", "%%")
-        group.add_argument(f"--{field.name}", metavar="VALUE", help=text)
+
+
+def _train(add: Parser) -> None:
+    add.path("--train", "CONFIG.yaml", "train, by this file or by the settings alone", nargs="?")
+    add.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    add.add_argument("--workspace", default="workspace", metavar="DIR", help="holds the runs (./%(default)s)")
+    add.settings()
+
+
+def _compare(add: Parser) -> None:
+    add.add_argument("--compare", action="store_true", help="repaint one photo with several arms")
+    add.path("--photo", "FILE", "the room", required=True)
+    add.path("--mask", "FILE", "its walls, white = repaint, of the photo's size", required=True)
+    add.add_argument("--invert-mask", action="store_true", help="the mask's black is the wall")
+    text = "the paint, such as '#7A9E7E', or its name in a palette, such as 'RAL 6021'"
+    add.add_argument("--swatch", metavar="COLOUR", required=True, help=text)
+    add.path("--palette", "FILE", "look there first for the paint's name")
+    _arms(add)
+
+
+def _arms(add: Parser) -> None:
+    text = "NAME or NAME=PATH, by commas; names: old, new, color, base, recolor"
+    add.add_argument("--arms", type=split_arms, help=text)
+    add.add_argument("--out", metavar="DIR", type=Path, required=True, help="where the report and the pictures go")
+    add.settings(PAINTING)
+
+
+def _evaluate(add: Parser) -> None:
+    add.add_argument("--evaluate", action="store_true", help="measure arms on rooms with truths")
+    add.path("--rooms", "DIR", "a folder of rooms with truths", folder=True, required=True)
+    add.add_argument("--limit", type=int, metavar="N", help="at most N repaints, of every kind of room")
+    _arms(add)
+
+
+def _masks(add: Parser) -> None:
+    add.path("--masks", "FOLDER", "propose walls for a folder of photos", folder=True)
+    add.add_argument("--out", metavar="DATASET", type=Path, required=True, help="where the dataset goes")
+    add.settings(("family",))
+
+
+def _check(add: Parser) -> None:
+    add.path("--check", "DATASET", "say what is wrong with a dataset", folder=True)
+
+
+def _doctor(add: Parser) -> None:
+    text = "say what machine this is and which models are there or missing"
+    add.add_argument("--doctor", action="store_true", help=text)
+
+
+def _encode(add: Parser) -> None:
+    text = "fill the cache that training reads, ahead of it, for a dataset or for what a CONFIG.yaml names"
+    add.add_argument("--encode", metavar="DATASET", help=text)
+    add.path("--config", "CONFIG.yaml", "the run that will read it")
+    add.add_argument("--engine", choices=ENGINES, default="plain", help="what spreads the encoding (%(default)s)")
+    add.settings()
+
+
+def _export(add: Parser) -> None:
+    add.add_argument("--export", choices=("kohya",), help="write a run's LoRA for other tools")
+    add.add_argument("--run", metavar="RUN", required=True, help="a run folder or a LoRA file")
+    add.add_argument("--out", metavar="FILE", help="where it goes")
+
+
+def _push_to_hub(add: Parser) -> None:
+    add.add_argument("--push-to-hub", metavar="REPO", help="put a run on the Hugging Face hub")
+    add.path("--run", "RUN", "a run folder", folder=True, required=True)
+
+
+COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {  # its flag -> how it is called, its arguments
+    "": ("[--host H] [--port P] [...]", _studio),
+    "--train": ("--train [CONFIG.yaml] [--FIELD VALUE ...]", _train),
+    "--compare": ("--compare --photo FILE --mask FILE --swatch COLOUR --out DIR [...]", _compare),
+    "--evaluate": ("--evaluate --rooms DIR --out DIR [...]", _evaluate),
+    "--masks": ("--masks FOLDER --out DATASET", _masks),
+    "--check": ("--check DATASET", _check),
+    "--doctor": ("--doctor", _doctor),
+    "--encode": ("--encode DATASET [--config CONFIG.yaml] [--FIELD VALUE ...]", _encode),
+    "--export": ("--export kohya --run RUN [--out FILE]", _export),
+    "--push-to-hub": ("--push-to-hub REPO --run RUN", _push_to_hub),
+}
+
+
+def build_parser(command: str) -> Parser:
+    """Build the parser of one command, named by its flag; '' is the studio."""
+    usage, add_arguments = COMMANDS[command]
+    parser = Parser(usage=f"studio.py {usage}", allow_abbrev=False, add_help=False)
+    add_arguments(parser)
     return parser
 
 
-def read_arguments(arguments: list[str]) -> tuple[str, argparse.Namespace, dict[str, str]]:
-    """Give the command, the options and the overrides of TrainConfig; leave with 2 on what does not fit."""
-    parser = build_parser()
+def read_arguments(arguments: list[str]) -> tuple[str, argparse.Namespace]:
+    """Give the command by its flag ('' for the studio) and its options, settings given as `overrides`.
+
+    Raises:
+        UserError: what is given does not fit.
+        SystemExit: help was asked for, and printed.
+    """
+    given = [argument.partition("=")[0] for argument in arguments]
+    commands = [flag for flag in COMMANDS if flag and flag in given] or [""]
+    parser = build_parser(commands[0])
+    if len(commands) > 1:
+        parser.error(f"{commands[1]}: not allowed with {commands[0]}")
+    if {"--help", "-h"} & set(given):
+        shown = commands if commands[0] else COMMANDS
+        print("\n".join(build_parser(command).format_help() for command in shown), end="")
+        raise SystemExit(0)
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
-        flags = [flag for action in parser._actions for flag in action.option_strings]
-        near = difflib.get_close_matches(unknown[0].split("=")[0], flags, n=1, cutoff=0.75)
-        parser.error(f"unknown argument {unknown[0]!r}" + (f" (did you mean {near[0]}?)" if near else ""))
-    command = next((name for name in COMMANDS if getattr(options, name, None) not in (None, False)), "studio")
-    given = {name for name, value in vars(options).items() if value is not None} - COMMANDS.keys()
-    fields = {field.name for field in config_fields()}
-    strange = given - COMMANDS[command] - (fields if command == "train" else FIELDS.get(command, set()))
-    if strange:
-        where = "the studio" if command == "studio" else f"--{command}"
-        parser.error(f"--{min(strange)} does not belong to {where}")
-    missing = [f"--{name}" for name in NEEDS.get(command, ()) if getattr(options, name) is None]
-    if missing:
-        parser.error(f"--{command} needs {' and '.join(missing)}")
-    return command, options, {name: getattr(options, name) for name in given & fields}
+        _refuse(parser, commands[0], unknown[0].partition("=")[0])
+    names = {setting.name for setting in config_fields()}
+    options.overrides = {name: value for name, value in vars(options).items() if name in names}
+    return commands[0], options
 
 
-@contextlib.contextmanager
-def reader_may_leave() -> Iterator[None]:
-    """End without a word, as Unix tools do, when the reader of what is printed is gone (`| head -1`).
-
-    Not by SIGPIPE's own way, which would end the studio with the first browser that hangs up.
-    """
-    try:
-        try:
-            yield
-        finally:
-            sys.stdout.flush()  # at its own exit Python would complain aloud
-    except BrokenPipeError:
-        if not has_reader_left():
-            raise
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        for stream in (sys.stdout, sys.stderr):
-            os.dup2(nowhere, stream.fileno())
-        raise SystemExit(GONE) from None
-
-
-def has_reader_left() -> bool:
-    """Whether nobody reads what is printed any more; a broken pipe may also be another's."""
-    ends = select.poll()
-    for stream in (sys.stdout, sys.stderr):
-        ends.register(stream.fileno(), 0)  # errors and hang-ups are told unasked
-    return bool(ends.poll(0))
+def _refuse(parser: Parser, command: str, unknown: str) -> NoReturn:
+    """Complain of a flag that is another command's, or nobody's."""
+    flags = {flag: {f for action in build_parser(flag)._actions for f in action.option_strings} for flag in COMMANDS}
+    if unknown in set().union(*flags.values()):
+        parser.error(f"{unknown} does not belong to {command or 'the studio'}")
+    near = difflib.get_close_matches(unknown, flags[command], n=1, cutoff=0.75)
+    parser.error(f"unknown argument {unknown!r}" + (f" (did you mean {near[0]}?)" if near else ""))

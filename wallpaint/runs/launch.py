@@ -105,6 +105,10 @@ def _launch(folder: Path, arguments: list[str]) -> None:
     """Start `studio.py --train` in a session of its own, so that it outlives the studio."""
     command = [sys.executable, str(STUDIO), "--train", *arguments]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    temporary = folder.parent.parent / "tmp"
+    if len(str(temporary)) < 70:  # sockets of multiprocessing lie there, and Unix takes 107 letters
+        temporary.mkdir(exist_ok=True)
+        environment["TMPDIR"] = str(temporary)
     with open(folder / "train.log", "ab") as log:
         process = subprocess.Popen(
             command,

@@ -1,6 +1,6 @@
 """What a run may be told: names, presets for a memory, and what a method means for what is left empty."""
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 Family = Literal["room-tiny", "sd15", "sdxl"]
 MethodName = Literal["lora", "lora_ip", "lora_ip_color", "joint", "ip_adapter", "paint_by_example", "anydoor"]
@@ -17,15 +17,10 @@ FAMILY_NAMES, METHOD_NAMES = get_args(Family), get_args(MethodName)
 
 # What SDXL's UNet asks for is said of a text, and these put the reference in the text's place.
 CANNOT_TRAIN = {"sdxl": ("paint_by_example", "anydoor")}
-FAMILY_FIELDS = (  # what a run may replace of its family's row, by the names it has there
-    "base_model",
-    "ip_adapter_model",
-    "ip_adapter_weight_name",
-    "dinov2_model",
-    "paint_by_example_model",
-    "resolution",
-    "prediction_type",
-)
+# What a run may replace of its family's row, by the names it has there.
+FAMILY_FIELDS = (
+    "base_model ip_adapter_model ip_adapter_weight_name dinov2_model paint_by_example_model resolution prediction_type"
+).split()
 # What a method means for the study's switches: use_ip_adapter_training, freeze_ip_adapter, needs colour loss.
 SWITCHES = {
     "lora": (False, True, False),
@@ -38,15 +33,10 @@ SWITCHES = {
 }
 # Settings whose default is the method's: Paint-by-Example drops a fifth of its references as its paper does,
 # and disturbs their colour as the study prints; AnyDoor drops a tenth, as the study does.
+_DROPS = dict.fromkeys(("image_drop_prob", "text_drop_prob", "both_drop_prob"), 0.05)
 _CROPS = {"text_drop_prob": 0.0, "both_drop_prob": 0.0}
 METHOD_DEFAULTS: dict[str, dict[str, float]] = {
-    "": {
-        "image_drop_prob": 0.05,
-        "text_drop_prob": 0.05,
-        "both_drop_prob": 0.05,
-        "color_jitter": 0.0,
-        "random_mask_prob": 0.0,
-    },
+    "": {**_DROPS, "color_jitter": 0.0, "random_mask_prob": 0.0},
     "paint_by_example": {**_CROPS, "image_drop_prob": 0.2, "color_jitter": 0.4, "random_mask_prob": 0.5},
     "anydoor": {**_CROPS, "image_drop_prob": 0.1},
 }
@@ -83,4 +73,11 @@ def choose_preset(total: float, family: str = "") -> tuple[MemoryPreset, str]:
 
 def method_default(method: str, name: str) -> float:
     """What a setting is where the user leaves it to the method."""
-    return METHOD_DEFAULTS.get(method, {}).get(name, METHOD_DEFAULTS[""][name])
+    return meant_by(method)[name]
+
+
+def meant_by(method: str) -> dict[str, Any]:
+    """Every setting that is left to the method where the user says nothing, and what it is then."""
+    switches = ("use_ip_adapter_training", "freeze_ip_adapter", "use_color_loss")
+    meant = dict(zip(switches, SWITCHES[method], strict=True))
+    return {**meant, **METHOD_DEFAULTS[""], **METHOD_DEFAULTS.get(method, {})}

@@ -18,30 +18,7 @@ from pydantic.dataclasses import dataclass
 from pydantic_core.core_schema import ValidationInfo
 
 from wallpaint.errors import UserError
-from wallpaint.settings.checks import (
-    check_contradictions,
-    explain,
-    family_from_adapter,
-    method_from_switches,
-    settle_preset,
-    unknown_setting,
-)
-from wallpaint.settings.choices import (
-    METHOD_DEFAULTS,
-    SWITCHES,
-    ColorLossMode,
-    Device,
-    Family,
-    LoraTarget,
-    MemoryPreset,
-    MethodName,
-    Precision,
-    PredictionType,
-    Reference,
-    Schedule,
-    Tracker,
-    method_default,
-)
+from wallpaint.settings import checks, choices
 from wallpaint.settings.text import read_yaml
 
 
@@ -65,9 +42,11 @@ class TrainConfig:
     """A checked set of settings; building one that contradicts itself raises a UserError."""
 
     # What is trained, on what, and where it goes
-    family: Family = in_model("", "model family; empty: room-tiny, or the one that the named h94 adapter is for")
+    family: choices.Family = in_model(
+        "", "model family; empty: room-tiny, or the one that the named h94 adapter is for"
+    )
     base_model: str = in_model("", "folder or hub id in place of the family's own base model")
-    method: MethodName = in_model("", "training method; empty: chosen by the switches below")
+    method: choices.MethodName = in_model("", "training method; empty: chosen by the switches below")
     init_from: str = in_model("", "run folder or .safetensors file to go on learning from")
     dataset: str = in_data("assets/rooms/sample", "dataset folder with train/ and perhaps validation/")
     output_dir: str = in_data("", "run folder; empty: the next free workspace/runs/<method>-<n>")
@@ -79,14 +58,16 @@ class TrainConfig:
     gradient_accumulation_steps: int = in_training(1, "batches added up before the weights move", 1, 256)
     max_train_steps: int = in_training(3000, "how many times the weights move", 1, 10_000_000)
     learning_rate: float = in_training(1e-4, "step size of AdamW", 1e-8, 1.0)
-    lr_scheduler: Schedule = in_training("constant", "how the learning rate runs")
+    lr_scheduler: choices.Schedule = in_training("constant", "how the learning rate runs")
     lr_warmup_steps: int = in_training(0, "steps until the learning rate is whole", 0, 1_000_000)
     adam_weight_decay: float = in_training(0.01, "weight decay of AdamW", 0.0, 1.0)
     max_grad_norm: float = in_training(1.0, "gradients are clipped to this length", 1e-6, 1e6)
-    mixed_precision: Precision = in_training("auto", "arithmetic; auto: bf16 or fp16 on a GPU, float32 on a CPU")
-    device: Device = in_training("auto", "where to train; auto: the GPU if there is one")
+    mixed_precision: choices.Precision = in_training(
+        "auto", "arithmetic; auto: bf16 or fp16 on a GPU, float32 on a CPU"
+    )
+    device: choices.Device = in_training("auto", "where to train; auto: the GPU if there is one")
     gradient_checkpointing: bool = in_training(False, "compute activations twice to save memory")
-    memory_preset: MemoryPreset = in_training(
+    memory_preset: choices.MemoryPreset = in_training(
         "",
         "chooses train_batch_size, gradient_accumulation_steps and gradient_checkpointing for a GPU of this "
         "memory; auto: for the GPU there is; empty: as they are set",
@@ -98,7 +79,9 @@ class TrainConfig:
     # Losses and dropout
     snr_gamma: float = in_losses(0.0, "min-SNR weighting of the diffusion loss (usually 5); 0: off", 0.0, 100.0)
     noise_offset: float = in_losses(0.0, "strength of noise shared by a whole channel", 0.0, 1.0)
-    prediction_type: PredictionType = in_losses("", "what the UNet learns to say; empty: what the base model says")
+    prediction_type: choices.PredictionType = in_losses(
+        "", "what the UNet learns to say; empty: what the base model says"
+    )
     mask_loss_weight: float = in_losses(1.0, "weight of the diffusion loss outside the wall; inside it is 1", 0.0, 1.0)
     image_drop_prob: float = in_losses(None, "share of samples trained without the reference" + BY_METHOD, 0, 1)
     text_drop_prob: float = in_losses(None, "share of samples trained without the text" + BY_METHOD, 0, 1)
@@ -106,12 +89,14 @@ class TrainConfig:
     use_color_loss: bool = in_losses(None, "add the colour-consistency loss" + BY_METHOD)
     color_loss_weight: float = in_losses(0.1, "weight of the colour loss", 0.0, 1000.0)
     color_loss_start_step: int = in_losses(1000, "first step with the colour loss", 0, 10_000_000)
-    color_loss_mode: ColorLossMode = in_losses("shaded", "shaded: the paint in the wall's own light; flat: the swatch")
+    color_loss_mode: choices.ColorLossMode = in_losses(
+        "shaded", "shaded: the paint in the wall's own light; flat: the swatch"
+    )
     color_loss_crop: int = in_losses(
         24, "side of the decoded piece of wall, in latents, at most 3/8 of the picture's; 0: all of it", 0, 256
     )
     # References
-    reference: Reference = in_reference(
+    reference: choices.Reference = in_reference(
         "",
         "a plain swatch, a crop of the wall itself, or one of the same wall in another picture of the room; "
         "empty: as the method says",
@@ -125,7 +110,7 @@ class TrainConfig:
     lora_rank: int = in_lora(16, "rank of the LoRA", 1, 512)
     lora_alpha: int = in_lora(32, "the LoRA is scaled by alpha / rank", 1, 1024)
     lora_dropout: float = in_lora(0.0, "dropout on the LoRA's input", 0.0, 0.9)
-    lora_target: LoraTarget = in_lora(
+    lora_target: choices.LoraTarget = in_lora(
         "attention", "layers the LoRA sits on: the UNet's attention, or all of its blocks' layers"
     )
     use_ip_adapter_training: bool = in_adapter(None, "the image adapter is active while training" + BY_METHOD)
@@ -141,7 +126,7 @@ class TrainConfig:
     guidance_scale: float = in_output(0.0, "guidance when painting; 0: the family's own", 0.0, 50.0)
     checkpointing_steps: int = in_output(500, "a checkpoint every so many steps; 0: only when stopped", 0, 10_000_000)
     checkpoints_total_limit: int = in_output(2, "how many checkpoints to keep", 1, 1000)
-    report_to: Tracker = in_output("tensorboard", "also log to this tracker, beside metrics.jsonl")
+    report_to: choices.Tracker = in_output("tensorboard", "also log to this tracker, beside metrics.jsonl")
 
     @model_validator(mode="wrap")
     @classmethod
@@ -150,17 +135,16 @@ class TrainConfig:
         try:
             return check(given)
         except ValidationError as error:
-            raise UserError(explain(error, config_fields())) from None
+            raise UserError(checks.explain(error, config_fields())) from None
 
     @field_validator("*", mode="wrap")
     @classmethod
     def read_text(cls, value: Any, check: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
         """Take texts as YAML, the command line and the form write them; nothing said is the default."""
         default, kind = next((s.default, s.kind) for s in config_fields() if s.name == info.field_name)
-        if isinstance(value, str) and (default is None or kind is bool) and value.lower() in ("", "none"):
-            return default
-        if value is None or (isinstance(value, str) and value == default):
-            return default
+        empty = isinstance(value, str) and value.lower() in ("", "none") and (default is None or kind is bool)
+        if value is None or empty or (isinstance(value, str) and value == default):
+            return default  # which need not be among the choices
         if kind is int and isinstance(value, str):
             with contextlib.suppress(ValueError):
                 value = float(value)  # 1e3 is a whole number
@@ -172,28 +156,19 @@ class TrainConfig:
         """Settle what was left empty, then check how the settings go together."""
         settle = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731  (frozen)
         if not self.family:
-            settle("family", family_from_adapter(self))
+            settle("family", checks.family_from_adapter(self))
         if not self.method:
-            settle("method", method_from_switches(self))
-        adapter, frozen, color = SWITCHES[self.method]
-        for name, value in (("use_ip_adapter_training", adapter), ("freeze_ip_adapter", frozen)):
+            settle("method", checks.method_from_switches(self))
+        for name, value in choices.meant_by(self.method).items():
             if getattr(self, name) is None:
                 settle(name, value)
-        if self.use_color_loss is None:
-            settle("use_color_loss", color)
-        for name in METHOD_DEFAULTS[""]:
-            if getattr(self, name) is None:
-                settle(name, method_default(self.method, name))
-        settle_preset(self)
-        check_contradictions(self)
+        checks.settle_preset(self)
+        checks.check_contradictions(self)
 
 
 def is_said(config: TrainConfig, f: Any) -> bool:
     """Whether a setting, `f` of `config_fields` or `fields`, is another than if nobody had said anything."""
-    names = ("use_ip_adapter_training", "freeze_ip_adapter", "use_color_loss")
-    unsaid: dict[str, Any] = dict(zip(names, SWITCHES[config.method], strict=True))
-    unsaid |= {name: method_default(config.method, name) for name in METHOD_DEFAULTS[""]}
-    return bool(getattr(config, f.name) != unsaid.get(f.name, f.default))
+    return bool(getattr(config, f.name) != choices.meant_by(config.method).get(f.name, f.default))
 
 
 class Setting(NamedTuple):
@@ -213,11 +188,11 @@ def config_fields() -> tuple[Setting, ...]:
     """The fields of TrainConfig, in order."""
     settings = []
     for f in fields(TrainConfig):
-        choices, told = get_args(f.type), f.metadata
+        options, told = get_args(f.type), f.metadata
         limits = None if told["ge"] is None else (told["ge"], told["le"])
+        kind: Any = str if options else f.type
         group = told["json_schema_extra"]["group"]
-        kind: Any = str if choices else f.type
-        settings.append(Setting(f.name, kind, f.default, told["description"], limits, choices, group))
+        settings.append(Setting(f.name, kind, f.default, told["description"], limits, options, group))
     return tuple(settings)
 
 
@@ -235,8 +210,9 @@ def load_config(path: str | Path | None = None, overrides: dict[str, Any] | None
     given = read_yaml(Path(path)) if path is not None else {}
     given |= overrides or {}
     names = [s.name for s in config_fields()]
-    for key in given.keys() - set(names):
-        raise UserError(unknown_setting(key, f"{path or 'the overrides'}", names))
+    for key in given:
+        if key not in names:
+            raise UserError(checks.unknown_setting(key, str(path or "the overrides"), names))
     return TrainConfig(**given)
 
 

@@ -1,0 +1,7 @@
+"""`python -m wallpaint` is `python studio.py`."""
+
+import sys
+
+from studio import main
+
+sys.exit(main())
