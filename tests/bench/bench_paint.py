@@ -274,16 +274,18 @@ def click_seconds(options: argparse.Namespace) -> dict[str, Any] | None:
     needs masks of walls, not those of random weights: `tidied` is a whole click with room-tiny's.
     """
     try:
-        from wallpaint.walls.masks import Masker, build_sam
-        from wallpaint.walls.sams import META, META_VITS
+        from segment_anything import sam_model_registry
+
+        from wallpaint.walls.masks import Masker
     except ImportError:
         return None
     photo = load_photo(ROOT / "assets" / "rooms" / "test" / "000001-0-paint0.jpg").resize((1024, 768))
     tiny = Masker.load(ROOT / "assets" / "models" / "room-tiny", options.device)
     own = tiny
     if options.family != "room-tiny":
-        own = Masker(build_sam(META | META_VITS[768]).to(options.device))
-    embed = timed(lambda: own.set_image(photo), options)
+        own = Masker(sam_model_registry["vit_b"]().to(options.device))
+    embed = timed(lambda: own.predictor.set_image(np.asarray(photo)), options)  # `own` would embed it once
+    own.set_image(photo)
     tiny.set_image(photo)
     points = [(x, 300) for x in range(100, 1000, 90)]
     ones = np.ones(1)

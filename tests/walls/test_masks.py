@@ -8,14 +8,24 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
+from segment_anything.build_sam import _build_sam
 
 from wallpaint.errors import UserError
+from wallpaint.models import runtime
 from wallpaint.pixels.mask_ops import clean_mask, erode_mask, grow_mask, obey_clicks, surface_at
-from wallpaint.walls.masks import Masker, build_sam
-from wallpaint.walls.sams import META, META_VITS
+from wallpaint.walls import masks
+from wallpaint.walls.classifier import cut
+from wallpaint.walls.masks import Masker
+from wallpaint.walls.sams import META_VITS, build_sam
 
 torch.set_num_threads(1)
-SIZES = META | {
+SIZES = {
+    "mlp_ratio": 4,
+    "num_multimask_outputs": 3,
+    "decoder_depth": 2,
+    "iou_head_depth": 3,
+    "pixel_mean": [123.675, 116.28, 103.53],
+    "pixel_std": [58.395, 57.12, 57.375],
     "image_size": 64,
     "patch_size": 8,
     "embed_dim": 16,
@@ -101,15 +111,31 @@ def test_a_click_is_obeyed_by_the_surface_it_meets():
     assert (same == wall).all()  # it says what the clicks say already
 
 
-def test_a_look_is_recalled_without_looking_again(masker, monkeypatch):
+def test_a_photo_is_embedded_once_for_clicks_and_for_the_search(masker, monkeypatch):
+    embedded = []
+    hook = masker.predictor.model.image_encoder.register_forward_hook(lambda *_: embedded.append(1))
+    other = Image.new("RGB", (50, 60), "gray")
     before = masker.predict([(30, 20)], [1])
-    look = masker.set_image(PHOTO)
-    masker.set_image(Image.new("RGB", (50, 60), "gray"))
-    monkeypatch.setattr(masker.predictor.model.image_encoder, "forward", lambda x: pytest.fail("looked again"))
-    masker.recall(look)
+    masker.set_image(other)
+    _, _, embedding = cut(masker, PHOTO.copy())
     again = masker.predict([(30, 20)], [1])
-    assert [m.tobytes() for m, _ in before] == [m.tobytes() for m, _ in again]
-    assert look.embedding().ndim == 3 and again[0][0].size == PHOTO.size
+    hook.remove()
+    assert len(embedded) == 1 and embedding.ndim == 3  # `other` alone
+    assert [m.tobytes() for m, _ in before] == [m.tobytes() for m, _ in again] and again[0][0].size == PHOTO.size
+
+
+def test_embeddings_do_not_pile_up(sam_folder):
+    masker = Masker.load(sam_folder)
+    for grey in range(masks.KEPT_EMBEDDINGS + 3):
+        masker.set_image(Image.new("RGB", (8, 8), (grey, grey, grey)))
+    assert len(masker._embeddings) == masks.KEPT_EMBEDDINGS
+
+
+def test_a_masker_is_loaded_where_the_models_run(sam_folder, monkeypatch):
+    elsewhere = runtime.Runtime(torch.device("meta"), torch.float32, "as a GPU would be")
+    monkeypatch.setattr(runtime, "pick_runtime", lambda: elsewhere)
+    assert {p.device.type for p in Masker.load(sam_folder).predictor.model.parameters()} == {"meta"}
+    assert {p.device.type for p in Masker.load(sam_folder, "cpu").predictor.model.parameters()} == {"cpu"}
 
 
 def test_it_asks_segment_anything_what_was_clicked(masker, monkeypatch):
@@ -176,25 +202,14 @@ def test_missing_or_broken_weights_are_named(sam_folder, tmp_path):
 
 
 def test_a_meta_checkpoint_is_told_by_its_width_and_read_without_unpickling(tmp_path, monkeypatch):
-    small = {key: SIZES[key] for key in ("embed_dim", "depth", "num_heads", "global_attn_indexes")}
-    monkeypatch.setitem(META_VITS, 16, small)
-    for key in META:
-        monkeypatch.setitem(META, key, SIZES[key])
-    sam = build_sam(SIZES)
+    monkeypatch.setitem(META_VITS, 16, (16, 2, 2, [1]))
+    sam = _build_sam(16, 2, 2, [1])
     torch.save(sam.state_dict(), tmp_path / "sam_vit_x.pth")
     loaded = Masker.load(tmp_path / "sam_vit_x.pth").predictor.model
     assert torch.equal(loaded.image_encoder.pos_embed, sam.image_encoder.pos_embed)
     torch.save(sam, tmp_path / "pickled.pth")  # a whole object: arbitrary code
     with pytest.raises(UserError, match="it holds more than weights"):
         Masker.load(tmp_path / "pickled.pth")
-
-
-def test_vit_b_has_metas_shapes():
-    with torch.device("meta"):
-        shapes = {name: tuple(p.shape) for name, p in build_sam(META | META_VITS[768]).named_parameters()}
-    assert shapes["image_encoder.patch_embed.proj.weight"] == (768, 3, 16, 16)
-    assert shapes["image_encoder.neck.0.weight"] == (256, 768, 1, 1)
-    assert sum(int(np.prod(shape)) for shape in shapes.values()) == 93_735_472  # vit_b's own count
 
 
 def mask_of(array):

@@ -6,25 +6,27 @@ loaded or asked.
 
 from __future__ import annotations
 
+import hashlib
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from wallpaint.errors import UserError
-from wallpaint.pixels.mask_ops import clean_mask, enlarge, erode_mask, grow_mask, obey_clicks, surface_at, to_mask
-from wallpaint.walls.sams import META, META_VITS, build_sam, load_folder, load_meta
-
-# Who asks for masks finds them here.
-__all__ = ["META", "META_VITS", "build_sam", "clean_mask", "erode_mask", "grow_mask", "obey_clicks", "surface_at"]
+from wallpaint.pixels.mask_ops import clean_mask, enlarge, to_mask
+from wallpaint.walls.sams import load_folder, load_meta
 
 if TYPE_CHECKING:
     import torch
     from segment_anything.modeling import Sam
+
+
+KEPT_EMBEDDINGS = 16  # 64 KB each with room-tiny, 4 MB with Meta's
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Masker:
     """Segment-anything with one photo looked at: `set_image` once, `predict` as often as the user clicks."""
 
     def __init__(self, sam: Sam, stretch: bool = False) -> None:
-        """Wrap a model that `build_sam` made; its weights are frozen.
+        """Wrap a model; its weights are frozen.
 
         `stretch`: the model learned from squares alone, so a photo is stretched to one instead of padded.
         """
@@ -58,14 +60,19 @@ class Masker:
         self.predictor = SamPredictor(sam.eval().requires_grad_(False))
         self.stretch = stretch
         self.photo: Image.Image | None = None
+        self._embeddings: OrderedDict[tuple, Any] = OrderedDict()  # by the picture shown
 
     @classmethod
-    def load(cls, path: str | Path, device: str | torch.device = "cpu") -> Masker:
+    def load(cls, path: str | Path, device: str | torch.device | None = None) -> Masker:
         """Load a family folder or its `sam.json` (weights in `sam.safetensors` beside it), or Meta's .pth.
+
+        `device`: None takes that of `pick_runtime`, the GPU where there is one; weights stay float32.
 
         Raises:
             UserError: a file is missing, or is no such model.
         """
+        from wallpaint.models.runtime import pick_runtime
+
         path = Path(path)
         meta = path.suffix in (".pth", ".pt", ".safetensors")
         if not meta:
@@ -74,19 +81,31 @@ class Masker:
             raise UserError(f"segment-anything weights {path} do not exist: give a folder with sam.json or a .pth")
         try:
             sam, stretch = (load_meta(path), False) if meta else load_folder(path)
-            return cls(sam.to(device), stretch)
+            return cls(sam.to(device or pick_runtime().device), stretch)
         except Exception as error:  # json, torch, pickle and safetensors each have their own
             reason = " ".join(str(error).split())[:200]
             raise UserError(f"segment-anything weights {path} cannot be loaded ({reason}): fetch them again") from None
 
     def set_image(self, photo: Image.Image) -> Look:
-        """Look at a photo; everything slow happens here. What it gives, `recall` takes."""
-        self.photo = photo.convert("RGB")
-        seen = self._seen(self.photo)
-        self._scale = np.array(seen.size, dtype=np.float32) / self.photo.size
-        self.predictor.set_image(np.asarray(seen))
-        of = self.predictor
-        return Look(self.photo, self._scale, of.features, of.original_size, of.input_size)
+        """Embed a photo, unless it is one of the last few; what this gives, `recall` takes.
+
+        Everything slow happens here, once for the clicks on a photo and the search for its walls.
+        """
+        photo = photo.convert("RGB")
+        side = self.predictor.model.image_encoder.img_size
+        shown = photo.resize((side, side), Image.Resampling.LANCZOS) if self.stretch else photo
+        key = (shown.size, hashlib.sha256(shown.tobytes()).digest())
+        if key not in self._embeddings:
+            self.predictor.set_image(np.asarray(shown))
+            of = self.predictor
+            self._embeddings[key] = of.features, of.original_size, of.input_size
+        self._embeddings.move_to_end(key)
+        while len(self._embeddings) > KEPT_EMBEDDINGS:
+            self._embeddings.popitem(last=False)
+        scale = np.array(shown.size, dtype=np.float32) / photo.size
+        look = Look(photo, scale, *self._embeddings[key])
+        self.recall(look)
+        return look
 
     def recall(self, look: Look) -> None:
         """Return to a photo looked at before, in no time."""
@@ -123,11 +142,6 @@ class Masker:
             masks.append((flat > of.model.mask_threshold).cpu().numpy())
             guesses.append(torch.stack([ious.flatten(), stable.nan_to_num()], dim=1).float().cpu().numpy())
         return np.concatenate(masks), np.concatenate(guesses)
-
-    def _seen(self, photo: Image.Image) -> Image.Image:
-        """Give the picture that the model is shown."""
-        side = self.predictor.model.image_encoder.img_size
-        return photo.resize((side, side), Image.Resampling.LANCZOS) if self.stretch else photo
 
     def predict(
         self, points: Sequence[tuple[float, float]], labels: Sequence[int], box: Sequence[float] | None = None

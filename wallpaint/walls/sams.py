@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,32 +14,17 @@ from wallpaint.errors import UserError
 if TYPE_CHECKING:
     from segment_anything.modeling import Sam
 
-# What `sam.json` lists, for Meta's own checkpoints; the ViT is told by the width of its patches' embedding.
-META = {
-    "image_size": 1024,
-    "patch_size": 16,
-    "mlp_ratio": 4,
-    "window_size": 14,
-    "prompt_embed_dim": 256,
-    "mask_in_chans": 16,
-    "num_multimask_outputs": 3,
-    "decoder_depth": 2,
-    "decoder_num_heads": 8,
-    "decoder_mlp_dim": 2048,
-    "iou_head_depth": 3,
-    "iou_head_hidden_dim": 256,
-    "pixel_mean": [123.675, 116.28, 103.53],
-    "pixel_std": [58.395, 57.12, 57.375],
-}
+# Meta's models by the width of their patches' embedding, as segment_anything.build_sam has them:
+# width, depth, heads, and the layers with global attention.
 META_VITS = {
-    768: {"embed_dim": 768, "depth": 12, "num_heads": 12, "global_attn_indexes": [2, 5, 8, 11]},  # vit_b
-    1024: {"embed_dim": 1024, "depth": 24, "num_heads": 16, "global_attn_indexes": [5, 11, 17, 23]},  # vit_l
-    1280: {"embed_dim": 1280, "depth": 32, "num_heads": 16, "global_attn_indexes": [7, 15, 23, 31]},  # vit_h
+    768: (768, 12, 12, [2, 5, 8, 11]),  # vit_b
+    1024: (1024, 24, 16, [5, 11, 17, 23]),  # vit_l
+    1280: (1280, 32, 16, [7, 15, 23, 31]),  # vit_h
 }
 
 
 def build_sam(config: dict) -> Sam:
-    """Build segment-anything at the sizes of a `sam.json` (META and one of META_VITS); weights random."""
+    """Build segment-anything at the sizes of a `sam.json`; weights random."""
     import torch
     from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 
@@ -68,7 +54,8 @@ def load_folder(path: Path) -> tuple[Sam, bool]:
     from safetensors.torch import load_file
 
     config = json.loads(path.read_text("utf-8"))
-    return _fill(config, load_file(path.with_name("sam.safetensors"))), bool(config.get("stretch"))
+    sam = _fill(lambda: build_sam(config), load_file(path.with_name("sam.safetensors")))
+    return sam, bool(config.get("stretch"))
 
 
 def load_meta(path: Path) -> Sam:
@@ -79,6 +66,7 @@ def load_meta(path: Path) -> Sam:
     """
     import torch
     from safetensors.torch import load_file
+    from segment_anything.build_sam import _build_sam
 
     try:
         weights = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
@@ -88,14 +76,14 @@ def load_meta(path: Path) -> Sam:
     width = None if patches is None else patches.shape[0]
     if width not in META_VITS:
         raise UserError("it is none of Meta's vit_b, vit_l and vit_h")
-    return _fill(META | META_VITS[width], weights)
+    return _fill(lambda: _build_sam(*META_VITS[width]), weights)
 
 
-def _fill(config: dict, weights: dict) -> Sam:
+def _fill(build: Callable[[], Sam], weights: dict) -> Sam:
     """Build a model around its weights: none are drawn at random first, nor kept twice."""
     from accelerate import init_empty_weights
 
     with init_empty_weights():
-        sam = build_sam(config)
+        sam = build()
     sam.load_state_dict(weights, assign=True)
-    return sam.float()
+    return sam.float().eval()

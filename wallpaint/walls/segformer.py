@@ -29,17 +29,17 @@ class SegformerFinder:
         Raises:
             UserError: a file is missing, or the model knows no class 'wall'.
         """
-        import torch
         from transformers import AutoImageProcessor, AutoModelForSemanticSegmentation
+
+        from wallpaint.models.runtime import pick_runtime
 
         folder = find_file(source, "config.json", "the wall finder").parent
         model = AutoModelForSemanticSegmentation.from_pretrained(folder, local_files_only=True)
         classes = {str(name).split(";")[0].strip(): int(i) for i, name in model.config.id2label.items()}
         if WALL not in classes:
             raise UserError(f"{source} knows no class {WALL!r}, as the wall finder, give one trained on ADE20K")
-        device = "cuda" if torch.cuda.is_available() else "cpu"
         processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
-        return cls(model.eval().to(device), processor, classes[WALL])
+        return cls(model.eval().to(pick_runtime().device), processor, classes[WALL])
 
     def find(self, photo: Image.Image) -> tuple[np.ndarray, float]:
         """Give each pixel's probability of wall, and its mean over the wall as the confidence."""
