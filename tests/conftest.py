@@ -97,7 +97,7 @@ def room_photo(tmp_path):
 def shipped_rooms(tmp_path, monkeypatch, room_photo):
     """Ship one sample room and one test room with a truth, in place of those of the repository."""
     from wallpaint.dataset.folder import add_sample
-    from wallpaint.ui.board import picture
+    from wallpaint.ui.board import pictures
 
     assets, image = tmp_path / "assets", Image.open(room_photo)
     mask = Image.new("L", image.size)
@@ -109,7 +109,7 @@ def shipped_rooms(tmp_path, monkeypatch, room_photo):
     rows = test / "metadata.jsonl"
     truth = {"color": [122, 158, 126], "file_name": file}
     rows.write_text(json.dumps({**json.loads(rows.read_text()), "kind": "dark", "truths": [truth]}))
-    monkeypatch.setattr(picture, "ASSETS", assets)
+    monkeypatch.setattr(pictures, "ASSETS", assets)
     return assets
 
 

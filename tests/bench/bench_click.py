@@ -71,7 +71,7 @@ def start_studio(workspace: Path) -> tuple[subprocess.Popen, str]:
 def measure(board: Board, token: str, size: tuple[int, int], clicks: int, pid: int) -> dict[str, float]:
     """Look once, then ask again and again; milliseconds on the clock, and of the studio's own work."""
     began = time.perf_counter()
-    board.call("look", token=token)
+    board.call("embed", token=token)
     embedding, times = time.perf_counter() - began, []
     rng = np.random.default_rng(0)
     for number in range(clicks + 5):
@@ -79,7 +79,7 @@ def measure(board: Board, token: str, size: tuple[int, int], clicks: int, pid: i
         points = [[float(v) for v in rng.uniform(0.05, 0.95, 2) * size] + [int(i == 0)] for i in range(count)]
         box = [0, 0, size[0] / 2, size[1] / 2] if number % 5 == 4 else None
         began = time.perf_counter()
-        board.call("ask", token=token, points=points, box=box)
+        board.call("predict", token=token, points=points, box=box)
         times.append(time.perf_counter() - began)
         if number == 4:  # the first few warm caches up
             before = sum(psutil.Process(pid).cpu_times()[:2])
@@ -103,7 +103,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=1024, help="longest side of the photo")
     parser.add_argument("--photo", type=Path, default=ROOT / "assets" / "rooms" / "test" / "000002-0.jpg")
     options = parser.parse_args()
-    from wallpaint.ui.board import picture as canvas
+    from wallpaint.ui.board import pictures, segmenter
 
     with tempfile.TemporaryDirectory() as folder:
         photo = Image.open(options.photo).convert("RGB")
@@ -112,8 +112,8 @@ def main() -> None:
         photo.resize((round(photo.width * scale), round(photo.height * scale))).save(path)
         process, url = start_studio(Path(folder) / "w")
         try:
-            picture = canvas.open_picture(path, Path(folder) / "w")
-            size = canvas.load_view(picture).size
+            picture = pictures.open_picture(path, Path(folder) / "w")
+            size = segmenter.load_view(picture["folder"]).size
             figures = measure(Board(url), Path(picture["folder"]).name, size, options.clicks, process.pid)
         finally:
             process.terminate()

@@ -180,7 +180,7 @@ def test_what_is_no_host_name_or_too_wide_is_refused(name):
 
 
 def test_an_upload_is_limited_in_bytes(serve, monkeypatch):
-    monkeypatch.setattr(app, "MAX_UPLOAD", "1kb")
+    monkeypatch.setattr(app, "UPLOAD_BYTES", 1000)
     client = serve(public=False)
     upload = {"files": ("a.png", b"x" * 5000)}
     assert client.post("/gradio_api/upload", files=upload).status_code == 413

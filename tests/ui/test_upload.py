@@ -10,7 +10,7 @@ import pytest
 
 from wallpaint.errors import UserError
 from wallpaint.ui import upload
-from wallpaint.ui.board import picture
+from wallpaint.ui.board import pictures
 from wallpaint.ui.page import Page, serve_function
 from wallpaint.ui.words.words import T
 
@@ -117,9 +117,9 @@ def test_what_is_cancelled_or_left_lying_goes(call, tmp_path):
     token = call("begin", name="a.zip", size=6)["token"]
     assert call("drop_upload", token=token) == {} and not list((tmp_path / "uploads").iterdir())
     folder = tmp_path / "uploads" / call("begin", name="a.zip", size=6)["token"]
-    old = time.time() - picture.KEPT_SECONDS - 10
+    old = time.time() - pictures.KEPT_SECONDS - 10
     os.utime(folder, (old, old))
-    picture.clear_old(tmp_path)
+    pictures.clear_old(tmp_path)
     assert not folder.exists()
 
 

@@ -14,16 +14,15 @@ from starlette.routing import Mount  # noqa: E402
 from starlette.staticfiles import StaticFiles  # noqa: E402
 
 from wallpaint.runs import launch  # noqa: E402
-from wallpaint.ui.board import picture  # noqa: E402
+from wallpaint.ui.board import pictures, segmenter  # noqa: E402
 from wallpaint.ui.compare.job import sweep_results
 from wallpaint.ui.compare.tab import add_run, build_compare_tab
 from wallpaint.ui.dataset.tab import build_dataset_tab  # noqa: E402
 from wallpaint.ui.guard import check_bind, check_free, middleware  # noqa: E402
-from wallpaint.ui.page import PRIVATE, SCRIPTS, SCRIPTS_AT, Page, guarded  # noqa: E402
+from wallpaint.ui.page import PRIVATE, SCRIPTS, SCRIPTS_AT, UPLOAD_BYTES, Page, guarded  # noqa: E402
 from wallpaint.ui.train.tab import POLL_SECONDS, build_train_tab  # noqa: E402
 from wallpaint.ui.words.words import T, pick_language  # noqa: E402
 
-MAX_UPLOAD = "50mb"
 # The reader's own fonts: nothing is fetched from elsewhere.
 FONTS = ["system-ui", "Segoe UI", "Roboto", "sans-serif"]
 STYLE = Path(__file__).with_name("style.css")
@@ -40,7 +39,7 @@ def build_page(workspace: Path, public: bool) -> gr.Blocks:
     """Put the page together; a public one (a Space) registers nothing that trains or keeps."""
     page = Page(workspace.resolve(), public)
     page.workspace.mkdir(parents=True, exist_ok=True)
-    picture.clear_old(page.workspace)
+    pictures.clear_old(page.workspace)
     with gr.Blocks(title="wallpaint", analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as demo:
         language = gr.State("en")
         timer = gr.Timer(POLL_SECONDS, active=not public)  # outside the tabs, so it ticks
@@ -128,7 +127,7 @@ def keep_house(workspace: Path, public: bool) -> None:
             if not public:
                 launch.start_next(workspace)
             if time.monotonic() - swept > SWEEP_SECONDS:
-                picture.clear_old(workspace)
+                pictures.clear_old(workspace)
                 if public:  # at home, results are the user's
                     sweep_results(workspace)
                 swept = time.monotonic()
@@ -160,7 +159,7 @@ def launch_options(host: str, share: bool, public: bool, allowed_hosts: Iterable
         "app_kwargs": {"middleware": middleware(host, share, public, allowed_hosts), "routes": [scripts]},
         "theme": make_theme(),
         "css": STYLE.read_text(encoding="utf-8"),
-        "max_file_size": MAX_UPLOAD,
+        "max_file_size": UPLOAD_BYTES,
         "run_history": False,
         "footer_links": [],
         "ssr_mode": False,
@@ -195,7 +194,7 @@ def serve(
         check_bind(host, port, auth, share)
         if allowed_hosts and not auth:
             print("note: whoever reaches the allowed host reaches the studio, --auth asks for a password", flush=True)
-    picture.warm_up()
+    segmenter.warm_up()
     demo = build_page(workspace, public)
     keep_house(workspace.resolve(), public)
     results = str(workspace.resolve() / "results")

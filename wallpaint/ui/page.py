@@ -17,7 +17,7 @@ import gradio as gr
 
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch, parse_color
-from wallpaint.ui.board import picture
+from wallpaint.ui.board import pictures
 from wallpaint.ui.words.words import T, t
 
 try:
@@ -30,6 +30,7 @@ SHARED_GPU = bool(spaces and os.environ.get("SPACES_ZERO_GPU"))  # work then run
 GPU = {"concurrency_id": "gpu", "concurrency_limit": 1}  # whatever runs a model waits its turn
 PRIVATE = {"api_visibility": "private"}
 SHOWN_ROOMS = 24
+UPLOAD_BYTES = 50_000_000  # a photo, or any file of a public page
 SCRIPTS = Path(__file__).parent / "scripts"  # ES modules that run in the browser
 # Where they are served; the address changes with them, so that no browser mixes old ones with new ones.
 SCRIPTS_AT = (
@@ -66,10 +67,10 @@ def on_gpu(function: Callable) -> Callable:
 
 def add_rooms(page: Page, which: str, caption: str, **props: Any) -> gr.Gallery:
     """Make a gallery of shipped rooms to choose from, captioned by that field; unseen if there are none."""
-    rooms = picture.read_rooms(which)[:SHOWN_ROOMS]
+    rooms = pictures.read_rooms(which)[:SHOWN_ROOMS]
     return page.add(
         gr.Gallery,
-        value=[(picture.thumbnail(room.image, 160), getattr(room, caption)) for room in rooms],
+        value=[(pictures.thumbnail(room.image, 160), getattr(room, caption)) for room in rooms],
         visible=bool(rooms),
         columns=3,
         object_fit="cover",

@@ -16,11 +16,10 @@ from typing import Any
 import gradio as gr
 
 from wallpaint.errors import UserError
-from wallpaint.ui.page import Page, run_script, serve_function
+from wallpaint.ui.page import UPLOAD_BYTES, Page, run_script, serve_function
 from wallpaint.ui.words.words import TEXT, T
 
 PIECE = 8_000_000  # bytes a request; well below what any proxy lets through
-PUBLIC_BYTES = 50_000_000  # the largest file a public page takes
 PUBLIC_FILES = 20  # that a public page holds at once, with those under way
 SPARE_BYTES = 1_000_000_000  # of the disk that no upload may fill
 TOKEN = re.compile(r"[0-9a-f]{24}")
@@ -32,13 +31,13 @@ def build_upload(page: Page, label: T, suffixes: Sequence[str], limit: int, elem
     """Make a button that takes one large file; listen to its `upload`, and open its value with `open_upload`.
 
     Args:
-        page: the page; a public one takes PUBLIC_BYTES at most and no path.
+        page: the page; a public one takes UPLOAD_BYTES at most and no path.
         label: what the button says.
         suffixes: the kinds of files taken, as '.zip'.
         limit: bytes at most.
         elem_id: its name on the page.
     """
-    limit = min(limit, PUBLIC_BYTES) if page.public else limit
+    limit = min(limit, UPLOAD_BYTES) if page.public else limit
 
     def begin(workspace: Path, asked: dict) -> dict:
         return begin_upload(workspace, asked, suffixes, limit, page.public)

@@ -14,7 +14,7 @@ from wallpaint.errors import UserError
 from wallpaint.pixels.images import load_photo
 from wallpaint.runs import state
 from wallpaint.ui.board import calls
-from wallpaint.ui.board import picture as canvas
+from wallpaint.ui.board import pictures as canvas
 from wallpaint.ui.compare import job as compare_job
 from wallpaint.ui.compare import room as compare_room
 from wallpaint.ui.compare import tab, view
@@ -46,14 +46,14 @@ def room(shipped_rooms, tmp_path):
 @pytest.fixture(autouse=True)
 def blind(monkeypatch):
     """Let no photo be looked at in the background: nobody clicks here."""
-    monkeypatch.setattr(canvas, "look_ahead", lambda folder: None)
+    monkeypatch.setattr(canvas, "embed_soon", lambda folder: None)
 
 
 def mark(room, *masks, active=0):
     """Mark walls as the board does, and give the mask that is painted."""
     asked = {"token": Path(room["folder"]).name, "active": active}
     walls = [{"runs": calls.encode_runs(mask)} for mask in masks]
-    assert "error" not in calls.keep(Path(room["folder"]).parents[1], asked | {"walls": walls})
+    assert "error" not in calls.save_walls(Path(room["folder"]).parents[1], asked | {"walls": walls})
     return Image.open(compare_room.find_files(room, GREEN, "en").mask)
 
 
@@ -101,7 +101,7 @@ def test_a_mask_of_ones_own_is_painted_pixel_for_pixel_until_it_is_mended(room_p
     mended = mark(room, half(1024, 512))
     assert mended.size == (2048, 1024) and np.count_nonzero(mended) == 1024 * 1024
     own = {"token": Path(room["folder"]).name}  # and it can be had back
-    assert sum(calls.given(tmp_path, own)["runs"]) == 1024 * 512
+    assert sum(calls.load_given(tmp_path, own)["runs"]) == 1024 * 512
 
 
 def test_the_room_of_tab_1_comes_with_its_walls_and_its_paint_and_stays_as_it_is(room_photo, tmp_path):

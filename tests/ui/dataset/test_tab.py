@@ -14,8 +14,8 @@ from wallpaint.dataset import doctor, folder
 from wallpaint.errors import UserError
 from wallpaint.pixels.recolor import estimate_paint, recolor
 from wallpaint.ui import page
-from wallpaint.ui.board import calls, component, sight
-from wallpaint.ui.board import picture as canvas
+from wallpaint.ui.board import calls, component, segmenter
+from wallpaint.ui.board import pictures as canvas
 from wallpaint.ui.dataset import checkup, roll, samples, tab
 from wallpaint.ui.page import read_paint
 from wallpaint.ui.words.words import TEXT, t
@@ -27,11 +27,11 @@ SIZE = (160, 96)
 @pytest.fixture
 def looks(family, monkeypatch):
     """Let the page see with the random family's SAM; give how often its encoder ran."""
-    monkeypatch.setattr(sight, "SAM", family)
-    monkeypatch.setattr(sight, "_models", {})
-    sight._looks.clear()
-    with sight._lock:
-        encoder = sight._masker().predictor.model.image_encoder
+    monkeypatch.setattr(segmenter, "SAM", family)
+    monkeypatch.setattr(segmenter, "_models", {})
+    segmenter._embeddings.clear()
+    with segmenter._lock:
+        encoder = segmenter._masker().predictor.model.image_encoder
     counted = []
     encoder.register_forward_hook(lambda *_: counted.append(1))
     return counted
@@ -131,7 +131,7 @@ def test_a_sample_room_brings_its_own_mask(tmp_path, looks, monkeypatch):
     monkeypatch.setattr(canvas, "ASSETS", tmp_path / "assets")
     picture, shown, name = tab.open_sample(tmp_path, event(0))
     assert name == "attic" and shown["given"] and shown["walls"][0]["runs"] is None
-    given = calls.given(tmp_path, {"token": shown["token"]})
+    given = calls.load_given(tmp_path, {"token": shown["token"]})
     assert (calls.decode_runs(given["runs"], SIZE) == (np.asarray(mask) > 0)).all()
 
 
@@ -139,33 +139,33 @@ def test_a_sample_room_brings_its_own_mask(tmp_path, looks, monkeypatch):
 
 
 def test_a_photo_is_looked_at_once_however_often_it_is_opened_and_clicked(call, photo, tmp_path, looks):
-    assert call("look") == {"ready": True}
+    assert call("embed") == {"ready": True}
     for points in ([[50, 30, 1]], [[50, 30, 1], [20, 90, 0]]):
-        answer = call("ask", points=points, box=None)
+        answer = call("predict", points=points, box=None)
         assert 1 <= len(answer["masks"]) <= 3 and len(answer["scores"]) == len(answer["masks"])
         assert all(sum(runs) == SIZE[0] * SIZE[1] for runs in answer["masks"])
-    assert "error" not in call("ask", points=[], box=[10, 10, 90, 60])
-    sight.look_at(canvas.open_picture(photo, tmp_path)["folder"])
+    assert "error" not in call("predict", points=[], box=[10, 10, 90, 60])
+    segmenter.embed(canvas.open_picture(photo, tmp_path)["folder"])
     assert len(looks) == 1
 
 
 @pytest.mark.parametrize(
     ("name", "asked"),
     [
-        ("ask", {"points": [], "box": None}),
-        ("ask", {"points": [[1e9, 0, 1]]}),
-        ("ask", {"points": [["a", "b", 1]]}),
-        ("ask", {"points": [[5, 5]]}),
-        ("ask", {"points": [[5, 5, 7]]}),
-        ("ask", {"points": [[5, 5, 1]] * 65}),
-        ("ask", {"points": [[5000, 5, 1]]}),
-        ("keep", {"walls": []}),
-        ("keep", {"walls": [{"runs": [1, 2]}]}),
-        ("keep", {"walls": [{}] * 9}),
-        ("keep", {"walls": [{"now": "red", "chosen": True}]}),
-        ("pick", {"x": -50, "y": 5}),
-        ("given", {}),
-        ("nearest", {"hex": "<script>"}),
+        ("predict", {"points": [], "box": None}),
+        ("predict", {"points": [[1e9, 0, 1]]}),
+        ("predict", {"points": [["a", "b", 1]]}),
+        ("predict", {"points": [[5, 5]]}),
+        ("predict", {"points": [[5, 5, 7]]}),
+        ("predict", {"points": [[5, 5, 1]] * 65}),
+        ("predict", {"points": [[5000, 5, 1]]}),
+        ("save_walls", {"walls": []}),
+        ("save_walls", {"walls": [{"runs": [1, 2]}]}),
+        ("save_walls", {"walls": [{}] * 9}),
+        ("save_walls", {"walls": [{"now": "red", "chosen": True}]}),
+        ("pick_color", {"x": -50, "y": 5}),
+        ("load_given", {}),
+        ("name_color", {"hex": "<script>"}),
         ("import_palette", {"name": "../../x.gpl", "data": "????"}),
         ("import_palette", {"name": "x.exe", "data": ""}),
     ],
@@ -177,7 +177,7 @@ def test_what_a_script_must_not_send_comes_back_as_words(call, name, asked):
 
 @pytest.mark.parametrize("token", [None, "", "../..", "0" * 24, "x" * 24, ["a"]])
 def test_a_picture_is_reached_by_its_token_alone(call, token):
-    for name in ("look", "ask", "keep", "repaint", "pick", "auto", "given"):
+    for name in ("embed", "predict", "save_walls", "repaint", "pick_color", "propose", "load_given"):
         assert "picture is gone" in call(name, token=token)["error"]
 
 
@@ -190,22 +190,22 @@ def test_trouble_is_named_and_logged_not_leaked(tmp_path, caplog):
 
 
 def test_the_paint_on_a_wall_is_estimated_until_somebody_says_it(call, picture, photo):
-    now = call("keep", walls=[{"runs": wall_runs(), "paint": "#102030"}])["now"]
+    now = call("save_walls", walls=[{"runs": wall_runs(), "paint": "#102030"}])["now"]
     mask = Image.fromarray(255 * calls.decode_runs(wall_runs(), SIZE).astype(np.uint8))
     assert now == [estimate_paint(Image.open(photo), mask).hex]
-    assert call("keep", walls=[{"runs": None, "now": "#abc", "chosen": True, "paint": "#102030"}])["now"] == [
+    assert call("save_walls", walls=[{"runs": None, "now": "#abc", "chosen": True, "paint": "#102030"}])["now"] == [
         "#AABBCC"
     ]
     walls, active = canvas.read_walls(picture["folder"])
     assert (walls[0].now, walls[0].paint, walls[0].chosen, active) == ("#AABBCC", "#102030", True, 0)
     assert np.array_equal(np.asarray(canvas.mask_at(picture, SIZE)), np.asarray(mask))
-    call("keep", walls=[{"runs": [SIZE[0] * SIZE[1]]}])
+    call("save_walls", walls=[{"runs": [SIZE[0] * SIZE[1]]}])
     assert canvas.mask_at(picture, SIZE) is None and not list(canvas.Path(picture["folder"]).glob("wall-*"))
 
 
 def test_the_live_repaint_is_the_classical_one_on_every_marked_wall(call, photo):
     assert call("repaint") == {}
-    call("keep", walls=[{"runs": half_runs(True)}, {"runs": half_runs(False)}, {"runs": None}])
+    call("save_walls", walls=[{"runs": half_runs(True)}, {"runs": half_runs(False)}, {"runs": None}])
     image = call("repaint", paints=["#0000C8", "#C80000", "#00C800"])["image"]
     head, _, packed = image.partition(",")
     assert head == "data:image/jpeg;base64"
@@ -217,7 +217,7 @@ def test_the_live_repaint_is_the_classical_one_on_every_marked_wall(call, photo)
 
 
 def test_the_eyedropper_gives_the_paint_and_the_bare_colour(call, photo):
-    found = call("pick", x=30, y=30)
+    found = call("pick_color", x=30, y=30)
     seen = np.array(read_paint(found["seen"]).rgb)
     assert np.abs(seen - np.asarray(Image.open(photo))[30, 30]).max() <= 4
     red, green, blue = read_paint(found["hex"]).rgb
@@ -225,20 +225,20 @@ def test_the_eyedropper_gives_the_paint_and_the_bare_colour(call, photo):
 
 
 def test_a_proposal_says_how_sure_it_is(call):
-    answer = call("auto")
+    answer = call("propose")
     if answer:  # the random SAM may see no wall at all
         assert sum(answer["runs"]) == SIZE[0] * SIZE[1] and 0 <= answer["confidence"] <= 1
 
 
 def test_palettes_are_listed_imported_and_name_colours(call):
-    shipped = call("palettes")["palettes"]
+    shipped = call("list_palettes")["palettes"]
     assert [palette["name"] for palette in shipped] == ["RAL Classic", "CSS"] and "disagree" in shipped[0]["source"]
     data = base64.b64encode(b"name,hex\nOur green,#7A9E7E\nNight,#001020\n").decode()
     palette = call("import_palette", name="ours.csv", data=data)["palette"]
     assert palette["name"] == "ours" and palette["colors"] == [["Our green", "#7A9E7E"], ["Night", "#001020"]]
-    found = call("nearest", hex="#7B9E7E", id=palette["id"])
+    found = call("name_color", hex="#7B9E7E", id=palette["id"])
     assert found["name"] == "Our green" and 0 < found["delta_e"] < 1
-    assert call("nearest", hex="#F9A800")["name"] == "RAL 1003 Signal yellow"
+    assert call("name_color", hex="#F9A800")["name"] == "RAL 1003 Signal yellow"
 
 
 # ---- saving and the list
@@ -246,7 +246,7 @@ def test_palettes_are_listed_imported_and_name_colours(call):
 
 def test_every_wall_becomes_a_sample_of_the_same_room_with_its_own_paint(call, picture, tmp_path):
     walls = [{"runs": half_runs(True), "now": "#102030", "chosen": True}, {"runs": half_runs(False)}, {}]
-    call("keep", walls=walls, active=1)
+    call("save_walls", walls=walls, active=1)
     message = samples.save_sample(tmp_path, picture, "mine", "validation", "attic", "a room", "en")
     left, right = folder.read_samples(tmp_path / "datasets" / "mine", "validation")
     assert (left.room_id, left.color, left.text) == ("attic", (16, 32, 48), "a room") and right.room_id == "attic"
@@ -270,7 +270,7 @@ def test_without_a_picture_or_a_mark_one_is_told_what_to_do(picture, tmp_path):
 
 @pytest.fixture
 def saved(call, picture, tmp_path):
-    call("keep", walls=[{"runs": wall_runs()}])
+    call("save_walls", walls=[{"runs": wall_runs()}])
     samples.save_sample(tmp_path, picture, "mine", "train", "attic", "", "en")
     return ("train", "attic-001.png")
 
@@ -299,7 +299,7 @@ def test_a_saved_sample_is_opened_marked_again_and_mended(saved, tmp_path):
     shown = component.describe_picture(picture)
     assert shown["walls"][0]["runs"] == wall_runs() and shown["walls"][0]["chosen"]
     ask = {"token": shown["token"], "walls": [{"runs": half_runs(True), "now": "#0A0B0C", "chosen": True}]}
-    calls.keep(tmp_path, ask)
+    calls.save_walls(tmp_path, ask)
     assert "Mended attic-001.png" in samples.save_sample(tmp_path, picture, "mine", "validation", "x", "", "en")
     (sample,) = folder.read_samples(tmp_path / "datasets" / "mine", "train")
     assert sample.color == (10, 11, 12) and sample.image.name == "attic-001.png"
@@ -332,7 +332,7 @@ def test_the_walls_of_many_photos_are_proposed_and_the_ticked_ones_kept(tmp_path
             pixels = np.asarray(photo.resize((32, 32)), dtype=float)
             return (pixels.max(-1) > 60).astype(np.float32) * (pixels.std() > 40), 0.75
 
-    monkeypatch.setattr(sight, "_finder", Finder)
+    monkeypatch.setattr(segmenter, "_finder", Finder)
     frames = roll.add_photos(paths, [], "en")
     steps = list(roll.find_walls(frames, tmp_path))
     assert len(steps) == 3 and [frame["confidence"] for frame in steps[-1]][:2] == [0.75, 0.75]

@@ -20,7 +20,7 @@ from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch, parse_color
 from wallpaint.pixels.palettes import MAX_BYTES, Palette, nearest_color, read_palette, shipped_palettes
 from wallpaint.pixels.recolor import estimate_paint, recolor
-from wallpaint.ui.board import picture, sight
+from wallpaint.ui.board import pictures, segmenter
 
 PREVIEW = 768  # longest side of the live repaint
 MAX_POINTS = 64
@@ -57,65 +57,62 @@ def data_url(image: Image.Image, quality: int = 85) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(packed.getvalue()).decode()
 
 
-def look(workspace: Path, asked: dict) -> dict:
-    """Wait until the picture has been looked at."""
-    sight.look_at(picture.find_folder(workspace, asked.get("token")))
+def embed(workspace: Path, asked: dict) -> dict:
+    """Wait until the picture has been embedded."""
+    segmenter.embed(pictures.find_folder(workspace, asked.get("token")))
     return {"ready": True}
 
 
-def ask(workspace: Path, asked: dict) -> dict:
+def predict(workspace: Path, asked: dict) -> dict:
     """Give the masks that clicks `points` [[x, y, label]] and a `box` may mean: {masks: [runs], scores}."""
-    folder = picture.find_folder(workspace, asked.get("token"))
+    folder = pictures.find_folder(workspace, asked.get("token"))
     points, box = asked.get("points") or [], asked.get("box")
     numbers = [value for point in [*points, *([box] if box else [])] for value in point]
     if len(points) > MAX_POINTS or not all(isinstance(n, (int, float)) and abs(n) < 1e5 for n in numbers):
         raise UserError(f"the clicks are broken or more than {MAX_POINTS}, the board, clear them")
     if any(len(point) != 3 for point in points) or (box and len(box) != 4):
         raise UserError("the clicks are broken, the board, clear them")
-    found = sight.ask_walls(folder, [(x, y) for x, y, _ in points], [int(p[2]) for p in points], box)[:3]
+    found = segmenter.predict(folder, [(x, y) for x, y, _ in points], [int(p[2]) for p in points], box)[:3]
     return {"masks": [encode_runs(mask) for mask, _ in found], "scores": [round(s, 3) for _, s in found]}
 
 
-def keep(workspace: Path, asked: dict) -> dict:
-    """Keep all walls as the page has them; give each wall's paint, estimated where nobody said it."""
-    folder = picture.find_folder(workspace, asked.get("token"))
-    wanted = asked.get("walls")
-    if not isinstance(wanted, list) or not 1 <= len(wanted) <= picture.MAX_WALLS:
-        raise UserError(f"a picture has 1 to {picture.MAX_WALLS} walls, the board, remove some")
-    view, (before, _) = sight.load_view(folder), picture.read_walls(folder)
+def save_walls(workspace: Path, asked: dict) -> dict:
+    """Save all walls as the page has them: {now: each wall's paint, estimated where nobody said it}."""
+    folder = pictures.find_folder(workspace, asked.get("token"))
+    told = asked.get("walls")
+    if not isinstance(told, list) or not 1 <= len(told) <= pictures.MAX_WALLS:
+        raise UserError(f"a picture has 1 to {pictures.MAX_WALLS} walls, the board, remove some")
+    view, (before, _) = segmenter.load_view(folder), pictures.read_walls(folder)
     walls = []
-    for index, said in enumerate(wanted):
+    for index, wall in enumerate(told):
         mask = before[index].mask if index < len(before) else ""
-        if said.get("runs") is not None:
-            mask = picture.save_wall_mask(folder, decode_runs(said["runs"], view.size))
-        chosen = bool(said.get("chosen"))
-        now = parse_color(said["now"]).hex if chosen else ""
-        walls.append(picture.Wall(mask, now, parse_color(said.get("paint") or FIRST_PAINT).hex, chosen))
-    walls = [_estimate(folder, wall, view) for wall in walls]
+        if wall.get("runs") is not None:
+            mask = pictures.save_wall_mask(folder, decode_runs(wall["runs"], view.size))
+        chosen, paint = bool(wall.get("chosen")), parse_color(wall.get("paint") or FIRST_PAINT).hex
+        now = parse_color(wall["now"]).hex if chosen else _estimate_now(folder, mask, view)
+        walls.append(pictures.Wall(mask, now, paint, chosen))
     active = min(max(0, int(asked.get("active") or 0)), len(walls) - 1)
-    picture.write_walls(folder, walls, active)
-    for old in {wall.mask for wall in before} - {wall.mask for wall in walls} - {"", picture.GIVEN}:
+    pictures.write_walls(folder, walls, active)
+    for old in {wall.mask for wall in before} - {wall.mask for wall in walls} - {"", pictures.GIVEN}:
         (folder / old).unlink(missing_ok=True)
     return {"now": [wall.now for wall in walls]}
 
 
-def _estimate(folder: Path, wall: picture.Wall, view: Image.Image) -> picture.Wall:
-    """Fill in the paint on a marked wall from the photo unless a person said it."""
-    if wall.chosen or not wall.mask:
-        return wall
-    mask = picture.wall_mask(folder, wall, view.size)
-    return picture.Wall(wall.mask, estimate_paint(view, mask).hex, wall.paint) if mask else wall
+def _estimate_now(folder: Path, mask: str, view: Image.Image) -> str:
+    """Estimate the paint on a wall by its mask's file; '' while it is unmarked."""
+    wall = pictures.wall_mask(folder, pictures.Wall(mask), view.size)
+    return estimate_paint(view, wall).hex if wall else ""
 
 
 def repaint(workspace: Path, asked: dict) -> dict:
     """Give the classical repaint of every marked wall in its paint to try: {image}, or {} with none."""
-    folder = picture.find_folder(workspace, asked.get("token"))
-    view = sight.load_view(folder)
+    folder = pictures.find_folder(workspace, asked.get("token"))
+    view = segmenter.load_view(folder)
     view.thumbnail((PREVIEW, PREVIEW))
-    walls, painted = picture.read_walls(folder)[0], 0
+    walls, painted = pictures.read_walls(folder)[0], 0
     paints = asked.get("paints") or []
     for index, wall in enumerate(walls):
-        mask = picture.wall_mask(folder, wall, view.size)
+        mask = pictures.wall_mask(folder, wall, view.size)
         if mask is None or mask.getbbox() is None:
             continue
         paint = parse_color(paints[index] if index < len(paints) else wall.paint or FIRST_PAINT)
@@ -123,9 +120,9 @@ def repaint(workspace: Path, asked: dict) -> dict:
     return {"image": data_url(view)} if painted else {}
 
 
-def pick(workspace: Path, asked: dict) -> dict:
+def pick_color(workspace: Path, asked: dict) -> dict:
     """Guess the paint of the wall at a point, in the light there: {hex}, and the bare colour {seen}."""
-    view = sight.load_view(picture.find_folder(workspace, asked.get("token")))
+    view = segmenter.load_view(pictures.find_folder(workspace, asked.get("token")))
     x, y = float(asked["x"]), float(asked["y"])
     radius = max(2.0, DROPPER * max(view.size))
     rows, columns = np.ogrid[: view.height, : view.width]
@@ -137,24 +134,24 @@ def pick(workspace: Path, asked: dict) -> dict:
     return {"hex": estimate_paint(view, mask).hex, "seen": Swatch((red, green, blue)).hex}
 
 
-def auto(workspace: Path, asked: dict) -> dict:
+def propose(workspace: Path, asked: dict) -> dict:
     """Propose the wall without a click: {runs, confidence}, or {} where none is found."""
-    found = sight.propose(picture.find_folder(workspace, asked.get("token")))
+    found = segmenter.propose(pictures.find_folder(workspace, asked.get("token")))
     if found is None:
         return {}
     return {"runs": encode_runs(np.asarray(found.mask) > 0), "confidence": round(found.confidence, 2)}
 
 
-def given(workspace: Path, asked: dict) -> dict:
+def load_given(workspace: Path, asked: dict) -> dict:
     """Give the mask that a sample room brings: {runs}."""
-    folder = picture.find_folder(workspace, asked.get("token"))
-    if not (folder / picture.GIVEN).is_file():
+    folder = pictures.find_folder(workspace, asked.get("token"))
+    if not (folder / pictures.GIVEN).is_file():
         raise UserError("this photo brings no mask of its own, the board, click on its wall")
-    mask = picture.wall_mask(folder, picture.Wall(picture.GIVEN), sight.load_view(folder).size)
+    mask = pictures.wall_mask(folder, pictures.Wall(pictures.GIVEN), segmenter.load_view(folder).size)
     return {"runs": encode_runs(np.asarray(mask) > 0)}
 
 
-def palettes(workspace: Path, asked: dict) -> dict:
+def list_palettes(workspace: Path, asked: dict) -> dict:
     """Give the shipped palettes: {palettes: [{id, name, source, colors: [[name, hex]]}]}."""
     return {"palettes": [_describe(key, palette) for key, palette in shipped_palettes().items()]}
 
@@ -182,7 +179,7 @@ def import_palette(workspace: Path, asked: dict) -> dict:
     return {"palette": _describe(key, palette)}
 
 
-def nearest(workspace: Path, asked: dict) -> dict:
+def name_color(workspace: Path, asked: dict) -> dict:
     """Name a colour {hex} by the palette {id} or else the first: {name, hex, delta_e}."""
     shipped = shipped_palettes()
     key = str(asked.get("id") or "")
@@ -196,4 +193,7 @@ def _describe(key: str, palette: Palette) -> dict:
     return {"id": key, "name": palette.name, "source": palette.source, "colors": colors}
 
 
-FUNCTIONS = (look, ask, keep, repaint, pick, auto, given, palettes, import_palette, nearest)
+FUNCTIONS = (
+    *(embed, predict, propose, load_given, save_walls, repaint),
+    *(pick_color, list_palettes, import_palette, name_color),
+)

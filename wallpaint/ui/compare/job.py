@@ -20,7 +20,7 @@ from wallpaint.pixels.color import parse_color
 from wallpaint.pixels.images import atomic_path, load_mask, load_photo
 from wallpaint.report.heat import draw_heat
 from wallpaint.runs import state
-from wallpaint.ui.board import picture
+from wallpaint.ui.board import pictures as picture
 from wallpaint.ui.compare.room import Room, RoomFiles, find_files
 from wallpaint.ui.page import SHARED_GPU, on_gpu, read_paint
 from wallpaint.ui.words.words import t

@@ -9,7 +9,7 @@ import gradio as gr
 
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import parse_color
-from wallpaint.ui.board import picture as canvas
+from wallpaint.ui.board import pictures as canvas
 from wallpaint.ui.board.component import describe_picture
 from wallpaint.ui.words.words import t
 

@@ -13,8 +13,8 @@ import numpy as np
 from wallpaint.dataset import folder as dataset
 from wallpaint.errors import UserError
 from wallpaint.pixels.images import load_photo, read_size
-from wallpaint.ui.board import picture as canvas
-from wallpaint.ui.board import sight
+from wallpaint.ui.board import pictures as canvas
+from wallpaint.ui.board import segmenter
 from wallpaint.ui.board.calls import FIRST_PAINT
 from wallpaint.ui.board.component import describe_picture
 from wallpaint.ui.page import GPU, PRIVATE, Page, check_name, guarded
@@ -84,7 +84,7 @@ def show_roll(frames: Roll, language: str) -> list[tuple[Any, str]]:
         if not frame.folder:
             shown.append((canvas.thumbnail(frame.path, 200), frame.name))
             continue
-        view = sight.load_view(frame.folder)
+        view = segmenter.load_view(frame.folder)
         view.thumbnail((200, 200))
         mask = canvas.mask_at({"folder": frame.folder}, view.size)
         sure = f" · {100 * frame.confidence:.0f} %" if frame.confidence > 0 else ""
@@ -100,7 +100,7 @@ def find_walls(frames: Roll, workspace: Path) -> Iterator[Roll]:
         if canvas.read_walls(picture["folder"])[0][0].mask:
             yield frames
             continue
-        found = sight.propose(picture["folder"])
+        found = segmenter.propose(picture["folder"])
         if found is not None:
             mask = canvas.save_wall_mask(picture["folder"], np.asarray(found.mask) >= 128)
             wall = canvas.Wall(mask, found.paint.hex, FIRST_PAINT)

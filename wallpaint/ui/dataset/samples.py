@@ -9,7 +9,7 @@ from wallpaint.dataset import curate, zips
 from wallpaint.dataset import folder as dataset
 from wallpaint.errors import UserError
 from wallpaint.pixels.images import load_mask
-from wallpaint.ui.board import picture as canvas
+from wallpaint.ui.board import pictures as canvas
 from wallpaint.ui.board.calls import FIRST_PAINT
 from wallpaint.ui.dataset.checkup import write_checkup
 from wallpaint.ui.dataset.roll import save_walls

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from wallpaint.ui.board import picture as canvas
+from wallpaint.ui.board import pictures as canvas
 from wallpaint.ui.board.component import build_board, describe_picture
 from wallpaint.ui.dataset import listing, roll
 from wallpaint.ui.page import PRIVATE, Page, add_rooms, guarded

@@ -10,7 +10,7 @@ from wallpaint.errors import UserError
 from wallpaint.paths import CONFIGS
 from wallpaint.runs import launch, state
 from wallpaint.settings.train_config import TrainConfig, load_config, to_yaml
-from wallpaint.ui.board import picture
+from wallpaint.ui.board import pictures as picture
 from wallpaint.ui.train.form import fill_form, read_form
 from wallpaint.ui.train.plan import draw_preflight
 from wallpaint.ui.train.watch import choose_run

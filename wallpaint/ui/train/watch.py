@@ -7,7 +7,7 @@ import gradio as gr
 from PIL import Image
 
 from wallpaint.runs import state
-from wallpaint.ui.board.picture import thumbnail
+from wallpaint.ui.board.pictures import thumbnail
 from wallpaint.ui.page import Page
 from wallpaint.ui.train.curves import DELTAS, LOSSES, SMOOTHED, color_map, draw_curves
 from wallpaint.ui.train.run_view import ENDED_BADLY, draw_legend, draw_log, draw_nothing, draw_status, say_state

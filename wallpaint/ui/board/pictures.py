@@ -28,12 +28,24 @@ from wallpaint.errors import UserError
 from wallpaint.paths import ASSETS
 from wallpaint.pixels.arrays import erode
 from wallpaint.pixels.images import atomic_path, load_mask, load_photo
-from wallpaint.ui.board.sight import load_view as view_in
-from wallpaint.ui.board.sight import look_ahead, warm_up
+from wallpaint.ui.board.segmenter import embed_soon
 
-__all__ = ["warm_up"]  # the page starts it with the rest
 GIVEN = "given.png"  # the mask that a room brings, at the photo's own size
 VIEW = 1024  # longest side of what the page shows and the clicks are counted in
+PHOTO_SUFFIXES = (
+    ".jpg",
+    ".jpeg",
+    ".jfif",
+    ".png",
+    ".webp",
+    ".bmp",
+    ".tif",
+    ".tiff",
+    ".gif",
+    ".heic",
+    ".heif",
+    ".avif",
+)
 TINT = (255, 64, 129)
 KEPT_SECONDS = 24 * 3600
 MAX_WALLS = 8
@@ -81,7 +93,7 @@ def clear_old(workspace: Path) -> None:
 def open_picture(
     path: str | Path, workspace: Path, name: str = "", given: str | Path | None = None, ahead: bool = True
 ) -> Picture:
-    """Load a photo (checked, upright, no EXIF) into working copies; `ahead` looks at it in the background.
+    """Load a photo (checked, upright, no EXIF) into working copies; `ahead` embeds it in the background.
 
     Raises:
         UserError: it is no photo, or `given` is no mask for it.
@@ -95,7 +107,7 @@ def open_picture(
     if given is not None:
         load_mask(given, photo.size).save(folder / GIVEN)
     if ahead:
-        look_ahead(folder)
+        embed_soon(folder)
     return {"folder": str(folder), "name": name, "given": given is not None}
 
 
@@ -113,11 +125,6 @@ def copy_picture(picture: Picture, workspace: Path) -> Picture:
     folder = working_folder(workspace)
     shutil.copytree(picture["folder"], folder, dirs_exist_ok=True)
     return {"folder": str(folder), "name": picture["name"], "given": picture["given"]}
-
-
-def load_view(picture: Picture) -> Image.Image:
-    """Load the picture at the size the page shows."""
-    return view_in(picture["folder"])
 
 
 def read_walls(folder: str | Path) -> tuple[list[Wall], int]:
@@ -206,8 +213,3 @@ def thumbnail(path: str | Path, size: int = 320) -> Image.Image:
     image = load_photo(path)
     image.thumbnail((size, size))
     return image
-
-
-def as_array(mask: Image.Image | None) -> np.ndarray:
-    """A mask as boolean (h, w); none is an empty one."""
-    return np.zeros((1, 1), bool) if mask is None else np.asarray(mask) >= 128

@@ -1,7 +1,7 @@
-"""What the page's pictures look like to segment-anything: looked at once in the background, asked by clicks.
+"""Segment-anything for the board: a photo is embedded once, in the background, and asked by clicks.
 
-One Masker serves the whole process, one caller at a time. The last looks are kept by the picture's content,
-so that a click costs a decoder's run and never an encoder's.
+One Masker serves the whole process, one caller at a time. The last embeddings are kept by the photo's content,
+so that a click costs a run of the decoder and never one of the encoder.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from wallpaint.walls.propose import Proposal, WallFinder, load_finder, propose_w
 FAMILY = os.environ.get("WALLPAINT_WALLS") or "room-tiny"  # the family whose wall finder proposes
 # A folder with sam.json and its weights, or one of Meta's .pth checkpoints.
 SAM = Path(os.environ.get("WALLPAINT_SAM") or FAMILIES["room-tiny"].base_model)
-KEPT_LOOKS = 16  # 64 KB each with room-tiny, 4 MB with Meta's
+EMBEDDINGS = 16  # kept: 64 KB each with room-tiny, 4 MB with Meta's
 
 _lock = threading.Lock()
 _models: dict[str, Any] = {}  # "masker", "finder"
-_looks: OrderedDict[str, Look] = OrderedDict()
+_embeddings: OrderedDict[str, Look] = OrderedDict()
 
 
 def warm_up() -> None:
@@ -40,27 +40,27 @@ def warm_up() -> None:
     _in_background(_masker)
 
 
-def look_ahead(folder: str | Path) -> None:
-    """Look at a picture in the background; the first click finds it seen."""
-    _in_background(_look, Path(folder))
+def embed_soon(folder: str | Path) -> None:
+    """Embed a picture in the background, so that the first click need not wait for it."""
+    _in_background(_embed, Path(folder))
 
 
-def look_at(folder: str | Path) -> None:
-    """Look at a picture now, unless that is done.
+def embed(folder: str | Path) -> None:
+    """Embed a picture now, unless that is done.
 
     Raises:
         UserError: the weights are missing.
     """
     with _lock:
-        _look(Path(folder))
+        _embed(Path(folder))
 
 
-def ask_walls(
+def predict(
     folder: str | Path, points: Sequence[tuple[float, float]], labels: Sequence[int], box: Sequence[float] | None
 ) -> list[tuple[np.ndarray, float]]:
     """Give what clicks and a box, in pixels of the view, may mean: (mask (h, w), guessed IoU), best first."""
     with _lock:
-        look, masker = _look(Path(folder)), _masker()
+        look, masker = _embed(Path(folder)), _masker()
         masker.recall(look)
         found = masker.predict(points, labels, box)
     surface = functools.cache(functools.partial(surface_at, look.photo))  # one for all candidates
@@ -78,15 +78,15 @@ def load_view(folder: str | Path) -> Image.Image:
     return Image.open(Path(folder) / "view.png").convert("RGB")
 
 
-def _look(folder: Path) -> Look:
-    """The look at a picture, kept or new; call with the lock held."""
+def _embed(folder: Path) -> Look:
+    """Give a picture's embedding, kept or new; call with the lock held."""
     key = _content(str(folder))
-    if key not in _looks:
-        _looks[key] = _masker().set_image(load_view(folder))
-        while len(_looks) > KEPT_LOOKS:
-            _looks.popitem(last=False)
-    _looks.move_to_end(key)
-    return _looks[key]
+    if key not in _embeddings:
+        _embeddings[key] = _masker().set_image(load_view(folder))
+        while len(_embeddings) > EMBEDDINGS:
+            _embeddings.popitem(last=False)
+    _embeddings.move_to_end(key)
+    return _embeddings[key]
 
 
 def _masker() -> Masker:
@@ -105,7 +105,7 @@ def _finder() -> WallFinder:
 
 @functools.lru_cache(maxsize=256)
 def _content(folder: str) -> str:
-    """Name a picture by its pixels' file: the same sample room opened twice is looked at once."""
+    """Name a picture by its pixels' file: the same sample room opened twice is embedded once."""
     return hashlib.sha256((Path(folder) / "view.png").read_bytes()).hexdigest()
 
 

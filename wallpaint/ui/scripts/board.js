@@ -1,0 +1,183 @@
+// The board: its parts, its buttons, dropped files, and the photo that the server hands over as its value.
+import { Drawing } from "./drawing.js";
+import { bindKeys, listKeys } from "./keys.js";
+import { Marking } from "./marking.js";
+import { Paints, loadImage } from "./paints.js";
+import { Pointer } from "./pointer.js";
+import { Words } from "./words.js";
+
+const MOST_PHOTOS = 200; // dropped at once
+const MARKING = new Set(["predict", "propose", "load_given"]); // calls after which the marks are others
+
+export function start({ element, props, server, watch, texts, about }) {
+  const board = new Board(element, server, about, texts);
+  watch("value", () => board.open(props.value));
+  board.open(props.value);
+}
+
+class Board {
+  constructor(element, server, about, texts) {
+    Object.assign(this, { server, about, image: null, shown: "mask", original: false, pending: new Set() });
+    this.$ = (selector) => element.querySelector(selector);
+    this.$$ = (selector) => element.querySelectorAll(selector);
+    this.root = this.$(".board");
+    this.words = new Words(texts, element);
+    this.marking = new Marking(this);
+    this.pointer = new Pointer(this);
+    this.drawing = new Drawing(this);
+    this.paints = new Paints(this);
+    this.actions = this.makeActions();
+    bindKeys(this);
+    this.bindButtons();
+    this.bindDrop();
+    this.root.classList.toggle("plain", about.plain);
+    if (about.plain) this.$(".stage .empty").dataset.word = "empty_plain";
+    else this.attempt(() => this.paints.listPalettes());
+    this.root.settled = () => this.settled(); // what Save and Paint wait for, see component.py
+    this.pointer.setTool("click");
+    this.words.follow(() => { listKeys(this); this.paints.showPalette(); this.show(); });
+  }
+
+  get token() { return this.marking.photo.token; }
+  draw() { this.drawing.request(); }
+
+  say(key, values = {}, wrong = false) { this.tell(this.words.get(key, values), wrong); }
+
+  tell(text, wrong = false) {
+    const status = this.$(".status");
+    status.textContent = text;
+    status.classList.toggle("wrong", wrong);
+  }
+
+  guarded(work) { // what goes wrong is told on the board
+    return async (...given) => { try { return await work(...given); } catch (problem) { this.tell(problem.message, true); } };
+  }
+
+  attempt(work) { return this.guarded(work)(); }
+
+  async call(name, asked = {}) {
+    const answering = this.server[name]({ token: this.token, ...asked });
+    if (MARKING.has(name)) this.pending.add(answering);
+    const answer = await answering.finally(() => setTimeout(() => this.pending.delete(answering))); // once it is taken in
+    if (!answer) throw new Error(this.words.get("no_answer"));
+    if (answer.error) throw new Error(answer.error);
+    return answer;
+  }
+
+  async settled() {
+    while (this.pending.size) await new Promise((done) => setTimeout(done, 20));
+    await this.marking.settled();
+  }
+
+  makeActions() {
+    const { marking, pointer, drawing, paints } = this;
+    return {
+      negative: () => pointer.setNegative(!pointer.negative), undo: () => marking.undo(-1), redo: () => marking.undo(1),
+      grow: () => marking.spread(true), shrink: () => marking.spread(false), invert: () => marking.invert(), clear: () => marking.erase(),
+      auto: () => this.attempt(() => marking.propose()), given: () => this.attempt(() => marking.useGiven()),
+      in: () => drawing.zoomTo(drawing.zoom.scale * 1.5), out: () => drawing.zoomTo(drawing.zoom.scale / 1.5), fit: () => drawing.zoomTo(drawing.zoom.fit),
+      dropper: () => pointer.setTool(pointer.tool === "dropper" ? "click" : "dropper"), import: () => this.$("input[type=file]").click(),
+    };
+  }
+
+  bindButtons() {
+    this.root.addEventListener("click", (event) => {
+      const { tool, view, candidate, do: action } = event.target.closest("button")?.dataset ?? {};
+      if (tool) this.pointer.setTool(tool);
+      if (view) this.setView(view);
+      if (candidate) this.marking.chooseCandidate(Number(candidate));
+      this.actions[action]?.();
+    });
+    for (const [name, on] of [["pointerdown", true], ["pointerup", false], ["pointerleave", false]]) {
+      this.$("[data-do=original]").addEventListener(name, () => this.showOriginal(on));
+    }
+  }
+
+  setView(view) {
+    this.shown = view;
+    for (const button of this.$$("[data-view]")) button.setAttribute("aria-pressed", String(button.dataset.view === view));
+    if (view === "repaint") this.paints.repaintSoon();
+    this.draw();
+  }
+
+  showOriginal(on) { if (this.original !== on) { this.original = on; this.draw(); } }
+
+  show() {
+    const { wall } = this.marking;
+    this.root.dataset.state = this.image ? "open" : "empty";
+    for (const part of this.$$(".bar button, .bar input")) part.disabled = !this.image;
+    if (wall) {
+      this.$("[data-do=undo]").disabled = !wall.at;
+      this.$("[data-do=redo]").disabled = wall.at >= wall.history.length - 1;
+      for (const name of ["grow", "shrink", "invert"]) this.$(`[data-do=${name}]`).disabled = !wall.area;
+      this.root.dataset.marked = wall.area;
+    }
+    this.showCandidates();
+    this.paints.show();
+    this.draw();
+  }
+
+  showCandidates() {
+    const found = this.marking.candidates;
+    this.$(".candidates").hidden = !(found?.masks.length > 1);
+    if (found) this.$$("[data-candidate]").forEach((button, index) => {
+      button.hidden = !found.masks[index];
+      if (button.hidden) return;
+      this.drawing.drawCandidate(button.querySelector("canvas"), found.masks[index]);
+      const score = Math.round(100 * found.scores[index]);
+      button.querySelector("span").textContent = `${index + 1} · ${score} %`;
+      button.setAttribute("aria-label", this.words.get("candidate", { number: index + 1, score }));
+      button.setAttribute("aria-pressed", String(index === found.chosen));
+    });
+  }
+
+  open(photo) { return this.attempt(() => this.openPhoto(photo)); }
+
+  async openPhoto(photo) {
+    if (photo && photo.token === this.token) return;
+    this.image = photo ? await loadImage(photo.image) : null;
+    this.marking.open(photo);
+    this.paints.repainted = this.pointer.cursor = null;
+    this.$("[data-do=given]").hidden = !photo?.given;
+    this.show();
+    if (!photo) return;
+    this.drawing.fit();
+    this.setView("mask");
+    this.say("looking");
+    const began = performance.now();
+    await this.call("embed");
+    if (photo.token !== this.token) return;
+    this.say(photo.inverted ? "looks_inverted" : "ready", {}, photo.inverted);
+    this.root.dataset.ready = Math.round(performance.now() - began);
+  }
+
+  bindDrop() {
+    const stage = this.$(".stage"), mark = (event, on) => { event.preventDefault(); stage.classList.toggle("drop", on); };
+    for (const name of ["dragover", "dragenter"]) stage.addEventListener(name, (event) => mark(event, true));
+    stage.addEventListener("dragleave", (event) => mark(event, false));
+    stage.addEventListener("drop", (event) => { mark(event, false); this.attempt(() => this.takeFiles(event.dataTransfer)); });
+  }
+
+  async takeFiles(transfer) { // photos go to the upload button, the rest is named
+    const { drop, suffixes, limit } = this.about, input = document.querySelector(`input[type=file]:has(+ ${drop})`);
+    const files = await listFiles([...transfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean));
+    const fits = ({ name, size }) => size <= limit && suffixes.some((suffix) => name.toLowerCase().endsWith(suffix));
+    const good = files.filter(fits).slice(0, input?.multiple ? MOST_PHOTOS : 1), other = files.filter((file) => !good.includes(file));
+    if (!good.length || !input) return this.say("no_photos", {}, true);
+    if (other.length) this.say("left_out", { count: other.length, names: other.slice(0, 5).map(({ name }) => name).join(", ") }, true);
+    const bag = new DataTransfer();
+    for (const file of good) bag.items.add(file);
+    input.files = bag.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+}
+
+async function listFiles(entries) { // folders are walked
+  const found = [];
+  for (const entry of entries) {
+    if (entry.isFile) { found.push(await new Promise((done, fail) => entry.file(done, fail))); continue; }
+    const reader = entry.createReader(), read = () => new Promise((done, fail) => reader.readEntries(done, fail));
+    for (let part; (part = await read()).length;) found.push(...await listFiles(part));
+  }
+  return found;
+}

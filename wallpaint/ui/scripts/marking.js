@@ -1,0 +1,149 @@
+// The walls of the photo at hand: marked by what the model answers, saved on the server as they change.
+import { BLANK, Wall, fromRuns, spread, toRuns } from "./marks.js";
+
+export class Marking {
+  constructor(board) {
+    this.board = board;
+    this.saving = Promise.resolve();
+    this.open(null);
+  }
+
+  open(photo) { // as the server describes it; null: none
+    const size = photo?.size ?? [0, 0], pixels = size[0] * size[1];
+    const walls = (photo?.walls ?? []).map((told) => new Wall(pixels, told));
+    // `wanted` counts what changed, `saved` up to where the server has it, `waiting` tells of a save to come.
+    this.photo = { token: photo?.token ?? null, walls, active: photo?.active ?? 0, wanted: 0, saved: 0, waiting: false };
+    Object.assign(this, { size, pixels, candidates: null, asked: null });
+    this.turn = (this.turn ?? 0) + 1; // an answer to an older turn comes too late
+  }
+
+  get walls() { return this.photo.walls; }
+  get active() { return this.photo.active; }
+  get wall() { return this.walls[this.active]; }
+  get marked() { return this.walls.some((wall) => wall.area); }
+
+  choose(index) {
+    this.photo.active = index;
+    Object.assign(this, { candidates: null, asked: null });
+    this.turn++;
+    this.board.show();
+    this.saveSoon();
+  }
+
+  addWall() {
+    this.walls.push(new Wall(this.pixels, { paint: this.wall.paint }));
+    this.choose(this.walls.length - 1);
+  }
+
+  removeWall() { // the others move up, so the server needs all of them anew
+    this.photo.walls = this.walls.filter((wall) => wall !== this.wall);
+    this.walls.forEach((wall) => { wall.saved = null; });
+    this.choose(Math.max(0, this.active - 1));
+  }
+
+  follow(mark, candidates = null) {
+    this.wall.follow(mark);
+    this.settle(candidates);
+  }
+
+  settle(candidates = null) { // after the wall's mark changed in whatever way
+    this.choose(this.active);
+    this.candidates = candidates;
+    this.board.showCandidates();
+  }
+
+  undo(by) {
+    const to = this.wall.at + by;
+    if (this.asked) { this.asked = null; this.turn++; if (by < 0) return this.board.draw(); }
+    if (to < 0 || to >= this.wall.history.length) return;
+    this.wall.at = to;
+    this.settle();
+  }
+
+  async predict(points, box) {
+    const turn = ++this.turn, began = performance.now(), { wall } = this;
+    this.asked = { points, box };
+    this.board.draw();
+    const answer = await this.board.call("predict", { points, box });
+    this.board.root.dataset.latency = Math.round(performance.now() - began);
+    return turn === this.turn && wall === this.wall ? answer : null;
+  }
+
+  async addPoint(x, y, label) {
+    const { mark } = this.wall, point = [x, y, label], { points, box } = this.asked ?? mark;
+    if (mark.model && !mark.points.length && !mark.box && !this.asked) return this.joinObject(point);
+    if (!label && !box && !points.some((other) => other[2])) {
+      if (!this.wall.area) return this.board.say("first_wall", {}, true);
+      return this.joinObject(point);
+    }
+    await this.markObject([...points, point], box);
+  }
+
+  async markObject(points, box) {
+    const answer = await this.predict(points, box);
+    if (!answer) return;
+    const masks = answer.masks.map((runs) => fromRuns(runs, this.pixels));
+    this.follow({ ...this.wall.mark, model: masks[0], points, box }, { masks, scores: answer.scores, chosen: 0 });
+    this.board.say("found", { score: Math.round(100 * answer.scores[0]), ms: this.board.root.dataset.latency });
+  }
+
+  async joinObject([x, y, label]) { // a mask from elsewhere (found, given, grown) is added to or taken from
+    const answer = await this.predict([[x, y, 1]], null);
+    if (!answer) return;
+    const mask = this.wall.mask.slice(), other = fromRuns(answer.masks[0], this.pixels);
+    for (let at = 0; at < mask.length; at++) if (other[at]) mask[at] = label;
+    this.replace(mask);
+  }
+
+  chooseCandidate(index) {
+    const found = this.candidates;
+    if (!found?.masks[index] || index === found.chosen) return;
+    this.follow({ ...this.wall.mark, model: found.masks[index] }, { ...found, chosen: index });
+  }
+
+  replace(mask) { this.follow({ ...BLANK, model: mask }); }
+  erase() { if (this.wall.area || this.wall.mark.points.length) this.follow(BLANK); }
+  spread(grow) { if (this.wall.area) this.replace(spread(this.wall.mask, this.size, grow)); }
+  invert() { if (this.wall.area) this.replace(this.wall.mask.map((value) => value ^ 1)); }
+
+  async propose() {
+    this.board.say("searching");
+    const answer = await this.board.call("propose");
+    if (!answer.runs) return this.board.say("nothing_found", {}, true);
+    this.replace(fromRuns(answer.runs, this.pixels));
+    this.board.say("auto_found", { confidence: Math.round(100 * answer.confidence) });
+  }
+
+  async useGiven() { this.replace(fromRuns((await this.board.call("load_given")).runs, this.pixels)); }
+
+  saveSoon() { // one at a time; what changes meanwhile goes with the next
+    const { photo } = this;
+    photo.wanted++;
+    if (!photo.token || photo.waiting) return;
+    photo.waiting = true;
+    this.saving = this.saving.then(this.board.guarded(() => this.save(photo)));
+  }
+
+  async save(photo) {
+    photo.waiting = false;
+    const { wanted, active } = photo, walls = [...photo.walls], marks = walls.map((wall) => wall.mark);
+    const sent = walls.map(({ mark, saved, mask, now, chosen, paint }) => ({
+      runs: mark === saved ? null : toRuns(mask), now, chosen, paint,
+    }));
+    const answer = await this.board.call("save_walls", { token: photo.token, walls: sent, active });
+    // Only now is it there. Where a wall was taken out meanwhile, the next save sends all of them.
+    photo.saved = wanted;
+    if (walls.every((wall, index) => wall === photo.walls[index])) walls.forEach((wall, index) => { wall.saved = marks[index]; });
+    walls.forEach((wall, index) => { if (!wall.chosen) wall.now = answer.now[index] || ""; });
+    if (photo !== this.photo) return;
+    if (answer.inverted) this.board.say("looks_inverted", {}, true);
+    this.board.paints.show();
+    if (this.board.shown === "repaint") this.board.paints.repaintSoon();
+  }
+
+  // Wait until the server has all of it; a save that failed is tried once more.
+  async settled() {
+    await this.saving;
+    if (this.photo.token && this.photo.saved !== this.photo.wanted) await this.save(this.photo);
+  }
+}

@@ -1,0 +1,170 @@
+// Paints: the one on the wall now, the one to try, palettes, the eyedropper and the live repaint.
+import { TINTS } from "./drawing.js";
+
+const HEX = /^#?([0-9a-f]{3}|[0-9a-f]{6})$/i, MOST_BYTES = 2_000_000, MOST_SHOWN = 600; // of a palette
+const KINDS = ["now", "paint"];
+
+function readHex(text) {
+  const digits = HEX.exec(text.trim())?.[1];
+  return digits ? "#" + (digits.length === 6 ? digits : digits.replace(/./g, "$&$&")).toUpperCase() : null;
+}
+
+export function loadImage(source) {
+  return new Promise((done, fail) => {
+    const image = new Image();
+    image.onload = () => done(image);
+    image.onerror = () => fail(new Error("no picture"));
+    image.src = source;
+  });
+}
+
+function makeButton(props, ...content) {
+  const button = Object.assign(document.createElement("button"), { type: "button" }, props);
+  button.append(...content);
+  return button;
+}
+
+export class Paints {
+  constructor(board) {
+    Object.assign(this, { board, palettes: [], aim: "paint", repainted: null, fetching: null, again: false });
+    this.named = { now: "", paint: "" }; // what each line of names was asked for
+    const { $ } = board;
+    for (const which of KINDS) this.bindPaint(which, $(`[data-paint=${which}]`));
+    $("select").onchange = () => { this.showPalette(); this.show(); };
+    $("input[type=search]").oninput = () => this.showPalette();
+    $("input[type=file]").onchange = ({ target }) => {
+      const [file] = target.files;
+      if (file) board.attempt(() => this.importPalette(file));
+      target.value = "";
+    };
+  }
+
+  bindPaint(which, box) {
+    const [picker, text] = box.querySelectorAll("input"), { marking } = this.board;
+    picker.oninput = () => this.set(which, picker.value.toUpperCase());
+    picker.onchange = () => marking.saveSoon();
+    text.oninput = () => {
+      const hex = readHex(text.value);
+      text.setAttribute("aria-invalid", String(!hex));
+      if (hex) { this.set(which, hex); marking.saveSoon(); }
+    };
+    box.addEventListener("focusin", () => { this.aim = which; this.showAim(); });
+  }
+
+  showAim() { for (const which of KINDS) this.board.$(`[data-paint=${which}]`).classList.toggle("aim", this.aim === which); }
+
+  set(which, hex) {
+    const { wall } = this.board.marking;
+    if (!wall) return;
+    wall[which] = hex;
+    if (which === "now") wall.chosen = true;
+    this.show();
+    if (which === "paint") this.board.setView("repaint");
+  }
+
+  show() {
+    this.showWalls();
+    if (this.board.about.plain) return;
+    for (const which of KINDS) {
+      const box = this.board.$(`[data-paint=${which}]`), hex = this.board.marking.wall?.[which] ?? "", [picker, text] = box.querySelectorAll("input");
+      if (hex) picker.value = hex.toLowerCase();
+      if (document.activeElement !== text) { text.value = hex; text.removeAttribute("aria-invalid"); }
+      this.board.attempt(() => this.showName(which, hex, box.querySelector(".named")));
+    }
+    this.showAim();
+  }
+
+  async showName(which, hex, line) {
+    const id = this.board.$("select").value, key = `${hex} ${id} ${document.documentElement.lang}`;
+    if (this.named[which] === key) return;
+    this.named[which] = key;
+    if (!hex) { line.textContent = ""; return; }
+    await new Promise((done) => setTimeout(done, 120)); // a picker that is dragged asks once
+    if (this.named[which] !== key) return;
+    const found = await this.board.call("name_color", { hex, id });
+    if (this.named[which] === key) line.textContent = this.board.words.get("nearest", { name: found.name, far: found.delta_e.toFixed(1) });
+  }
+
+  repaintSoon() { // one at a time, the last wish wins
+    if (this.fetching) { this.again = true; return; }
+    this.fetching = this.board.attempt(() => this.fetchRepaint()).finally(() => {
+      this.fetching = null;
+      if (this.again) { this.again = false; this.repaintSoon(); }
+    });
+  }
+
+  async fetchRepaint() {
+    const { board } = this, { token, marking } = board;
+    if (!token || !marking.marked) { this.repainted = null; return board.draw(); }
+    const answer = await board.call("repaint", { paints: marking.walls.map((wall) => wall.paint) });
+    if (token !== board.token) return;
+    this.repainted = answer.image ? await loadImage(answer.image) : null;
+    board.draw();
+  }
+
+  async pick({ x, y }) {
+    const { board } = this, { hex, seen } = await board.call("pick_color", { x, y });
+    this.set("now", hex);
+    board.marking.saveSoon();
+    board.pointer.setTool("click");
+    board.say("picked", { hex, seen });
+  }
+
+  showWalls() {
+    const { marking, words, about, $ } = this.board, { walls, active } = marking;
+    const buttons = walls.map((wall, index) => {
+      const chip = Object.assign(document.createElement("span"), { className: "chip" });
+      chip.style.background = `rgb(${TINTS[index % TINTS.length]})`;
+      const button = makeButton({ onclick: () => marking.choose(index) }, chip, words.get("wall", { number: index + 1 }));
+      button.setAttribute("aria-pressed", String(index === active));
+      return button;
+    });
+    if (walls.length && !about.plain) {
+      const add = makeButton({ onclick: () => marking.addWall(), disabled: walls.length >= TINTS.length }, words.get("add_wall"));
+      const remove = makeButton({ onclick: () => marking.removeWall(), disabled: walls.length < 2 }, words.get("remove_wall"));
+      add.dataset.do = "add-wall";
+      remove.dataset.do = "remove-wall";
+      buttons.push(add, remove);
+    }
+    $(".walls").replaceChildren(...buttons);
+    $(".walls").hidden = about.plain && walls.length < 2;
+  }
+
+  async listPalettes() {
+    this.palettes = (await this.board.call("list_palettes")).palettes;
+    this.offerPalettes();
+  }
+
+  offerPalettes(chosen) {
+    const select = this.board.$("select");
+    select.replaceChildren(...this.palettes.map(({ id, name }) => new Option(name, id)));
+    if (chosen) select.value = chosen;
+    this.showPalette();
+    this.show();
+  }
+
+  showPalette() {
+    const { $, words, marking } = this.board, wish = $("input[type=search]").value.trim().toLowerCase();
+    const palette = this.palettes.find(({ id }) => id === $("select").value) ?? this.palettes[0];
+    if (!palette) return;
+    const fits = palette.colors.filter(([name, hex]) => `${name} ${hex}`.toLowerCase().includes(wish)).slice(0, MOST_SHOWN);
+    $(".grid").replaceChildren(...fits.map(([name, hex]) => {
+      const button = makeButton({ title: `${name} ${hex}`, onclick: () => { this.set(this.aim, hex); marking.saveSoon(); } });
+      button.style.background = hex;
+      button.setAttribute("aria-label", button.title);
+      return button;
+    }));
+    const source = palette.source && words.get("source", { source: palette.source });
+    $(".source").textContent = [fits.length ? "" : words.get("no_color"), source].join(" ");
+  }
+
+  async importPalette(file) {
+    const { board } = this;
+    if (file.size > MOST_BYTES) throw new Error(board.words.get("palette_large"));
+    const bytes = new Uint8Array(await file.arrayBuffer()), text = bytes.reduce((all, byte) => all + String.fromCharCode(byte), "");
+    const { palette } = await board.call("import_palette", { name: file.name, data: btoa(text) });
+    this.palettes = [...this.palettes.filter(({ id }) => id !== palette.id), palette];
+    this.offerPalettes(palette.id);
+    board.say("imported", { name: palette.name, count: palette.colors.length });
+  }
+}
