@@ -7,84 +7,87 @@ from __future__ import annotations
 
 import os
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image
 
 from wallpaint.errors import UserError
+from wallpaint.pixels.mask_files import wall_in
+from wallpaint.pixels.photo_files import TURNS, open_picture, orientation, to_srgb
 
 if TYPE_CHECKING:
     import torch
 
-MAX_PIXELS = 64_000_000  # a 64-megapixel photo takes 192 MB as RGB; a 20 KB PNG bomb can claim any size
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")  # no EPS: PIL would start Ghostscript on it
-ORIENTATION = 0x0112  # the EXIF tag; 5 to 8 stand for pictures that lie on their side
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # we refuse earlier, in one line
-
 
 def load_photo(path: str | Path) -> Image.Image:
-    """Open a photo as RGB, turned upright, without EXIF, its profile turned to sRGB, alpha over white.
+    """Open a photo as RGB in sRGB, turned upright, without EXIF or profile, alpha over white.
 
     Raises:
-        UserError: no such file, no picture, cut short, or above 64 megapixels (the header tells).
+        UserError: see `open_picture`.
     """
-    image = _open_checked(path)
-    profile = image.info.get("icc_profile")
-    if "A" in image.getbands() or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    elif image.mode.startswith("I"):  # 16-bit grey: PIL's own conversion clips at 255
-        image = Image.fromarray((np.asarray(image).clip(0, 65535) / 257).round().astype(np.uint8))
-    return Image.fromarray(np.asarray(_to_srgb(image, profile)))  # a fresh picture: no EXIF, no profile
+    image = open_picture(path)
+    try:
+        return Image.fromarray(np.asarray(to_srgb(image)))  # a fresh picture: no EXIF, no profile
+    except (ValueError, OSError) as error:  # a mode that PIL opens and does not turn to RGB
+        raise UserError(f"image {path} cannot be read ({error}): save it again as JPEG or PNG") from None
 
 
-def load_mask(path: str | Path, size: tuple[int, int] | None = None) -> Image.Image:
-    """Open a mask as 'L', strictly 0 and 255 (128 and above = repaint).
+def load_mask(
+    path: str | Path, size: tuple[int, int] | None = None, invert: bool = False, photo: str | Path | None = None
+) -> Image.Image:
+    """Open a mask as 'L', strictly 0 and 255 = repaint; what of it is the wall says `wall_in`.
 
     Args:
-        path: an image file; colours are turned to grey, alpha counts as 0 where transparent.
+        path: an image file.
         size: (width, height) it has to have.
+        invert: take what is no wall in it.
+        photo: the photo's file; a mask that lies on its side is turned as that photo's EXIF says.
 
     Raises:
-        UserError: as `load_photo`, and an empty mask, or another size than `size`.
+        UserError: as `load_photo`, and an empty mask, another size than `size`, or one that may be read in
+            more than one way.
     """
-    image = _open_checked(path)
+    image = open_picture(path)
     if size is not None and image.size != tuple(size):
-        raise UserError(
-            f"mask {path} is {image.width}x{image.height} but its photo is {size[0]}x{size[1]}: "
-            "make the mask at the photo's own size"
+        turn = (
+            TURNS.get(orientation(open_picture(photo, decode=False))) if photo and image.size[::-1] == size else None
         )
-    if image.mode == "1":
-        array = np.asarray(image).astype(np.uint8) * 255
-    elif image.mode.startswith("I"):
-        array = (np.asarray(image).clip(0, 65535) / 257).round().astype(np.uint8)
-    elif "A" in image.getbands() or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        array = np.asarray(Image.alpha_composite(Image.new("RGBA", rgba.size, "black"), rgba).convert("L"))
-    else:
-        array = np.asarray(image.convert("L"))
-    array = np.where(array >= 128, 255, 0).astype(np.uint8)
-    if not array.any():
+        if turn is None:
+            raise UserError(
+                f"mask {path} is {image.width}x{image.height} but its photo is {size[0]}x{size[1]}: "
+                "make the mask at the photo's own size, as the photo stands upright"
+            )
+        image = image.transpose(turn)
+    try:
+        wall = wall_in(image) ^ invert
+    except UserError as error:
+        raise UserError(f"mask {path} {error}") from None
+    if not wall.any():
         raise UserError(f"mask {path} is empty (no pixel of 128 or above): paint the wall white in it")
-    return Image.fromarray(array)
+    return Image.fromarray(wall.astype(np.uint8) * 255)
 
 
 def read_size(path: str | Path) -> tuple[int, int]:
     """Read the (width, height) of a picture, as it stands upright, from its header alone.
 
     Raises:
-        UserError: no such file, no picture, or above 64 megapixels.
+        UserError: as `load_photo`, but for what only decoding tells.
     """
-    image = _open_checked(path, decode=False)
-    # The base class's getexif, because PNG's own decodes the picture first; a TIFF's size is upright already.
-    turned = image.format != "TIFF" and Image.Image.getexif(image).get(ORIENTATION, 1) >= 5
-    return image.size[::-1] if turned else image.size
+    image = open_picture(path, decode=False)
+    return image.size[::-1] if orientation(image) >= 5 else image.size
+
+
+def photo_problem(path: str | Path) -> str | None:
+    """Say from its header why a file is no photo that can be read ('what, where, what to do'); None if it is."""
+    try:
+        read_size(path)
+    except UserError as error:
+        return str(error)
+    return None
 
 
 def model_size(size: tuple[int, int], resolution: int, multiple: int) -> tuple[int, int]:
@@ -131,36 +134,3 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _open_checked(path: str | Path, decode: bool = True) -> Image.Image:
-    """Open a picture, upright, refusing what is missing, no picture, too large or (decoded) cut short."""
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"image {path} does not exist: give the path of a JPEG, PNG or WebP file")
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise Image.DecompressionBombError
-            if not decode:
-                return image
-            image.load()
-            return ImageOps.exif_transpose(image)
-    except Image.DecompressionBombError:
-        limit = MAX_PIXELS // 1_000_000
-        raise UserError(f"image {path} is larger than {limit} megapixels: make it smaller") from None
-    except Exception as error:  # PIL: OSError, SyntaxError, struct.error, EOFError… as the format goes
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"image {path} cannot be read ({reason}): save it again as JPEG or PNG") from None
-
-
-def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Turn a picture with an ICC profile (Adobe RGB, Display P3, CMYK) to sRGB; ignore a broken one."""
-    if profile and image.mode in ("RGB", "CMYK"):
-        try:
-            source = ImageCms.ImageCmsProfile(BytesIO(profile))
-            srgb = ImageCms.createProfile("sRGB")
-            return ImageCms.profileToProfile(image, source, srgb, outputMode="RGB") or image.convert("RGB")
-        except (ImageCms.PyCMSError, OSError):
-            pass
-    return image.convert("RGB")

@@ -1,0 +1,86 @@
+"""Which part of a mask file is the wall: by its white, its hole, its one colour; what cannot be told is asked."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from wallpaint.errors import UserError
+from wallpaint.pixels.photo_files import deep_to_bytes, has_alpha
+
+STRAY = 0.005  # share of pixels below which they are edges, noise or dust
+NEARLY_ALL = 0.97
+DARK, BRIGHT, COLORFUL = 40, 215, 60  # bytes: below, above it is meant as black, white; apart in a colour's channels
+LOOK = 512  # longest side at which colours and grey areas are looked for
+REMEDY = "paint the wall white and all else black, without transparency"
+
+
+def wall_in(image: Image.Image) -> np.ndarray:
+    """Find the wall in a decoded mask of any mode: boolean (H, W), all False where it marks nothing.
+
+    Raises:
+        UserError: more than one part may be meant; the text goes on after the mask's name.
+    """
+    if image.mode.startswith(("I", "F")):
+        values = np.asarray(image)
+        return _wall_by_grey(values.astype(np.uint8) if 1 < values.max() < 256 else deep_to_bytes(values))
+    if has_alpha(image):
+        rgba = np.asarray(image.convert("RGBA"))
+        visible = rgba[..., 3] >= 128
+        if (~visible).mean() > STRAY:
+            return _wall_by_alpha(rgba[..., :3], visible)
+        image = Image.fromarray(rgba[..., :3] * visible[..., None])
+    if image.mode in ("1", "L"):
+        return _wall_by_grey(np.asarray(image.convert("L")))
+    image = image.convert("RGB")
+    small = _small(np.asarray(image)).reshape(-1, 3).astype(np.int32)
+    colorful = small.max(axis=1) - small.min(axis=1) > COLORFUL
+    if colorful.mean() <= STRAY:
+        return _wall_by_grey(np.asarray(image.convert("L")))
+    color, lit = np.median(small[colorful], axis=0), small[small.max(axis=1) >= DARK]
+    one = (np.abs(lit - color).max(axis=1) <= COLORFUL).mean() > NEARLY_ALL
+    if not one or len(lit) > (1 - STRAY) * len(small):
+        raise UserError(f"is in colour, and which colour is the wall cannot be told: {REMEDY}")
+    return np.asarray(image) @ color.astype(np.float32) > color @ color / 2  # nearer to the one colour than to black
+
+
+def _wall_by_alpha(rgb: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """A hole in a picture is the wall, white on nothing too; what is drawn in another way may mean either."""
+    seen = rgb[visible].astype(np.int32)
+    if not len(seen):
+        raise UserError(f"is transparent all over: {REMEDY}")
+    white, black = (seen.min(axis=1) > BRIGHT).mean(), (seen.max(axis=1) < DARK).mean()
+    if white > NEARLY_ALL:
+        return visible
+    color = np.median(seen, axis=0)
+    brush = color.max() - color.min() > COLORFUL and (np.abs(seen - color).max(axis=1) < DARK).mean() > NEARLY_ALL
+    if brush or white + black > NEARLY_ALL:
+        raise UserError(f"is drawn on a transparent ground, and the drawing or the rest may be the wall: {REMEDY}")
+    return ~visible
+
+
+def _wall_by_grey(grey: np.ndarray) -> np.ndarray:
+    """The one value beside 0, else what is 128 and above; grey areas may mean anything."""
+    values = np.flatnonzero(np.bincount(grey.ravel(), minlength=256))
+    if len(values) == 2 and not values[0]:
+        return grey > 0
+    if values[-1] < 128 and len(values) > 1 and values[-1] < DARK:
+        raise UserError(
+            f"is empty (no pixel of 128 or above, but numbers up to {values[-1]}, as of classes): {REMEDY}"
+        )
+    small = _small(grey).astype(np.int16)
+    step = max(2, round(max(small.shape) / 100))
+    here = small[step:-step, step:-step]
+    around = [small[: -2 * step, step:-step], small[2 * step :, step:-step]]
+    around += [small[step:-step, : -2 * step], small[step:-step, 2 * step :]]
+    if here.size and values[-1] >= 128:
+        flat = np.all([np.abs(there - here) <= 3 for there in around], axis=0)  # a soft edge changes, an area does not
+        if (flat & (here > DARK) & (here < BRIGHT)).mean() > STRAY:
+            raise UserError(f"has grey areas, and whether they are wall cannot be told: {REMEDY}")
+    return grey >= 128
+
+
+def _small(array: np.ndarray) -> np.ndarray:
+    """Every so many pixels of (H, W[, 3]), so that the longest side is LOOK to 2 LOOK."""
+    step = max(1, max(array.shape[:2]) // LOOK)
+    return array[::step, ::step]

@@ -1,0 +1,177 @@
+"""Picture files as phones, cameras and tools make them: opened upright, in sRGB, or refused by what they are."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageCms
+
+from wallpaint.errors import UserError
+from wallpaint.pixels.color import XYZ_TO_RGB, linear_to_bytes
+
+# The largest common phone camera, 12000 x 9000: 324 MB as RGB. A file of 20 KB can claim any size.
+MAX_PIXELS = 108_000_000
+MAX_ASPECT = 64  # at 512 px the short side is one multiple (64) of a model's size; panoramas have 10 at most
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "HEIF", "AVIF")  # no EPS: PIL would start Ghostscript on it
+
+
+def _suffixes(names: str) -> frozenset[str]:
+    return frozenset(f".{name}" for name in names.split())
+
+
+PHOTO_SUFFIXES = _suffixes("jpg jpeg jpe jfif mpo png apng webp bmp dib tif tiff gif heic heif hif avif")
+RAW_SUFFIXES = _suffixes(
+    "3fr ari arw cr2 cr3 crw dcr dng erf fff gpr iiq kdc mef mos mrw nef nrw orf pef raf raw rw2 rwl sr2 srf srw x3f"
+)
+HEIF, RAW, VIDEO = "a HEIC picture", "a camera raw file", "a video"
+# (offset, bytes there, what the file is), the first that fits.
+SIGNATURES = (
+    *((4, b"ftyp" + brand, HEIF) for brand in (b"hei", b"hev", b"mif1", b"msf1")),
+    *((4, b"ftyp" + brand, "an AVIF picture") for brand in (b"avif", b"avis")),
+    (4, b"ftypcrx", RAW),
+    (4, b"ftyp", VIDEO),
+    *((0, magic, RAW) for magic in (b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"FOVb")),
+    *((0, magic, "a JPEG XL picture") for magic in (b"\xff\x0a", b"\0\0\0\x0cJXL ")),
+    *((0, magic, "a web page") for magic in (b"<!DOCTYPE", b"<!doctype", b"<html")),
+    *((0, magic, "an SVG drawing") for magic in (b"<svg", b"<?xml")),
+    (0, b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
+    *((0, b"%PDF", "a PDF"), (0, b"%!PS", "a PostScript file"), (0, b"8BPS", "a Photoshop file")),
+    *((0, b"gimp xcf", "a GIMP file"), (0, b"PK\3\4", "a zip archive"), (0, b"\x1aE\xdf\xa3", VIDEO)),
+    *((8, b"AVI ", VIDEO), (0, b"version https://git-lfs", "a Git LFS pointer, not the file")),
+)
+REMEDIES = {RAW: "export it as JPEG", VIDEO: "take a still from it"}
+
+ORIENTATION, COLOR_SPACE, INDEX = 0x0112, 0xA001, 1  # EXIF tags
+EXIF_IFD, INTEROP_IFD = 0x8769, 0xA005
+SUBFILE, SUB_IFDS, DNG_VERSION = 254, 330, 50706  # TIFF tags: raw files hold a thumbnail first
+_T = Image.Transpose
+TURNS = {2: _T.FLIP_LEFT_RIGHT, 3: _T.ROTATE_180, 4: _T.FLIP_TOP_BOTTOM}  # what EXIF's orientation asks for
+TURNS |= {5: _T.TRANSPOSE, 6: _T.ROTATE_270, 7: _T.TRANSVERSE, 8: _T.ROTATE_90}
+# Adobe RGB (1998) Color Image Encoding, 4.3.5.3 and 4.3.4.2: to XYZ at D65; gamma.
+ADOBE_TO_XYZ = np.array([[0.57667, 0.18556, 0.18823], [0.29734, 0.62736, 0.07529], [0.02703, 0.07069, 0.99134]])
+ADOBE_GAMMA = 2.19921875
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # refused earlier, in one line
+
+
+def open_picture(path: str | Path, decode: bool = True) -> Image.Image:
+    """Open a picture file by its content: its first frame, turned upright if decoded, in the file's own mode.
+
+    Raises:
+        UserError: no such file, no picture or one of a kind not read here (named), too large, or cut short.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"image {path} does not exist: give the path of a JPEG, PNG or WebP file")
+    try:
+        with path.open("rb") as file:
+            head = file.read(64)
+        kind = RAW if path.suffix.lower() in RAW_SUFFIXES else ""
+        kind = next((what for at, magic, what in SIGNATURES if head[at:].startswith(magic)), kind)
+        if kind == HEIF and b"avif" not in head:
+            _register_heif(path)
+        with Image.open(path, formats=FORMATS) as image:
+            if image.format == "TIFF" and (kind == RAW or _holds_raw(image, head)):
+                raise UserError(f"image {path} is {RAW} ({path.suffix}): {REMEDIES[RAW]}")
+            if image.width * image.height > MAX_PIXELS:
+                raise Image.DecompressionBombError
+            if max(image.size) > MAX_ASPECT * min(image.size):
+                raise UserError(f"image {path} is {image.width}x{image.height}, too long and narrow: crop it")
+            if not decode:
+                return image
+            image.load()
+            turn = TURNS.get(orientation(image))
+            return image.transpose(turn) if turn else image
+    except UserError:
+        raise
+    except Image.DecompressionBombError:
+        limit = MAX_PIXELS // 1_000_000
+        raise UserError(f"image {path} is larger than {limit} megapixels: make it smaller") from None
+    except Exception as error:  # PIL: OSError, SyntaxError, struct.error, EOFError… as the format goes
+        if kind:
+            raise UserError(f"image {path} is {kind}: {REMEDIES.get(kind, 'save it as JPEG or PNG')}") from None
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"image {path} cannot be read ({reason}): save it again as JPEG or PNG") from None
+
+
+def orientation(image: Image.Image) -> int:
+    """What EXIF says of how a picture lies: 1 upright, 5 to 8 on its side; 1 if a broken block says nothing."""
+    with contextlib.suppress(Exception):  # as with `open_picture`: whatever the block's parser stumbles over
+        # The base class's getexif, because PNG's own decodes the picture first; a TIFF is turned by PIL already.
+        value = 1 if image.format == "TIFF" else Image.Image.getexif(image).get(ORIENTATION, 1)
+        return value if value in TURNS else 1
+    return 1
+
+
+def to_srgb(image: Image.Image) -> Image.Image:
+    """A picture of any mode to RGB in sRGB: by its profile, or where EXIF alone says Adobe RGB; alpha over white."""
+    profile = image.info.get("icc_profile")
+    adobe = not profile and _is_adobe_rgb(image)
+    if image.mode.startswith(("I", "F")):
+        image = Image.fromarray(deep_to_bytes(np.asarray(image)))
+    elif has_alpha(image):
+        rgba = image.convert("RGBA")
+        image = Image.new("RGB", rgba.size, "white")
+        image.paste(rgba, mask=rgba)
+    if image.mode == "LAB":
+        return ImageCms.profileToProfile(image, ImageCms.createProfile("LAB"), SRGB, outputMode="RGB") or image
+    if profile and image.mode in ("RGB", "CMYK", "L"):
+        with contextlib.suppress(ImageCms.PyCMSError, OSError):  # a broken profile, or one of another kind of picture
+            source = ImageCms.ImageCmsProfile(BytesIO(profile))
+            image = ImageCms.profileToProfile(image, source, SRGB, outputMode="RGB") or image
+    image = image if image.mode == "RGB" else image.convert("RGB")
+    return _from_adobe_rgb(image) if adobe else image
+
+
+SRGB = ImageCms.createProfile("sRGB")
+
+
+def has_alpha(image: Image.Image) -> bool:
+    """Whether any pixel of a picture may be transparent."""
+    return "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info
+
+
+def deep_to_bytes(values: np.ndarray) -> np.ndarray:
+    """Grey of 16 bits, or of floats up to 1 or 255, to uint8; PIL's own conversion clips at 255."""
+    values = np.nan_to_num(values)
+    top = 65535 if values.dtype.kind != "f" else next(top for top in (1, 255, np.inf) if values.max(initial=0) <= top)
+    return (values.clip(0, top) / min(top, 65535) * 255).clip(0, 255).round().astype(np.uint8)
+
+
+def _register_heif(path: Path) -> None:
+    """Let PIL read HEIC, as iPhones write it."""
+    try:
+        import pillow_heif
+    except ImportError:
+        raise UserError(f"image {path} is {HEIF}: run pip install pillow-heif, or save it as JPEG") from None
+    if "HEIF" not in Image.OPEN:
+        pillow_heif.register_heif_opener(thumbnails=False)
+
+
+def _holds_raw(image: Image.Image, head: bytes) -> bool:
+    """Whether a TIFF is a camera's raw file, whose first picture is only a thumbnail."""
+    tags = getattr(image, "tag_v2", {})
+    return DNG_VERSION in tags or head[8:10] == b"CR" or (SUB_IFDS in tags and bool(tags.get(SUBFILE, 0) & 1))
+
+
+def _is_adobe_rgb(image: Image.Image) -> bool:
+    """Whether EXIF says Adobe RGB as cameras do: 'uncalibrated' with DCF's index R03, or a colour space of 2."""
+    with contextlib.suppress(Exception):  # a broken block says nothing
+        exif = Image.Image.getexif(image)
+        space, index = exif.get_ifd(EXIF_IFD).get(COLOR_SPACE), exif.get_ifd(INTEROP_IFD).get(INDEX, "")
+        return space == 2 or (space == 65535 and str(index).startswith("R03"))
+    return False
+
+
+def _from_adobe_rgb(image: Image.Image) -> Image.Image:
+    """Adobe RGB bytes to sRGB bytes, some rows at a time."""
+    pixels = np.array(image)
+    linear = ((np.arange(256) / 255) ** ADOBE_GAMMA).astype(np.float32)
+    to_rgb = (XYZ_TO_RGB @ ADOBE_TO_XYZ).T.astype(np.float32)
+    for start in range(0, len(pixels), 256):
+        rows = pixels[start : start + 256]
+        rows[:] = linear_to_bytes(linear[rows] @ to_rgb)
+    return Image.fromarray(pixels)
