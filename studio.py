@@ -147,7 +147,9 @@ def run_masks(options: argparse.Namespace) -> int:
     """Propose walls for a folder of photos and keep them as a dataset; 1 when not one was found."""
     from wallpaint.walls.propose import SURE, list_photos, load_finder, mask_folder
 
-    list_photos(options.masks)  # complains before the models are loaded
+    _, rest = list_photos(options.masks)  # complains before the models are loaded
+    if rest:
+        print(f"left out, no photos: {rest}", file=sys.stderr)
     kept, unsure = 0, 0
     finder = load_finder(options.overrides.get("family", "room-tiny"))
     for path, proposal, problem in mask_folder(options.masks, options.out, finder):

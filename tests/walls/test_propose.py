@@ -1,6 +1,7 @@
 """Walls found without a click: the classifier, SegFormer, and a whole folder at once."""
 
 import json
+import os
 import sys
 
 import numpy as np
@@ -13,7 +14,7 @@ from wallpaint.errors import UserError
 from wallpaint.walls.classifier import ClassifierFinder, WallClassifier, cut, even_out, fingerprint
 from wallpaint.walls.features import SIDE, mask_features
 from wallpaint.walls.masks import Masker
-from wallpaint.walls.propose import list_photos, load_finder, mask_folder, propose_wall
+from wallpaint.walls.propose import list_photos, load_finder, mask_folder, name_room, propose_wall
 
 GREEN = (122, 158, 126)
 
@@ -165,8 +166,49 @@ def test_a_folder_of_photos_becomes_a_dataset(tmp_path):
     assert {row["photo"] for row in listed} == {"hall.jpg", "attic/a.png", "attic/b.png"}
     with pytest.raises(UserError, match="has samples already"):
         next(mask_folder(folder, out, Brightest()))
+
+
+def test_photos_are_found_however_deep_and_the_rest_is_counted(tmp_path):
+    names = ("hall.jpg", "attic/a.PNG", "house 1/first floor/bed/x (1).jpeg", "house 2/first floor/bed/x (1).jpeg")
+    rest = ("clip.mp4", "attic/a.txt", "attic/b.TXT", "Thumbs.db", ".DS_Store", "attic/._a.png", "notes")
+    rest += ("__MACOSX/attic/a.png", ".thumbnails/a.png", "house 1/@eaDir/x.jpg/SYNO.jpg")
+    for name in (*names, *rest):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "house 2" / "up").symlink_to(tmp_path, target_is_directory=True)
+    photos, words = list_photos(tmp_path)
+    assert [str(photo.relative_to(tmp_path)) for photo in photos] == sorted(names)
+    assert words == "1 .DS_Store, 1 .db, 1 .jpg, 1 .mp4, 3 .png, 2 .txt, 1 without a suffix"
+    rooms = {name_room(photo, tmp_path) for photo in photos}
+    assert rooms == {"hall", "attic", "house 1/first floor/bed", "house 2/first floor/bed"}
+    for name in names:
+        (tmp_path / name).unlink()
+    with pytest.raises(UserError, match=r"no photo in .* \(1 .DS_Store, .* are there\)"):
+        list_photos(tmp_path)
     with pytest.raises(UserError, match="no photo"):
-        list_photos(tmp_path / "dataset" / "nowhere")
+        list_photos(tmp_path / "nowhere")
+
+
+def test_one_odd_photo_never_ends_the_run(tmp_path, caplog):
+    """A photo that is no picture, one of a single pixel, one that a finder fails on, names in no UTF-8."""
+
+    class Failing(Brightest):
+        def find(self, photo):
+            return super().find(photo) if photo.height != 5 else 1 / 0
+
+    folder, out = tmp_path / "photos", tmp_path / "out"
+    (folder / os.fsdecode(b"caf\xe9")).mkdir(parents=True)
+    for number, name in enumerate((os.fsdecode(b"caf\xe9/\xff.png"), "salo\u0301n.png", "sal\u00f3n.jpg")):
+        toy_room(number, GREEN, (96, 64))[0].save(folder / name)
+    (folder / "broken.jpg").write_bytes(b"x")
+    Image.new("RGB", (1, 1), GREEN).save(folder / "dot.png")
+    Image.new("RGB", (9, 5), GREEN).save(folder / "odd.png")
+    told = {path.name: why for path, _, why in mask_folder(folder, out, Failing())}
+    assert "cannot be read" in told["broken.jpg"] and told["odd.png"] == "it failed (ZeroDivisionError)"
+    assert "ZeroDivisionError" in caplog.text
+    rooms = [sample.room_id for sample in read_samples(out, "train")]
+    assert sorted(set(rooms)) == ["caf\\udce9", "dot", "sal\u00f3n"] and rooms.count("sal\u00f3n") == 2
+    assert len(json.loads((out / "proposals.json").read_text("utf-8"))) == len(rooms)
 
 
 def test_the_command_tells_what_it_found_and_how_sure_it_is(tmp_path, monkeypatch, capsys):
@@ -178,10 +220,12 @@ def test_the_command_tells_what_it_found_and_how_sure_it_is(tmp_path, monkeypatc
     (tmp_path / "photos").mkdir()
     toy_room(0, GREEN, (96, 64))[0].save(tmp_path / "photos" / "hall.png")
     (tmp_path / "photos" / "broken.jpg").write_bytes(b"no photo")
+    (tmp_path / "photos" / "clip.mp4").write_bytes(b"no photo")
     command = ["--masks", str(tmp_path / "photos"), "--out", str(tmp_path / "d")]
     assert studio.main(command) == 0
     told = capsys.readouterr()
     assert "hall.png: wall" in told.out and "confidence 0." in told.out and "skipped broken.jpg" in told.err
+    assert "left out, no photos: 1 .mp4" in told.err
     assert studio.main(["--check", str(tmp_path / "d")]) == 1  # one room alone lacks paints and a validation
     assert "missing_hues: no wall is" in capsys.readouterr().out
     assert studio.main(command) == 2 and "has samples already" in capsys.readouterr().err

@@ -28,6 +28,7 @@ from wallpaint.dataset.rows import (
     read_row,
     scan_rows,
     tidy_room,
+    tidy_text,
 )
 from wallpaint.dataset.saving import sweep, writing
 from wallpaint.errors import UserError
@@ -162,7 +163,7 @@ def add_sample(
             "file_name": f"{name}.png",
             "mask_file_name": f"{name}_mask.png",
             "reference_color_rgb": list(swatch.rgb),
-            "text": " ".join(str(text).split()) or PROMPT,
+            "text": tidy_text(text) or PROMPT,
             "room_id": room_id,
         }
         bare = Image.fromarray(np.asarray(photo.convert("RGB")))  # no EXIF, no profile

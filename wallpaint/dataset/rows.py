@@ -139,9 +139,14 @@ def tidy_row(row: Row) -> Row:
     return row
 
 
+def tidy_text(text: object) -> str:
+    """Set single spaces, and escape what UTF-8 cannot write (names of files that are not UTF-8)."""
+    return " ".join(str(text).encode("utf-8", "backslashreplace").decode().split())
+
+
 def tidy_room(name: object) -> str:
-    """Compose a room's accents (NFC) and set single spaces."""
-    return " ".join(unicodedata.normalize("NFC", str(name)).split())
+    """Give a room's name in one form: accents composed (NFC), single spaces."""
+    return unicodedata.normalize("NFC", tidy_text(name))
 
 
 def plain_name(name: str) -> str:

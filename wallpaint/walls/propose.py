@@ -7,7 +7,9 @@ SegFormer that learned ADE20K (`segformer.py`). A proposal is a guess; its confi
 from __future__ import annotations
 
 import json
+import logging
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from wallpaint.dataset.folder import add_sample
-from wallpaint.dataset.rows import SPLITS
+from wallpaint.dataset.rows import find_splits, tidy_text
 from wallpaint.errors import UserError
 from wallpaint.models.families import resolve_family
 from wallpaint.pixels.color import Swatch
@@ -27,6 +29,8 @@ from wallpaint.pixels.recolor import estimate_paint
 from wallpaint.walls.masks import Masker
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+log = logging.getLogger(__name__)
+DROPPINGS = (".", "__MACOSX", "@eaDir")  # folders of previews that macOS and NAS boxes leave
 LEAST = 0.02  # of the picture: a smaller wall is no proposal
 SURE = 0.5  # a proposal less likely than this wants to be looked at
 
@@ -86,49 +90,73 @@ def propose_wall(finder: WallFinder, photo: Image.Image) -> Proposal | None:
     return Proposal(mask, confidence, estimate_paint(photo, mask))
 
 
-def list_photos(folder: Path) -> list[Path]:
-    """List the photos in a folder and one level below it, in order.
+def list_photos(folder: Path) -> tuple[list[Path], str]:
+    """List the photos in a folder and below it, in order, and count what else is there: '2 .txt, 1 .mp4'.
+
+    Hidden files and the droppings of systems are no photos. Links are followed, but no folder is read twice.
 
     Raises:
         UserError: there are none.
     """
-    found = sorted(p for p in [*folder.glob("*"), *folder.glob("*/*")] if p.suffix.lower() in SUFFIXES)
-    if not found:
-        raise UserError(f"no photo in {str(folder)!r}, given to --masks, put JPEG, PNG or WebP files there")
-    return found
+    photos, others, read = [], Counter[str](), set()
+    for root, folders, files in os.walk(folder, followlinks=True, onerror=lambda error: others.update([str(error)])):
+        if os.path.realpath(root) in read:
+            folders.clear()
+            continue
+        read.add(os.path.realpath(root))
+        hidden = any(part.startswith(DROPPINGS) for part in Path(root).relative_to(folder).parts)
+        for name in files:
+            suffix = Path(name).suffix.lower()
+            if suffix in SUFFIXES and not hidden and not name.startswith("."):
+                photos.append(Path(root, name))
+            else:
+                others[suffix or (name if name.startswith(".") else "without a suffix")] += 1
+    rest = ", ".join(f"{count} {kind}" for kind, count in sorted(others.items()))
+    if not photos:
+        there = f" ({rest} are there)" if rest else ""
+        raise UserError(f"no photo in {str(folder)!r}{there}, given to --masks, put JPEG, PNG or WebP files there")
+    return sorted(photos), rest
+
+
+def name_room(photo: Path, folder: Path) -> str:
+    """Name the room of a photo: the folder it lies in, below `folder`; right in it, each is a room of its own."""
+    return "/".join(photo.parent.relative_to(folder).parts) or photo.stem
 
 
 def mask_folder(folder: Path, out: Path, finder: WallFinder) -> Iterator[tuple[Path, Proposal | None, str]]:
-    """Propose walls for a folder of photos and keep them as a dataset's training split.
+    """Propose walls for a folder of photos and write them as a dataset's training split.
 
-    Photos in a subfolder are of one room, named after it; a photo right in the folder is a room of its own.
     `proposals.json` in the dataset lists file, photo, confidence, share, least confident first.
 
     Yields:
         (photo, its proposal or None, why there is none) as each photo is done.
 
     Raises:
-        UserError: the folder has no photos, or the dataset has samples already.
+        UserError: the folder has no photos, the dataset has samples already, or nothing can be written there.
     """
-    photos = list_photos(folder)
-    if any((out / split / "metadata.jsonl").exists() for split in SPLITS):
+    photos, _ = list_photos(folder)
+    if find_splits(out):
         raise UserError(f"{str(out)!r} has samples already, given to --out, choose a new folder")
-    kept: list[dict] = []
+    proposals: list[dict] = []
     for path in photos:
+        problem, proposal = "no wall found", None
         try:
             photo = load_photo(path)
             proposal = propose_wall(finder, photo)
         except UserError as error:
-            yield path, None, str(error)
-            continue
+            problem = str(error)
+        except Exception as error:  # one odd photo must not end the run
+            log.exception("no wall could be proposed for %s", path)
+            problem = f"it failed ({type(error).__name__})"
         if proposal is None:
-            yield path, None, "no wall found"
+            yield path, None, problem
             continue
-        room = path.parent.name if path.parent != folder else path.stem
-        sample = add_sample(out, "train", photo, proposal.mask, proposal.paint.rgb, "", room)
+        sample = add_sample(out, "train", photo, proposal.mask, proposal.paint.rgb, "", name_room(path, folder))
         about = {"confidence": round(proposal.confidence, 3), "share": round(proposal.share, 3)}
-        kept.append({"file_name": f"train/{sample.image.name}", "photo": str(path.relative_to(folder)), **about})
+        proposals.append(
+            {"file_name": f"train/{sample.file_name}", "photo": tidy_text(path.relative_to(folder)), **about}
+        )
         with atomic_path(out / "proposals.json") as temporary:
-            rows = sorted(kept, key=lambda row: row["confidence"])
+            rows = sorted(proposals, key=lambda row: row["confidence"])
             temporary.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", "utf-8")
         yield path, proposal, ""
