@@ -1,6 +1,8 @@
 import json
 import os
+import tempfile
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -101,6 +103,19 @@ def test_a_reused_pid_is_not_stopped(tmp_path):
     runs.write_state(tmp_path, state="running", pid=os.getpid())
     runs.write_state(tmp_path, pid_started=psutil.Process().create_time() - 100)
     assert not launch.stop_run(tmp_path)  # we would have ended ourselves
+
+
+def test_a_run_keeps_its_temporary_files_in_the_workspace(tmp_path, monkeypatch):
+    """Whoever owns the system's folder; the workspace is short, as sockets need it."""
+    monkeypatch.setattr(launch, "STUDIO", tmp_path / "studio.py")
+    launch.STUDIO.write_text("import tempfile; print(tempfile.gettempdir())")
+    monkeypatch.setenv("TMPDIR", "/nonexistent")
+    (tmp_path / "my.yaml").touch()
+    with tempfile.TemporaryDirectory() as space:
+        folder = launch.start_run(tmp_path / "my.yaml", space, "lora")
+        said = wait_for((folder / "train.log").read_text)
+        assert said.strip() == str(Path(space).resolve() / "tmp")
+        wait_for(lambda: not runs.read_run(folder).alive)
 
 
 def test_runs_of_a_workspace_take_turns(trainer):

@@ -71,12 +71,16 @@ def test_a_space_registers_nothing_that_trains_or_keeps(serve):
 
 
 def test_the_studio_started_as_a_space_offers_painting_alone(tmp_path):
-    """The real thing: `python studio.py` with SPACE_ID set, asked under a name that is not this machine's."""
+    """The real thing: `python studio.py` with SPACE_ID set, asked under a name that is not this machine's.
+
+    Its environment names a proxy, and a console that shows ASCII alone.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, str(ROOT / "studio.py"), "--port", str(port), "--workspace", str(tmp_path)]
-    place = {**os.environ, "SPACE_ID": "someone/wallpaint"}
+    proxies = {"http_proxy": "http://127.0.0.1:9", "ALL_PROXY": "http://127.0.0.1:9"}  # nobody answers there
+    place = {**os.environ, **proxies, "SPACE_ID": "someone/wallpaint", "PYTHONIOENCODING": "ascii"}
     process = subprocess.Popen(command, env=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         end = time.monotonic() + 90

@@ -1,0 +1,56 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from wallpaint import process
+from wallpaint.paths import ROOT
+from wallpaint.runs.state import read_run
+
+LOOPBACK = "localhost,127.0.0.1,::1"
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch):
+    """Give os.environ back as it was."""
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "ascii", "cp437"])
+def test_a_console_that_cannot_show_a_letter_neither_ends_nor_deletes_a_run(encoding, tmp_path):
+    (tmp_path / "stub.py").write_text(
+        f"import sys, types; sys.path.insert(0, {str(ROOT)!r}); import studio, wallpaint.train, subprocess\n"
+        "def train(config, resume):\n"
+        "    print('tường → xong 🎨', flush=True)\n"
+        "    print('tường', file=sys.stderr, flush=True)\n"
+        "    sys.stdout.buffer.write(subprocess.check_output([sys.executable, '-c', 'print(\"tường\")']))\n"
+        "sys.modules['wallpaint.train.loop'] = wallpaint.train.loop = types.SimpleNamespace(train=train)\n"
+        "sys.exit(studio.main(['--train', '--output_dir', 'phòng']))",
+        encoding="utf-8",
+    )
+    env = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    done = subprocess.run([sys.executable, "stub.py"], capture_output=True, cwd=tmp_path, env=env, timeout=60)
+    shown = done.stdout.decode(encoding, "replace")
+    assert done.returncode == 0, done.stderr
+    assert "\\u2192 xong" in shown and b"\nt\xc6\xb0\xe1\xbb\x9dng" in done.stdout  # a child writes UTF-8
+    assert read_run(tmp_path / "phòng").state == "done"
+
+
+@pytest.mark.parametrize(
+    ("known", "names"),
+    [
+        ({}, LOOPBACK),
+        ({"NO_PROXY": "intranet"}, f"intranet,{LOOPBACK}"),
+        ({"no_proxy": " a , localhost,"}, "a,localhost,127.0.0.1,::1"),
+        ({"NO_PROXY": "*"}, "*"),
+    ],
+)
+def test_no_proxy_is_asked_for_this_machine(known, names):
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ.pop(name, None)
+    os.environ |= known
+    process.prepare_process()
+    assert os.environ["NO_PROXY"] == os.environ["no_proxy"] == names
+    process.bypass_proxy("192.168.0.7")
+    assert os.environ["no_proxy"] == names + ("" if names == "*" else ",192.168.0.7")
