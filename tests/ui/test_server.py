@@ -19,17 +19,17 @@ from wallpaint.errors import UserError
 from wallpaint.paths import ROOT
 from wallpaint.ui import app, guard
 from wallpaint.ui.page import on_gpu
-from wallpaint.ui.train import runs
+from wallpaint.ui.train import actions
 
 # What trains, deletes or keeps things in the workspace.
 WRITING = {
-    "start_here",
-    "train_all_here",
-    "stop_here",
-    "resume_here",
-    "delete_here",
-    "watch_here",
-    "show_plan_here",
+    "start_training",
+    "train_arms",
+    "stop_training",
+    "resume_training",
+    "delete_training",
+    "refresh_panel",
+    "show_plan",
     "use_here",
     "save_here",
     "keep_here",
@@ -67,7 +67,7 @@ def serve(tmp_path):
 def test_a_space_registers_nothing_that_trains_or_keeps(serve):
     home, space = endpoints(serve(public=False)), endpoints(serve(public=True))
     assert home >= WRITING and not space & WRITING
-    assert space >= {"paint_here", "open_test_here", "open_photo_here", "take_lora_here", "upload_here"}
+    assert space >= {"paint_arms", "open_test_room", "open_photo", "add_lora", "upload_here"}
 
 
 def test_the_studio_started_as_a_space_offers_painting_alone(tmp_path):
@@ -94,7 +94,7 @@ def test_the_studio_started_as_a_space_offers_painting_alone(tmp_path):
         process.terminate()
         process.wait(30)
     names = {row["api_name"] for row in config["dependencies"]}
-    assert {"paint_here", "open_photo_here"} <= names and not names & WRITING
+    assert {"paint_arms", "open_photo"} <= names and not names & WRITING
     shown = {part["props"].get("elem_id") for part in config["components"]}
     assert "paint" in shown and not shown & {"start-training", "train-all", "yaml", "run"}
 
@@ -115,7 +115,7 @@ def test_the_server_answers_its_own_page_alone(serve):
     assert client.post("/gradio_api/upload", files=upload, headers=own).status_code == 200
     for origin in ("http://evil.com", "http://127.0.0.1:9999", "null"):
         assert client.post("/gradio_api/upload", files=upload, headers={"origin": origin}).status_code == 403
-    for path in ("/etc/passwd", "studio.py", str(runs.CONFIGS / "new_lora.yaml")):
+    for path in ("/etc/passwd", "studio.py", str(actions.CONFIGS / "new_lora.yaml")):
         assert client.get(f"/gradio_api/file={path}").status_code in (403, 404)
 
 

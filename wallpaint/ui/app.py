@@ -3,9 +3,8 @@
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
@@ -15,11 +14,11 @@ from starlette.staticfiles import StaticFiles  # noqa: E402
 
 from wallpaint.runs import launch  # noqa: E402
 from wallpaint.ui.board import pictures, segmenter  # noqa: E402
-from wallpaint.ui.compare.job import sweep_results
-from wallpaint.ui.compare.tab import add_run, build_compare_tab
+from wallpaint.ui.compare.painting import sweep_results  # noqa: E402
+from wallpaint.ui.compare.tab import add_run, build_compare_tab  # noqa: E402
 from wallpaint.ui.dataset.tab import build_dataset_tab  # noqa: E402
 from wallpaint.ui.guard import check_bind, check_free, middleware  # noqa: E402
-from wallpaint.ui.page import PRIVATE, SCRIPTS, SCRIPTS_AT, UPLOAD_BYTES, Page, guarded  # noqa: E402
+from wallpaint.ui.page import PRIVATE, SCRIPTS, SCRIPTS_AT, UPLOAD_BYTES, Page, Step, guarded  # noqa: E402
 from wallpaint.ui.train.tab import POLL_SECONDS, build_train_tab  # noqa: E402
 from wallpaint.ui.words.words import T, pick_language  # noqa: E402
 
@@ -62,9 +61,11 @@ def build_page(workspace: Path, public: bool) -> gr.Blocks:
             with page.add(gr.Tab, label=T("tab_compare"), id="compare") as compare_tab:
                 compare = build_compare_tab(page, language, dataset["picture"])
         spoken = wire_language(page, demo, language, switch)
-        wire_reload(spoken, ((None, dataset), (train_tab, train), (compare_tab, compare)))
-        if "use" in train:
-            wire_use(page, train, compare, tabs)
+        wire_refresh(
+            spoken, ((None, dataset.get("refresh", ())), (train_tab, train.refresh), (compare_tab, compare.refresh))
+        )
+        if train.use:
+            wire_use(page, train.use, train.run, compare.arms, tabs)
     return demo.queue(max_size=20, api_open=False)
 
 
@@ -89,33 +90,27 @@ def wire_language(page: Page, demo: gr.Blocks, language: gr.State, switch: gr.Ra
     return said, kept
 
 
-def wire_reload(spoken: tuple, tabs: tuple[tuple[gr.Tab | None, dict[str, Any]], ...]) -> None:
+def wire_refresh(spoken: tuple, tabs: tuple[tuple[gr.Tab | None, Sequence[Step]], ...]) -> None:
     """Read anew what is on disk, which may have changed since the page was built or the tab was open.
 
     Args:
         spoken: the events after which the reader's language is known, anew or for the first time.
-        tabs: each with its parts; `reload` takes `reload_inputs` and gives `reload_outputs`.
+        tabs: each with the chain of steps that reads what it shows.
     """
-    for tab, parts in tabs:
-        if "reload" not in parts:
-            continue
-        asked, shown = parts["reload_inputs"], parts["reload_outputs"]
-        reloads = [event.then(parts["reload"], asked, shown, **QUIET) for event in spoken]
-        if tab is not None:
-            reloads.append(tab.select(parts["reload"], asked, shown, **QUIET))
-        for reload in reloads:
-            for look in parts.get("looks", ()):  # (handler, inputs, outputs) of what follows from it
-                reload.then(*look, **QUIET)
+    for tab, steps in tabs:
+        for listen in [*(event.then for event in spoken), *([tab.select] if tab is not None else [])]:
+            for step in steps:
+                listen = listen(*step, **QUIET).then
 
 
-def wire_use(page: Page, train: dict[str, Any], compare: dict[str, Any], tabs: gr.Tabs) -> None:
+def wire_use(page: Page, use: gr.Button, run: gr.Dropdown, arms: gr.CheckboxGroup, tabs: gr.Tabs) -> None:
     """Let 'Use in Compare' tick the run among the arms and open the tab."""
 
     @guarded
     def use_here(name: str | None, arms: list[str]) -> tuple:
         return add_run(name, arms, page.workspace), gr.Tabs(selected="compare")
 
-    train["use"].click(use_here, [train["run"], compare["arms"]], [compare["arms"], tabs], **PRIVATE)
+    use.click(use_here, [run, arms], [arms, tabs], **PRIVATE)
 
 
 def keep_house(workspace: Path, public: bool) -> None:

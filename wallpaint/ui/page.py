@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import html
+import inspect
 import json
 import logging
 import os
@@ -11,7 +12,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
@@ -60,6 +61,14 @@ class Page:
         return [gr.update(**{name: _say(value, language) for name, value in texts.items()}) for _, texts in self.words]
 
 
+class Step(NamedTuple):
+    """An event's handler with its inputs and outputs; a tab's `refresh` is a chain of them."""
+
+    handler: Callable
+    inputs: list[Any] | None
+    outputs: list[Any]
+
+
 def on_gpu(function: Callable) -> Callable:
     """Let a function run on a Space's shared GPU; elsewhere it stays what it is."""
     return spaces.GPU(function) if spaces else function
@@ -96,13 +105,18 @@ def _say(value: Any, language: str) -> Any:
     return value
 
 
-def guarded(handler: Callable) -> Callable:
-    """Wrap a handler: a UserError becomes a message on the page, anything else is logged and named there."""
+def guarded(handler: Callable, *bound: Any) -> Callable:
+    """Wrap a handler: a UserError becomes a message on the page, anything else is logged and named there.
+
+    Args:
+        handler: gives the updates of an event's outputs.
+        bound: its first arguments; the event's inputs follow them.
+    """
 
     @functools.wraps(handler)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         try:
-            return handler(*args, **kwargs)
+            return handler(*bound, *args, **kwargs)
         except gr.Error:
             raise
         except UserError as problem:
@@ -112,7 +126,21 @@ def guarded(handler: Callable) -> Callable:
             message = t("trouble", "en", kind=type(problem).__name__)
         raise gr.Error(html.escape(message), print_exception=False)
 
+    # Gradio counts the parameters, and finds those it gives itself by their annotation.
+    wrapped.__signature__ = inspect.signature(functools.partial(handler, *bound))  # type: ignore[attr-defined]
     return wrapped
+
+
+def announce(action: Callable) -> Callable:
+    """Make a handler of an action that gives (update, message): the message becomes a toast."""
+
+    @functools.wraps(action)
+    def announced(*values: Any) -> Any:
+        update, message = action(*values)
+        gr.Info(html.escape(message))
+        return update
+
+    return announced
 
 
 def serve_function(function: Callable[[Path, dict], dict], workspace: Path) -> Callable[[Any], dict]:

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
@@ -14,47 +15,46 @@ from wallpaint.errors import UserError
 from wallpaint.pixels.images import load_photo
 from wallpaint.runs import state
 from wallpaint.ui.board import calls
-from wallpaint.ui.board import pictures as canvas
-from wallpaint.ui.compare import job as compare_job
-from wallpaint.ui.compare import room as compare_room
-from wallpaint.ui.compare import tab, view
-from wallpaint.ui.compare.job import Job, list_arms, paint_comparison
+from wallpaint.ui.board import pictures
+from wallpaint.ui.compare import arms, painting, results_html, scene, tab
+from wallpaint.ui.compare.arms import list_arms
+from wallpaint.ui.compare.painting import PaintRequest, Results, paint_comparison
 from wallpaint.ui.words.words import t
 
 GREEN, RED = "#7A9E7E", "#C80000"
 
 
-def job(**changes):
+def request(**changes):
     plain = {
         "paint": GREEN,
-        "more": [],
+        "more_paints": [],
         "arms": ["recolor"],
         "seed": 0,
-        "steps": 0,
-        "guidance": 0,
-        "scale": 1.0,
+        "num_inference_steps": 0,
+        "guidance_scale": 0,
+        "ip_adapter_scale": 1.0,
         "blind": False,
     }
-    return Job(**plain | changes)
+    return PaintRequest(**plain | changes)
 
 
 @pytest.fixture
 def room(shipped_rooms, tmp_path):
-    return compare_room.open_first_room(None, tmp_path)[0]
+    return scene.open_first_room(tmp_path, None)[0]
 
 
 @pytest.fixture(autouse=True)
 def blind(monkeypatch):
     """Let no photo be looked at in the background: nobody clicks here."""
-    monkeypatch.setattr(canvas, "embed_soon", lambda folder: None)
+    monkeypatch.setattr(pictures, "embed_soon", lambda folder: None)
 
 
 def mark(room, *masks, active=0):
     """Mark walls as the board does, and give the mask that is painted."""
-    asked = {"token": Path(room["folder"]).name, "active": active}
+    asked = {"token": Path(room.picture["folder"]).name, "active": active}
     walls = [{"runs": calls.encode_runs(mask)} for mask in masks]
-    assert "error" not in calls.save_walls(Path(room["folder"]).parents[1], asked | {"walls": walls})
-    return Image.open(compare_room.find_files(room, GREEN, "en").mask)
+    assert "error" not in calls.save_walls(Path(room.picture["folder"]).parents[1], asked | {"walls": walls})
+    return Image.open(scene.write_scene(room, GREEN, "en").mask)
 
 
 def half(width, height, left=True):
@@ -68,24 +68,24 @@ def half(width, height, left=True):
 
 
 def test_a_test_room_brings_its_mask_and_its_known_paints(shipped_rooms, tmp_path):
-    room, shown, known = compare_room.open_test_room(0, tmp_path)
+    room, shown, known = scene.open_test_room(tmp_path, 0)
     assert shown["size"] == [160, 90] and known["choices"] == [GREEN] and known["visible"]
-    assert list(room["truths"]) == list(compare_room.known_paints()) == [GREEN]
+    assert list(room.truths) == list(scene.known_paints()) == [GREEN]
     assert calls.decode_runs(shown["walls"][0]["runs"], (160, 90)).sum() == 160 * 40
-    assert compare_room.find_files(room, GREEN, "en").truth == room["truths"][GREEN]
-    assert compare_room.find_files(room, RED, "en").truth is None
-    assert compare_room.open_first_room(room, tmp_path)[0] == gr.skip()  # a chosen room stays
+    assert scene.write_scene(room, GREEN, "en").truth == room.truths[GREEN]
+    assert scene.write_scene(room, RED, "en").truth is None
+    assert scene.open_first_room(tmp_path, room) == gr.skip()  # a chosen room stays
 
 
 def test_a_mask_must_fit_its_photo(shipped_rooms, room_photo, tmp_path):
     with pytest.raises(UserError, match="upload the photo"):
-        compare_room.open_mask(str(room_photo), None, tmp_path, "en")
-    room = compare_room.open_photo(str(room_photo), tmp_path)[0]
+        scene.open_mask(tmp_path, str(room_photo), None, "en")
+    room = scene.open_photo(tmp_path, str(room_photo))[0]
     with pytest.raises(UserError, match="choose a test room"):
-        paint_comparison(tmp_path, room, job(), [], "en")
+        paint_comparison(tmp_path, room, request(), [], "en")
     Image.new("L", (10, 10), 255).save(tmp_path / "small.png")
     with pytest.raises(UserError, match="10x10"):
-        compare_room.open_mask(str(tmp_path / "small.png"), room, tmp_path, "en")
+        scene.open_mask(tmp_path, str(tmp_path / "small.png"), room, "en")
 
 
 def test_a_mask_of_ones_own_is_painted_pixel_for_pixel_until_it_is_mended(room_photo, tmp_path):
@@ -93,32 +93,32 @@ def test_a_mask_of_ones_own_is_painted_pixel_for_pixel_until_it_is_mended(room_p
     mask = np.zeros((1024, 2048), np.uint8)
     mask[100:300, 101:777:2] = 255  # finer than what the page shows
     Image.fromarray(mask).save(tmp_path / "mask.png")
-    room = compare_room.open_photo(str(tmp_path / "large.png"), tmp_path)[0]
-    room, shown, _ = compare_room.open_mask(str(tmp_path / "mask.png"), room, tmp_path, "en")
-    files = compare_room.find_files(room, GREEN, "en")
+    room = scene.open_photo(tmp_path, str(tmp_path / "large.png"))[0]
+    room, shown, _ = scene.open_mask(tmp_path, str(tmp_path / "mask.png"), room, "en")
+    files = scene.write_scene(room, GREEN, "en")
     assert shown["size"] == [1024, 512] and files.name == "large"
     assert np.array_equal(np.asarray(Image.open(files.mask)), mask)
     mended = mark(room, half(1024, 512))
     assert mended.size == (2048, 1024) and np.count_nonzero(mended) == 1024 * 1024
-    own = {"token": Path(room["folder"]).name}  # and it can be had back
+    own = {"token": Path(room.picture["folder"]).name}  # and it can be had back
     assert sum(calls.load_given(tmp_path, own)["runs"]) == 1024 * 512
 
 
 def test_the_room_of_tab_1_comes_with_its_walls_and_its_paint_and_stays_as_it_is(room_photo, tmp_path):
     with pytest.raises(UserError, match="choose a sample room"):
-        compare_room.open_tab1_room(None, tmp_path, "en")
-    picture = canvas.open_picture(room_photo, tmp_path, "attic")
+        scene.open_dataset_room(tmp_path, None, "en")
+    picture = pictures.open_picture(room_photo, tmp_path, "attic")
     with pytest.raises(UserError, match="click on the wall"):
-        compare_room.open_tab1_room(picture, tmp_path, "en")
-    mask = canvas.save_wall_mask(picture["folder"], half(160, 90))
-    walls = [canvas.Wall(), canvas.Wall(mask, "", RED)]
-    canvas.write_walls(picture["folder"], walls, 1)
-    room, shown, _, paint = compare_room.open_tab1_room(picture, tmp_path, "en")
+        scene.open_dataset_room(tmp_path, picture, "en")
+    mask = pictures.save_wall_mask(picture["folder"], half(160, 90))
+    walls = [pictures.Wall(), pictures.Wall(mask, "", RED)]
+    pictures.write_walls(picture["folder"], walls, 1)
+    room, shown, _, paint = scene.open_dataset_room(tmp_path, picture, "en")
     assert paint == RED and len(shown["walls"]) == 2 and shown["active"] == 1
-    files = compare_room.find_files(room, RED, "en")
+    files = scene.write_scene(room, RED, "en")
     assert (np.asarray(Image.open(files.mask)) > 0).tolist() == half(160, 90).tolist()
     assert np.count_nonzero(mark(room, half(160, 90), half(160, 90, left=False), active=0)) == 80 * 90
-    assert canvas.read_walls(picture["folder"]) == (walls, 1)
+    assert pictures.read_walls(picture["folder"]) == (walls, 1)
 
 
 # ---- the arms
@@ -137,16 +137,95 @@ def test_arms_are_the_shipped_ones_that_are_there_and_runs_with_weights(shipped_
         tab.add_run("../elsewhere", [], tmp_path)
 
 
-def test_a_lora_of_ones_own_is_checked_before_it_is_taken(tmp_path):
-    save_file({"unet.x.lora.down.weight": np.zeros((2, 2), np.float32)}, tmp_path / "new.safetensors")
-    label, arm = compare_job.take_lora(str(tmp_path / "new.safetensors"), tmp_path, "en")
-    assert label == "my-new" and Path(arm.partition("=")[2]).parent.parent == tmp_path / "working"
-    save_file({"weight": np.zeros((2, 2), np.float32)}, tmp_path / "other.safetensors")
-    (tmp_path / "pickle.safetensors").write_bytes(b"\x80\x04cos\nsystem\n")
-    (tmp_path / "lora.bin").write_bytes(b"x")
-    for name in ("other.safetensors", "pickle.safetensors", "lora.bin"):
-        with pytest.raises(UserError, match="is no LoRA"):
-            compare_job.take_lora(str(tmp_path / name), tmp_path, "en")
+LAYER = "down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k"
+WIDTHS = {"room-tiny": 96, "sd15": 768, "sdxl": 2048}
+
+
+def kohya(family, **more):
+    """A LoRA of rank 4 in Kohya's layout, of one layer."""
+    down, up = np.zeros((4, WIDTHS[family]), np.float32), np.zeros((320, 4), np.float32)
+    pair = {f"lora_unet_{LAYER}.lora_down.weight": down, f"lora_unet_{LAYER}.lora_up.weight": up}
+    return pair | {name: np.zeros(shape, np.float32) for name, shape in more.items()}
+
+
+@pytest.fixture
+def take(tmp_path):
+    """Bring a file of these tensors (or bytes), as an upload from the workspace does."""
+
+    def take(content, name="mine.safetensors", ticked=("old", "base", "recolor"), own=()):
+        path = tmp_path / name
+        path.write_bytes(content) if isinstance(content, bytes) else save_file(content, path)
+        return arms.take_lora(tmp_path, {"path": name}, list(ticked), list(own))
+
+    return take
+
+
+def test_a_lora_that_is_added_is_ticked_and_said_to_be_what_it_is(take, tmp_path):
+    text = "lora_te_text_model_encoder_layers_0_mlp_fc1.lora_down.weight"
+    (lora,), ticked = take(kohya("room-tiny", **{text: (4, 8), text.replace("down", "up"): (8, 4)}))
+    assert ticked == ["old", "base", "recolor", lora.arm] and lora.label == "mine"
+    kept = Path(lora.arm.partition("=")[2])
+    assert kept.parent.parent == tmp_path / "working" and kept.is_file()
+    said = arms.draw_own([lora], "en")
+    assert "<b>mine</b>: LoRA of rank 4, for room-tiny." in said and "Left out: the LoRA of the text encoder" in said
+    assert "LoRA hạng 4, cho room-tiny." in arms.draw_own([lora], "vi")
+
+
+def test_a_lora_of_another_family_says_what_fetches_its_weights_and_is_not_ticked_without_them(take, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *asked: None)
+    for family, size in (("sd15", "2.1 GB"), ("sdxl", "6.9 GB")):
+        (lora,), ticked = take(kohya(family), f"{family}.safetensors")
+        assert ticked == ["old", "base", "recolor"] and lora.file.family == family
+        said = arms.draw_own([lora], "vi")
+        assert f"cho {family}" in said and "hf download" in said and size in said
+
+
+def test_compare_switches_to_the_family_whose_weights_are_there(take, room, tmp_path, monkeypatch):
+    monkeypatch.setattr(arms, "missing_weights", lambda family: "")
+    own, ticked = take(kohya("sd15"))
+    assert ticked == ["base", "recolor", own[0].arm]
+    asked = []
+    monkeypatch.setattr(painting, "paint_scene", lambda *said: asked.append(said[-1]) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        paint_comparison(tmp_path, room, request(arms=ticked), own, "en")
+    assert asked == ["sd15"]
+    with pytest.raises(UserError, match=r"mine \(sd15\).*tick arms of one family"):
+        more, _ = take(kohya("room-tiny"), "tiny.safetensors", own=own)
+        paint_comparison(tmp_path, room, request(arms=[lora.arm for lora in more[::-1]]), more, "en")
+
+
+BROKEN = {
+    "LoHa": {"lora_unet_x.hada_w1_a": np.zeros((2, 2), np.float32)},
+    "LoKr": {"lora_unet_x.lokr_w1": np.zeros((2, 2), np.float32)},
+    "no LoRA": {"weight": np.zeros((2, 2), np.float32)},
+    "cannot be read": b"\x80\x04cos\nsystem\n",
+}
+
+
+@pytest.mark.parametrize("why", BROKEN)
+def test_what_cannot_be_used_says_why_in_a_line_when_it_is_added(take, tmp_path, why):
+    with pytest.raises(UserError, match=why) as told:
+        take(BROKEN[why], "odd.safetensors")
+    assert str(tmp_path) not in str(told.value) and "\n" not in str(told.value)
+    with pytest.raises(UserError, match=r"is no \.safetensors file"):
+        take(b"x", "lora.bin")
+
+
+def test_names_of_arms_are_each_ones_own_and_never_hide_a_path(take, tmp_path):
+    for name in ("old", "lr=0.1", "phòng khách 🎨", "mine"):
+        weights = tmp_path / "runs" / name / "weights"
+        weights.mkdir(parents=True)
+        (weights / "pytorch_lora_weights.safetensors").write_bytes(b"")
+        state.write_state(weights.parent, state="done")
+    own, _ = take(kohya("room-tiny"), "mine.safetensors")
+    own, _ = take(kohya("room-tiny"), "me\u0301me=.safetensors", own=own)
+    named = dict(list_arms(tmp_path, own))
+    assert {"old 2", "lr 0.1", "phòng khách 🎨", "mine", "mine 2", "méme"} < named.keys()
+    for label, arm in named.items():
+        name, _, path = arm.partition("=")
+        assert name == label and (not path or Path(path).exists())
+    update = tab.add_run("lr=0.1", [], tmp_path)
+    assert update["value"] == [f"lr 0.1={tmp_path / 'runs' / 'lr=0.1'}"]
 
 
 # ---- what is painted
@@ -154,10 +233,10 @@ def test_a_lora_of_ones_own_is_checked_before_it_is_taken(tmp_path):
 
 def test_a_comparison_is_painted_measured_shown_and_packed(room, tmp_path):
     heard = []
-    shown = paint_comparison(tmp_path, room, job(), [], "en", heard.append)
-    folder = Path(shown["folder"])
-    assert folder.parent == tmp_path / "results" and shown["truth"] and shown["arms"] == ["recolor"]
-    said = view.draw_results(shown, "en")
+    shown = paint_comparison(tmp_path, room, request(), [], "en", heard.append)
+    folder = shown.folder
+    assert folder.parent == tmp_path / "results" and shown.truth and shown.arms == ("recolor",)
+    said = results_html.draw_results(shown, "en")
     assert "recolor comes closest" in said and said.count("<figure") == 2  # and the truth
     assert 'type="range"' in said and f"background:{GREEN}" in said and "ΔE truth" in said
     with zipfile.ZipFile(folder / "wallpaint.zip") as archive:
@@ -169,11 +248,17 @@ def test_a_comparison_is_painted_measured_shown_and_packed(room, tmp_path):
 
 def test_settings_reach_the_painter(room, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(compare_job, "paint_all", lambda *said: asked.append(said) or 1 / 0)
+    monkeypatch.setattr(painting, "paint_scene", lambda *said: asked.append(said) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        paint_comparison(tmp_path, room, job(seed=3, steps=7, guidance=2.5, scale=0.5, more=["c80000"]), [], "en")
-    ((_, paints, arms, _, settings, _),) = asked
-    assert (paints, arms) == ([GREEN, RED], ["recolor"])
+        paint_comparison(
+            tmp_path,
+            room,
+            request(seed=3, num_inference_steps=7, guidance_scale=2.5, ip_adapter_scale=0.5, more_paints=["c80000"]),
+            [],
+            "en",
+        )
+    ((_, paints, painted, _, settings, _, _),) = asked
+    assert (paints, painted) == ([GREEN, RED], ["recolor"])
     assert (settings.seed, settings.num_inference_steps) == (3, 7)
     assert (settings.guidance_scale, settings.ip_adapter_scale) == (2.5, 0.5)
 
@@ -181,7 +266,7 @@ def test_settings_reach_the_painter(room, tmp_path, monkeypatch):
 @pytest.mark.parametrize("arms", [[], ["x=/etc/passwd"], ["nothing"]])
 def test_arms_the_page_did_not_offer_are_refused(room, tmp_path, arms):
     with pytest.raises(UserError, match="tick at least one"):
-        paint_comparison(tmp_path, room, job(arms=arms), [], "en")
+        paint_comparison(tmp_path, room, request(arms=arms), [], "en")
     assert not (tmp_path / "results").exists()
 
 
@@ -190,28 +275,32 @@ def test_cancelled_painting_leaves_nothing(room, tmp_path):
         raise UserError("enough")
 
     with pytest.raises(UserError, match="enough"):
-        paint_comparison(tmp_path, room, job(arms=["recolor", "base"]), [], "en", on_step)
+        paint_comparison(tmp_path, room, request(arms=["recolor", "base"]), [], "en", on_step)
     assert list((tmp_path / "results").glob("*/*")) == []
 
 
 def test_many_paints_make_a_grid(room, tmp_path):
-    shown = paint_comparison(tmp_path, room, job(more=[RED, GREEN, "rgb(1, 2, 3)"]), [], "en")
-    assert shown["paints"] == [GREEN, RED, "#010203"]  # each once
-    said = view.draw_results(shown, "en")
+    shown = paint_comparison(tmp_path, room, request(more_paints=[RED, GREEN, "rgb(1, 2, 3)"]), [], "en")
+    assert shown.paints == (GREEN, RED, "#010203")  # each once
+    said = results_html.draw_results(shown, "en")
     assert said.count("<td><img") == 3 and 'scope="row">recolor' in said and 'scope="col"' in said
 
 
 def test_maps_of_errors_come_on_demand(room, tmp_path):
-    shown = paint_comparison(tmp_path, room, job(), [], "en")
-    assert "-heat" not in view.draw_results(shown, "en")
-    compare_job.write_heat(shown)
-    heat = load_photo(Path(shown["folder"]) / "views" / "7A9E7E-0-heat.jpg")
+    shown = paint_comparison(tmp_path, room, request(), [], "en")
+    assert "-heat" not in results_html.draw_results(shown, "en")
+    painting.write_heat(shown)
+    heat = load_photo(shown.folder / "views" / "7A9E7E-0-heat.jpg")
     assert heat.size == (160, 90) and np.ptp(np.asarray(heat)[10, 50].astype(int)) > 40
-    said = view.draw_results({**shown, "heat": True}, "vi")
+    said = results_html.draw_results(replace(shown, heat=True), "vi")
     assert "-heat.jpg" in said and t("heat_legend", "vi", top="20") in said
 
 
 # ---- the blind vote and the verdict
+
+
+def verdict(shown):
+    return results_html.draw_verdict(painting.read_arms(shown, GREEN), shown.truth, "en")
 
 
 @pytest.fixture
@@ -234,35 +323,28 @@ def painted(tmp_path):
             for name, (score, shading) in figures.items()
         ]
         (folder / "7A9E7E" / "comparison.json").write_text(json.dumps({"arms": arms}))
-        return {
-            "folder": str(folder),
-            "paints": [GREEN],
-            "arms": list(figures),
-            "blind": blind,
-            "truth": truth,
-            "heat": False,
-        }
+        return Results(folder, (GREEN,), tuple(figures), blind, truth)
 
     return make
 
 
 def test_blind_results_tell_no_names_until_the_vote(painted, tmp_path):
     shown = painted({"new": (5.0, 0.5), "old": (15.0, 0.5)}, blind=True)
-    said = view.draw_results(shown, "en")
+    said = results_html.draw_results(shown, "en")
     assert "new" not in said and "old" not in said and "ΔE" not in said
     assert "<b>A</b>" in said and "<b>B</b>" in said
-    shown, votes = compare_job.cast_vote(shown, 1, tmp_path, keep=True)
-    assert votes == {"old": 1} and not shown["blind"]
-    again = {**shown, "blind": True}
-    _, votes = compare_job.cast_vote(again, 0, tmp_path, keep=True)
+    shown, votes = painting.cast_vote(shown, 1, tmp_path, store=True)
+    assert votes == {"old": 1} and not shown.blind
+    again = replace(shown, blind=True)
+    _, votes = painting.cast_vote(again, 0, tmp_path, store=True)
     assert votes == {"old": 1, "new": 1}
-    said = view.draw_results(shown, "en", votes)
+    said = results_html.draw_results(shown, "en", votes)
     assert "Your vote went to old" in said and "<b>new</b>" in said
 
 
 def test_a_vote_on_a_public_page_is_not_kept(painted, tmp_path):
     shown = painted({"new": (5.0, 0.5), "old": (15.0, 0.5)}, blind=True)
-    _, votes = compare_job.cast_vote(shown, 1, tmp_path, keep=False)
+    _, votes = painting.cast_vote(shown, 1, tmp_path, store=False)
     assert votes == {"old": 1} and not (tmp_path / "results" / "votes.jsonl").exists()
 
 
@@ -270,19 +352,19 @@ def test_a_vote_on_a_public_page_is_not_kept(painted, tmp_path):
     ("old", "new", "key"), [(15, 5, "claim_holds"), (5, 15, "claim_fails"), (5.1, 5, "claim_open")]
 )
 def test_the_verdict_is_honest_about_the_claim(painted, old, new, key):
-    said = view.draw_verdict(painted({"old": (old, 0.5), "new": (new, 0.5)}), "en")
+    said = verdict(painted({"old": (old, 0.5), "new": (new, 0.5)}))
     assert t(key, gap=f"{abs(old - new):.1f}") in said
     assert said.startswith("new" if new < old else "old")
 
 
 def test_the_verdict_sees_a_wall_painted_flat_and_a_tie(painted):
-    said = view.draw_verdict(painted({"a": (5.0, 0.05), "b": (5.2, 0.6)}, truth=True), "en")
+    said = verdict(painted({"a": (5.0, 0.05), "b": (5.2, 0.6)}, truth=True))
     assert t("verdict_flat", names="a") in said and "no eye" in said and t("to_truth") in said
 
 
 def test_names_are_escaped(painted):
     shown = painted({"<script>": (5.0, 0.5)})
-    assert "<script>" not in view.draw_results(shown, "en")
+    assert "<script>" not in results_html.draw_results(shown, "en")
 
 
 def test_old_results_are_swept(tmp_path):
@@ -292,5 +374,5 @@ def test_old_results_are_swept(tmp_path):
     for folder in (old, fresh):
         folder.mkdir(parents=True)
     os.utime(old, (1, 1))
-    compare_job.sweep_results(tmp_path)
+    painting.sweep_results(tmp_path)
     assert not old.exists() and fresh.exists() and state.list_runs(tmp_path) == []

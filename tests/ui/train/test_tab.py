@@ -1,6 +1,7 @@
 """Tab 2 without a browser: the form, the queue, what is shown of a run."""
 
 import os
+import shutil
 
 import gradio as gr
 import pytest
@@ -10,8 +11,7 @@ from wallpaint.errors import UserError
 from wallpaint.runs import launch, state
 from wallpaint.settings.train_config import config_fields, load_config
 from wallpaint.ui.page import Page
-from wallpaint.ui.train import curves, form, plan, run_view, watch
-from wallpaint.ui.train import runs as train_runs
+from wallpaint.ui.train import actions, curves, form, plan, run_html, run_panel
 from wallpaint.ui.words.words import SETTINGS_VI, t
 
 
@@ -40,7 +40,7 @@ def data(shipped_rooms):
 
 
 def values_of(names, preset, **changes):
-    filled = form.fill_form(names, train_runs.CONFIGS / f"{preset}.yaml")
+    filled = form.fill_form(names, actions.CONFIGS / f"{preset}.yaml")
     return list((dict(zip(names, filled, strict=True)) | changes).values())
 
 
@@ -56,9 +56,9 @@ def test_every_setting_is_explained_in_both_languages():
     assert set(SETTINGS_VI) == {field.name for field in config_fields()}
 
 
-@pytest.mark.parametrize("preset", sorted(train_runs.list_presets()))
+@pytest.mark.parametrize("preset", sorted(actions.list_presets()))
 def test_a_recipe_goes_through_the_form_unchanged(inputs, preset):
-    path, names = train_runs.CONFIGS / f"{preset}.yaml", list(inputs)
+    path, names = actions.CONFIGS / f"{preset}.yaml", list(inputs)
     assert load_config(None, form.read_form(names, form.fill_form(names, path))) == load_config(path)
 
 
@@ -69,7 +69,7 @@ def test_the_method_can_be_changed_after_a_recipe_was_chosen(inputs):
 
 
 def test_recipes_start_with_the_studys_three():
-    assert train_runs.list_presets()[:3] == ["old_lora", "new_lora", "color_lora"]
+    assert actions.list_presets()[:3] == ["old_lora", "new_lora", "color_lora"]
 
 
 # ---- before a run
@@ -77,19 +77,19 @@ def test_recipes_start_with_the_studys_three():
 
 def test_the_plan_shows_what_learns_and_the_yaml_of_it(data, tmp_path, inputs):
     names = list(inputs)
-    shown, yaml = train_runs.show_plan(data, "en", tmp_path, names, values_of(names, "new_lora"))
+    shown, yaml = actions.show_plan(tmp_path, names, data, "en", *values_of(names, "new_lora"))
     assert t("adapter_frozen") in shown and "LoRA of rank 16" in shown and "attic" in shown
     (tmp_path / "said.yaml").write_text(yaml)
     config = load_config(tmp_path / "said.yaml")
     assert (config.method, config.dataset) == ("lora_ip", data)
-    shown, _ = train_runs.show_plan(data, "vi", tmp_path, names, values_of(names, "old_lora"))
+    shown, _ = actions.show_plan(tmp_path, names, data, "vi", *values_of(names, "old_lora"))
     assert t("adapter_absent", "vi") in shown and t("warn_no_adapter", "vi") in shown
 
 
 def test_a_plan_that_cannot_be_says_why_in_its_place(data, tmp_path, inputs):
     names = list(inputs)
     wrong = values_of(names, "new_lora", learning_rate="<fast>")
-    shown, yaml = train_runs.show_plan(data, "en", tmp_path, names, wrong)
+    shown, yaml = actions.show_plan(tmp_path, names, data, "en", *wrong)
     assert "learning_rate" in shown and "&lt;fast&gt;" in shown and "<fast>" not in shown and yaml == ""
 
 
@@ -104,7 +104,7 @@ def test_durations_are_written_for_people(seconds, text):
 def test_start_writes_the_form_as_the_runs_config(data, tmp_path, started, inputs):
     names = list(inputs)
     values = values_of(names, "new_lora", lora_rank=4)
-    update, message = train_runs.start_training(data, "en", tmp_path, names, values)
+    update, message = actions.start_training(tmp_path, names, data, "en", *values)
     assert update["value"] == "lora_ip-1" and message == "Started lora_ip-1."
     folder = tmp_path / "runs" / "lora_ip-1"
     assert started == [[str(folder / "config.yaml"), "--output_dir", str(folder)]]
@@ -116,7 +116,7 @@ def test_start_writes_the_form_as_the_runs_config(data, tmp_path, started, input
 def test_a_second_start_queues(data, tmp_path, started, inputs):
     names = list(inputs)
     for _ in range(2):
-        said = train_runs.start_training(data, "en", tmp_path, names, values_of(names, "new_lora"))
+        said = actions.start_training(tmp_path, names, data, "en", *values_of(names, "new_lora"))
     assert said[1] == "In the queue: lora_ip-2." and len(started) == 1
     assert state.read_run(tmp_path / "runs" / "lora_ip-2").state == "queued"
 
@@ -124,13 +124,13 @@ def test_a_second_start_queues(data, tmp_path, started, inputs):
 def test_all_three_are_queued_each_by_its_recipe_with_what_was_changed(data, tmp_path, started, inputs):
     names = list(inputs)
     values = values_of(names, "new_lora", max_train_steps=30, lora_rank=4)
-    update, _ = train_runs.train_arms("new_lora", data, "en", tmp_path, names, values)
+    update, _ = actions.train_arms(tmp_path, names, "new_lora", data, "en", *values)
     assert update["value"] == "lora-1" and len(started) == 1
     configs = [load_config(folder / "config.yaml") for folder in sorted((tmp_path / "runs").iterdir())]
     assert [config.method for config in configs] == ["lora", "lora_ip", "lora_ip_color"]
     assert {(config.max_train_steps, config.lora_rank) for config in configs} == {(30, 4)}
     assert configs[2].color_loss_start_step == 3  # else it would never act in so short a run
-    recipe = load_config(train_runs.CONFIGS / "color_lora.yaml")
+    recipe = load_config(actions.CONFIGS / "color_lora.yaml")
     assert configs[2].color_loss_weight == recipe.color_loss_weight
     assert configs[0].learning_rate == recipe.learning_rate
 
@@ -138,10 +138,10 @@ def test_all_three_are_queued_each_by_its_recipe_with_what_was_changed(data, tmp
 def test_a_wrong_form_or_dataset_starts_nothing(data, tmp_path, started, inputs):
     names = list(inputs)
     with pytest.raises(UserError, match="no dataset is chosen"):
-        train_runs.start_training("/etc", "en", tmp_path, names, values_of(names, "new_lora"))
+        actions.start_training(tmp_path, names, "/etc", "en", *values_of(names, "new_lora"))
     wrong = values_of(names, "new_lora", learning_rate="fast")
     with pytest.raises(UserError, match="learning_rate"):
-        train_runs.start_training(data, "en", tmp_path, names, wrong)
+        actions.start_training(tmp_path, names, data, "en", *wrong)
     assert started == [] and not (tmp_path / "runs").exists()
 
 
@@ -149,15 +149,15 @@ def test_resume_goes_on_in_the_same_folder(run_folder, tmp_path, started):
     state.write_state(run_folder, state="stopped")
     (run_folder / "config.yaml").write_text("method: lora\n")
     (run_folder / "checkpoints" / "step-000040").mkdir(parents=True)
-    assert train_runs.resume_training("lora-1", "en", tmp_path) == "Started lora-1."
+    assert actions.resume_training(tmp_path, "lora-1", "en")[1] == "Started lora-1."
     assert started == [[str(run_folder / "config.yaml"), "--output_dir", str(run_folder), "--resume"]]
 
 
 def test_a_run_from_elsewhere_is_refused(run_folder, tmp_path):
-    for act in (train_runs.stop_training, train_runs.resume_training, train_runs.delete_training):
+    for act in (actions.stop_training, actions.resume_training, actions.delete_training):
         for name in ("../../etc", "", None, "lora-2"):
             with pytest.raises(UserError, match="no run is chosen"):
-                act(name, "en", tmp_path)
+                act(tmp_path, name, "en")
     assert run_folder.is_dir()
 
 
@@ -165,26 +165,26 @@ def test_a_run_from_elsewhere_is_refused(run_folder, tmp_path):
 
 
 def test_a_run_is_shown_from_its_folder_and_only_when_it_changed(run_folder, tmp_path):
-    seen, shown = watch.watch_run("lora-1", None, "en", tmp_path)
+    seen, shown = run_panel.refresh_run(tmp_path, "lora-1", None, "en")
     assert "running" in shown["status"] and "step 50 of 200" in shown["status"]
     assert 'max="200" value="50" aria-label="Progress of lora-1"' in shown["status"]
     assert shown["losses"].dropna().values.tolist() == [[10, 0.5, "loss"]] and "hello\nstep 50/200" in shown["log"]
     ((picture, caption),) = shown["samples"]
     assert picture.getpixel((0, 0)) == (254, 0, 0) or picture.getpixel((0, 0)) == (255, 0, 0)
     assert caption == "step 50"
-    again, nothing = watch.watch_run("lora-1", seen, "en", tmp_path)
+    again, nothing = run_panel.refresh_run(tmp_path, "lora-1", seen, "en")
     assert again == seen and nothing == {}
     Image.new("RGB", (8, 8), "blue").save(run_folder / "samples" / "step-000100.png")
-    _, shown = watch.watch_run("lora-1", seen, "en", tmp_path)
+    _, shown = run_panel.refresh_run(tmp_path, "lora-1", seen, "en")
     assert [*shown] == ["samples"] and [said for _, said in shown["samples"]] == ["step 100", "step 50"]
     (run_folder / "train.log").write_text("more")
-    _, shown = watch.watch_run("lora-1", seen, "en", tmp_path)
+    _, shown = run_panel.refresh_run(tmp_path, "lora-1", seen, "en")
     assert "more" in shown["log"]
 
 
 def test_buttons_offer_what_makes_sense(run_folder, tmp_path):
     def live():
-        shown = watch.watch_run("lora-1", None, "en", tmp_path)[1]
+        shown = run_panel.refresh_run(tmp_path, "lora-1", None, "en")[1]
         return {name for name in ("stop", "resume", "use", "delete") if shown[name]["interactive"]}
 
     assert live() == {"stop"}
@@ -202,11 +202,11 @@ def test_buttons_offer_what_makes_sense(run_folder, tmp_path):
 def test_a_crashed_run_says_why_escaped_and_offers_to_go_on(run_folder, tmp_path):
     (run_folder / "train.log").write_text("<b>boom</b>\n")
     state.write_state(run_folder, state="failed", exit_code=1, error="<script>")
-    status = watch.watch_run("lora-1", None, "en", tmp_path)[1]["status"]
+    status = run_panel.refresh_run(tmp_path, "lora-1", None, "en")[1]["status"]
     assert "exit code 1" in status and "&lt;script&gt;" in status and "<script>" not in status
     assert "&lt;b&gt;boom" in status and t("may_resume") in status
     state.write_state(run_folder, state="running", exit_code=None, error="", pid_started=1.0)
-    shown = watch.watch_run("lora-1", None, "vi", tmp_path)[1]
+    shown = run_panel.refresh_run(tmp_path, "lora-1", None, "vi")[1]
     assert t("state_crashed", "vi") in shown["status"] and t("ended_silently", "vi") in shown["status"]
     assert shown["resume"]["variant"] == "primary"
 
@@ -214,29 +214,62 @@ def test_a_crashed_run_says_why_escaped_and_offers_to_go_on(run_folder, tmp_path
 def test_what_the_trainer_found_is_in_plain_sight(run_folder):
     counts = {"parameters": {"lora": 192000, "frozen": 3284628}}
     state.write_state(run_folder, method="lora_ip", preflight=counts)
-    said = run_view.draw_learned(state.read_run(run_folder), "en")
+    said = run_html.draw_status(state.read_run(run_folder), [], "en")
     assert t("adapter_frozen") in said and "192,000" in said and "3,284,628" in said
 
 
+def test_warnings_of_the_start_and_of_a_resume_are_shown_escaped_each_once(run_folder):
+    resumed = ["dataset: 3 rows are gone", "twice", "<img>"]
+    state.write_state(run_folder, preflight={"warnings": ["memory is short", "twice"]}, warnings=resumed)
+    said = run_html.draw_status(state.read_run(run_folder), [], "vi")
+    assert said.count("<li>") == 4 and "memory is short" in said and "3 rows are gone" in said
+    assert "&lt;img&gt;" in said and "<img>" not in said and t("warnings_of_run", "vi") in said
+
+
+def test_the_page_goes_on_while_a_runs_files_come_and_go(run_folder, tmp_path, monkeypatch):
+    with open(run_folder / "metrics.jsonl", "a") as file:  # the last line is being written
+        file.write('{"step": 20, "loss": "high"}\n{"step": null, "loss": 1}\n{"step": 30, "loss": 0.2}\n{"step": 4')
+    (run_folder / "samples" / "step-000900.png").write_bytes(b"\x89PNG, half of it")
+    (run_folder / "samples" / "step-last.png").touch()
+    snapshot, shown = run_panel.refresh_run(tmp_path, "lora-1", None, "en")
+    assert shown["losses"].dropna().values.tolist() == [[10, 0.5, "loss"], [30, 0.2, "loss"]]
+    assert [caption for _, caption in shown["samples"]] == ["step 50"]
+    found = state.list_runs(tmp_path)
+    shutil.rmtree(run_folder)  # between the look at the list and the look into the folder
+    with monkeypatch.context() as patch:
+        patch.setattr(state, "list_runs", lambda workspace: found)
+        run_panel.refresh_run(tmp_path, "lora-1", None, "vi")
+        assert "Deleted lora-1." in actions.delete_training(tmp_path, "lora-1", "en")
+    _, shown = run_panel.refresh_run(tmp_path, "lora-1", snapshot, "en")
+    assert t("no_runs") in shown["status"]
+
+
+def test_the_newest_pictures_are_those_of_the_highest_step(run_folder, tmp_path):
+    for step in ("0999500", "1000000", "995000"):
+        Image.new("RGB", (8, 8)).save(run_folder / "samples" / f"step-{int(step):06d}.png")
+    shown = run_panel.refresh_run(tmp_path, "lora-1", None, "en")[1]
+    assert [caption for _, caption in shown["samples"]] == ["step 1000000", "step 999500", "step 995000", "step 50"]
+
+
 def test_without_runs_the_page_says_so(tmp_path):
-    seen, shown = watch.watch_run(None, None, "en", tmp_path)
+    seen, shown = run_panel.refresh_run(tmp_path, None, None, "en")
     assert t("no_runs") in shown["status"] and shown["details"] == gr.update(visible=False)
-    assert watch.watch_run(None, seen, "en", tmp_path) == (seen, {})
+    assert run_panel.refresh_run(tmp_path, None, seen, "en") == (seen, {})
 
 
 def test_the_list_of_runs_follows_what_others_start(run_folder, tmp_path):
-    seen, _ = watch.watch_run("lora-1", None, "en", tmp_path)
+    seen, _ = run_panel.refresh_run(tmp_path, "lora-1", None, "en")
     state.write_state(state.new_run_folder(tmp_path, "lora"), state="queued")
-    _, shown = watch.watch_run("lora-1", seen, "en", tmp_path)
+    _, shown = run_panel.refresh_run(tmp_path, "lora-1", seen, "en")
     assert [name for _, name in shown["run"]["choices"]] == ["lora-2", "lora-1"]
     assert "value" not in shown["run"]  # what is chosen meanwhile stays chosen
-    assert watch.choose_run("nothing", tmp_path)["value"] == "lora-1"  # at work
+    assert run_panel.choose_run("nothing", tmp_path)["value"] == "lora-1"  # at work
     state.write_state(run_folder, state="queued")
-    assert watch.watch_run("gone", None, "en", tmp_path)[1]["run"]["value"] == "lora-1"  # next
-    assert "value" not in watch.watch_run(None, None, "en", tmp_path)[1]["run"]  # being started, maybe
+    assert run_panel.refresh_run(tmp_path, "gone", None, "en")[1]["run"]["value"] == "lora-1"  # next
+    assert "value" not in run_panel.refresh_run(tmp_path, None, None, "en")[1]["run"]  # being started, maybe
     for name in ("lora-2", "lora-1"):
         state.write_state(tmp_path / "runs" / name, state="done")
-    assert watch.choose_run("nothing", tmp_path)["value"] == "lora-2"  # the newest
+    assert run_panel.choose_run("nothing", tmp_path)["value"] == "lora-2"  # the newest
 
 
 def test_a_curve_is_raw_and_smoothed_and_not_too_long():
@@ -256,8 +289,8 @@ def test_a_curve_is_raw_and_smoothed_and_not_too_long():
 def test_a_dataset_saved_meanwhile_can_be_chosen(data, tmp_path):
     from wallpaint.dataset.folder import add_sample
 
-    assert train_runs.choose_dataset(None, tmp_path) == gr.update(choices=[("sample rooms", data)], value=data)
+    assert actions.choose_dataset(None, tmp_path) == gr.update(choices=[("sample rooms", data)], value=data)
     photo = Image.new("RGB", (64, 64), "gray")
     add_sample(tmp_path / "datasets" / "mine", "train", photo, Image.new("L", (64, 64), 255), (9, 9, 9), "", "a")
-    update = train_runs.choose_dataset(data, tmp_path)
+    update = actions.choose_dataset(data, tmp_path)
     assert [name for name, _ in update["choices"]] == ["mine", "sample rooms"] and update["value"] == data

@@ -1,5 +1,8 @@
 """Tab 3: one room, one paint or many, several ways to paint it, side by side and measured."""
 
+from collections import Counter, deque
+from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -7,110 +10,109 @@ import gradio as gr
 
 from wallpaint.errors import UserError
 from wallpaint.ui.board.component import AFTER_BOARD
-from wallpaint.ui.compare.job import (
-    Job,
-    Shown,
-    cast_vote,
-    list_arms,
-    paint_comparison,
-    sweep_results,
-    take_lora,
-    write_heat,
-)
-from wallpaint.ui.compare.layout import build_choice, build_results, build_room
-from wallpaint.ui.compare.room import Room, open_first_room, open_mask, open_photo, open_tab1_room, open_test_room
-from wallpaint.ui.compare.view import LETTERS, draw_results
-from wallpaint.ui.page import GPU, PRIVATE, Page, guarded
+from wallpaint.ui.compare import scene
+from wallpaint.ui.compare.arms import OwnLora, draw_own, list_arms, take_lora
+from wallpaint.ui.compare.layout import ChoicePanel, ResultsPanel, RoomPanel, build_choice, build_results, build_room
+from wallpaint.ui.compare.painting import PaintRequest, Results, cast_vote, paint_comparison, write_heat
+from wallpaint.ui.compare.results_html import LETTERS, draw_results
+from wallpaint.ui.compare.scene import Room
+from wallpaint.ui.page import GPU, PRIVATE, Page, Step, guarded
 from wallpaint.ui.words.words import t
 
-__all__ = ["add_run", "build_compare_tab", "sweep_results"]
 QUIET = {**PRIVATE, "show_progress": "hidden"}
-_cancelled: set[str] = set()  # sessions that have had enough
+# Sessions that pressed Cancel; one that had nothing to cancel is forgotten after so many others.
+_cancelled: deque[str] = deque(maxlen=1000)
 
 
 class Cancelled(Exception):
     """Somebody pressed Cancel."""
 
 
+@dataclass(frozen=True)
+class CompareTab:
+    """What the page needs of the tab."""
+
+    arms: gr.CheckboxGroup
+    refresh: tuple[Step, ...]
+
+
 def add_run(name: str | None, arms: list[str], workspace: Path) -> Any:
     """Tick a run among the arms; UserError if it is none of ours, or has no weights yet."""
     choices = list_arms(workspace)
-    found = [arm for label, arm in choices if label == name and "=" in arm]
+    folder = workspace / "runs" / str(name)
+    found = [arm for _, arm in choices if "=" in arm and Path(arm.partition("=")[2]) == folder]
     if not found:
         raise UserError(t("no_run"))
     return gr.update(choices=choices, value=list(dict.fromkeys([*arms, *found])))
 
 
-def build_compare_tab(page: Page, language: gr.State, picture: gr.State) -> dict[str, Any]:
-    """Build the tab and wire it; `picture` is tab 1's. Give its parts."""
-    parts: dict[str, Any] = {}
+def build_compare_tab(page: Page, language: gr.State, picture: gr.State) -> CompareTab:
+    """Build the tab and wire it; `picture` is tab 1's."""
+    room, results, own_loras = gr.State(None), gr.State(None), gr.State([])
     with gr.Row():
         with gr.Column(scale=1, min_width=320):
-            parts |= build_room(page)
+            room_panel = build_room(page)
         with gr.Column(scale=2, min_width=320):
-            parts |= build_choice(page)
-            parts |= build_results(page)
-    parts["state"] = {"room": gr.State(None), "shown": gr.State(None), "own": gr.State([])}
-    wire_room(page, parts, language, picture)
-    wire_painting(page, parts, language)
-    wire_results(page, parts, language)
-    return parts
+            choice, shown = build_choice(page), build_results(page)
+    open_first = wire_room(page, room_panel, choice, room, picture, language)
+    list_all = wire_loras(page, choice, own_loras, language)
+    wire_painting(page, choice, shown, (room, own_loras, results), language)
+    wire_results(page, shown, results, language)
+    return CompareTab(choice.arms, (list_all, open_first))
 
 
-def wire_room(page: Page, parts: dict[str, Any], language: gr.State, picture: gr.State) -> None:
-    """Wire what opens a room and marks its wall."""
-    workspace, room = page.workspace, parts["state"]["room"]
-    opened = [room, parts["board"], parts["known"]]
+def wire_room(
+    page: Page, panel: RoomPanel, choice: ChoicePanel, room: gr.State, picture: gr.State, language: gr.State
+) -> Step:
+    """Wire what opens a room and marks its wall; give the step that opens the first one."""
+    workspace, opened = page.workspace, [room, panel.board, choice.known]
 
-    @guarded
-    def open_first_here(room: Room | None) -> tuple:
-        return open_first_room(room, workspace)
+    def open_test_room(event: gr.SelectData) -> tuple:
+        return scene.open_test_room(workspace, event.index)
 
-    @guarded
-    def open_test_here(event: gr.SelectData) -> tuple:
-        return open_test_room(event.index, workspace)
-
-    @guarded
-    def open_tab1_here(picture: Any, language: str) -> tuple:
-        return open_tab1_room(picture, workspace, language)
-
-    @guarded
-    def open_photo_here(path: str) -> tuple:
-        return open_photo(path, workspace)
-
-    @guarded
-    def open_mask_here(path: str, room: Room | None, language: str) -> tuple:
-        return open_mask(path, room, workspace, language)
-
-    parts["looks"] = [(open_first_here, [room], opened)]
-    parts["rooms"].select(open_test_here, None, opened, **QUIET)
-    taken = [picture, language]
-    parts["tab1"].click(open_tab1_here, taken, [*opened, parts["paint"]], js=AFTER_BOARD, **QUIET)
-    parts["photo"].upload(open_photo_here, parts["photo"], opened, **PRIVATE)
-    parts["mask"].upload(open_mask_here, [parts["mask"], room, language], opened, **PRIVATE)
-    parts["known"].input(lambda known: known or gr.skip(), parts["known"], parts["paint"], **QUIET)
+    open_picture = guarded(scene.open_dataset_room, workspace)
+    panel.rooms.select(guarded(open_test_room), None, opened, **QUIET)
+    panel.from_dataset.click(open_picture, [picture, language], [*opened, choice.paint], js=AFTER_BOARD, **QUIET)
+    panel.photo.upload(guarded(scene.open_photo, workspace), panel.photo, opened, **PRIVATE)
+    panel.mask.upload(guarded(scene.open_mask, workspace), [panel.mask, room, language], opened, **PRIVATE)
+    choice.known.input(lambda paint: paint or gr.skip(), choice.known, choice.paint, **QUIET)
+    return Step(guarded(scene.open_first_room, workspace), [room], opened)
 
 
-def wire_painting(page: Page, parts: dict[str, Any], language: gr.State) -> None:
-    """Wire the arms, the buttons Paint and Cancel."""
-    workspace, state = page.workspace, parts["state"]
+def wire_loras(page: Page, choice: ChoicePanel, own_loras: gr.State, language: gr.State) -> Step:
+    """Wire the list of arms and what adds a LoRA to it; give the step that lists the arms anew."""
+    workspace = page.workspace
 
-    @guarded
-    def take_lora_here(path: str, arms: list[str], own: list, language: str) -> tuple:
-        label, arm = take_lora(path, workspace, language)
-        own = [*own, (label, arm)]
-        gr.Info(t("added_lora", language, name=label))
-        return own, gr.update(choices=[*list_arms(workspace), *own], value=[*arms, arm])
+    def list_all_arms(own: list[OwnLora], language: str) -> tuple:
+        return gr.update(choices=list_arms(workspace, own)), draw_own(own, language)
 
-    @guarded
-    def paint_here(
+    def add_lora(uploaded: Any, ticked: list[str], own: list[OwnLora], language: str) -> tuple:
+        own, arms = take_lora(workspace, uploaded, ticked, own)
+        lora = own[-1]
+        gr.Info(escape(t("added_lora", language, name=lora.label)))
+        if set(ticked) - set(arms):
+            gr.Info(t("switched_family", language, family=lora.file.family))
+        return own, gr.update(choices=list_arms(workspace, own), value=arms), draw_own(own, language)
+
+    given = [choice.lora, choice.arms, own_loras, language]
+    choice.lora.upload(guarded(add_lora), given, [own_loras, choice.arms, choice.own], **PRIVATE)
+    return Step(guarded(list_all_arms), [own_loras, language], [choice.arms, choice.own])
+
+
+def wire_painting(
+    page: Page, choice: ChoicePanel, panel: ResultsPanel, states: tuple[gr.State, ...], language: gr.State
+) -> None:
+    """Wire the buttons Paint and Cancel; `states` are the room, the reader's own LoRAs and the results."""
+    room, own_loras, results = states
+
+    def paint_arms(
         room: Room | None,
-        own: list,
+        own: list[OwnLora],
         language: str,
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008  (how gradio finds it)
         *values: Any,
-    ) -> tuple:
+    ) -> tuple | dict:
         session = request.session_hash or ""
 
         def on_step(share: float) -> None:
@@ -120,78 +122,58 @@ def wire_painting(page: Page, parts: dict[str, Any], language: gr.State) -> None
 
         try:
             on_step(0.0)
-            return show(paint_comparison(workspace, room, Job(*values), own, language, on_step), language)
+            painted = paint_comparison(page.workspace, room, PaintRequest(*values), own, language, on_step)
+            return show_results(painted, language)
         except Cancelled:
             gr.Info(t("cancelled", language))
-            return (gr.skip(),) * 6
+            return gr.skip()
 
     def forget_cancel(request: gr.Request) -> None:
-        _cancelled.discard(request.session_hash or "")
+        while (request.session_hash or "") in _cancelled:
+            _cancelled.remove(request.session_hash or "")
 
-    def cancel_here(request: gr.Request) -> None:
-        _cancelled.add(request.session_hash or "")
+    def cancel_painting(request: gr.Request) -> None:
+        _cancelled.append(request.session_hash or "")
 
-    job = [parts[name] for name in ("paint", "more", "arms", "seed", "steps", "guidance", "scale", "blind")]
-    shown = [state["shown"], *(parts[name] for name in ("results", "vote", "heat", "report", "zip"))]
-    parts["lora"].upload(
-        take_lora_here,
-        [parts["lora"], parts["arms"], state["own"], language],
-        [state["own"], parts["arms"]],
-        **PRIVATE,
-    )
-    asked = parts["go"].click(forget_cancel, None, None, queue=False, js=AFTER_BOARD, **QUIET)
-    asked.then(
-        paint_here,
-        [state["room"], state["own"], language, *job],
-        shown,
-        show_progress_on=parts["results"],
-        **GPU,
-        **PRIVATE,
-    )
-    parts["cancel"].click(cancel_here, None, None, queue=False, **QUIET)
-    parts["reload"] = lambda: gr.update(choices=list_arms(workspace))
-    parts["reload_inputs"], parts["reload_outputs"] = None, [parts["arms"]]
+    shown = [results, panel.results, panel.vote, panel.heat, panel.report, panel.zip]
+    asked = choice.go.click(forget_cancel, None, None, queue=False, js=AFTER_BOARD, **QUIET)
+    given = [room, own_loras, language, *choice.request]
+    asked.then(guarded(paint_arms), given, shown, show_progress_on=panel.results, **GPU, **PRIVATE)
+    choice.cancel.click(cancel_painting, None, None, queue=False, **QUIET)
 
 
-def wire_results(page: Page, parts: dict[str, Any], language: gr.State) -> None:
+def wire_results(page: Page, panel: ResultsPanel, results: gr.State, language: gr.State) -> None:
     """Wire the vote, the map of errors and the language."""
-    workspace, shown = page.workspace, parts["state"]["shown"]
 
-    @guarded
-    def vote_here(choice: int | None, shown: Shown | None, language: str) -> tuple:
-        if shown is None or not shown["blind"] or choice is None:
-            return (gr.skip(),) * 6
-        shown, votes = cast_vote(shown, int(choice), workspace, keep=not page.public)
-        said = show(shown, language)
-        return said[0], draw_results(shown, language, votes), *said[2:]
+    def add_vote(choice: int | None, results: Results | None, language: str) -> tuple | dict:
+        if results is None or not results.blind or choice is None:
+            return gr.skip()
+        results, votes = cast_vote(results, int(choice), page.workspace, store=not page.public)
+        return show_results(results, language, votes)
 
-    @guarded
-    def heat_here(wanted: bool, shown: Shown | None, language: str) -> tuple:
-        if shown is None:
-            return gr.skip(), gr.skip()
-        if wanted:
-            write_heat(shown)
-        shown = {**shown, "heat": wanted}
-        return shown, draw_results(shown, language)
+    def show_heat(heat: bool, results: Results | None, language: str) -> tuple | dict:
+        if results is None:
+            return gr.skip()
+        if heat and results.views.is_dir():
+            write_heat(results)
+        results = replace(results, heat=heat)
+        return results, draw_results(results, language)
 
-    outputs = [shown, *(parts[name] for name in ("results", "vote", "heat", "report", "zip"))]
-    parts["vote"].input(vote_here, [parts["vote"], shown, language], outputs, **QUIET)
-    parts["heat"].input(heat_here, [parts["heat"], shown, language], [shown, parts["results"]], **PRIVATE)
-    language.change(
-        lambda shown, language: draw_results(shown, language), [shown, language], parts["results"], **QUIET
-    )
+    outputs = [results, panel.results, panel.vote, panel.heat, panel.report, panel.zip]
+    panel.vote.input(guarded(add_vote), [panel.vote, results, language], outputs, **QUIET)
+    panel.heat.input(guarded(show_heat), [panel.heat, results, language], [results, panel.results], **PRIVATE)
+    language.change(draw_results, [results, language], panel.results, **QUIET)
 
 
-def show(shown: Shown, language: str) -> tuple:
-    """Give (what is shown, the results, the vote, the map's box, the report, the zip)."""
-    folder = Path(shown["folder"])
-    letters = [(LETTERS[number], number) for number in range(len(shown["arms"]))]
-    open_ = not shown["blind"]
+def show_results(results: Results, language: str, votes: Counter | None = None) -> tuple:
+    """Give (the results, their HTML, the vote, the map's box, the report, the zip)."""
+    letters = [(LETTERS[number], number) for number in range(len(results.arms))]
+    named = not results.blind
     return (
-        shown,
-        draw_results(shown, language),
-        gr.update(choices=letters, value=None, visible=shown["blind"]),
-        gr.update(visible=open_, value=shown["heat"]),
-        gr.update(value=str(folder / "report.html"), visible=open_),
-        gr.update(value=str(folder / "wallpaint.zip"), visible=open_),
+        results,
+        draw_results(results, language, votes),
+        gr.update(choices=letters, value=None, visible=results.blind),
+        gr.update(visible=named, value=results.heat),
+        gr.update(value=str(results.folder / "report.html"), visible=named),
+        gr.update(value=str(results.folder / "wallpaint.zip"), visible=named),
     )

@@ -26,7 +26,7 @@ from wallpaint.ui.dataset.samples import (
     show_dataset,
     write_color,
 )
-from wallpaint.ui.page import PRIVATE, Page, guarded, read_paint
+from wallpaint.ui.page import PRIVATE, Page, Step, guarded, read_paint
 from wallpaint.ui.upload import build_upload, open_upload
 from wallpaint.ui.words.words import T, t
 
@@ -138,7 +138,7 @@ def wire_samples(page: Page, parts: dict[str, Any]) -> None:
     parts["keep_ticked"].click(keep_here, ticked, saved, js=AFTER_BOARD, **PRIVATE)
     for listen in (name.change, parts["check"].click):
         listen(list_here, [name, language], listed, **QUIET)
-    parts["reload"], parts["reload_inputs"], parts["reload_outputs"] = list_here, [name, language], listed
+    parts["refresh"] = (Step(list_here, [name, language], listed),)
     wire_edits(workspace, parts, listed)
     wire_zips(workspace, parts, listed)
 

@@ -1,5 +1,6 @@
 """A run's metrics as rows a plot can draw, raw and smoothed."""
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -46,7 +47,7 @@ def draw_curves(rows: list[dict[str, Any]], names: tuple[str, ...], smoothed: st
     """
     points: list[tuple[int, float | None, str]] = []
     for name in names:
-        known = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
+        known = [(row["step"], row[name]) for row in rows if is_number(row.get(name)) and is_number(row["step"])]
         means = smooth([value for _, value in known])  # of all values; thinning comes after
         every = max(1, -(-len(known) // POINTS))
         points += [(step, value, name) for step, value in known[::every]]
@@ -58,6 +59,11 @@ def draw_curves(rows: list[dict[str, Any]], names: tuple[str, ...], smoothed: st
     coming = sorted(set(color_map(names, smoothed)) - {curve for _, _, curve in points})
     points += [(points[0][0], None, curve) for curve in coming]
     return pd.DataFrame(points, columns=["step", "value", "curve"])
+
+
+def is_number(value: Any) -> bool:
+    """Tell whether a metric has a value that can be drawn; a run's file may hold anything."""
+    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def color_map(names: tuple[str, ...], smoothed: str) -> dict[str, str]:

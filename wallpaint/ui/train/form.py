@@ -1,5 +1,6 @@
 """The form of tab 2, made from TrainConfig's own fields: name, type, default, choices, group and help."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def build_form(page: Page, preset: Path | None) -> dict[str, Any]:
     return inputs
 
 
-def read_form(names: list[str], values: list[Any]) -> dict[str, Any]:
+def read_form(names: list[str], values: Sequence[Any]) -> dict[str, Any]:
     """Turn what the inputs hold into overrides for `load_config`; an empty one means the field's default."""
     return {name: value for name, value in zip(names, values, strict=True) if value not in (None, "")}
 
@@ -68,17 +69,14 @@ def read_form(names: list[str], values: list[Any]) -> dict[str, Any]:
 def fill_form(names: list[str], preset: Path | None) -> list[Any]:
     """Give the values the inputs show for a YAML recipe, or for the defaults."""
     config = load_config(preset)
-    values = []
+    values = {}
     for field in config_fields():
         value = getattr(config, field.name)
-        if (
-            field.kind is bool and field.default is None
-        ):  # what the method says anyway stays unsaid, so that it may be changed
-            said = field.name == "use_color_loss" and value != SWITCHES[config.method][2]
-            value = str(value).lower() if said else ""
+        if field.kind is bool and field.default is None:  # empty where the method decides: it may be changed
+            differs = field.name == "use_color_loss" and value != SWITCHES[config.method][2]
+            value = str(value).lower() if differs else ""
         elif field.default is None and value == method_default(config.method, field.name):
             value = ""
-        plain = field.choices or field.kind in (bool, int)
-        values.append((field.name, value if plain else str(value)))
-    shown = dict(values)
-    return [shown[name] for name in names]
+        as_it_is = field.choices or field.kind in (bool, int)
+        values[field.name] = value if as_it_is else str(value)
+    return [values[name] for name in names]

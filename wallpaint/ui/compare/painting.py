@@ -1,0 +1,203 @@
+"""What tab 3 does when one presses Paint: paint, measure, pack; the votes of a blind look."""
+
+import contextlib
+import json
+import random
+import secrets
+import shutil
+import time
+import zipfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from wallpaint.errors import UserError
+from wallpaint.paint.arms import Settings
+from wallpaint.pixels.color import Swatch, parse_color
+from wallpaint.pixels.images import atomic_path, load_mask, load_photo
+from wallpaint.report.heat import draw_heat
+from wallpaint.ui.board import pictures
+from wallpaint.ui.compare.arms import OwnLora, arm_family, list_arms
+from wallpaint.ui.compare.scene import Room, ScenePaths, write_scene
+from wallpaint.ui.page import SHARED_GPU, on_gpu, read_paint
+from wallpaint.ui.words.words import t
+
+MORE_PAINTS = 7
+
+
+@dataclass(frozen=True)
+class PaintRequest:
+    """What the tab asks for; 0 or None of the numbers: the family's own."""
+
+    paint: str
+    more_paints: list[str]
+    arms: list[str]
+    seed: int | None
+    num_inference_steps: int | None
+    guidance_scale: float | None
+    ip_adapter_scale: float
+    blind: bool
+
+
+@dataclass(frozen=True)
+class Results:
+    """What was painted and how it is shown."""
+
+    folder: Path
+    paints: tuple[str, ...]  # '#RRGGBB'
+    arms: tuple[str, ...]  # names in the order shown
+    blind: bool = False  # letters stand for the names
+    truth: bool = False  # the true repaint in the first paint is known
+    heat: bool = False  # the maps of errors are open
+    voted: str = ""  # the arm chosen while it was blind
+
+    @property
+    def views(self) -> Path:
+        """The page's small copies."""
+        return self.folder / "views"
+
+
+def read_paints(paint: str, more: list[str] | None) -> list[Swatch]:
+    """Read the paint and the further ones, each once, at most 1 + MORE_PAINTS."""
+    swatches = [read_paint(text) for text in [paint, *(more or [])[:MORE_PAINTS]]]
+    return list(dict.fromkeys(swatches))
+
+
+@on_gpu
+def paint_scene(
+    paths: ScenePaths,
+    paints: list[str],
+    arms: list[str],
+    out: str,
+    settings: Settings,
+    on_step: Callable | None,
+    family: str | None = None,
+) -> None:
+    """Paint a scene; takes and gives nothing that could not go to another process."""
+    from wallpaint.report.compare import compare_paints, load_scene  # torch, only once somebody paints
+
+    scene = replace(load_scene(paths.photo, paths.mask, paths.truth), name=paths.name)
+    compare_paints(scene, [parse_color(paint) for paint in paints], arms, out, settings, on_step, family)
+
+
+def paint_comparison(
+    workspace: Path,
+    room: Room | None,
+    request: PaintRequest,
+    own: list[OwnLora],
+    language: str,
+    on_step: Callable[[float], None] | None = None,
+) -> Results:
+    """Paint the room with every arm in every paint, into a fresh folder of results.
+
+    Raises:
+        UserError: no room, no mask, no arm, or an arm the page did not offer.
+    """
+    paints = [swatch.hex for swatch in read_paints(request.paint, request.more_paints)]
+    paths = write_scene(room, paints[0], language)
+    offered = {arm: name for name, arm in list_arms(workspace, own)}
+    if not request.arms or any(arm not in offered for arm in request.arms):
+        raise UserError(t("no_arms", language))
+    out = workspace / "results" / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(12)}"
+    steps, guidance = int(request.num_inference_steps or 0) or None, request.guidance_scale or None
+    settings = Settings(int(request.seed or 0), steps, guidance, request.ip_adapter_scale)
+    family = _one_family(request.arms, own, offered, language)
+    paint_scene(paths, paints, request.arms, str(out), settings, None if SHARED_GPU else on_step, family)
+    names = [offered[arm] for arm in request.arms]
+    if request.blind:
+        random.SystemRandom().shuffle(names)
+    results = Results(out, tuple(paints), tuple(names), request.blind, paths.truth is not None)
+    write_views(results, paths)
+    pack_results(out)
+    return results
+
+
+def _one_family(arms: list[str], own: list[OwnLora], names: dict[str, str], language: str) -> str | None:
+    """Give the family that all the arms were trained on, None where none says; UserError where two differ."""
+    families = {family: names[arm] for arm in arms if (family := arm_family(arm, own))}
+    if len(families) > 1:
+        first, second, *_ = (f"{name} ({family})" for family, name in families.items())
+        raise UserError(t("mixed_families", language, first=first, second=second))
+    return next(iter(families), None)
+
+
+def read_arms(results: Results, paint: str) -> list[dict[str, Any]]:
+    """Read the figures of a paint's arms, in the order shown.
+
+    Raises:
+        FileNotFoundError: the results were deleted meanwhile.
+    """
+    path = results.folder / paint.lstrip("#") / "comparison.json"
+    arms = {arm["name"]: arm for arm in json.loads(path.read_text(encoding="utf-8"))["arms"]}
+    return [arms[name] for name in results.arms]
+
+
+def write_views(results: Results, paths: ScenePaths) -> None:
+    """Write small copies for the page, named by number, so that no address tells an arm's name."""
+    results.views.mkdir()
+    sources = {"photo": paths.photo, "mask": paths.mask, "truth": paths.truth}
+    for paint in results.paints:
+        folder = results.folder / paint[1:]
+        sources |= {f"{paint[1:]}-{n}": str(folder / arm["image"]) for n, arm in enumerate(read_arms(results, paint))}
+    for name, path in sources.items():
+        if path is not None:
+            view = pictures.thumbnail(path, pictures.VIEW)
+            view.save(results.views / f"{name}.jpg", quality=92, subsampling=0)
+
+
+def write_heat(results: Results) -> None:
+    """Draw the map of errors of every arm in every paint, at the size of the page's copies."""
+    views = results.views
+    photo, mask = load_photo(views / "photo.jpg"), load_mask(views / "mask.jpg")
+    for paint in results.paints:
+        known = results.truth and paint == results.paints[0]
+        truth = load_photo(views / "truth.jpg") if known else None
+        for number in range(len(results.arms)):
+            out = load_photo(views / f"{paint[1:]}-{number}.jpg")
+            heat = draw_heat(out, photo, mask, parse_color(paint), truth)
+            heat.save(views / f"{paint[1:]}-{number}-heat.jpg", quality=88)
+
+
+def pack_results(out: Path) -> None:
+    """Put the pictures at the photo's own size, the tables and the report into one zip."""
+    files = [path for path in sorted(out.rglob("*")) if path.is_file() and "views" not in path.parts]
+    with atomic_path(out / "wallpaint.zip") as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for path in files:  # PNG does not shrink further
+            archive.write(path, path.relative_to(out))
+
+
+def cast_vote(results: Results, choice: int, workspace: Path, store: bool) -> tuple[Results, Counter]:
+    """Give the results with their names, and the votes so far for these arms; `store` writes this one down."""
+    voted = results.arms[choice]
+    path = workspace / "results" / "votes.jsonl"
+    if store:
+        row = {
+            "arms": sorted(results.arms),
+            "voted": voted,
+            "paint": results.paints[0],
+            "results": results.folder.name,
+            "time": round(time.time()),
+        }
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    votes = Counter(row["voted"] for row in _read_votes(path) if row.get("arms") == sorted(results.arms))
+    return replace(results, blind=False, voted=voted), votes or Counter([voted])
+
+
+def _read_votes(path: Path) -> list[dict[str, Any]]:
+    """Read the votes; a line that another studio has not written whole does not count."""
+    rows = []
+    for line in path.read_text("utf-8", errors="replace").splitlines() if path.is_file() else []:
+        with contextlib.suppress(ValueError):
+            rows.append(json.loads(line))
+    return [row for row in rows if isinstance(row, dict) and "voted" in row]
+
+
+def sweep_results(workspace: Path) -> None:
+    """Throw away results older than a day."""
+    for folder in (workspace / "results").glob("*"):
+        with contextlib.suppress(FileNotFoundError):  # another studio sweeps as well
+            if folder.is_dir() and time.time() - folder.stat().st_mtime > pictures.KEPT_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)

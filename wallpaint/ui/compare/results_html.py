@@ -1,0 +1,94 @@
+"""The results of tab 3 as HTML: a row of before/after sliders with figures, a verdict, a grid of paints."""
+
+from collections import Counter
+from typing import Any
+from urllib.parse import quote
+
+from wallpaint.report.heat import TOP
+from wallpaint.ui.compare.painting import Results, read_arms
+from wallpaint.ui.html import Markup, render, say
+from wallpaint.ui.words.words import t
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+NEAR = 0.5  # ΔE that nobody sees
+FLAT = 0.15  # a wall of less shading has lost its light
+
+
+def draw_results(results: Results | None, language: str, votes: Counter | None = None) -> str:
+    """Give the results as HTML; without any, or when their folder was deleted, what to do."""
+    try:
+        painted = {paint: read_arms(results, paint) for paint in results.paints} if results else {}
+    except FileNotFoundError:
+        painted = {}
+    if results is None or not painted:
+        return f'<div class="card empty">{say("results_gone" if results else "no_results", language)}</div>'
+
+    def address(name: str) -> str:
+        """Give the address of a file of the results, as the page asks for it."""
+        return f"gradio_api/file={quote(str(results.folder / name))}"
+
+    return render(
+        "compare/results.html",
+        language,
+        results=results,
+        painted=painted,
+        titles=LETTERS[: len(results.arms)] if results.blind else results.arms,
+        verdict=draw_verdict(painted[results.paints[0]], results.truth, language),
+        tally=", ".join(f"{name} {count}" for name, count in votes.most_common()) if votes else "",
+        address=address,
+        list_figures=list_figures,
+        write=write,
+        top=f"{TOP:.0f}",
+    )
+
+
+def list_figures(arm: dict[str, Any]) -> list[tuple[str, str]]:
+    """Give (key of the title, figure) of what was measured of an arm."""
+    truth = (arm.get("delta_e_truth") or {}).get("mean")
+    return [
+        ("column_paint", write(arm["delta_e_paint"]["median"], 1)),
+        *([("column_truth", write(truth, 1))] if truth is not None else []),
+        ("column_shading", write(arm["shading_correlation"], 2)),
+        ("column_outside", str(arm["outside_changed_pixels"])),
+        ("column_seconds", write(arm["seconds"], 1)),
+    ]
+
+
+def draw_verdict(arms: list[dict[str, Any]], truth: bool, language: str) -> Markup:
+    """Say in words which arm obeys the colour, what it costs in shading, and whether the claim holds here.
+
+    Args:
+        arms: their figures, as in comparison.json.
+        truth: the true repaint is known.
+        language: the reader's.
+    """
+    measured = {arm["name"]: score_of(arm, truth) for arm in arms}
+    scores = {name: score for name, score in measured.items() if score is not None}
+    if not scores:
+        return say("verdict_none", language)
+    best, *others = sorted(scores, key=lambda name: scores[name])
+    measure = t("to_truth" if truth else "to_paint", language)
+    parts = [say("verdict_best", language, name=best, score=f"{scores[best]:.1f}", measure=measure)]
+    if others:
+        key = "verdict_tie" if scores[others[0]] - scores[best] < NEAR else "verdict_next"
+        parts.append(say(key, language, name=others[0], score=f"{scores[others[0]]:.1f}"))
+    if {"old", "new"} <= scores.keys():
+        gap = scores["old"] - scores["new"]
+        key = "claim_holds" if gap > NEAR else "claim_fails" if gap < -NEAR else "claim_open"
+        parts.append(say(key, language, gap=f"{abs(gap):.1f}"))
+    flat = [arm["name"] for arm in arms if (arm["shading_correlation"] or 0) < FLAT]
+    if flat:
+        parts.append(say("verdict_flat", language, names=", ".join(flat)))
+    return Markup(" ").join(parts)
+
+
+def score_of(arm: dict[str, Any], truth: bool) -> float | None:
+    """The ΔE that counts: the mean to the truth where it is known, else the median to the paint."""
+    if truth:
+        return (arm.get("delta_e_truth") or {}).get("mean")
+    return arm["delta_e_paint"]["median"]
+
+
+def write(number: float | None, digits: int) -> str:
+    """Write a number of a table, a dash where there is none."""
+    return "–" if number is None or number != number else f"{number:.{digits}f}"

@@ -1,0 +1,38 @@
+"""What handlers show as HTML: templates beside the code, in the reader's language. Whatever they insert is escaped."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from wallpaint.ui.words.words import t
+
+_templates = Environment(
+    loader=FileSystemLoader(Path(__file__).parent),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def say(key: str, language: str, **values: Any) -> Markup:
+    """Give a text of the page as HTML, the values inserted escaped."""
+    return Markup(t(key, language)).format(**values) if values else Markup(t(key, language))
+
+
+def render(template: str, language: str, **values: Any) -> str:
+    """Fill a template in; inside it `t(key, **values)` gives a text in the reader's language.
+
+    Args:
+        template: its path from this folder.
+        language: the reader's.
+        values: what it inserts; only a Markup stays as it is.
+    """
+    return _templates.get_template(template).render(t=partial(_say_in, language), **values)
+
+
+def _say_in(language: str, key: str, **values: Any) -> Markup:
+    return say(key, language, **values)

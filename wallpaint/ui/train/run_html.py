@@ -1,0 +1,109 @@
+"""A run as HTML: its state, its figures, why it ended, its log."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from wallpaint.runs import state
+from wallpaint.runs.forecast import adapter_of
+from wallpaint.settings.methods import METHODS
+from wallpaint.ui.html import Markup, render, say
+from wallpaint.ui.train.curves import DELTAS, FIGURES, SMOOTHED, color_map, is_number
+from wallpaint.ui.train.plan import write_duration
+from wallpaint.ui.words.words import t
+
+KNOWN = (*state.ALIVE, state.QUEUED, "done", "stopped", "failed", "crashed")
+ENDED_BADLY = ("failed", "crashed")
+LOG_LINES, LAST_LINES = 60, 6  # of the log, and of its end beside an error
+
+
+def state_name(run: state.RunState, language: str) -> str:
+    """Give the word for a run's state."""
+    return t(f"state_{run.state}" if run.state in KNOWN else "state_unknown", language)
+
+
+def draw_nothing(found: list[state.RunState], language: str) -> str:
+    """Say what to do while no run is chosen."""
+    return f'<div class="card empty">{say("no_run_chosen" if found else "no_runs", language)}</div>'
+
+
+def draw_status(run: state.RunState, rows: list[dict[str, Any]], language: str) -> str:
+    """Write a run's state, progress, warnings, figures and, if it ended badly, why, as HTML.
+
+    Args:
+        run: what run.json says; its `preflight` has what the trainer found before the first step.
+        rows: what metrics.jsonl says.
+        language: the reader's.
+    """
+    facts = [t("step", language, step=run.step, total=run.max_train_steps or "?")]
+    if run.eta_seconds is not None:
+        facts.append(t("left", language, time=write_duration(run.eta_seconds)))
+    found = run.fields.get("preflight")
+    found = found if isinstance(found, dict) else {}
+    method, counts = METHODS.get(str(run.fields.get("method"))), found.get("parameters")
+    return render(
+        "train/run.html",
+        language,
+        run=run,
+        state=state_name(run, language),
+        method=method,
+        facts=facts,
+        total=run.max_train_steps or 1,
+        adapter=adapter_of(method) if method and counts else "",
+        learned=count_parameters(counts, language) if counts else "",
+        warnings=list_warnings(run, found),
+        figures=list_figures(rows, language),
+        end=explain_end(run, language),
+        log=state.tail_log(run.folder, LAST_LINES),
+    )
+
+
+def list_warnings(run: state.RunState, preflight: dict[str, Any]) -> list[str]:
+    """Give what the trainer warns of: settings, dataset, memory, and what a resume finds changed."""
+    lines = [*(run.fields.get("warnings") or []), *(preflight.get("warnings") or [])]
+    return list(dict.fromkeys(str(line) for line in lines))
+
+
+def count_parameters(counts: dict[str, int], language: str) -> str:
+    """Say how many parameters learn and how many are frozen, as the trainer has counted them."""
+    learns = ", ".join(f"{name} {count:,}" for name, count in counts.items() if name != "frozen")
+    return t("learning_now", language, learns=learns, frozen=f"{counts.get('frozen', 0):,}")
+
+
+def list_figures(rows: list[dict[str, Any]], language: str) -> list[tuple[str, str]]:
+    """Give (title, figure) of the newest of each metric, with the best ΔE so far."""
+    figures = []
+    for key, form in FIGURES.items():
+        values = [row[key] for row in rows if is_number(row.get(key))]
+        if values:
+            best = t("best", language, value=f"{min(values):.1f}") if key in DELTAS else ""
+            figures.append((t(f"figure_{key}", language), f"{values[-1]:{form}}{best}"))
+    return figures
+
+
+def explain_end(run: state.RunState, language: str) -> str:
+    """Say why a run ended badly, '' for any other."""
+    if run.state not in ENDED_BADLY:
+        return ""
+    if (code := run.exit_code) is None:
+        return t("ended_silently", language)
+    # A signal's number below 0, or as a shell reports SIGKILL and SIGTERM.
+    return t("ended_by_signal" if code < 0 or code in (137, 143) else "ended_with", language, code=code)
+
+
+def draw_log(folder: Path, language: str) -> str:
+    """Write the log's last lines as HTML that stays scrolled to its end."""
+    html = Markup('<div class="log" role="log" tabindex="0" aria-label="{}"><pre>{}</pre></div>')
+    return html.format(t("log", language), state.tail_log(folder, LOG_LINES))
+
+
+def draw_legend(frame: pd.DataFrame | None, metrics: tuple[str, ...], language: str) -> str:
+    """Name the curves that are there; the plot's own legend does not fit into its height."""
+    drawn = set() if frame is None else set(frame.dropna().curve)
+    named: dict[str, str] = {}
+    for metric in metrics:
+        name = t(f"figure_{metric}", language)
+        named |= {metric: name, SMOOTHED.format(name=metric): t("smoothed", language, name=name)}
+    curves = [item for item in color_map(metrics, SMOOTHED).items() if item[0] in drawn]
+    return " ".join(f'<span><i style="background:{color}"></i>{named[curve]}</span>' for curve, color in curves)
