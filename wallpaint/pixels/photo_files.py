@@ -55,6 +55,7 @@ TURNS |= {5: _T.TRANSPOSE, 6: _T.ROTATE_270, 7: _T.TRANSVERSE, 8: _T.ROTATE_90}
 ADOBE_TO_XYZ = np.array([[0.57667, 0.18556, 0.18823], [0.29734, 0.62736, 0.07529], [0.02703, 0.07069, 0.99134]])
 ADOBE_GAMMA = 2.19921875
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # refused earlier, in one line
+warnings.filterwarnings("ignore", module="PIL.TiffImagePlugin")  # a broken EXIF block is ignored
 
 
 def open_picture(path: str | Path, decode: bool = True) -> Image.Image:
@@ -84,7 +85,7 @@ def open_picture(path: str | Path, decode: bool = True) -> Image.Image:
                 return image
             image.load()
             turn = TURNS.get(orientation(image))
-            return image.transpose(turn) if turn else image
+            return image if turn is None else image.transpose(turn)
     except UserError:
         raise
     except Image.DecompressionBombError:

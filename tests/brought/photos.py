@@ -1,0 +1,268 @@
+"""Photos as phones, cameras and tools make them."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+from PIL import Image
+
+from brought import Case
+from wallpaint.pixels.images import load_photo
+
+TITLE, read = "Photos", load_photo
+SIZE = (80, 40)
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png_header(width, height):
+    """A PNG of some hundred bytes whose header promises width x height."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 99)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def profile(gamma, red, green, blue):
+    """An ICC profile (version 2) of three primaries, XYZ at D50, and one gamma."""
+    fixed = lambda values: b"".join(struct.pack(">i", round(value * 65536)) for value in values)  # noqa: E731
+    tags = {b"wtpt": (0.9642, 1, 0.8249), b"rXYZ": red, b"gXYZ": green, b"bXYZ": blue}
+    data = {tag: b"XYZ \0\0\0\0" + fixed(values) for tag, values in tags.items()}
+    curve = b"curv\0\0\0\0\0\0\0\1" + struct.pack(">H", round(gamma * 256)) + b"\0\0"
+    data |= {b"rTRC": curve, b"gTRC": curve, b"bTRC": curve, b"cprt": b"text\0\0\0\0none\0\0\0\0"}
+    data |= {b"desc": b"desc\0\0\0\0" + struct.pack(">I", 2) + b"x\0" + bytes(80)}
+    at, table, body = 132 + 12 * len(data), b"", b""
+    for tag, value in data.items():
+        table += tag + struct.pack(">II", at + len(body), len(value))
+        body += value + bytes(-len(value) % 4)
+    head = struct.pack(">4sI4s4s4s", b"none", 0x02400000, b"mntr", b"RGB ", b"XYZ ") + bytes(12) + b"acsp" + bytes(28)
+    head += fixed((0.9642, 1, 0.8249)) + bytes(48)
+    return struct.pack(">I", 132 + len(table) + len(body)) + head + struct.pack(">I", len(data)) + table + body
+
+
+# What `about` expects of these was reckoned with colour-science.
+DISPLAY_P3 = profile(2.2, (0.51512, 0.2412, -0.00105), (0.29198, 0.69225, 0.04189), (0.1571, 0.06657, 0.78407))
+ADOBE_RGB = profile(563 / 256, (0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457))
+
+
+def room(mode="RGB"):
+    """A photo whose upper left quarter is red and the rest pale."""
+    photo = Image.new("RGB", SIZE, (200, 190, 180))
+    photo.paste((220, 30, 30), (0, 0, SIZE[0] // 2, SIZE[1] // 2))
+    return photo.convert(mode)
+
+
+def shows_room(photo):
+    red, pale = photo.getpixel((10, 8)), photo.getpixel((70, 32))
+    return photo.mode == "RGB" and photo.size == SIZE and red[0] > 190 > 80 > red[1] and min(pale) > 160
+
+
+def saved(name, form=None, image=room, **options):
+    def make(folder):
+        if (form or name).upper().endswith(("HEIC", "HEIF")):
+            __import__("pillow_heif").register_heif_opener(thumbnails=False)
+        image().save(folder / name, form, **options)
+        return folder / name
+
+    return make
+
+
+def written(name, data):
+    def make(folder):
+        (folder / name).write_bytes(data() if callable(data) else data)
+        return folder / name
+
+    return make
+
+
+def encoded(form="JPEG", image=room, **options):
+    buffer = io.BytesIO()
+    image().save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def turned(orientation):
+    """A JPEG that stands upright only if its EXIF is heard."""
+    turn = Image.Transpose
+    backwards = {2: turn.FLIP_LEFT_RIGHT, 3: turn.ROTATE_180, 4: turn.FLIP_TOP_BOTTOM, 5: turn.TRANSPOSE}
+    backwards |= {6: turn.ROTATE_90, 7: turn.TRANSVERSE, 8: turn.ROTATE_270}
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return encoded(image=lambda: room().transpose(backwards[orientation]), exif=exif, quality=95)
+
+
+def adobe_by_exif(color=(120, 160, 90)):
+    """A JPEG in Adobe RGB as cameras write it: no profile, EXIF says uncalibrated, and R03."""
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA001] = 65535
+    exif.get_ifd(0x8769)[0xA005] = {1: "R03"}
+    return encoded(image=lambda: Image.new("RGB", SIZE, color), exif=exif, quality=95)
+
+
+def with_exif(block):
+    """A JPEG whose EXIF block is these bytes."""
+    data = encoded(quality=95)
+    block = b"Exif\0\0" + block
+    return data[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + data[2:]
+
+
+def raw_with_thumbnail():
+    """What NEF, ARW and DNG look like to a reader of TIFF: a thumbnail first, the picture in a part below."""
+    from PIL import TiffImagePlugin
+
+    info = TiffImagePlugin.ImageFileDirectory_v2()
+    info[254], info[330] = 1, 8
+    info.tagtype[254], info.tagtype[330] = 4, 4
+    return encoded("TIFF", tiffinfo=info)
+
+
+def about(color, tolerance=3):
+    return lambda photo: np.abs(np.subtract(photo.getpixel((40, 20)), color)).max() <= tolerance
+
+
+def frames(form, name):
+    others = [Image.new("RGB", SIZE, "black")]
+    return saved(name, form, save_all=True, append_images=others, duration=100)
+
+
+def flat(color, mode="RGB"):
+    return lambda: Image.new(mode, SIZE, color)
+
+
+BROKEN_EXIF = (
+    b"II*\0\x08\0\0\0\x02\0\x12\x01\x03\0\x01\0\0\0\x01\0\0\0\x1a\x01\x05\0\x01\0\0\0\xff\xff\xff\xff",
+    b"MM\0*",
+    b"\0" * 40,
+    b"II*\0\x08\0\0\0\x01\0\x12\x01\x02\0\x04\0\0\0up!\0\0\0\0\0",
+    b"II*\0\x08\0\0\0\xff\xff" + bytes(range(256)) * 8,
+)
+
+CASES = (
+    *(
+        Case(f"`{name}`", "read", saved(name, form, quality=95), shows_room)
+        for name, form in (("room.jpg", "JPEG"), ("ROOM.JPEG", "JPEG"), ("room.jfif", "JPEG"), ("room.jpe", "JPEG"))
+    ),
+    *(
+        Case(f"`{name}`", "read", saved(name), shows_room)
+        for name in ("room.png", "room.webp", "room.bmp", "room.tif", "room.gif")
+    ),
+    Case("`room.heic`, as iPhones write it", "read (needs pillow-heif)", saved("room.heic", "HEIF"), shows_room),
+    Case("`room.avif`", "read", saved("room.avif", "AVIF"), shows_room),
+    Case("a wrong suffix: a HEIC called `room.jpg`", "read: the content counts", saved("a.jpg", "HEIF"), shows_room),
+    Case("a wrong suffix: a JPEG called `room.png`", "read: the content counts", saved("a.png", "JPEG"), shows_room),
+    *(
+        Case(
+            f"EXIF orientation {number}",
+            "read, turned upright",
+            written("a.jpg", lambda n=number: turned(n)),
+            shows_room,
+        )
+        for number in range(2, 9)
+    ),
+    *(
+        Case(
+            f"a broken EXIF block ({number})", "read: the block is ignored", written("a.jpg", with_exif(b)), shows_room
+        )
+        for number, b in enumerate(BROKEN_EXIF, 1)
+    ),
+    Case(
+        "Display P3 by its profile",
+        "read, turned to sRGB",
+        saved("a.png", image=flat((120, 160, 90)), icc_profile=DISPLAY_P3),
+        about((109, 163, 79)),
+    ),
+    Case(
+        "Adobe RGB by its profile",
+        "read, turned to sRGB",
+        saved("a.png", image=flat((120, 160, 90)), icc_profile=ADOBE_RGB),
+        about((99, 161, 85)),
+    ),
+    Case("Adobe RGB by EXIF alone", "read, turned to sRGB", written("_A.jpg", adobe_by_exif), about((99, 161, 85))),
+    Case(
+        "a broken colour profile",
+        "read: the profile is ignored",
+        saved("a.png", icc_profile=b"no profile"),
+        shows_room,
+    ),
+    Case("CMYK", "read, turned to sRGB", saved("a.jpg", image=lambda: room("CMYK"), quality=95), shows_room),
+    Case(
+        "grey of 16 bits (PNG, TIFF)",
+        "read at its scale",
+        saved("a.png", image=lambda: Image.fromarray(np.full((40, 80), 128 * 257, np.uint16))),
+        about((128, 128, 128), 0),
+    ),
+    Case(
+        "floats from 0 to 1 (TIFF)",
+        "read at their scale",
+        saved("a.tif", image=lambda: Image.fromarray(np.full((40, 80), 0.5, np.float32))),
+        about((128, 128, 128), 0),
+    ),
+    Case(
+        "CIELAB (TIFF)",
+        "read, turned to sRGB",
+        saved("a.tif", image=flat((135, 128, 128), "LAB")),
+        about((126, 126, 126), 3),
+    ),
+    Case("a palette of colours", "read", saved("a.png", image=lambda: room("P")), shows_room),
+    Case("grey, or black and white", "read", saved("a.png", image=flat(1, "1")), about((255, 255, 255), 0)),
+    Case(
+        "transparent parts",
+        "read, laid over white",
+        saved("a.png", image=flat((9, 9, 9, 0), "RGBA")),
+        about((255, 255, 255), 0),
+    ),
+    *(
+        Case(f"moving pictures ({form})", "its first picture is read", frames(form, f"a.{form.lower()}"), shows_room)
+        for form in ("GIF", "WEBP", "PNG", "AVIF")
+    ),
+    Case(
+        "a panorama, 4000 x 400",
+        "read",
+        saved("a.png", image=lambda: Image.new("RGB", (4000, 400))),
+        lambda photo: photo.size == (4000, 400),
+    ),
+    Case(
+        "a side above 64 times the other",
+        "is 1300x20, too long and narrow: crop it",
+        saved("a.png", image=lambda: Image.new("L", (1300, 20))),
+    ),
+    Case(
+        "more than 108 megapixels",
+        "is larger than 108 megapixels: make it smaller",
+        written("a.png", png_header(16320, 12240)),
+    ),
+    Case(
+        "a camera's raw file that holds a thumbnail (`.dng`, `.nef`, `.arw`)",
+        "is a camera raw file (.nef): export it as JPEG",
+        written("a.nef", raw_with_thumbnail),
+    ),
+    Case(
+        "the same, named `.tif`",
+        "is a camera raw file (.tif): export it as JPEG",
+        written("a.tif", raw_with_thumbnail),
+    ),
+    *(
+        Case(f"another raw file (`{suffix}`)", "is a camera raw file: export it as JPEG", written(f"a{suffix}", data))
+        for suffix, data in (
+            (".cr3", b"\0\0\0\x18ftypcrx \0\0\0\1"),
+            (".raf", b"FUJIFILMCCD-RAW 0201"),
+            (".rw2", b"IIU\0"),
+            (".x3f", b"FOVb"),
+            (".pef", b"??"),
+        )
+    ),
+    *(
+        Case(what, f"is {kind}: {remedy}", written(name, data))
+        for what, name, data, kind, remedy in (
+            ("a video", "a.mp4", b"\0\0\0\x18ftypisom", "a video", "take a still from it"),
+            ("a PDF", "a.jpg", b"%PDF-1.7", "a PDF", "save it as JPEG or PNG"),
+            ("JPEG XL", "a.jxl", b"\xff\x0a\0", "a JPEG XL picture", "save it as JPEG or PNG"),
+            ("a Photoshop file", "a.psd", b"8BPS\0\1", "a Photoshop file", "save it as JPEG or PNG"),
+            ("a web page saved as a picture", "a.jpg", b"<!DOCTYPE html>", "a web page", "save it as JPEG or PNG"),
+        )
+    ),
+    Case("a download cut short", "cannot be read (", written("a.jpg", lambda: encoded()[:500])),
+    Case("an empty file", "cannot be read (", written("a.jpg", b"")),
+)
