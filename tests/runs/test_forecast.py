@@ -1,72 +1,136 @@
-"""What is told of a run before it starts."""
+"""The device that is found, and what a run is said to take there."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from wallpaint.runs import forecast as module
-from wallpaint.runs import state
-from wallpaint.runs.forecast import find_device, forecast
+from wallpaint.runs import forecast, state
+from wallpaint.runs.forecast import Device, expect, find_cost, find_device, peak_bytes, run_seconds
+from wallpaint.settings.choices import FAMILY_PRESETS, PRESETS
 from wallpaint.settings.train_config import TrainConfig, to_yaml
+
+GB = 10**9
+# The README's table, and SDXL's: GB of a step and of one with the colour loss.
+MEASURED = {
+    ("sd15", "8 GB"): (4.4, 6.7),
+    ("sd15", "12 GB"): (4.9, 9.7),
+    ("sd15", "24 GB"): (11.4, 15.0),
+    ("sd15", "80 GB"): (19.1, 22.9),
+    ("sdxl", "24 GB"): (11.7, 20.3),
+    ("sdxl", "80 GB"): (15.9, 50.1),
+}
+TWO = """GPU 0, 10000, 24000, GPU-aaaa-1
+GPU 1, 70000, 80000, GPU-bbbb-2
+"""
 
 
 @pytest.fixture
-def told(dataset, tmp_path, monkeypatch):
-    """Forecast a run of a few settings, on a CPU, with nothing shipped to learn from."""
-    monkeypatch.setattr(module, "SHIPPED", tmp_path / "none")
-    monkeypatch.setattr(module, "_read_gpu", lambda: None)
+def expected(tmp_path, monkeypatch):
+    """Expect a run of a few settings, on a CPU, with nothing shipped to learn from."""
+    monkeypatch.setattr(forecast, "SHIPPED", tmp_path / "none")
+    monkeypatch.setattr(forecast, "_find_gpu", lambda: None)
 
     def tell(**changes):
-        settings = {"method": "lora_ip", "dataset": str(dataset), "max_train_steps": 100}
-        return forecast(TrainConfig(**settings | changes), tmp_path)
+        return expect(TrainConfig(**{"method": "lora_ip", "max_train_steps": 100} | changes), tmp_path)
 
     return tell
 
 
-@pytest.mark.parametrize(
-    ("method", "adapter", "learns"),
-    [("lora", "absent", ("lora",)), ("lora_ip", "frozen", ("lora",)), ("joint", "learning", ("lora", "ip_adapter"))],
-)
-def test_it_says_whether_the_adapter_is_active_and_what_learns(told, method, adapter, learns):
-    said = told(method=method)
-    assert (said.adapter, said.learns, said.losses) == (adapter, learns, ("diffusion",))
-    assert ("warn_no_adapter" in said.warnings) == (method == "lora")
+@pytest.fixture
+def smi(monkeypatch, tmp_path):
+    """Put an nvidia-smi on the path that tells of these GPUs, under these environment variables."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+
+    def put(told, **variables):
+        tool = tmp_path / "nvidia-smi"
+        tool.write_text(f"#!/bin/sh\ncat <<'E'\n{told}\nE\n")
+        tool.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    return put
 
 
-def test_it_counts_pictures_rooms_and_the_share_of_wall(told):
-    said = told()
-    assert said.samples == {"train": 4, "validation": 2} and said.rooms == 2
-    low, mean, high = said.coverage
-    assert 0.05 < low <= mean <= high < 0.95
-    assert "warn_few" in said.warnings and len(said.shown) == 4
+def test_without_an_earlier_run_the_time_is_unknown_and_memory_is_reckoned(expected):
+    told = expected()
+    assert (told.seconds, told.earlier, told.measured) == (None, "", False)
+    assert 0.5 * GB < told.memory < 2 * GB
 
 
-def test_without_an_earlier_run_time_and_memory_are_unknown(told):
-    said = told()
-    assert (said.seconds, said.memory, said.learned_from) == (None, None, "")
-
-
-def test_time_and_memory_come_from_a_run_of_the_same_kind(told, dataset, tmp_path):
+def test_time_and_memory_come_from_a_run_of_the_same_kind(expected, tmp_path):
     folder = state.new_run_folder(tmp_path, "lora")
-    config = TrainConfig(method="lora", dataset=str(dataset), train_batch_size=4)
-    (folder / "config.yaml").write_text(to_yaml(config))
+    (folder / "config.yaml").write_text(to_yaml(TrainConfig(method="lora", train_batch_size=4)))
     rows = [{"step": 0}, *({"step": n, "samples_per_second": 20.0, "memory_gb": 1.5} for n in (10, 20))]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    said = told(train_batch_size=4)
-    assert said.seconds == pytest.approx(100 * 4 / 20) and said.memory == 1.5 * module.GIB
-    assert (said.learned_from, said.here) == ("lora-1", True)
-    assert told(train_batch_size=8).memory is None  # another batch takes other memory, but the same pace
-    assert told(train_batch_size=8).seconds == pytest.approx(40)
-    assert told(method="lora_ip_color", color_loss_start_step=1).seconds is None  # it decodes, so is slower
+    told = expected(train_batch_size=4)
+    assert told.seconds == pytest.approx(100 * 4 / 20) and told.memory == 1.5 * 2**30
+    assert (told.earlier, told.here, told.measured) == ("lora-1", True, True)
+    assert not expected(train_batch_size=8).measured  # another batch takes other memory, but the same pace
+    assert expected(train_batch_size=8).seconds == pytest.approx(40)
+    assert expected(method="lora_ip_color", color_loss_start_step=1).seconds is None  # it decodes, so is slower
 
 
-def test_a_gpu_is_found_without_torch(monkeypatch, tmp_path):
-    tool = tmp_path / "nvidia-smi"
-    tool.write_text("#!/bin/sh\necho 'NVIDIA H100, 70000, 81559'\n")
-    tool.chmod(0o755)
-    monkeypatch.setattr(module.shutil, "which", lambda name: str(tool))
-    gpu = find_device()
-    assert (gpu.name, gpu.kind, gpu.free) == ("NVIDIA H100", "cuda", 70000 * 2**20)
+@pytest.mark.parametrize(("family", "preset"), MEASURED)
+def test_the_model_of_memory_keeps_to_what_was_measured(family, preset):
+    plain = TrainConfig(family=family, method="lora_ip", memory_preset=preset)
+    color = TrainConfig(family=family, method="lora_ip_color", memory_preset=preset)
+    cost = replace(find_cost(plain, "cuda"), picture=0)
+    said = [peak_bytes(cost, config) / GB for config in (plain, color)]
+    assert said == pytest.approx(MEASURED[family, preset], abs=1.2)
+    assert peak_bytes(find_cost(color, "cuda"), color) < float(preset.split()[0]) * GB
+
+
+def test_every_preset_was_measured():
+    rows = {("sd15", name) for name in PRESETS} | {(f, name) for f, own in FAMILY_PRESETS.items() for name in own}
+    assert rows == set(MEASURED)
+
+
+def test_float32_resolution_batch_and_accumulation_change_what_a_run_takes():
+    def peak(kind="cuda", **changes):
+        config = TrainConfig(family="sd15", method="lora_ip", train_batch_size=8, **changes)
+        return peak_bytes(find_cost(config, kind), config)
+
+    assert peak("cpu") == peak(mixed_precision="no") == pytest.approx(2 * peak())
+    assert peak(resolution=1024) - 3.9 * GB == pytest.approx(4 * (peak() - 3.9 * GB))
+    assert peak(gradient_checkpointing=True) < peak()
+    config = TrainConfig(max_train_steps=100, train_batch_size=4, gradient_accumulation_steps=2)
+    timed = replace(find_cost(config, "cpu"), seconds=0.5)
+    assert run_seconds(timed, config) == 400 and run_seconds(timed, config, done=90) == 40
+
+
+def test_a_gpu_is_found_without_torch(smi):
+    smi("NVIDIA H100, 70000, 81559")
+    assert find_device() == Device("NVIDIA H100", "cuda", 70000 * 2**20, 81559 * 2**20)
     assert find_device("cpu").kind == "cpu"
-    tool.write_text("#!/bin/sh\necho broken\n")
+
+
+@pytest.mark.parametrize("told", ["", "broken", "No devices were found", "Orin, [N/A], [N/A], GPU-1"])
+def test_an_nvidia_smi_that_tells_nothing_is_no_gpu(smi, told):
+    smi(told)
     assert find_device().kind == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("visible", "index"),
+    [("0", 0), ("1", 1), ("1,0", 1), (" 1 ", 1), ("GPU-bbbb-2", 1), ("GPU-b", 1), ("GPU-aaaa-1,1", 0), ("1,7", 1)],
+)
+def test_of_several_gpus_the_one_that_cuda_shows_first_is_taken_and_named(smi, visible, index):
+    smi(TWO, CUDA_VISIBLE_DEVICES=visible)
+    free, total = ((10000, 24000), (70000, 80000))[index]
+    assert find_device() == Device(f"GPU {index}: GPU {index}", "cuda", free * 2**20, total * 2**20)
+
+
+@pytest.mark.parametrize("visible", ["", "-1", "NoDevFiles", "7", "7,0", "GPU-cccc", "GPU-", "MIG-1234"])
+def test_where_cuda_shows_none_of_them_it_is_the_cpu(smi, visible):
+    smi(TWO, CUDA_VISIBLE_DEVICES=visible)
+    assert find_device().kind == "cpu"
+
+
+def test_a_run_of_several_processes_goes_by_its_smallest_gpu(smi):
+    smi(TWO, CUDA_VISIBLE_DEVICES="1,0", LOCAL_WORLD_SIZE="2")
+    assert find_device().total == 24000 * 2**20
+    smi(TWO, CUDA_VISIBLE_DEVICES="1,0", LOCAL_WORLD_SIZE="1")
+    assert find_device().total == 80000 * 2**20

@@ -1,4 +1,4 @@
-"""A disk that is full, told from other failures; what is free on it. Imports nothing heavy."""
+"""A disk that is full, told from other failures; what is free on it; bytes for people. Imports nothing heavy."""
 
 import errno
 import re
@@ -27,3 +27,8 @@ def free_bytes(path: str | Path) -> int:
     while not path.exists():
         path = path.parent
     return shutil.disk_usage(path).free
+
+
+def format_bytes(count: float) -> str:
+    """Bytes for people: 12.3 MB, 4.5 GB."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

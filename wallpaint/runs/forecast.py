@@ -1,32 +1,22 @@
-"""What a training run will take and do, told before it starts; imports neither torch nor gradio.
-
-Time and memory come from earlier runs: of this workspace if one was of the same kind, else (time alone) of
-the shipped LoRAs, which were trained on another machine.
-"""
+"""The device a run will have, and the bytes and seconds it will take there. Imports neither torch nor gradio."""
 
 import functools
+import os
 import shutil
 import statistics
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import psutil
+import yaml
 
-from wallpaint.dataset.folder import read_splits
-from wallpaint.dataset.rows import Sample
-from wallpaint.errors import UserError
-from wallpaint.models.families import family_folder
-from wallpaint.pixels.images import load_mask
+from wallpaint.models.families import FAMILIES, family_folder
 from wallpaint.runs.state import list_runs, read_metrics
-from wallpaint.settings.methods import METHODS, Method
 from wallpaint.settings.train_config import TrainConfig
 
-SHIPPED = family_folder("").parent / "loras"
-LOOKED_AT = 48  # masks whose coverage is measured; more of them tell nothing new
-FEW = 12  # training samples below which a warning is due
-GIB = 2**30
+SHIPPED = family_folder("").parent / "loras"  # trained on another machine: their pace is a guess for this one
+GB = 10**9
 
 
 @dataclass(frozen=True)
@@ -40,141 +30,166 @@ class Device:
 
 
 @dataclass(frozen=True)
-class Forecast:
-    """What is known of a run before it starts; None where nothing is known."""
+class Cost:
+    """What a run takes: bytes, and seconds where they were measured."""
 
-    adapter: str  # absent, frozen or learning
-    learns: tuple[str, ...]
-    losses: tuple[str, ...]
-    samples: dict[str, int]  # by split
-    rooms: int
-    coverage: tuple[float, float, float]  # smallest, mean and largest share of a picture that is wall
-    shown: tuple[Sample, ...]  # a few samples to look at
+    fixed: float  # the frozen models, what learns, its gradient and Adam's moments
+    sample: float  # kept of a sample for the backward pass
+    checkpointed: float  # the same with gradient checkpointing
+    piece: float  # kept of a piece of wall that the colour loss decodes
+    pieces: int  # decoded at a time, at most
+    picture: float  # to encode or to paint one picture
+    seconds: float | None = None  # a sample, forward and backward
+
+
+# Of a GPU in bf16, fitted to within 1.2 GB of what `python tests/bench/bench_memory.py [--family sdxl-random]`
+# measured on an H200; SDXL's sample without checkpointing and its picture are reckoned from its pixels.
+# room-tiny's are of a process on a CPU in float32, from the metrics of the shipped LoRAs.
+COSTS = {
+    "room-tiny": Cost(0.9 * GB, 0.02 * GB, 0.005 * GB, 0.005 * GB, 4, 0.1 * GB),
+    "sd15": Cost(3.9 * GB, 0.95 * GB, 0.25 * GB, 1.15 * GB, 4, 2.2 * GB),
+    "sdxl": Cost(10.3 * GB, 3.8 * GB, 0.7 * GB, 4.3 * GB, 512, 6.8 * GB),
+}
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a run will take, before anything is loaded."""
+
     device: Device
+    memory: float  # bytes at the peak
     seconds: float | None
-    memory: int | None  # bytes at the peak
-    learned_from: str  # the run that time and memory were taken from
+    earlier: str  # the run that the time was taken from, '' where there is none
     here: bool  # whether that run was of this workspace
-    warnings: tuple[str, ...]  # keys of texts
+    measured: bool  # whether the memory was taken from it, too
 
 
-def forecast(config: TrainConfig, workspace: str | Path) -> Forecast:
-    """Tell what a run of `config` will take and do.
+def in_float32(config: TrainConfig, kind: str) -> bool:
+    """Whether a run computes in float32, which takes twice the memory that the tables tell."""
+    return config.mixed_precision == "no" or (kind != "cuda" and config.mixed_precision == "auto")
 
-    Raises:
-        UserError: the dataset cannot be read.
-    """
-    method, device = METHODS[config.method], find_device(config.device)
-    metadata = Path(config.dataset) / "train" / "metadata.jsonl"
-    stamp = metadata.stat().st_mtime_ns if metadata.is_file() else 0
-    splits, coverage = look_at_dataset(config.dataset, stamp)
-    train = splits["train"]
-    source, here, pace, memory = find_like(config, Path(workspace), device.kind)
-    work = config.max_train_steps * config.train_batch_size * config.gradient_accumulation_steps
-    warnings = {
-        "warn_few": len(train) < FEW,
-        "warn_no_validation": not splits.get("validation"),
-        "warn_empty_mask": coverage[0] < 0.005,
-        "warn_checkpoints": config.checkpointing_steps == 0 and config.max_train_steps > 500,
-        "warn_memory": bool(memory and memory > device.free),
-        "warn_slow": device.kind == "cpu" and config.family != "room-tiny",
-        "warn_no_adapter": method.conditions == ("text",),
-    }
-    return Forecast(
-        adapter=adapter_of(method),
-        learns=method.learns,
-        losses=("diffusion", *(["color"] if config.use_color_loss else [])),
-        samples={name: len(rows) for name, rows in splits.items()},
-        rooms=len({sample.room_id for sample in train}),
-        coverage=coverage,
-        shown=tuple(train[:: max(1, len(train) // 4)][:4]),
-        device=device,
-        seconds=work / pace if pace else None,
-        memory=memory,
-        learned_from=source,
-        here=here,
-        warnings=tuple(key for key, due in warnings.items() if due),
+
+def find_cost(config: TrainConfig, kind: str) -> Cost:
+    """What a run of `config` takes on a device of this kind, by the table."""
+    known, family = COSTS[config.family], FAMILIES[config.family]
+    fixed = 2 if config.family != "room-tiny" and in_float32(config, kind) else 1
+    pixels = ((config.resolution or family.resolution) / family.resolution) ** 2
+    sample = fixed * pixels
+    return replace(
+        known,
+        fixed=known.fixed * fixed,
+        sample=known.sample * sample,
+        checkpointed=known.checkpointed * sample,
+        piece=known.piece * sample,
+        picture=known.picture * pixels,  # the VAE is in float32 everywhere
     )
 
 
-def adapter_of(method: Method) -> str:
-    """Tell whether the image adapter is absent, frozen or learning while a method trains."""
-    if "image_prompt" not in method.conditions:
-        return "absent"
-    return "learning" if "ip_adapter" in method.learns else "frozen"
+def peak_bytes(cost: Cost, config: TrainConfig) -> float:
+    """Bytes at the peak of a run: of a step, or of encoding and painting a picture."""
+    batch = config.train_batch_size
+    step = (cost.checkpointed if config.gradient_checkpointing else cost.sample) * batch
+    step += cost.piece * min(batch, cost.pieces) if config.use_color_loss else 0
+    return cost.fixed + max(step, cost.picture)
 
 
-def find_device(wanted: str = "auto") -> Device:
-    """Find where training will happen, without torch: the GPU that nvidia-smi names, else the CPU."""
-    gpu = None if wanted in ("cpu", "mps") else _read_gpu()
-    if gpu:
-        return gpu
-    memory = psutil.virtual_memory()
-    return Device(f"CPU ({psutil.cpu_count()})", "cpu", memory.available, memory.total)
+def run_seconds(cost: Cost, config: TrainConfig, done: int = 0) -> float | None:
+    """Seconds of the steps after `done`; None where a sample's time is not known."""
+    samples = (config.max_train_steps - done) * config.train_batch_size * config.gradient_accumulation_steps
+    return None if cost.seconds is None else cost.seconds * samples
 
 
-def _read_gpu() -> Device | None:
-    """Ask nvidia-smi for the first GPU; None where there is none."""
-    tool = shutil.which("nvidia-smi")
-    if not tool:
-        return None
-    command = [tool, "--query-gpu=name,memory.free,memory.total", "--format=csv,noheader,nounits"]
-    try:
-        said = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout
-        name, free, total = (part.strip() for part in said.splitlines()[0].split(","))
-        return Device(name, "cuda", int(free) * 2**20, int(total) * 2**20)
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
-        return None
+def expect(config: TrainConfig, workspace: str | Path) -> Expected:
+    """What a run of `config` will take: as an earlier one of its kind did, else by the table."""
+    device = find_device(config.device)
+    earlier, here, seconds, peak = find_earlier(config, Path(workspace), device.kind)
+    cost = replace(find_cost(config, device.kind), seconds=seconds)
+    memory = peak or peak_bytes(cost, config)
+    return Expected(device, memory, run_seconds(cost, config), earlier, here, peak is not None)
 
 
-@functools.lru_cache(maxsize=8)
-def look_at_dataset(folder: str, stamp: int) -> tuple[dict[str, list[Sample]], tuple[float, float, float]]:
-    """Read a dataset's splits and how much of a picture its walls cover; `stamp` is when it was written."""
-    splits = read_splits(folder)
-    train = splits["train"]
-    some = train[:: max(1, len(train) // LOOKED_AT)]
-    shares = [_coverage(sample.mask) for sample in some] or [0.0]
-    return splits, (min(shares), statistics.fmean(shares), max(shares))
+def find_earlier(config: TrainConfig, workspace: Path, kind: str) -> tuple[str, bool, float | None, int | None]:
+    """A run of the same kind that was measured: (name, whether of this workspace, seconds a sample, bytes).
 
-
-def _coverage(mask: Path) -> float:
-    try:
-        image = load_mask(mask)
-    except UserError:
-        return 0.0
-    return float((np.asarray(image.resize((64, 64))) >= 128).mean())
-
-
-def find_like(config: TrainConfig, workspace: Path, kind: str) -> tuple[str, bool, float | None, int | None]:
-    """Find a run of the same kind that has been measured; give (name, of this workspace, samples/s, bytes).
-
-    The kind is the family, the resolution, whether the colour loss acts, and the device.
+    The kind is the family, the resolution, whether the colour loss acts, and the device; bytes are known of the
+    same batch alone.
     """
     folders = [(run.folder, True) for run in list_runs(workspace)]
     folders += [(path.parent, False) for path in sorted(SHIPPED.glob("*/metrics.jsonl"))]
     for folder, here in folders:
-        said = _read_settings(str(folder / "config.yaml"))
-        alike = all(said.get(name) == getattr(config, name) for name in ("family", "resolution", "use_color_loss"))
-        if not alike or (config.family != "room-tiny" and not here):
+        settings = _read_settings(str(folder / "config.yaml"))
+        if any(settings.get(name) != getattr(config, name) for name in ("family", "resolution", "use_color_loss")):
             continue
         rows = read_metrics(folder)[1:]
         paces = [row["samples_per_second"] for row in rows if row.get("samples_per_second")]
         unit = "gpu_memory_gb" if any("gpu_memory_gb" in row for row in rows) else "memory_gb"
         if not paces or (unit == "gpu_memory_gb") != (kind == "cuda"):
             continue
-        same = said.get("train_batch_size") == config.train_batch_size
+        same = all(settings.get(n) == getattr(config, n) for n in ("train_batch_size", "gradient_checkpointing"))
         peaks = [row[unit] for row in rows if row.get(unit)]
-        memory = round(max(peaks) * GIB) if peaks and same and here else None
-        return folder.name, here, statistics.median(paces), memory
+        memory = round(max(peaks) * 2**30) if peaks and same and here else None
+        return folder.name, here, 1 / statistics.median(paces), memory
     return "", False, None, None
 
 
 @functools.lru_cache(maxsize=256)
 def _read_settings(path: str) -> dict:
-    import yaml
-
     try:
-        said = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError):
+        settings = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
         return {}
-    return said if isinstance(said, dict) else {}
+    return settings if isinstance(settings, dict) else {}
+
+
+def find_device(wanted: str = "auto") -> Device:
+    """Find where training will happen, without torch: the GPU that CUDA gives a process first, else the CPU."""
+    gpu = None if wanted in ("cpu", "mps") else _find_gpu()
+    if gpu:
+        return gpu
+    memory = psutil.virtual_memory()
+    return Device(f"CPU ({psutil.cpu_count()})", "cpu", memory.available, memory.total)
+
+
+def _find_gpu() -> Device | None:
+    """The first GPU that CUDA_VISIBLE_DEVICES shows; where a run is of several processes, the smallest of theirs."""
+    gpus = _list_gpus()
+    shown = _visible(gpus, os.environ.get("CUDA_VISIBLE_DEVICES"))
+    shown = shown[: max(1, int(os.environ.get("LOCAL_WORLD_SIZE") or 1))]
+    if not shown:
+        return None
+    gpu = min(shown, key=lambda index: gpus[index][0].total)
+    found = gpus[gpu][0]
+    return replace(found, name=f"GPU {gpu}: {found.name}") if len(gpus) > 1 else found
+
+
+def _list_gpus() -> list[tuple[Device, str]]:
+    """Every GPU of this machine and its UUID, as nvidia-smi tells, in its order."""
+    tool = shutil.which("nvidia-smi")
+    query = "--query-gpu=name,memory.free,memory.total,uuid"
+    try:
+        command = [tool or "", query, "--format=csv,noheader,nounits"]
+        told = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout if tool else ""
+        rows = [[*map(str.strip, line.split(",")), ""] for line in told.splitlines() if line.strip()]
+        return [(Device(row[0], "cuda", int(row[1]) * 2**20, int(row[2]) * 2**20), row[3]) for row in rows]
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return []
+
+
+def _visible(gpus: list[tuple[Device, str]], names: str | None) -> list[int]:
+    """The indices that CUDA shows, in its order: up to the first name that is no GPU's.
+
+    A name is an index or the beginning of a UUID. A slice of a GPU (MIG-...) is taken for the whole of it where
+    there is one alone; nvidia-smi does not tell its memory so.
+    """
+    if names is None:
+        return list(range(len(gpus)))
+    shown: list[int] = []
+    for name in map(str.strip, names.split(",")):
+        found = [
+            i for i, (_, uuid) in enumerate(gpus) if name == str(i) or (name[:4] == "GPU-" and uuid.startswith(name))
+        ]
+        found = found or ([0] if name.startswith("MIG-") and len(gpus) == 1 else [])
+        if len(found) != 1:
+            break
+        shown += found
+    return shown

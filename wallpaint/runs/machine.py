@@ -16,13 +16,11 @@ from wallpaint.errors import UserError
 from wallpaint.models.families import FAMILIES, Family, list_files, resolve_family
 from wallpaint.models.fetching import SAM_FILES, fetch_command, only_looking
 from wallpaint.models.files import find_weights
-from wallpaint.runs.forecast import find_device
-from wallpaint.settings.choices import CANNOT_TRAIN, choose_preset
+from wallpaint.runs.forecast import GB, find_cost, find_device, peak_bytes
+from wallpaint.settings.choices import CANNOT_TRAIN, choose_preset, presets_of
+from wallpaint.settings.train_config import TrainConfig
 
 PACKAGES = ("torch", "diffusers", "transformers", "peft", "accelerate")
-# Family -> GB that painting and that training in small batches take, in bf16; twice that in float32. SDXL's
-# are reckoned: 9.2 of models by their parameters, and what a float32 VAE takes at four times sd15's pixels.
-NEEDS_GB = {"room-tiny": (1, 1), "sd15": (5, 7), "sdxl": (16, 18)}
 
 
 @dataclass(frozen=True)
@@ -45,17 +43,18 @@ def describe_machine(workspace: str | Path = ".") -> Iterator[str]:
     """Lines about the machine, then about every family."""
     device, disk = find_device(), shutil.disk_usage(workspace)
     yield f"machine: {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    yield f"device: {device.name}, {device.free / 1e9:.1f} of {device.total / 1e9:.1f} GB free"
-    yield f"disk: {disk.free / 1e9:.0f} GB free"
+    yield f"device: {device.name}, {device.free / GB:.1f} of {device.total / GB:.1f} GB free"
+    yield f"disk: {disk.free / GB:.0f} GB free"
     yield "packages: " + ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     for name in FAMILIES:
         parts = list_parts(resolve_family(name))
-        times = 2 if device.kind == "cpu" and name != "room-tiny" else 1
-        painting, training = (times * size for size in NEEDS_GB[name])
+        config = TrainConfig(family=name, method="lora_ip_color", memory_preset=next(iter(presets_of(name))))
+        cost = find_cost(config, device.kind)
+        painting, training = cost.fixed + cost.picture, peak_bytes(cost, config)
         yield ""
         yield f"family {name}: {'ready' if is_ready(parts) else 'incomplete'}; " + (
-            f"painting takes about {painting} GB here and training {training} or more, which "
-            f"{'fits' if training * 1e9 <= device.total else 'does not fit'}"
+            f"painting takes about {painting / GB:.0f} GB here and training {training / GB:.0f} or more, which "
+            f"{'fits' if training <= device.total else 'does not fit'}"
         )
         if name != "room-tiny":
             slow = "a CPU takes minutes a step: train room-tiny here"

@@ -23,7 +23,7 @@ from wallpaint.learned.denoiser import Noised, add_noise
 from wallpaint.runs.state import write_state
 from wallpaint.settings.train_config import TrainConfig
 from wallpaint.train.losses import LOSSES, Step
-from wallpaint.train.preflight import look_ahead
+from wallpaint.train.preflight import preflight
 from wallpaint.train.saving import close_session, keep, update_average, watch
 from wallpaint.train.session import Session, open_session
 
@@ -48,7 +48,7 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
     told, pieces = Told(), draw_pieces(session)
     with stop_signals() as stopped:
         if session.main and session.step == 0:
-            write_state(session.folder, preflight=look_ahead(session))
+            write_state(session.folder, preflight=preflight(session))
         # What the family does before it has learned, or a validation that a signal cut short.
         missing = due(config, session.step) and not record.has_figures(session.step)
         if figures := watch(session, lambda: bool(stopped)) if missing else {}:

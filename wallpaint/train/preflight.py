@@ -1,12 +1,14 @@
-"""What a run is told before step 0: what is odd before anything is loaded, then what it is about to do."""
+"""What a run is about to do, told and measured before its first step."""
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import psutil
 import torch
 from PIL import Image, ImageOps
 
@@ -19,9 +21,8 @@ from wallpaint.paint.sampler import vae_round_trip
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import atomic_path, load_mask, load_photo
 from wallpaint.pixels.metrics import delta_e_truth
-from wallpaint.runs.disk import free_bytes
-from wallpaint.runs.forecast import find_device
-from wallpaint.train.warnings import size
+from wallpaint.runs.disk import format_bytes, free_bytes
+from wallpaint.runs.forecast import Cost, find_cost, peak_bytes, run_seconds
 
 if TYPE_CHECKING:
     from wallpaint.train.session import Session
@@ -30,7 +31,8 @@ OVERLAY = "preflight.png"
 TILE, SAMPLES = 192, 4
 
 
-def look_ahead(session: "Session") -> dict[str, Any]:
+@torch.compiler.set_stance("force_eager")  # one sample, and whole pictures: shapes that no step has
+def preflight(session: "Session") -> dict[str, Any]:
     """Say what the run is about to do, draw its first samples; the same as fields for run.json."""
     say = session.record.say
     groups = parameter_groups(session.plain)
@@ -38,19 +40,19 @@ def look_ahead(session: "Session") -> dict[str, Any]:
     learned = {name: counts[name] for name in session.method.learns}
     frozen = sum(counts.values()) - sum(learned.values())
     shares = session.encoded.wall_shares()
-    low, mean, high = float(shares.min()), float(shares.mean()), float(shares.max())
-    memory, seconds = expect(session)
+    cost = measure_cost(session)
+    memory, seconds = round(peak_bytes(cost, session.config)), run_seconds(cost, session.config, session.step) or 0.0
     floor = vae_floor(session.models, [after for _, after in session.watched[:2]])
     rooms = {sample.room_id: sample for sample in reversed(session.splits["train"])}  # the first of each
     draw_overlay(list(rooms.values())[: -SAMPLES - 1 : -1], session.folder / OVERLAY)
     say(f"learns {', '.join(f'{name}: {count:,}' for name, count in learned.items())}; frozen: {frozen:,}")
     say(f"the first walls and swatches are drawn in {OVERLAY}; the VAE's floor is ΔE {floor:.1f}")
-    say(f"expected: about {size(memory)} and {timedelta(seconds=round(seconds))}")
+    say(f"expected: about {format_bytes(memory)} and {timedelta(seconds=round(seconds))}")
     for warning in _tight(session, memory):
         session.record.warn(warning)
     return {
         "parameters": {**learned, "frozen": frozen},
-        "mask_coverage": {"min": low, "mean": mean, "max": high},
+        "mask_coverage": {"min": float(shares.min()), "mean": float(shares.mean()), "max": float(shares.max())},
         "expected_memory_bytes": memory,
         "expected_seconds": seconds,
         "vae_floor_delta_e": floor,
@@ -59,26 +61,33 @@ def look_ahead(session: "Session") -> dict[str, Any]:
     }
 
 
-def expect(session: "Session") -> tuple[int, float]:
-    """Bytes and seconds the run will take, about: from one sample sent through the UNet and not learned from.
+def measure_cost(session: "Session") -> Cost:
+    """What the run takes, by its weights and by one sample sent through the UNet and not learned from.
 
-    The backward pass takes twice the forward's time, once more with gradient checkpointing.
+    What decoding takes is the table's. The backward pass takes twice the forward's time, once more with gradient
+    checkpointing.
     """
     config, models = session.config, session.models
     weights = [p for module in models.modules for p in module.parameters()]
-    learned = sum(p.numel() for p in session.learned.values()) * 4 * (4 if session.ema else 3)
     kept, forward = _send_one(session)
     known = {p.untyped_storage().data_ptr() for p in weights}
-    activations = sum(size for place, size in kept.items() if place not in known)
-    passes = 4 if config.gradient_checkpointing else 3
-    rows = config.train_batch_size * config.gradient_accumulation_steps
-    memory = sum(p.numel() * p.element_size() for p in weights) + learned
-    seconds = forward * passes * rows * (config.max_train_steps - session.step)
-    return memory + activations * config.train_batch_size, seconds
+    sample = sum(size for place, size in kept.items() if place not in known)
+    return replace(
+        find_cost(config, models.runtime.device.type),
+        fixed=sum(p.numel() * p.element_size() for p in weights) + _learned_bytes(session, 4 if session.ema else 3),
+        sample=sample,
+        checkpointed=sample,
+        seconds=forward * (4 if config.gradient_checkpointing else 3),
+    )
+
+
+def _learned_bytes(session: "Session", copies: int) -> int:
+    """Bytes of what learns in float32, so many times: itself or its gradient, Adam's moments, an average."""
+    return copies * 4 * sum(p.numel() for p in session.learned.values())
 
 
 def _send_one(session: "Session") -> tuple[dict[int, int], float]:
-    """Send a sample through the UNet: what stays in memory for the way back (place -> bytes), seconds."""
+    """Send a sample through the UNet: what stays in memory for the backward pass (place -> bytes), seconds."""
     models, kept = session.models, {}
     draws = sample_draws(1, 0, session.config.seed, 0)
     drawn = draw_batch(session.encoded, draws, 0, session.config.seed, 1)
@@ -93,8 +102,8 @@ def _send_one(session: "Session") -> tuple[dict[int, int], float]:
         kept.clear()
         started = time.perf_counter()
         with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor), session.accelerator.autocast():
-            said = session.plain(noised, batch)
-        float(said.detach().sum())  # waits for the device
+            noise_pred = session.plain(noised, batch)
+        float(noise_pred.detach().sum())  # waits for the device
         seconds = time.perf_counter() - started
     return kept, seconds
 
@@ -124,19 +133,27 @@ def draw_overlay(samples: Sequence[Sample], path: Path) -> None:
         grid.save(temporary)
 
 
+def available_bytes(device: torch.device) -> int:
+    """Bytes of memory that a run may have: what is free, and what this process holds already, its models included."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device)
+    return psutil.virtual_memory().available + psutil.Process().memory_info().rss
+
+
 def _tight(session: "Session", memory: int) -> list[str]:
     """Memory and disk that will not do; on disk stands one checkpoint more, with Adam's two moments."""
-    config, found = session.config, []
-    if memory > (free := find_device(config.device).free):
+    found = []
+    device = session.models.runtime.device
+    if memory > (free := available_bytes(device)):
         found.append(
-            f"{size(memory)} of memory are expected and {size(free)} are free: "
+            f"{format_bytes(memory)} of memory are expected and {format_bytes(free)} can be had on {device}: "
             "lower train_batch_size or set gradient_checkpointing"
         )
-    learned = sum(p.numel() for p in session.learned.values()) * 4
-    need = learned * ((4 if session.ema else 3) * (config.checkpoints_total_limit + 1) + 3)
+    checkpoints = session.config.checkpoints_total_limit + 1
+    need = _learned_bytes(session, (4 if session.ema else 3) * checkpoints + 3)
     if need > (free := free_bytes(session.folder)):
         found.append(
-            f"checkpoints need {size(need)} and {size(free)} are free on the disk of "
+            f"checkpoints need {format_bytes(need)} and {format_bytes(free)} are free on the disk of "
             f"{session.folder}: lower checkpoints_total_limit or make room"
         )
     return found

@@ -101,6 +101,7 @@ def validate(
     return {name: value for name, value in figures.items() if math.isfinite(value)}
 
 
+@torch.compiler.set_stance("force_eager")  # compiled without gradients, it would be another graph a shape
 def validation_loss(models: Models, denoiser: Denoiser, held: Encoded, config: TrainConfig) -> dict[str, float]:
     """The diffusion loss on held-out rooms; noise and timesteps are the same at every call.
 

@@ -6,11 +6,10 @@ from typing import Any
 import pandas as pd
 
 from wallpaint.runs import state
-from wallpaint.runs.forecast import adapter_of
 from wallpaint.settings.methods import METHODS
 from wallpaint.ui.html import Markup, render, say
 from wallpaint.ui.train.curves import DELTAS, FIGURES, SMOOTHED, color_map, is_number
-from wallpaint.ui.train.plan import write_duration
+from wallpaint.ui.train.plan import adapter_of, write_duration
 from wallpaint.ui.words.words import t
 
 KNOWN = (*state.ALIVE, state.QUEUED, "done", "stopped", "failed", "crashed")

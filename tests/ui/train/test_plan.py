@@ -1,0 +1,51 @@
+"""What is told of a run before it starts."""
+
+import pytest
+
+from wallpaint.runs import forecast
+from wallpaint.runs.forecast import Device, Expected
+from wallpaint.settings.methods import METHODS
+from wallpaint.settings.train_config import TrainConfig
+from wallpaint.ui.train import plan
+
+
+@pytest.fixture
+def drawn(dataset, tmp_path, monkeypatch):
+    """Draw the plan of a run of a few settings, on a CPU, with nothing shipped to learn from."""
+    monkeypatch.setattr(forecast, "SHIPPED", tmp_path / "none")
+    monkeypatch.setattr(forecast, "_find_gpu", lambda: None)
+
+    def draw(**changes):
+        settings = {"method": "lora_ip", "dataset": str(dataset), "max_train_steps": 100}
+        return plan.draw_preflight(TrainConfig(**settings | changes), tmp_path, "en")
+
+    return draw
+
+
+@pytest.mark.parametrize(("method", "adapter"), [("lora", "absent"), ("lora_ip", "frozen"), ("joint", "learning")])
+def test_it_says_whether_the_adapter_is_active_and_what_learns(drawn, method, adapter):
+    html = drawn(method=method)
+    assert plan.adapter_of(METHODS[method]) == adapter and f'class="pill {adapter}"' in html
+    assert ("LoRA of rank 16 + image adapter" in html) == (method == "joint")
+
+
+def test_it_counts_pictures_and_rooms_and_says_what_memory_is_reckoned_and_free(drawn):
+    html = drawn()
+    assert "4 pictures of 2 rooms, 2 held out" in html and html.count("<figure>") == 4
+    assert "not known before a run of this kind" in html and "GB, reckoned;" in html
+
+
+def test_the_share_of_wall_is_measured(dataset):
+    splits, (low, mean, high) = plan.look_at_dataset(str(dataset), 0)
+    assert len(splits["train"]) == 4 and 0.05 < low <= mean <= high < 0.95
+
+
+def test_what_may_go_wrong_is_listed(dataset):
+    splits, coverage = plan.look_at_dataset(str(dataset), 0)
+    roomy = Expected(Device("a", "cuda", 9, 9), 5, None, "", False, False)
+    tight = Expected(Device("a", "cuda", 4, 9), 5, None, "", False, False)
+    color = TrainConfig(family="sd15", method="lora_ip", checkpointing_steps=0, max_train_steps=501)
+    assert plan.list_warnings(TrainConfig(method="lora_ip"), splits, coverage, roomy) == ["warn_few"]
+    found = plan.list_warnings(color, {"train": splits["train"] * 9}, (0.0, 0.1, 0.2), tight)
+    assert found == ["warn_no_validation", "warn_empty_mask", "warn_checkpoints", "warn_memory"]
+    assert "warn_no_adapter" in plan.list_warnings(TrainConfig(method="lora"), splits, coverage, roomy)
