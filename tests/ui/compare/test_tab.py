@@ -14,8 +14,7 @@ from safetensors.numpy import save_file
 from wallpaint.errors import UserError
 from wallpaint.pixels.images import load_photo
 from wallpaint.runs import state
-from wallpaint.ui.board import calls
-from wallpaint.ui.board import pictures
+from wallpaint.ui.board import calls, pictures
 from wallpaint.ui.compare import arms, painting, results_html, scene, tab
 from wallpaint.ui.compare.arms import list_arms
 from wallpaint.ui.compare.painting import PaintRequest, Results, paint_comparison
