@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from wallpaint.errors import UserError
 from wallpaint.learned.lora_files import ADAPTER, LoraFile, describe_lora
-from wallpaint.models.families import find_adapter, find_image_encoder, resolve_family
-from wallpaint.models.fetching import only_looking
-from wallpaint.models.files import find_weights
+from wallpaint.models.families import resolve_family
 from wallpaint.runs import state
+from wallpaint.runs.machine import list_parts
 from wallpaint.ui.board import pictures
 from wallpaint.ui.html import render
 from wallpaint.ui.upload import open_upload
@@ -112,19 +110,8 @@ def arm_family(arm: str, own: Sequence[OwnLora]) -> str:
 
 def missing_weights(family: str) -> str:
     """Say what of a family's weights is not on this machine, and the command that fetches it; '' for nothing."""
-    row = resolve_family(family)
-    finders: list[Callable[[], Any]] = [
-        *(partial(find_weights, row.base_model, folder) for folder in ("unet", "vae", *row.text_encoders)),
-        *(partial(find, row) for find in (find_adapter, find_image_encoder)),
-    ]
-    remedies: dict[str, None] = {}
-    with only_looking():
-        for find in finders:
-            try:
-                find()
-            except UserError as problem:
-                remedies[str(problem).rpartition(": ")[2]] = None
-    return ", ".join(remedies)
+    parts = [part for part in list_parts(resolve_family(family)) if not (part.path or part.optional)]
+    return ", ".join(dict.fromkeys(part.remedy for part in parts))
 
 
 def draw_own(own: Sequence[OwnLora], language: str) -> str:
