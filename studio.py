@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from wallpaint.errors import UserError
 
 if TYPE_CHECKING:
-    from wallpaint.paint.arms import Settings
+    from wallpaint.paint.settings import SamplingSettings
     from wallpaint.settings.train_config import TrainConfig
 
 FIRST = os.environ.get("RANK", "0") == "0"  # of the processes that accelerate or torchrun launched
@@ -106,16 +106,16 @@ def train_there(folder: Path, config: TrainConfig, resume: bool, fresh: bool) ->
     return code
 
 
-def painting(options: argparse.Namespace) -> Settings:
+def painting(options: argparse.Namespace) -> SamplingSettings:
     """Give the painting settings of the command line, checked as the fields of TrainConfig are."""
-    from wallpaint.paint.arms import Settings
+    from wallpaint.paint.settings import SamplingSettings
     from wallpaint.settings.train_config import load_config
 
     config = load_config(None, options.overrides)
     given = {name: getattr(config, name) for name in options.overrides if name != "family"}
     for name in ("num_inference_steps", "guidance_scale"):
         given[name] = given.get(name) or None  # 0: the family's own
-    return Settings(**given)
+    return SamplingSettings(**given)
 
 
 def run_compare(options: argparse.Namespace) -> int:

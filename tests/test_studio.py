@@ -13,7 +13,7 @@ import pytest
 import studio
 from wallpaint import cli
 from wallpaint.errors import UserError
-from wallpaint.paint.arms import Settings
+from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import Swatch
 from wallpaint.runs import state as runs
 
@@ -311,17 +311,17 @@ def test_compare_and_evaluate_hand_over_what_they_are_given(trained, tmp_path):
     given = ["--photo", "p.png", "--mask", "m.png", "--swatch", "#7a9e7e", "--out", "o"]
     assert studio.main(["--compare", *given, "--arms", "new, mine=runs/x"]) == 0
     photo, mask, swatch, arms, out, settings, family = calls.pop()[0]
-    assert (settings, family, swatch) == (Settings(), None, Swatch((122, 158, 126)))
+    assert (settings, family, swatch) == (SamplingSettings(), None, Swatch((122, 158, 126)))
     assert (photo, mask, out) == (Path("p.png"), Path("m.png"), Path("o"))
     assert arms == ["new", "mine=runs/x"]
     calls = trained(name="evaluate")
     given = ["--evaluate", "--rooms", ".", "--limit", "3", "--out", "o"]
     how = ["--num_inference_steps", "4", "--guidance_scale", "1.5", "--seed", "7", "--ip_adapter_scale", "0"]
     assert studio.main([*given, *how, "--family", "room-tiny"]) == 0
-    settings = Settings(seed=7, num_inference_steps=4, guidance_scale=1.5, ip_adapter_scale=0.0)
+    settings = SamplingSettings(seed=7, num_inference_steps=4, guidance_scale=1.5, ip_adapter_scale=0.0)
     assert calls.pop()[0] == (Path("."), None, 3, Path("o"), settings, "room-tiny")
     assert studio.main([*given, "--num_inference_steps", "0"]) == 0
-    assert calls.pop()[0][4] == Settings()  # 0: the family's own
+    assert calls.pop()[0][4] == SamplingSettings()  # 0: the family's own
     assert studio.main([*given, "--guidance_scale", "-1"]) == 2
 
 

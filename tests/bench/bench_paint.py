@@ -36,6 +36,7 @@ from wallpaint.models.bundle import Models
 from wallpaint.models.runtime import pick_runtime
 from wallpaint.paint import painter as paint
 from wallpaint.paint import sampler
+from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import load_photo
 from wallpaint.settings.methods import METHODS
@@ -166,7 +167,7 @@ def compare_pictures(models: Models, folder: Path, photo: Image.Image, mask: Ima
     ours, whole = [], latents.decode_latents
     painter = paint.Painter(models, {name: folder / name for name in ARMS})
     sampler.decode_latents = lambda *args: ours.append(whole(*args).clamp(0, 1)) or ours[-1]
-    painter.paint(photo, mask, SAGE, "a room", 0, 4, GUIDANCE)
+    painter.paint(photo, mask, SAGE, SamplingSettings(0, 4, GUIDANCE, prompt="a room"))
     sampler.decode_latents = whole
     models.unet.unload_lora()
     pipe = stock_pipeline(models, folder)
@@ -184,10 +185,10 @@ def time_arms(
     painter = paint.Painter(models, {name: folder / name for name in ARMS})
 
     def ours() -> None:
-        for turn in painter._turns:
-            turn.recall._kept.clear()
-        painter._canvases._kept.clear()
-        painter.paint(photo, mask, SAGE, "a room", 0, options.steps, GUIDANCE)
+        for group in painter._groups:
+            group.encodings._values.clear()
+        painter._canvases._values.clear()
+        painter.paint(photo, mask, SAGE, SamplingSettings(0, options.steps, GUIDANCE, prompt="a room"))
 
     def stock() -> None:
         for name in ARMS:
@@ -227,11 +228,13 @@ def large_photo(options: argparse.Namespace, models: Models, folder: Path) -> di
     photo = load_photo(folder / "large.jpg")
     result: dict[str, Any] = {"size": photo.size, "load": time.perf_counter() - start}
     painter = paint.Painter(models, {name: folder / name for name in ARMS})
-    painter.paint(photo.resize((256, 192)), mask.resize((256, 192)), SAGE, "warm", 0, 1, GUIDANCE)
+    painter.paint(
+        photo.resize((256, 192)), mask.resize((256, 192)), SAGE, SamplingSettings(0, 1, GUIDANCE, prompt="warm")
+    )
     for label, color in (("first_color", SAGE), ("second_color", TERRACOTTA)):
         with watched() as (seconds, calls):
             start = time.perf_counter()
-            painter.paint(photo, mask, color, "a room", 0, options.steps, GUIDANCE)
+            painter.paint(photo, mask, color, SamplingSettings(0, options.steps, GUIDANCE, prompt="a room"))
             sync()
             total = time.perf_counter() - start
         result[label] = {"seconds": total, **seconds, "encode_pictures_calls": calls["encode_pictures"]}

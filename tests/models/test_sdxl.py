@@ -34,6 +34,7 @@ from wallpaint.models.texts import encode_text
 from wallpaint.paint import sampler
 from wallpaint.paint.painter import Painter
 from wallpaint.paint.sampler import lora_batch
+from wallpaint.paint.settings import SamplingSettings
 from wallpaint.paths import CONFIGS
 from wallpaint.pixels.color import Swatch
 from wallpaint.runs.machine import is_ready, list_parts
@@ -120,7 +121,7 @@ def stock_picture(pipe, prompt="a room"):
 def our_pictures(models, arms, heard, prompt="a room"):
     """What the painter paints in one batch, before it is rounded to bytes: (arms, 3, 48, 80)."""
     models = replace(models, family=replace(models.family, mask_growth=0))
-    painted = Painter(models, arms).paint(*picture(), SAGE, prompt, SEED, STEPS, GUIDANCE)
+    painted = Painter(models, arms).paint(*picture(), SAGE, SamplingSettings(SEED, STEPS, GUIDANCE, prompt=prompt))
     assert list(painted) == list(arms) and len(heard) == 1
     with torch.no_grad():
         return decode_latents(models, heard[0]).clamp(0, 1)

@@ -12,6 +12,7 @@ from wallpaint.models.bundle import set_ip_adapter_scale
 from wallpaint.models.latents import decode_latents
 from wallpaint.paint.painter import Painter, resolve_arms
 from wallpaint.paint.sampler import denoise, paint_wall, prepare_painting
+from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import to_tensor
 
@@ -32,7 +33,11 @@ def arms(loaded, tmp_path_factory):
 
 def paint(models, arms, seed=1, swatch=SAGE, size=(64, 64), **options):
     photo, mask = toy_room(1, (200, 60, 50), size)
-    return Painter(models, arms).paint(photo, mask, swatch, "a room", seed, **{"num_inference_steps": 2} | options)
+    return Painter(models, arms).paint(photo, mask, swatch, how("a room", seed, **options))
+
+
+def how(prompt="", seed=0, num_inference_steps=2, guidance_scale=None):
+    return SamplingSettings(seed, num_inference_steps, guidance_scale, prompt=prompt)
 
 
 def pixels(image):
@@ -77,7 +82,7 @@ def test_the_painter_equals_the_stock_pipeline_at_the_same_seed(load, family):
         ours = decode_latents(models, latents).clamp(0, 1)
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
 
-    (whole,) = paint_wall(models, painting_denoiser(models), photo, mask, SAGE, "a room", None, 11, 4, 2.5)
+    (whole,) = paint_wall(models, painting_denoiser(models), photo, mask, SAGE, how("a room", 11, 4, 2.5))
     assert (to_tensor(whole) - theirs).abs().max() < 0.6 / 255 + 1e-4  # the same, rounded to bytes
 
 
@@ -127,7 +132,7 @@ def test_a_seed_fixes_the_picture_and_another_changes_it(load):
 
 def test_the_swatch_is_heard_by_every_arm_also_by_the_one_trained_without_it(load, arms):
     painter, (photo, mask) = Painter(load(), arms), toy_room(1, (200, 60, 50))
-    one, other = (painter.paint(photo, mask, s, "", 0, 2, 1.0) for s in (SAGE, Swatch((200, 30, 30))))
+    one, other = (painter.paint(photo, mask, s, how("", 0, 2, 1.0)) for s in (SAGE, Swatch((200, 30, 30))))
     assert all(not np.array_equal(pixels(one[name]), pixels(other[name])) for name in arms)
     assert painter.seconds.keys() == arms.keys() and all(s > 0 for s in painter.seconds.values())
 
@@ -137,7 +142,7 @@ def test_without_adapter_and_guidance_the_swatch_changes_nothing(load):
     photo, mask = toy_room(1, (200, 60, 50))
     set_ip_adapter_scale(models.unet, 0.0)
     pictures = [
-        paint_wall(models, painting_denoiser(models), photo, mask, swatch, "", None, 0, 2, 1.0)[0]
+        paint_wall(models, painting_denoiser(models), photo, mask, swatch, how("", 0, 2, 1.0))[0]
         for swatch in (SAGE, Swatch((200, 30, 30)))
     ]
     assert np.array_equal(*map(pixels, pictures))
@@ -194,7 +199,7 @@ def test_a_new_colour_on_the_same_photo_encodes_no_photo_and_no_text_again(load,
 
     def paint_in(rgb, photo=photo):
         before = dict(counts)
-        pictures = painter.paint(photo, mask, Swatch(rgb), "a room", 1, 2, 2.0)
+        pictures = painter.paint(photo, mask, Swatch(rgb), how("a room", 1, 2, 2.0))
         return pictures, {name: counts[name] - before[name] for name in counts}
 
     first, asked = paint_in((122, 158, 126))
@@ -211,10 +216,10 @@ def test_all_arms_and_the_next_paint_share_one_canvas(load, arms, monkeypatch):
 
     asked, stretch = [], paint.Canvas.stretch
     monkeypatch.setattr(paint.Canvas, "stretch", lambda *args: asked.append(args) or stretch(*args))
-    two_turns = {"base": None, "both": arms["both"]}
-    painter, (photo, mask) = Painter(load(), two_turns), toy_room(1, (200, 60, 50))
+    two_groups = {"base": None, "both": arms["both"]}
+    painter, (photo, mask) = Painter(load(), two_groups), toy_room(1, (200, 60, 50))
     for rgb in ((122, 158, 126), (200, 60, 50)):
-        painter.paint(photo, mask, Swatch(rgb), "a room", 1, 1, 2.0)
+        painter.paint(photo, mask, Swatch(rgb), how("a room", 1, 1, 2.0))
     assert len(asked) == 1
-    painter.paint(toy_room(2, (200, 60, 50))[0], mask, SAGE, "a room", 1, 1, 2.0)
+    painter.paint(toy_room(2, (200, 60, 50))[0], mask, SAGE, how("a room", 1, 1, 2.0))
     assert len(asked) == 2

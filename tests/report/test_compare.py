@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from wallpaint.errors import UserError
-from wallpaint.paint.arms import Settings, open_arms
+from wallpaint.paint.arms import open_arms
+from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels import metrics
 from wallpaint.pixels.color import parse_color
 from wallpaint.pixels.images import load_mask, load_photo
@@ -50,7 +51,7 @@ class Links(HTMLParser):
 def test_the_classical_repaint_alone_needs_no_model_and_writes_every_file(room, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "wallpaint.models.bundle", None)
     out = tmp_path / "new" / "out"
-    result = compare(*room, SAGE, ["recolor"], out, Settings(seed=7))
+    result = compare(*room, SAGE, ["recolor"], out, SamplingSettings(seed=7))
     assert sorted(p.name for p in out.iterdir()) == [
         "comparison.csv",
         "comparison.json",
@@ -103,7 +104,7 @@ def test_diffusing_arms_and_the_classical_one_stand_in_the_order_asked_for(room,
     first = (tmp_path / "out" / "base.png").read_bytes()
     compare(*room, SAGE, ["base"], tmp_path / "again", models=load())
     assert (tmp_path / "again" / "base.png").read_bytes() == first  # the seed decides
-    compare(*room, SAGE, ["base"], tmp_path / "other", Settings(seed=1), models=load())
+    compare(*room, SAGE, ["base"], tmp_path / "other", SamplingSettings(seed=1), models=load())
     assert (tmp_path / "other" / "base.png").read_bytes() != first
 
 
@@ -217,7 +218,9 @@ def test_one_wall_in_many_paints_is_a_folder_a_paint(room, tmp_path):
     heard, truth = [], room[0]
     scene = load_scene(*room, truth)
     red = parse_color("#C80000")
-    first, second = compare_paints(scene, [SAGE, red], ["recolor"], tmp_path / "out", Settings(seed=3), heard.append)
+    first, second = compare_paints(
+        scene, [SAGE, red], ["recolor"], tmp_path / "out", SamplingSettings(seed=3), heard.append
+    )
     assert [first.folder.name, second.folder.name] == [SAGE.hex[1:], "C80000"]
     said = json.loads((second.folder / "comparison.json").read_text())
     assert (said["swatch"], said["seed"]) == ("#C80000", 3)
@@ -236,7 +239,7 @@ def test_painting_tells_how_far_it_is_and_can_be_cancelled(room, tmp_path, load)
         if len(heard) == 3:
             raise KeyError("enough")
 
-    settings = Settings(num_inference_steps=2)
+    settings = SamplingSettings(num_inference_steps=2)
     with pytest.raises(KeyError, match="enough"):
         compare_paints(
             scene, [SAGE, parse_color("#C80000")], ["base"], tmp_path / "o", settings, on_step, models=load()

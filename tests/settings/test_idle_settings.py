@@ -76,7 +76,7 @@ def test_a_prediction_type_of_its_own_is_trained_and_painted_with(config, tmp_pa
     assert plain.models.noise_scheduler.config.prediction_type == "v_prediction"
     folder = train(settings)
     opened = open_arms([f"mine={folder}"])
-    assert opened.painter.models.noise_scheduler.config.prediction_type == "epsilon"
+    assert opened.painters[0].models.noise_scheduler.config.prediction_type == "epsilon"
 
 
 @pytest.mark.parametrize("method", METHOD_NAMES)

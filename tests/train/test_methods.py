@@ -24,6 +24,7 @@ from wallpaint.models.parts import part
 from wallpaint.models.runtime import pick_runtime
 from wallpaint.paint.painter import Painter
 from wallpaint.paint.sampler import paint_wall
+from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import Swatch
 from wallpaint.settings.methods import METHODS, painted_as
 from wallpaint.train import loop as train_module
@@ -53,7 +54,7 @@ def sessions(monkeypatch):
 
 def paint(models, paths, **options):
     photo, mask = toy_room(1, (200, 60, 50))
-    return Painter(models, paths).paint(photo, mask, SAGE, "a room", 5, 2, 2.0, **options)
+    return Painter(models, paths).paint(photo, mask, SAGE, SamplingSettings(5, 2, 2.0, prompt="a room"), **options)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -64,7 +65,7 @@ def test_saved_weights_paint_what_the_weights_in_memory_paint(config, load, sess
     models.unet.eval()
     photo, mask = toy_room(1, (200, 60, 50))
     denoiser = painting_denoiser(models, paints)
-    paint_wall(models, denoiser, photo, mask, SAGE, "a room", None, 5, 2, 2.0)
+    paint_wall(models, denoiser, photo, mask, SAGE, SamplingSettings(5, 2, 2.0, prompt="a room"))
     paint(load(), {"base": None, "mine": folder})
     learned, rest = heard[0], heard[1:]
     painted = torch.cat(rest)[-1:]  # base comes first, in the same batch or in one before
@@ -89,15 +90,16 @@ def test_a_methods_row_says_which_encoder_its_conditions_read(load, method):
 def test_a_swatch_is_heard_through_the_methods_own_encoder(load, tmp_path, method):
     folder = save_arm(load(), tmp_path, method, 0)
     photo, mask = toy_room(1, (200, 60, 50))
-    painter = Painter(load(), {"mine": folder}, ip_adapter_scale=1.0)
+    painter = Painter(load(), {"mine": folder}, {"mine": 1.0})
     one, other = (
-        painter.paint(photo, mask, swatch, "", 0, 2, 1.0)["mine"] for swatch in (SAGE, Swatch((200, 30, 30)))
+        painter.paint(photo, mask, swatch, SamplingSettings(0, 2, 1.0))["mine"]
+        for swatch in (SAGE, Swatch((200, 30, 30)))
     )
     assert apart(one, other) > 1
-    words = painter.paint(photo, mask, SAGE, "something else", 0, 2, 1.0)["mine"]
+    words = painter.paint(photo, mask, SAGE, SamplingSettings(0, 2, 1.0, prompt="something else"))["mine"]
     assert apart(one, words) <= 1  # the reference stands in place of the text
-    silent = Painter(load(), {"mine": folder}, ip_adapter_scale=0.0)
-    quiet = silent.paint(photo, mask, SAGE, "", 0, 2, 1.0)["mine"]
+    silent = Painter(load(), {"mine": folder}, {"mine": 0.0})
+    quiet = silent.paint(photo, mask, SAGE, SamplingSettings(0, 2, 1.0))["mine"]
     assert apart(one, quiet) <= 1 < apart(one, other)  # the family's own adapter has no part in it
 
 
@@ -209,7 +211,7 @@ def test_paint_by_examples_own_weights_paint_as_in_its_own_pipeline(family, stoc
     ).images
     models = replace(models, family=replace(models.family, mask_growth=0))
     set_adapter_strength(models, ("example",), 1.0)
-    paint_wall(models, painting_denoiser(models, ("example",)), photo, mask, SAGE, "", None, 4, 3, 2.0)
+    paint_wall(models, painting_denoiser(models, ("example",)), photo, mask, SAGE, SamplingSettings(4, 3, 2.0))
     torch.testing.assert_close(heard[0], theirs, atol=1e-4, rtol=1e-4)
 
 

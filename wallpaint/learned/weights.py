@@ -47,11 +47,12 @@ class ArmFiles:
 
 
 @dataclass(frozen=True)
-class Own:
-    """An arm's own weights beside its LoRA: they take the family's place while it paints."""
+class ArmWeights:
+    """An arm's weights beside its LoRA: they take the family's place while it paints."""
 
     adapter: Adapter | None
     parts: dict[str, dict[str, torch.Tensor]]
+    left_out: tuple[str, ...] = ()  # what of the LoRA's file is not used, for people
 
     def __bool__(self) -> bool:
         return bool(self.adapter or self.parts)
@@ -144,29 +145,28 @@ def start_from(models: Models, path: str | Path, learns: tuple[str, ...]) -> tup
     return files.groups
 
 
-def load_arm(models: Models, files: ArmFiles, name: str) -> Own:
+def load_arm(models: Models, files: ArmFiles, name: str) -> ArmWeights:
     """Load an arm's LoRA, if it has one, into the UNet as `name`; what else it has is read only."""
     adapter = read_adapter(files.adapter) if files.adapter else None
     parts = {group: read_part(group, path) for group, path in files.parts.items()}
-    if files.lora is not None:
-        load_lora(models.unet, files.lora, name)
-    return Own(adapter, parts)
+    left_out = load_lora(models.unet, files.lora, name).left_out if files.lora else ()
+    return ArmWeights(adapter, parts, left_out)
 
 
 @contextlib.contextmanager
-def in_place(models: Models, own: Own, source: str) -> Iterator[None]:
-    """Let an arm's own weights stand in the family's place for a while.
+def weights_in_place(models: Models, weights: ArmWeights, source: str) -> Iterator[None]:
+    """Let an arm's weights stand in the family's place for a while.
 
     Raises:
         UserError: they are of another size.
     """
-    familys = adapter_state(models) if own.adapter else None
+    original = adapter_state(models) if weights.adapter else None
     try:
-        if own.adapter:
-            load_adapter(models, own.adapter, f"the adapter of {source}")
-        for group, state in own.parts.items():
+        if weights.adapter:
+            load_adapter(models, weights.adapter, f"the adapter of {source}")
+        for group, state in weights.parts.items():
             load_part(models, group, state, f"{group} of {source}")
         yield
     finally:
-        if familys:
-            load_adapter(models, familys)
+        if original:
+            load_adapter(models, original)

@@ -6,86 +6,82 @@ folder or a .safetensors file.
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from PIL import Image
 
 from wallpaint.errors import UserError
+from wallpaint.paint.settings import OnStep, SamplingSettings, share_of
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.recolor import recolor
 
 if TYPE_CHECKING:
     from wallpaint.models.bundle import Models
     from wallpaint.paint.painter import Painter
-    from wallpaint.paint.sampler import OnStep
+    from wallpaint.settings.train_config import TrainConfig
 
 RECOLOR = "recolor"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to paint, the same for every arm; None takes the family's own."""
-
-    seed: int = 0
-    num_inference_steps: int | None = None
-    guidance_scale: float | None = None
-    ip_adapter_scale: float = 1.0
-    prompt: str | None = None
+Base = tuple[str, tuple[tuple[str, Any], ...]]  # the arguments of `load_models`: family, and what replaces its own
 
 
 @dataclass(frozen=True)
 class Arms:
-    """The arms by name, in order, and the painter of those that diffuse; None for `recolor` alone."""
+    """The arms by name, in order; `painters` paint those that diffuse, one for each set of models."""
 
     names: tuple[str, ...]
-    painter: Painter | None
+    painters: tuple[Painter, ...] = ()
+
+    @property
+    def left_out(self) -> dict[str, tuple[str, ...]]:
+        """By arm what of its files is not used, for people; only arms that leave something out."""
+        return {name: said for painter in self.painters for name, said in painter.left_out.items() if said}
 
     def paint(
         self,
         photo: Image.Image,
         mask: Image.Image,
         swatch: Swatch,
-        prompt: str,
-        seed: int = 0,
-        num_inference_steps: int | None = None,
-        guidance_scale: float | None = None,
+        settings: SamplingSettings,
         on_step: OnStep | None = None,
     ) -> dict[str, tuple[Image.Image, float]]:
         """Repaint with every arm, as `Painter.paint`: name -> (picture at the photo's size, seconds)."""
         start = time.perf_counter()
         painted = {RECOLOR: recolor(photo, mask, swatch)} if RECOLOR in self.names else {}
         seconds = {RECOLOR: time.perf_counter() - start}
-        if self.painter is not None:
-            painted |= self.painter.paint(
-                photo, mask, swatch, prompt, seed, num_inference_steps, guidance_scale, on_step
-            )
-            seconds |= self.painter.seconds
+        diffusing = sum(len(painter.names) for painter in self.painters)
+        for painter in self.painters:
+            progress = share_of(on_step, len(painted) - (RECOLOR in painted), len(painter.names), diffusing)
+            painted |= painter.paint(photo, mask, swatch, settings, progress)
+            seconds |= painter.seconds
         return {name: (painted[name], seconds[name]) for name in self.names}
+
+
+_kept: dict[Base, Models] = {}  # the models of the last call that was to keep them
 
 
 def open_arms(
     arms: Sequence[str],
     family: str | None = None,
     models: Models | None = None,
-    ip_adapter_scale: float = 1.0,
+    ip_adapter_scale: float | None = None,
     keep: bool = False,
 ) -> Arms:
-    """Load what the arms need.
+    """Load what the arms need. Arms of runs on different models are painted each on its own.
 
     Args:
         arms: NAME or NAME=PATH.
-        family: None takes the one that the arms' run folders were trained on, room-tiny where none says.
-        models: a loaded family, in place of loading one.
-        ip_adapter_scale: strength of the adapter.
-        keep: keep the loaded family for the next call; one caller at a time may.
+        family: None takes the one that the arms' runs and files were trained on, room-tiny where none says.
+        models: a loaded family for all arms, in place of loading one.
+        ip_adapter_scale: strength of the adapter; None takes that of each arm's run, 1 where there is none.
+        keep: keep the loaded models for the next call; one caller at a time may.
 
     Raises:
-        UserError: an unknown arm, a name given twice, missing weights, runs of different families.
+        UserError: an unknown arm, a name given twice, missing weights, arms of different families.
     """
     arms = list(arms)
     if not arms:
@@ -94,43 +90,98 @@ def open_arms(
         raise UserError("recolor is the classical repaint among --arms: write it once and without a path")
     diffusing = [arm for arm in arms if arm != RECOLOR]
     if not diffusing:
-        return Arms((RECOLOR,), None)
+        return Arms((RECOLOR,))
     from wallpaint.paint.painter import Painter, resolve_arms
 
     paths = resolve_arms(diffusing)
-    if models is None:
-        chosen = _family_of(paths, family)
-        models = (_load_once if keep else _load)(**chosen)
+    runs = {name: run for name, path in paths.items() if path and (run := find_run(path))}
+    scales = {
+        name: ip_adapter_scale
+        if ip_adapter_scale is not None
+        else runs[name].ip_adapter_scale
+        if name in runs
+        else 1.0
+        for name in paths
+    }
     names = tuple(arm.partition("=")[0] for arm in arms)
-    return Arms(names, Painter(models, paths, ip_adapter_scale))
+    if models is not None:
+        return Arms(names, (Painter(models, paths, scales),))
+    bases = _bases(paths, runs, family)
+    loaded = _load(list(dict.fromkeys(bases.values())), keep)
+    groups = {base: {name: paths[name] for name in paths if bases[name] == base} for base in loaded}
+    return Arms(names, tuple(Painter(loaded[base], group, scales) for base, group in groups.items()))
 
 
-def _load(family: str, **overrides: Any) -> Models:
+def _load(bases: list[Base], keep: bool) -> dict[Base, Models]:
+    """Load models in order; what was kept and is not asked for any more is let go first."""
     from wallpaint.models.bundle import load_models
 
-    return load_models(family, **overrides)
+    loaded = _kept if keep else {}
+    for base in loaded.keys() - set(bases):
+        del loaded[base]
+    for family, overrides in bases:
+        if (family, overrides) not in loaded:
+            loaded[family, overrides] = load_models(family, **dict(overrides))
+    return {base: loaded[base] for base in bases}
 
 
-_load_once = functools.lru_cache(maxsize=1)(_load)
+def find_run(path: Path) -> TrainConfig | None:
+    """The settings of the run that weights belong to: of a folder, of its parent, or of a file's folder.
+
+    A config.yaml is a run's where run.json lies beside it, or where it says family and method in our words;
+    a LoRA may as well lie in a folder of another tool, whose config.yaml says nothing here.
+    """
+    from wallpaint.settings.choices import FAMILY_NAMES, METHOD_NAMES
+    from wallpaint.settings.train_config import config_fields, load_config
+
+    known = {f.name for f in config_fields()}
+    for folder in [path, *list(path.parents)[:2]]:
+        try:
+            said = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError):
+            said = None
+        run = (folder / "run.json").is_file()
+        if isinstance(said, dict):
+            if run or (said.get("family") in FAMILY_NAMES and said.get("method") in METHOD_NAMES):
+                return load_config(None, {key: value for key, value in said.items() if key in known})
+        elif run:
+            raise UserError(f"config.yaml of the run {folder} cannot be read: restore it, or give its weights' file")
+    return None
 
 
-def _family_of(paths: dict[str, Path | None], family: str | None) -> dict[str, Any]:
-    """Find the family (with overrides, and whose UNet) of the arms: what their runs' config.yaml says."""
+def _bases(paths: dict[str, Path | None], runs: dict[str, TrainConfig], family: str | None) -> dict[str, Base]:
+    """What to load for each arm: what its run was trained on; the rest join the first, or the family's own."""
+    from wallpaint.learned.lora_files import describe_lora
+    from wallpaint.learned.weights import find_arm
+
+    families = {name: run.family for name, run in runs.items()}
+    for name, path in paths.items():
+        files = find_arm(path) if path and name not in runs else None
+        file = files and (files.lora or files.adapter)
+        if file and (said := describe_lora(file).family):
+            families[name] = said
+    if len({*families.values(), *([family] if family else [])}) > 1:
+        told = ", ".join(f"{name} on {said}" for name, said in families.items())
+        told += f"; --family {family}" if family else ""
+        raise UserError(f"the arms were trained on different families ({told}): compare arms of one family")
+    chosen = family or next(iter(families.values()), "room-tiny")
+    own = {name: _base_of(run) for name, run in runs.items()}
+    first = next(iter(own.values()), (chosen, ()))
+    return {name: own.get(name, first) for name in paths}
+
+
+def _base_of(run: TrainConfig) -> Base:
+    """The models that a run was trained on; settings that name the family's own, or are not used, do not count."""
+    from wallpaint.models.families import FAMILIES
     from wallpaint.settings.choices import FAMILY_FIELDS
     from wallpaint.settings.methods import METHODS
-    from wallpaint.settings.train_config import load_config
 
-    found: dict[str, tuple[str, dict]] = {}
-    for name, path in paths.items():
-        folders = [] if path is None else [path, *list(path.parents)[:2]]
-        config = next((folder / "config.yaml" for folder in folders if (folder / "config.yaml").is_file()), None)
-        if config is not None:
-            said = load_config(config)
-            overrides = {key: getattr(said, key) for key in FAMILY_FIELDS}
-            found[name] = (said.family, {"base": METHODS[said.method].base, **overrides})
-    families = {said[0] for said in found.values()} | ({family} if family else set())
-    if len(families) > 1:
-        told = ", ".join(f"{name} on {said[0]}" for name, said in found.items())
-        raise UserError(f"the arms were trained on different families ({told}): compare arms of one family")
-    first = next(iter(found.values()), (family or "room-tiny", {}))
-    return {"family": family or first[0], **first[1]}
+    method = METHODS[run.method]
+    unused = {
+        "" if "identity" in method.conditions else "dinov2_model",
+        "" if method.base else "paint_by_example_model",
+    }
+    said = {key: getattr(run, key) for key in FAMILY_FIELDS if key not in unused}
+    own = {key: value for key, value in said.items() if value and value != getattr(FAMILIES[run.family], key)}
+    base = {"base": method.base} if getattr(FAMILIES[run.family], method.base, "") or own.get(method.base) else {}
+    return run.family, tuple((base | own).items())

@@ -21,31 +21,31 @@ from wallpaint.models.bundle import Models
 from wallpaint.models.encoders import encode_images, reference_side
 from wallpaint.models.latents import decode_latents, encode_pictures, prepare_picture
 from wallpaint.models.texts import encode_text
+from wallpaint.paint.settings import OnStep, SamplingSettings
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.composite import composite
 from wallpaint.pixels.images import model_size, to_image
 
-OnStep = Callable[[float], None]
-KEPT = 64
+CACHED = 64  # encodings: some photos, and the paints of a palette
 
 
-class Recall:
-    """What frozen encoders said of the last photos, texts and paints: asked again, it is not computed again.
+class EncodingCache:
+    """What frozen encoders gave for the last photos, texts and paints, so that none is encoded twice.
 
     For one state of the models; a new colour on the same photo encodes no photo.
     """
 
-    def __init__(self, keep: int = KEPT) -> None:
-        self._keep = keep
-        self._kept: dict[tuple, Any] = {}  # the newest last
+    def __init__(self, capacity: int = CACHED) -> None:
+        self._capacity = capacity
+        self._values: dict[tuple, Any] = {}  # the newest last
 
     def __call__(self, key: tuple, make: Callable[[], Any]) -> Any:
         """What `make` gave for this key."""
-        if key not in self._kept:
-            if len(self._kept) == self._keep:
-                del self._kept[next(iter(self._kept))]
-            self._kept[key] = make()
-        return self._kept[key]
+        if key not in self._values:
+            if len(self._values) == self._capacity:
+                del self._values[next(iter(self._values))]
+            self._values[key] = make()
+        return self._values[key]
 
 
 def paint_wall(
@@ -54,45 +54,44 @@ def paint_wall(
     photo: Image.Image,
     mask: Image.Image,
     swatch: Swatch,
-    prompt: str,
+    settings: SamplingSettings,
     loras: list[str] | None = None,
-    seed: int = 0,
-    num_inference_steps: int | None = None,
-    guidance_scale: float | None = None,
     on_step: OnStep | None = None,
-    recall: Recall | None = None,
+    encodings: EncodingCache | None = None,
 ) -> list[Image.Image]:
     """Paint one wall with each of `loras` (None: once, with what is active), at working size.
 
-    `recall` keeps what the encoders say for the next time; the models may not change meanwhile.
+    `encodings` serves the next painting too; the models may not change meanwhile.
     """
-    family, count, recall = models.family, len(loras or [""]), recall or Recall()
-    batch, noise = prepare_painting(models, photo, mask, swatch, prompt, seed, denoiser.reads, recall)
-    null = recall((denoiser.reads, None), lambda: encode_images(models, denoiser.reads, [None]))
-    negative = replace(
-        batch,
-        **recall(("text", models.no_text), lambda: encode_text(models, [models.no_text])),
-        heard=torch.zeros_like(batch.heard),
-        image_embeds=null.to(batch.image_embeds),
+    family, count, encodings = models.family, len(loras or [""]), encodings or EncodingCache()
+    guidance = family.guidance_scale if settings.guidance_scale is None else settings.guidance_scale
+    steps = settings.num_inference_steps or family.num_inference_steps
+    batch, noise = prepare_painting(
+        models, photo, mask, swatch, settings.prompt or "", settings.seed, denoiser.reads, encodings
     )
 
     def repeat(tensor: torch.Tensor) -> torch.Tensor:
         return tensor.repeat(count, *[1] * (tensor.ndim - 1))
 
-    guidance = family.guidance_scale if guidance_scale is None else guidance_scale
-    steps = family.num_inference_steps if num_inference_steps is None else num_inference_steps
-    with torch.no_grad(), lora_batch(models.unet, loras * 2) if loras else contextlib.nullcontext():
+    negative, passes = None, 1
+    if guidance != 1:  # at 1 what guidance leads away from has no weight
+        negative, passes = _without_conditions(models, batch, denoiser.reads, encodings).map(repeat), 2
+    with torch.no_grad(), lora_batch(models.unet, loras * passes) if loras else contextlib.nullcontext():
         latents = denoise(
-            denoiser,
-            batch.map(repeat),
-            negative.map(repeat),
-            repeat(noise),
-            models.noise_scheduler,
-            steps,
-            guidance,
-            on_step,
+            denoiser, batch.map(repeat), negative, repeat(noise), models.noise_scheduler, steps, guidance, on_step
         )
         return [to_image(decode_latents(models, latent[None]).clamp(0, 1)) for latent in latents]
+
+
+def _without_conditions(models: Models, batch: Batch, reads: str, encodings: EncodingCache) -> Batch:
+    """The same painting with no text and no reference: what guidance leads away from."""
+    null = encodings((reads, None), lambda: encode_images(models, reads, [None]))
+    return replace(
+        batch,
+        **encodings(("text", models.no_text), lambda: encode_text(models, [models.no_text])),
+        heard=torch.zeros_like(batch.heard),
+        image_embeds=null.to(batch.image_embeds),
+    )
 
 
 def vae_round_trip(models: Models, truth: Image.Image, photo: Image.Image, mask: Image.Image) -> Image.Image:
@@ -112,7 +111,7 @@ def prepare_painting(
     prompt: str,
     seed: int,
     reads: str = "tokens",
-    recall: Recall | None = None,
+    encodings: EncodingCache | None = None,
 ) -> tuple[Batch, torch.Tensor]:
     """The inputs of one repaint as a batch of 1, and its noise (1, 4, h, w).
 
@@ -120,18 +119,18 @@ def prepare_painting(
     Whatever a method learned from, here its reference is a plain picture of the paint, by the same encoder,
     and the texture is the photo's own.
     """
-    family, recall = models.family, recall or Recall()
+    family, encodings = models.family, encodings or EncodingCache()
     size = model_size(photo.size, family.resolution, family.multiple)
 
-    def look() -> tuple[Rows, torch.Tensor, torch.Tensor, torch.Tensor]:
+    def encode_photo() -> tuple[Rows, torch.Tensor, torch.Tensor, torch.Tensor]:
         picture = prepare_picture(photo, mask, size, family.mask_growth, models.latent_factor)
         detail = detail_map(picture["image"] / 2 + 0.5, picture["wall"], family.mask_growth)
         return picture, detail, *encode_pictures(models, picture["masked_image"])
 
-    def say() -> torch.Tensor:
+    def encode_reference() -> torch.Tensor:
         return encode_images(models, reads, [swatch.image(reference_side(models, reads))])
 
-    picture, detail, mean, std = recall(("photo", size, digest(photo), digest(mask)), look)
+    picture, detail, mean, std = encodings(("photo", size, digest(photo), digest(mask)), encode_photo)
     generator = torch.Generator().manual_seed(seed)
     shape = (1, models.vae.config.latent_channels, *picture["mask"].shape[-2:])
     noise = torch.randn(shape, generator=generator)
@@ -142,10 +141,10 @@ def prepare_painting(
         picture["mask"],
         picture["wall"],
         torch.tensor([swatch.rgb]) / 255,
-        image_embeds=recall((reads, swatch.rgb), say),
+        image_embeds=encodings((reads, swatch.rgb), encode_reference),
         heard=torch.ones(1, dtype=torch.bool),
         detail=detail,
-        **recall(("text", prompt), lambda: encode_text(models, [prompt])),
+        **encodings(("text", prompt), lambda: encode_text(models, [prompt])),
     )
     return batch.to(models.runtime.device), noise.to(models.runtime.device)
 
@@ -153,26 +152,30 @@ def prepare_painting(
 def denoise(
     denoiser: Denoiser,
     batch: Batch,
-    negative: Batch,
+    negative: Batch | None,
     noise: torch.Tensor,
     scheduler: DDIMScheduler,
     num_inference_steps: int,
     guidance_scale: float,
     on_step: OnStep | None = None,
 ) -> torch.Tensor:
-    """The guided sampling loop: noise (B, 4, h, w) to latents; `negative` is what guidance leads away from.
+    """The guided sampling loop: noise (B, 4, h, w) to latents.
 
-    Batches go through the UNet as [negative, positive], each a B of its own.
+    `negative` is what guidance leads away from, and goes through the UNet first in one batch with the rest;
+    None: no guidance.
     """
     scheduler = DDIMScheduler.from_config(scheduler.config)
     scheduler.set_timesteps(num_inference_steps)
-    both = negative.map(lambda a, b: torch.cat([a, b]), batch)
+    inputs = batch if negative is None else negative.map(lambda a, b: torch.cat([a, b]), batch)
+    passes = 1 if negative is None else 2
     latents = noise * scheduler.init_noise_sigma
     for done, t in enumerate(scheduler.timesteps, start=1):
-        timesteps = torch.full((2 * len(latents),), int(t), device=latents.device)
-        noise_pred = denoiser(Noised(torch.cat([latents, latents]), timesteps), both)
-        away, toward = noise_pred.chunk(2)
-        latents = scheduler.step(away + guidance_scale * (toward - away), t, latents).prev_sample
+        timesteps = torch.full((passes * len(latents),), int(t), device=latents.device)
+        noise_pred = denoiser(Noised(latents.repeat(passes, 1, 1, 1), timesteps), inputs)
+        if negative is not None:
+            unconditional, conditional = noise_pred.chunk(2)
+            noise_pred = unconditional + guidance_scale * (conditional - unconditional)
+        latents = scheduler.step(noise_pred, t, latents).prev_sample
         if on_step:
             on_step(done / len(scheduler.timesteps))
     return latents
@@ -183,15 +186,15 @@ def lora_batch(unet: torch.nn.Module, names: list[str]) -> Iterator[None]:
     """Give each sample of a batch its own LoRA ('__base__' for none), without gradient.
 
     diffusers' UNet refuses peft's `adapter_names`, and peft would take the samples apart in every layer.
-    Stacked, all LoRAs are two products; what cannot be stacked hears `adapter_names` by a hook.
+    Stacked, all LoRAs are two products; a layer that cannot be stacked gets `adapter_names` by a hook.
     """
 
-    def tell(module: torch.nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+    def add_names(module: torch.nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
         return args, {**kwargs, "adapter_names": names}
 
     layers = [module for module in unet.modules() if isinstance(module, LoraLayer)]
     plain = [layer for layer in layers if _is_plain(layer)]
-    hooks = [layer.register_forward_pre_hook(tell, with_kwargs=True) for layer in layers if layer not in plain]
+    hooks = [layer.register_forward_pre_hook(add_names, with_kwargs=True) for layer in layers if layer not in plain]
     for layer in plain:
         layer.forward = partial(_forward, layer.base_layer, *_stack(layer, names))
     try:

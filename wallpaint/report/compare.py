@@ -7,6 +7,7 @@ folder or a .safetensors file.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,8 @@ from PIL import Image
 
 from wallpaint.dataset.folder import PROMPT
 from wallpaint.errors import UserError
-from wallpaint.paint.arms import Arms, Settings, open_arms
+from wallpaint.paint.arms import Arms, open_arms
+from wallpaint.paint.settings import OnStep, SamplingSettings
 from wallpaint.pixels import metrics
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import load_mask, load_photo
@@ -26,9 +28,8 @@ from wallpaint.report.pages import comparison_page, comparison_section
 
 if TYPE_CHECKING:
     from wallpaint.models.bundle import Models
-    from wallpaint.paint.sampler import OnStep
 
-ARMS = ["old", "new", "color", "recolor"]
+COMPARED_ARMS = ["old", "new", "color", "recolor"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def compare(
     swatch: Swatch,
     arms: Sequence[str] | None,
     out_dir: str | Path,
-    settings: Settings | None = None,
+    settings: SamplingSettings | None = None,
     family: str | None = None,
     truth: str | Path | None = None,
     models: Models | None = None,
@@ -87,7 +88,7 @@ def compare(
         photo_path: the room.
         mask_path: its walls, of the photo's size, 255 = repaint.
         swatch: the paint.
-        arms: NAME or NAME=PATH; None takes ARMS.
+        arms: NAME or NAME=PATH; None takes COMPARED_ARMS.
         out_dir: gets the files at the end, all or none of them.
         settings: how to paint, the same for every arm; None takes the usual.
         family: see `open_arms`.
@@ -99,8 +100,9 @@ def compare(
     """
     scene = load_scene(photo_path, mask_path, truth)
     with all_or_nothing(out_dir) as folder:
-        settings = settings or Settings()
-        opened = open_arms(ARMS if arms is None else arms, family, models, settings.ip_adapter_scale)
+        settings = settings or SamplingSettings()
+        opened = open_arms(COMPARED_ARMS if arms is None else arms, family, models, settings.ip_adapter_scale)
+        say_left_out(opened)
         rows, section = paint_scene(opened, scene, swatch, settings, folder)
         (folder / "report.html").write_text(comparison_page([section]), "utf-8")
     return _comparison(Path(out_dir), rows)
@@ -111,7 +113,7 @@ def compare_paints(
     swatches: Sequence[Swatch],
     arms: Sequence[str],
     out_dir: str | Path,
-    settings: Settings,
+    settings: SamplingSettings,
     on_step: OnStep | None = None,
     family: str | None = None,
     models: Models | None = None,
@@ -166,28 +168,22 @@ def load_scene(photo: str | Path, mask: str | Path, truth: str | Path | None = N
 
 
 def paint_scene(
-    opened: Arms, scene: Scene, swatch: Swatch, settings: Settings, folder: Path, on_step: OnStep | None = None
+    opened: Arms, scene: Scene, swatch: Swatch, settings: SamplingSettings, folder: Path, on_step: OnStep | None = None
 ) -> tuple[list[Figures], list[str]]:
     """Paint and measure, and write comparison.json, comparison.csv, grid.png and a PNG an arm to `folder`.
 
     Returns:
         the figures of each arm, as in comparison.json, and the section of a report that shows them.
     """
-    painted = opened.paint(
-        scene.photo,
-        scene.mask,
-        swatch,
-        settings.prompt or PROMPT,
-        settings.seed,
-        settings.num_inference_steps,
-        settings.guidance_scale,
-        on_step,
-    )
+    prompted = replace(settings, prompt=settings.prompt or PROMPT)
+    painted = opened.paint(scene.photo, scene.mask, swatch, prompted, on_step)
     rows = []
     for name, image in zip(painted, file_names(list(painted)), strict=True):
         picture, seconds = painted[name]
         picture.save(folder / image)
         figures = {"name": name, "seconds": round(seconds, 3), "image": image}
+        if name in opened.left_out:
+            figures["left_out"] = list(opened.left_out[name])
         rows.append(clean(figures | measure(picture, scene.photo, scene.mask, swatch, scene.truth)))
     said = {"photo": scene.name, "swatch": swatch.hex, "seed": settings.seed, "arms": rows}
     (folder / "comparison.json").write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", "utf-8")
@@ -196,6 +192,12 @@ def paint_scene(
     pictures += [(name, picture) for name, (picture, _) in painted.items()]
     html.contact_sheet(pictures).save(folder / "grid.png")
     return rows, comparison_section(said, pictures)
+
+
+def say_left_out(opened: Arms) -> None:
+    """Say on stderr what of the arms' files is not used."""
+    for name, left_out in opened.left_out.items():
+        print(f"arm {name}: not used of its file: {'; '.join(left_out)}", file=sys.stderr)
 
 
 def _comparison(folder: Path, rows: list[Figures]) -> Comparison:

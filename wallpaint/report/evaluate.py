@@ -9,18 +9,20 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wallpaint.dataset.folder import read_samples
 from wallpaint.dataset.rows import Sample, Truth
 from wallpaint.errors import UserError
-from wallpaint.paint.arms import Arms, Settings, open_arms
+from wallpaint.paint.arms import Arms, open_arms
+from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels import metrics
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.report import html
-from wallpaint.report.compare import measure
+from wallpaint.report.compare import measure, say_left_out
 from wallpaint.report.html import Figures, all_or_nothing, clean, flat, write_csv
 from wallpaint.report.pages import evaluation_page, evaluation_table, repaint_strip, thumbnail
 from wallpaint.report.summary import describe, summarise
@@ -28,7 +30,7 @@ from wallpaint.report.summary import describe, summarise
 if TYPE_CHECKING:
     from wallpaint.models.bundle import Models
 
-ARMS = ["base", "old", "new", "color", "recolor"]
+EVALUATED_ARMS = ["base", "old", "new", "color", "recolor"]
 SHOWN = 12  # repaints that the report shows as pictures
 Repaint = tuple[Sample, Truth]
 
@@ -38,7 +40,7 @@ def evaluate(
     arms: Sequence[str] | None,
     limit: int | None,
     out_dir: str | Path,
-    settings: Settings | None = None,
+    settings: SamplingSettings | None = None,
     family: str | None = None,
     models: Models | None = None,
     say: Callable[[str], None] = print,
@@ -47,7 +49,7 @@ def evaluate(
 
     Args:
         rooms: a folder with metadata.jsonl, whose rows have `truths`.
-        arms: NAME or NAME=PATH; None takes ARMS.
+        arms: NAME or NAME=PATH; None takes EVALUATED_ARMS.
         limit: at most so many repaints (room x colour), see `choose_repaints`; None takes all.
         out_dir: gets the files at the end, all or none of them.
         settings: how to paint, the same for every arm and repaint; None takes the usual. The prompt is
@@ -67,8 +69,9 @@ def evaluate(
     if not chosen:
         raise UserError(f"no row of {rooms} has 'truths': give rooms whose true repaint is known")
     with all_or_nothing(out_dir) as folder:
-        settings = settings or Settings()
-        opened = open_arms(ARMS if arms is None else arms, family, models, settings.ip_adapter_scale)
+        settings = settings or SamplingSettings()
+        opened = open_arms(EVALUATED_ARMS if arms is None else arms, family, models, settings.ip_adapter_scale)
+        say_left_out(opened)
         rows, floors, strips = _paint_all(opened, chosen, settings, say)
         summary = summarise(rows, floors, len({sample.room_id for sample, _ in chosen}))
         write_csv(folder / "results.csv", [flat(clean(row)) for row in rows])
@@ -106,7 +109,7 @@ def choose_repaints(samples: Iterable[Sample], limit: int | None) -> list[Repain
 
 
 def _paint_all(
-    opened: Arms, chosen: Sequence[Repaint], settings: Settings, say: Callable[[str], None]
+    opened: Arms, chosen: Sequence[Repaint], settings: SamplingSettings, say: Callable[[str], None]
 ) -> tuple[list[Figures], list[float], list[str]]:
     """Paint every repaint: rows, floors, and HTML of some SHOWN of them; says a line after each."""
     rows: list[Figures] = []
@@ -128,25 +131,23 @@ def _paint_all(
 
 
 def _repaint(
-    opened: Arms, sample: Sample, truth: Truth, settings: Settings
+    opened: Arms, sample: Sample, truth: Truth, settings: SamplingSettings
 ) -> tuple[list[Figures], list[float], list]:
     """Paint one room in one colour: a row an arm, the VAE's floor (where there is one), titled pictures."""
     photo, true = load_photo(sample.image), load_photo(truth.image)
     mask = load_mask(sample.mask, photo.size)
     swatch = Swatch(truth.color)
-    painted = opened.paint(
-        photo, mask, swatch, sample.text, settings.seed, settings.num_inference_steps, settings.guidance_scale
-    )
+    painted = opened.paint(photo, mask, swatch, replace(settings, prompt=sample.text))
     rows = []
     for name, (picture, seconds) in painted.items():
         row: dict[str, Any] = {"room_id": sample.room_id, "kind": sample.kind or ""}
         row |= {"photo": sample.image.name, "color": swatch.hex, "arm": name, "seconds": round(seconds, 3)}
         rows.append(row | measure(picture, photo, mask, swatch, true))
     floor = []
-    if opened.painter is not None:
+    if opened.painters:
         from wallpaint.paint.sampler import vae_round_trip
 
-        again = vae_round_trip(opened.painter.models, true, photo, mask)
+        again = vae_round_trip(opened.painters[0].models, true, photo, mask)
         floor = [metrics.delta_e_truth(again, true, mask)["mean"]]
     pictures = [("photo", photo), ("truth", true), *((name, picture) for name, (picture, _) in painted.items())]
     return rows, floor, [(name, thumbnail(picture)) for name, picture in pictures]

@@ -143,10 +143,13 @@ def clean(value: Any) -> Any:
 
 
 def flat(row: Figures, prefix: str = "") -> Figures:
-    """Turn {'delta_e_paint': {'median': 1}} to {'delta_e_paint_median': 1}."""
+    """Turn {'delta_e_paint': {'median': 1}} to {'delta_e_paint_median': 1}, and a list of texts to one."""
     out: Figures = {}
     for key, value in row.items():
-        out |= flat(value, f"{prefix}{key}_") if isinstance(value, dict) else {prefix + key: value}
+        if isinstance(value, dict):
+            out |= flat(value, f"{prefix}{key}_")
+        else:
+            out[prefix + key] = "; ".join(value) if isinstance(value, list) else value
     return out
 
 

@@ -61,6 +61,11 @@ def comparison_section(said: Figures, pictures: Pictures) -> list[str]:
         f'<div class="grid">{figures}</div>',
         "<h2>Figures</h2>",
         html.table(COMPARED, columns, {k: v for k, v in marks.items() if v is not None}),
+        *(
+            html.paragraph(f"{row['name']}: not used of its file: {'; '.join(row['left_out'])}.")
+            for row in rows
+            if "left_out" in row
+        ),
     ]
 
 

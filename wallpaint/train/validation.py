@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ from wallpaint.dataset.rows import Sample
 from wallpaint.learned.denoiser import Denoiser, add_noise, painting_denoiser, set_adapter_strength
 from wallpaint.models.bundle import Models
 from wallpaint.paint.sampler import paint_wall
+from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.composite import composite
 from wallpaint.pixels.images import atomic_path, load_mask, load_photo
@@ -69,6 +71,7 @@ def validate(
     method = METHODS[config.method]
     set_adapter_strength(models, method.paints, config.ip_adapter_scale)
     models.unet.eval()
+    settings = SamplingSettings(config.seed, config.num_inference_steps or None, config.guidance_scale or None)
     rows, truth, paint = [], [], []
     for before, after in repaints:
         if stopped():
@@ -82,11 +85,7 @@ def validate(
                 photo,
                 mask,
                 swatch,
-                after.text,
-                None,
-                config.seed,
-                config.num_inference_steps or None,
-                config.guidance_scale or None,
+                replace(settings, prompt=after.text),
             )
         output = composite(photo, painted, mask)
         truth.append(delta_e_truth(output, goal, mask)["mean"])

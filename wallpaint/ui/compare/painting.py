@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from wallpaint.errors import UserError
-from wallpaint.paint.arms import Settings
+from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import Swatch, parse_color
 from wallpaint.pixels.images import atomic_path, load_mask, load_photo
 from wallpaint.report.heat import draw_heat
@@ -71,7 +71,7 @@ def paint_scene(
     paints: list[str],
     arms: list[str],
     out: str,
-    settings: Settings,
+    settings: SamplingSettings,
     on_step: Callable | None,
     family: str | None = None,
 ) -> None:
@@ -102,7 +102,7 @@ def paint_comparison(
         raise UserError(t("no_arms", language))
     out = workspace / "results" / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(12)}"
     steps, guidance = int(request.num_inference_steps or 0) or None, request.guidance_scale or None
-    settings = Settings(int(request.seed or 0), steps, guidance, request.ip_adapter_scale)
+    settings = SamplingSettings(int(request.seed or 0), steps, guidance, request.ip_adapter_scale)
     family = _one_family(request.arms, own, offered, language)
     paint_scene(paths, paints, request.arms, str(out), settings, None if SHARED_GPU else on_step, family)
     names = [offered[arm] for arm in request.arms]
