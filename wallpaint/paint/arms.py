@@ -154,7 +154,7 @@ def _bases(paths: dict[str, Path | None], runs: dict[str, TrainConfig], family: 
     from wallpaint.learned.lora_files import describe_lora
     from wallpaint.learned.weights import find_arm
 
-    families = {name: run.family for name, run in runs.items()}
+    families: dict[str, str] = {name: run.family for name, run in runs.items()}
     for name, path in paths.items():
         files = find_arm(path) if path and name not in runs else None
         file = files and (files.lora or files.adapter)
