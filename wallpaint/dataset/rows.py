@@ -169,10 +169,10 @@ def read_row(row: Row, where: Path, place: str) -> Sample:
     for what, path in (("mask", sample.mask), *(("truth", truth.image) for truth in sample.truths)):
         found = _size(path, place)
         if found != size:
-            turned = ", as if the photo were not turned upright" if found == size[::-1] != size else ""
+            turned = ", when it stands upright" if found == size[::-1] else ""
             raise UserError(
-                f"{place}: {what} {path} is {found[0]}x{found[1]}{turned} but its photo is {size[0]}x{size[1]}: "
-                "make them the same size"
+                f"{place}: {what} {path} is {found[0]}x{found[1]} but its photo is {size[0]}x{size[1]}{turned}: "
+                f"{'turn it as the photo stands' if turned else 'make them the same size'}"
             )
     return sample
 
@@ -245,7 +245,7 @@ def find_picture(where: Path, name: object, place: str) -> Path:
         for part in parts:
             forms = (path / form for form in (part, *(unicodedata.normalize(f, part) for f in ("NFC", "NFD"))))
             path = next((form for form in forms if os.path.lexists(form)), path / part)
-    if not leads_out and (len(parts) > 1 or os.path.islink(path)):
+    if not leads_out and any(os.path.islink(part) for part in (path, *path.parents[: len(parts) - 1])):
         leads_out = not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(where))
     if leads_out:
         raise UserError(f"{place} {name!r} leads out of {where}: keep every picture inside the folder")

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from wallpaint.dataset.folder import add_sample
-from wallpaint.dataset.rows import find_splits, tidy_text
+from wallpaint.dataset.rows import find_splits
 from wallpaint.errors import UserError
 from wallpaint.models.families import resolve_family
 from wallpaint.pixels.color import Swatch
@@ -153,9 +153,8 @@ def mask_folder(folder: Path, out: Path, finder: WallFinder) -> Iterator[tuple[P
             continue
         sample = add_sample(out, "train", photo, proposal.mask, proposal.paint.rgb, "", name_room(path, folder))
         about = {"confidence": round(proposal.confidence, 3), "share": round(proposal.share, 3)}
-        proposals.append(
-            {"file_name": f"train/{sample.file_name}", "photo": tidy_text(path.relative_to(folder)), **about}
-        )
+        source = str(path.relative_to(folder)).encode("utf-8", "backslashreplace").decode()
+        proposals.append({"file_name": f"train/{sample.file_name}", "photo": source, **about})
         with atomic_path(out / "proposals.json") as temporary:
             rows = sorted(proposals, key=lambda row: row["confidence"])
             temporary.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", "utf-8")
