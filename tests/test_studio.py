@@ -22,7 +22,7 @@ ROOT = Path(studio.__file__).resolve().parent
 
 def run(*arguments, cwd=None):
     command = [sys.executable, str(ROOT / "studio.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300)
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +74,7 @@ def test_help_imports_neither_torch_nor_gradio():
         "except SystemExit as end: print('exit', end.code)\n"
         "print('heavy', sorted({'torch', 'gradio', 'diffusers', 'numpy', 'PIL'} & sys.modules.keys()))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert "exit 0" in done.stdout and "heavy []" in done.stdout, done.stderr
     for flag in ("--train", "--compare", "--evaluate", "--workspace", "--lora_rank", "--color_loss_mode"):
         assert flag in done.stdout
@@ -152,7 +152,7 @@ def test_a_reader_that_leaves_ends_it_without_a_word(arguments, unbuffered, tmp_
     env = os.environ | {"PYTHONUNBUFFERED": unbuffered}
     reading, writing = os.pipe()
     os.close(reading)
-    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, cwd=tmp_path, env=env, timeout=60)
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, cwd=tmp_path, env=env, timeout=300)
     os.close(writing)
     assert done.stderr == b""
     assert done.returncode == 141 or arguments == ("--help",)  # argparse says nothing of it

@@ -15,7 +15,7 @@ def test_the_next_is_made_while_one_is_worked_with_and_no_more_than_that():
         return 10 * item
 
     work = one_ahead(do, range(5))
-    assert next(work) == 0 and second.wait(5)  # nobody has asked for it yet
+    assert next(work) == 0 and second.wait(60)  # nobody has asked for it yet
     assert made == [0, 1]
     assert list(work) == [10, 20, 30, 40] and made == [0, 1, 2, 3, 4]
     assert list(one_ahead(do, [])) == []
