@@ -23,7 +23,7 @@ lint: $(VENV)/requirements-dev.stamp
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
 
 clean:
 	rm -rf $(VENV) workspace .pytest_cache .ruff_cache .mypy_cache

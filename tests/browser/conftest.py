@@ -27,6 +27,13 @@ FLAGS = [
 ]
 
 
+def pytest_collection_modifyitems(items):
+    """One worker drives the browser, however many there are: a click is waited for, and one studio serves all."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
