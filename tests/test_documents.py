@@ -11,7 +11,7 @@ from wallpaint.paths import ROOT
 DOCUMENTS = [ROOT / "README.md", ROOT / "README.vi.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
 DOCUMENTS.append(ROOT / "assets" / "models" / "room-tiny" / "README.md")
 WORDS = 900  # the README is read by people
-TOPS = "assets configs docs tests wallpaint .ci".split()
+TOPS = ["assets", "configs", "docs", "tests", "wallpaint", ".ci"]
 # What a command makes or a person has, not the repository; RUN, DIR and the like are written large.
 THEIRS = re.compile(r"(?:my_|out\b|pool\b|workspace|room\.jpg|wall\.png|[A-Z][A-Z_/]*\b|ANH)")
 
