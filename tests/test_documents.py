@@ -54,7 +54,7 @@ def test_a_command_of_the_documents_is_one_that_there_is(command):
             assert list(ROOT.glob(word)), f"{word} of `{command}` is not there"
     if "studio.py" in words:
         arguments = words[words.index("studio.py") + 1 :]
-        known = set(re.findall(r"--[a-z][\w-]*", help_text()))
+        known = {"--help"} | set(re.findall(r"--[a-z][\w-]*", help_text()))
         assert {word for word in arguments if word.startswith("--")} <= known, command
     elif "-m" in words:
         module = words[words.index("-m") + 1]
