@@ -18,7 +18,7 @@ from wallpaint.models.fetching import SAM_FILES, fetch_command, only_looking
 from wallpaint.models.files import find_weights
 from wallpaint.runs.forecast import GB, find_cost, find_device, peak_bytes
 from wallpaint.settings.choices import CANNOT_TRAIN, choose_preset, presets_of
-from wallpaint.settings.train_config import TrainConfig
+from wallpaint.settings.train_config import load_config
 
 PACKAGES = ("torch", "diffusers", "transformers", "peft", "accelerate")
 
@@ -48,7 +48,8 @@ def describe_machine(workspace: str | Path = ".") -> Iterator[str]:
     yield "packages: " + ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     for name in FAMILIES:
         parts = list_parts(resolve_family(name))
-        config = TrainConfig(family=name, method="lora_ip_color", memory_preset=next(iter(presets_of(name))))
+        smallest = next(iter(presets_of(name)))
+        config = load_config(None, {"family": name, "method": "lora_ip_color", "memory_preset": smallest})
         cost = find_cost(config, device.kind)
         painting, training = cost.fixed + cost.picture, peak_bytes(cost, config)
         yield ""
