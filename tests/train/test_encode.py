@@ -10,7 +10,7 @@ import time
 
 import psutil
 import pytest
-from processes import STUDIO
+from processes import STUDIO, write_config
 from toys import PAINTS, toy_room
 
 import studio
@@ -78,6 +78,25 @@ def test_encode_is_a_command_and_its_bad_input_one_line(settings, rooms, family,
     assert "manifest: " in capsys.readouterr().out and hashes(tmp_path / "cache")
     assert studio.main(["--encode", str(tmp_path / "gone")]) == 2
     assert "gone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"method": "paint_by_example", "reference_variants": 2, "color_jitter": 0.3, "random_mask_prob": 0.5},
+        {"method": "anydoor", "reference": "self_crop", "resolution": 72},
+        {"method": "lora_ip", "random_flip": True, "reference": "self_crop", "reference_variants": 1},
+    ],
+)
+def test_what_is_encoded_by_the_runs_own_yaml_is_all_that_the_run_reads(changes, settings, rooms, tmp_path, capsys):
+    run = settings("cache", **changes, max_train_steps=1, output_dir=str(tmp_path / "run"))
+    path = write_config(run, tmp_path / "my.yaml")
+    assert studio.main(["--encode", str(path)]) == 0
+    before = hashes(tmp_path / "cache")
+    folder = train(run)
+    assert "(0 rows newly encoded)" in (folder / "train.log").read_text() and hashes(tmp_path / "cache") == before
+    assert studio.main(["--encode", str(rooms), "--config", str(path)]) == 0
+    assert "piece 1/1: 0 rows newly encoded" in capsys.readouterr().out
 
 
 def test_ray_with_two_workers_leaves_the_same_bytes_also_after_one_was_killed(settings, rooms, family, tmp_path):
