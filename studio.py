@@ -126,7 +126,8 @@ def run_compare(options: argparse.Namespace) -> int:
     from wallpaint.report.compare import compare
 
     family = options.overrides.get("family")
-    compare(options.photo, options.mask, swatch, options.arms, options.out, painting(options), family)
+    how = {"family": family, "invert_mask": options.invert_mask}
+    compare(options.photo, options.mask, swatch, options.arms, options.out, painting(options), **how)
     print(f"report: {options.out / 'report.html'}")
     return 0
 

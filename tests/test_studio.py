@@ -310,8 +310,11 @@ def test_compare_and_evaluate_hand_over_what_they_are_given(trained, tmp_path):
         (tmp_path / name).write_text("")
     given = ["--photo", "p.png", "--mask", "m.png", "--swatch", "#7a9e7e", "--out", "o"]
     assert studio.main(["--compare", *given, "--arms", "new, mine=runs/x"]) == 0
-    photo, mask, swatch, arms, out, settings, family = calls.pop()[0]
-    assert (settings, family, swatch) == (SamplingSettings(), None, Swatch((122, 158, 126)))
+    (photo, mask, swatch, arms, out, settings), keywords = calls.pop()
+    assert (settings, swatch) == (SamplingSettings(), Swatch((122, 158, 126)))
+    assert keywords == {"family": None, "invert_mask": False}
+    assert studio.main(["--compare", *given, "--invert-mask", "--family", "sd15"]) == 0
+    assert calls.pop()[1] == {"family": "sd15", "invert_mask": True}
     assert (photo, mask, out) == (Path("p.png"), Path("m.png"), Path("o"))
     assert arms == ["new", "mine=runs/x"]
     calls = trained(name="evaluate")
@@ -323,6 +326,34 @@ def test_compare_and_evaluate_hand_over_what_they_are_given(trained, tmp_path):
     assert studio.main([*given, "--num_inference_steps", "0"]) == 0
     assert calls.pop()[0][4] == SamplingSettings()  # 0: the family's own
     assert studio.main([*given, "--guidance_scale", "-1"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("swatch", "hex"),
+    [
+        ("#7A9E7E", "#7A9E7E"),
+        ("7a9e7e", "#7A9E7E"),
+        ("'#7A9E7E'", "#7A9E7E"),
+        ('"#7A9E7E"', "#7A9E7E"),
+        ("“#7a9e7e” ", "#7A9E7E"),
+        ("#abc", "#AABBCC"),
+        ("RAL 6021", "#879A77"),
+        ("'ral6021'", "#879A77"),
+        ("Rebecca Purple", "#663399"),
+        ("Sage", "#7A9E7E"),
+        ("#sage", None),
+        ("Sagge", None),
+    ],
+)
+def test_a_colour_is_a_hex_code_however_it_is_quoted_or_a_paints_name(swatch, hex, trained, tmp_path, capsys):
+    calls = trained(name="compare")
+    (tmp_path / "mine.csv").write_text("name,hex\nSage,#7A9E7E\n")
+    (tmp_path / "here").touch()
+    code = studio.main([*HERE, "--swatch", swatch, "--palette", "mine.csv"])
+    if hex is None:
+        assert code == 2 and not calls and ("Sage" in complaint(capsys) or swatch == "#sage")
+    else:
+        assert code == 0 and calls[0][0][2].hex == hex
 
 
 def test_a_taken_port_is_bad_input(capsys, tmp_path):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import re
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -60,14 +61,17 @@ def read_swatch(text: str, palette: Path | None) -> Swatch:
         palette: the file in which a name is looked for before the shipped ones.
 
     Raises:
-        UserError: no colour and no paint is called so.
+        UserError: no colour and no paint is called so, or the palette cannot be read.
     """
     from wallpaint.pixels.color import parse_color
+    from wallpaint.pixels.palettes import find_paint, read_palette
 
     bare = text.strip(" \t'\"`‘’“”")
     if bare in ("", "#"):
         raise UserError(f"no colour is given, to --swatch, {QUOTE}")
-    return parse_color(bare)
+    if bare.startswith("#") or re.fullmatch("[0-9a-fA-F]{3}|[0-9a-fA-F]{6}", bare):
+        return parse_color(bare)
+    return find_paint(bare, read_palette(palette) if palette else None).swatch
 
 
 def split_arms(text: str) -> list[str]:

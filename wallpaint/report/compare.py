@@ -22,6 +22,7 @@ from wallpaint.paint.settings import OnStep, SamplingSettings
 from wallpaint.pixels import metrics
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import load_mask, load_photo
+from wallpaint.pixels.mask_ops import looks_inverted
 from wallpaint.report import html
 from wallpaint.report.html import Figures, all_or_nothing, clean, file_names, flat, write_csv
 from wallpaint.report.pages import comparison_page, comparison_section
@@ -81,6 +82,7 @@ def compare(
     family: str | None = None,
     truth: str | Path | None = None,
     models: Models | None = None,
+    invert_mask: bool = False,
 ) -> Comparison:
     """Paint one wall with several arms and write comparison.json, .csv, grid.png, report.html, PNGs.
 
@@ -94,11 +96,15 @@ def compare(
         family: see `open_arms`.
         truth: the same room truly painted, where one is known.
         models: a loaded family, in place of loading one.
+        invert_mask: the mask's black is the wall.
 
     Raises:
         UserError: pictures that cannot be read or do not fit together, or arms that cannot be opened.
     """
-    scene = load_scene(photo_path, mask_path, truth)
+    scene = load_scene(photo_path, mask_path, truth, invert_mask)
+    if looks_inverted(scene.photo, scene.mask):
+        remedy = "leave --invert-mask out" if invert_mask else "--invert-mask takes the rest"
+        print(f"note: what {mask_path} marks looks like everything but the wall; if so, {remedy}", file=sys.stderr)
     with all_or_nothing(out_dir) as folder:
         settings = settings or SamplingSettings()
         opened = open_arms(COMPARED_ARMS if arms is None else arms, family, models, settings.ip_adapter_scale)
@@ -153,14 +159,16 @@ def compare_paints(
     return [_comparison(place, rows) for place, (rows, _) in zip(places, done, strict=True)]
 
 
-def load_scene(photo: str | Path, mask: str | Path, truth: str | Path | None = None) -> Scene:
+def load_scene(
+    photo: str | Path, mask: str | Path, truth: str | Path | None = None, invert_mask: bool = False
+) -> Scene:
     """Load a photo, its mask and, where one is known, its true repaint, all of one size.
 
     Raises:
         UserError: pictures that cannot be read or do not fit together.
     """
     room = load_photo(photo)
-    wall = load_mask(mask, room.size)
+    wall = load_mask(mask, room.size, invert_mask, photo)
     true = None if truth is None else load_photo(truth)
     if true is not None and true.size != room.size:
         raise UserError(f"truth {truth} is {true.size} but its photo is {room.size}: make them the same size")
