@@ -112,7 +112,7 @@ def _read_zip(path: Path, folder: Path) -> None:
                 limit = f"{MAX_FILES} files or {MAX_BYTES // 10**9} GB"
                 raise UserError(f"{path.name} holds more than {limit}, split the dataset")
             for entry in archive.infolist():
-                _refuse_hostile(entry)
+                _refuse_hostile(entry, path.name)
             needed, free = sum(entry.file_size for entry in archive.infolist()), shutil.disk_usage(folder).free
             most = max(BOMB_BYTES, MAX_RATIO * path.stat().st_size)
             if free < min(needed, most):
@@ -127,15 +127,15 @@ def _read_zip(path: Path, folder: Path) -> None:
         raise UserError(f"{path.name} is no readable zip ({reason}), zip it again") from None
 
 
-def _refuse_hostile(entry: zipfile.ZipInfo) -> None:
+def _refuse_hostile(entry: zipfile.ZipInfo, name: str) -> None:
     """Refuse a zip with a link, a password, or a place outside the folder it is unpacked into."""
     parts = entry.filename.replace("\\", "/").split("/")
     if parts[0] == "" or ".." in parts or re.match("[A-Za-z]:", parts[0]):
-        raise UserError(f"{entry.filename!a:.99} leads out of the zip's folder, zip the dataset plainly")
+        raise UserError(f"{name}: {entry.filename!a:.99} leads out of the zip's folder, zip the dataset plainly")
     if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise UserError(f"{entry.filename!a:.99} is a link, zip the pictures themselves")
+        raise UserError(f"{name}: {entry.filename!a:.99} is a link, zip the pictures themselves")
     if entry.flag_bits & 1:
-        raise UserError(f"{entry.filename!a:.99} needs a password, zip the dataset without one")
+        raise UserError(f"{name}: {entry.filename!a:.99} needs a password, zip the dataset without one")
 
 
 def _unpack(archive: zipfile.ZipFile, name: str, folder: Path, left: int) -> None:

@@ -25,10 +25,10 @@ from wallpaint.models.families import resolve_family
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import atomic_path, load_photo
 from wallpaint.pixels.mask_ops import clean_mask
+from wallpaint.pixels.photo_files import PHOTO_SUFFIXES, RAW_SUFFIXES
 from wallpaint.pixels.recolor import estimate_paint
 from wallpaint.walls.masks import Masker
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 log = logging.getLogger(__name__)
 DROPPINGS = (".", "__MACOSX", "@eaDir")  # folders of previews that macOS and NAS boxes leave
 LEAST = 0.02  # of the picture: a smaller wall is no proposal
@@ -93,7 +93,8 @@ def propose_wall(finder: WallFinder, photo: Image.Image) -> Proposal | None:
 def list_photos(folder: Path) -> tuple[list[Path], str]:
     """List the photos in a folder and below it, in order, and count what else is there: '2 .txt, 1 .mp4'.
 
-    Hidden files and the droppings of systems are no photos. Links are followed, but no folder is read twice.
+    A raw file counts as a photo: who opens it says what to do. Hidden files and what systems leave are none.
+    Links are followed, but no folder is read twice.
 
     Raises:
         UserError: there are none.
@@ -107,7 +108,7 @@ def list_photos(folder: Path) -> tuple[list[Path], str]:
         hidden = any(part.startswith(DROPPINGS) for part in Path(root).relative_to(folder).parts)
         for name in files:
             suffix = Path(name).suffix.lower()
-            if suffix in SUFFIXES and not hidden and not name.startswith("."):
+            if suffix in PHOTO_SUFFIXES | RAW_SUFFIXES and not hidden and not name.startswith("."):
                 photos.append(Path(root, name))
             else:
                 others[suffix or (name if name.startswith(".") else "without a suffix")] += 1

@@ -1,0 +1,91 @@
+"""Dataset folders with their rows, as other programs and editors write them."""
+
+import json
+import unicodedata
+
+from toys import toy_room
+
+from brought import Case
+from wallpaint.dataset.folder import read_samples
+
+TITLE, GREEN = "Datasets (a Hugging Face `imagefolder`)", (122, 158, 126)
+PHOTO, MASK = toy_room(1, GREEN, (48, 32))
+ROW = {
+    "file_name": "a.png",
+    "mask_file_name": "m.png",
+    "reference_color_rgb": list(GREEN),
+    "text": "a room",
+    "room_id": "attic",
+}
+NFD = unicodedata.normalize("NFD", "salón")
+
+
+def read(path):
+    return read_samples(path, "train")
+
+
+def folder(on_disk="a.png", file="metadata.jsonl", encode=lambda text: text.encode(), mask=MASK, text="", **changes):
+    def make(where):
+        where = where / "dataset"
+        (where / "train" / on_disk).parent.mkdir(parents=True)
+        PHOTO.save(where / "train" / on_disk)
+        mask.save(where / "train" / "m.png")
+        row = json.dumps({key: value for key, value in {**ROW, **changes}.items() if value is not ...})
+        (where / "train" / file).write_bytes(encode(text or row + "\n"))
+        return where
+
+    return make
+
+
+def one(samples):
+    return len(samples) == 1 and samples[0].image.is_file()
+
+
+TABLE = 'file_name,mask_file_name,reference_color_rgb,text,room_id\na.png,m.png,"[1, 2, 3]",a room,attic\n'
+CASES = (
+    Case("rows that name photos in folders", "read", folder("rooms/up/a.png", file_name="rooms/up/a.png"), one),
+    Case("backslashes in rows", "read as slashes", folder("rooms/a.png", file_name="rooms\\a.png"), one),
+    Case(
+        "accents composed on disk and not in the row, or the other way",
+        "found",
+        folder("salón.png", file_name=f"{NFD}.png"),
+        one,
+    ),
+    Case(
+        "a room with decomposed accents",
+        "one room with its composed name",
+        folder(room_id=NFD),
+        lambda s: s[0].room_id == "salón",
+    ),
+    Case(
+        "a byte order mark, CRLF, blank lines, UTF-16",
+        "read",
+        folder(encode=lambda t: f"\n\r\n{t}\r\n".encode("utf-16")),
+        one,
+    ),
+    Case(
+        "`metadata.csv`",
+        "read; it becomes metadata.jsonl at the first change",
+        folder(file="metadata.csv", text=TABLE),
+        one,
+    ),
+    Case(
+        "`metadata.parquet`",
+        "metadata.parquet is not read: give a dataset folder with a metadata.jsonl",
+        folder(file="metadata.parquet"),
+    ),
+    Case("a row that leads out of its folder", "leads out of", folder(file_name="../../a.png")),
+    Case("a row without a mask", "has no 'mask_file_name'", folder(mask_file_name=...)),
+    Case("a row whose photo is gone", "does not exist: bring it, or delete the row", folder(file_name="b.png")),
+    Case("a mask of another size", "make them the same size", folder(mask=MASK.resize((9, 9)))),
+    Case(
+        "a mask made without the photo's EXIF orientation",
+        "when it stands upright: turn it as the photo stands",
+        folder(mask=MASK.resize((32, 48))),
+    ),
+    Case(
+        "a row that is no JSON, or not UTF-8",
+        "is not UTF-8 text",
+        folder(encode=lambda t: t.replace("a room", "salón").encode("latin-1")),
+    ),
+)

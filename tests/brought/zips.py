@@ -1,0 +1,95 @@
+"""Zipped datasets, as Finder, Explorer, the command line and the studio make them; and those that nobody should."""
+
+import stat
+import struct
+import zipfile
+
+from brought import Case, datasets
+from wallpaint.dataset import zips
+from wallpaint.dataset.folder import read_samples
+
+TITLE = "Zipped datasets"
+
+
+def read(path):
+    zips.import_zip(path, path.parent / "new")
+    samples = read_samples(path.parent / "new", "train")
+    return [sample.file_name for sample in samples], sorted(p.name for p in (path.parent / "new").rglob("*.*"))
+
+
+def pack(prefix="", also=(), name="a.png", entry=None, change=lambda data: data, **changes):
+    """Zip a dataset of one sample, its files under `prefix`, its photo as `entry`; `change` the zip's bytes."""
+
+    def make(folder):
+        source = datasets.folder(name, file_name=name, **changes)(folder) / "train"
+        with zipfile.ZipFile(folder / "rooms.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in sorted(p for p in source.rglob("*") if p.is_file()):
+                inside = str(path.relative_to(source))
+                archive.write(path, prefix + (entry if entry and inside == name else inside))
+            for other in also:
+                archive.writestr(other, b"x")
+        (folder / "rooms.zip").write_bytes(change((folder / "rooms.zip").read_bytes()))
+        return folder / "rooms.zip"
+
+    return make
+
+
+def link(name):
+    entry = zipfile.ZipInfo(name)
+    entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return entry
+
+
+def locked(data):
+    packed, at = bytearray(data), data.index(b"PK\x01\x02")
+    struct.pack_into("<H", packed, at + 8, struct.unpack_from("<H", packed, at + 8)[0] | 1)
+    return bytes(packed)
+
+
+def exported(folder):
+    return zips.export_zip(datasets.folder()(folder), folder / "rooms.zip")
+
+
+def plain(answer):
+    return answer == (["a.png"], ["a.png", "m.png", "metadata.jsonl"])
+
+
+MAC = ("__MACOSX/rooms/train/._a.png", "rooms/.DS_Store", "rooms/train/.DS_Store", "rooms/train/._m.png")
+CASES = (
+    Case("the studio's own export", "comes back as it was", exported, plain),
+    Case(
+        "zipped by Finder: `__MACOSX`, `.DS_Store`, `._x`, all in one folder",
+        "read without them",
+        pack("rooms/train/", MAC),
+        plain,
+    ),
+    Case(
+        "a folder that `--masks` wrote (`proposals.json`), other files beside it",
+        "read without them",
+        pack("rooms/train/", ("rooms/proposals.json", "rooms/notes.txt")),
+        plain,
+    ),
+    Case("zipped by Windows, with backslashes", "read", pack("rooms\\train\\"), plain),
+    Case(
+        "names in another encoding than UTF-8, unmarked",
+        "read: the name that the rows have",
+        pack(
+            "train/",
+            name="salón.png",
+            entry="sal0n.png",
+            change=lambda d: d.replace(b"sal0n", "salón".encode("cp437")),
+        ),
+        lambda answer: answer[0] == ["salón.png"],
+    ),
+    Case("a picture that no row names", "left out", pack("train/", ("train/b.png",)), plain),
+    Case("no `train/metadata.jsonl`", "holds no train/metadata.jsonl, zip a dataset folder", pack("other/")),
+    Case(
+        "a picture missing",
+        "which a row names, zip the whole dataset folder",
+        pack("train/", mask_file_name="gone.png"),
+    ),
+    Case("a path that leads out", "leads out of the zip's folder", pack("train/", ("../evil.png",))),
+    Case("a link", "is a link, zip the pictures themselves", pack("train/", (link("train/b.png"),))),
+    Case("a password", "needs a password, zip the dataset without one", pack("train/", change=locked)),
+    Case("a download cut short", "is no readable zip", pack("train/", change=lambda data: data[: len(data) // 2])),
+)
