@@ -298,15 +298,15 @@ def test_maps_of_errors_come_on_demand(room, tmp_path):
 # ---- the blind vote and the verdict
 
 
-def verdict(shown):
-    return results_html.draw_verdict(painting.read_arms(shown, GREEN), shown.truth, "en")
+def verdict(shown, language="en"):
+    return results_html.draw_verdict(painting.read_arms(shown, GREEN), shown.truth, language)
 
 
 @pytest.fixture
 def painted(tmp_path):
     """A comparison of three arms as its folder says it, without having painted."""
 
-    def make(figures, truth=False, blind=False):
+    def make(figures, truth=False, blind=False, **brightness):
         folder = tmp_path / "results" / "r"
         (folder / "7A9E7E").mkdir(parents=True, exist_ok=True)
         arms = [
@@ -318,6 +318,7 @@ def painted(tmp_path):
                 "delta_e_paint": {"median": score},
                 "delta_e_truth": {"mean": score},
                 "shading_correlation": shading,
+                **({"brightness_error": brightness.get(name)} if brightness else {}),
             }
             for name, (score, shading) in figures.items()
         ]
@@ -354,6 +355,30 @@ def test_the_verdict_is_honest_about_the_claim(painted, old, new, key):
     said = verdict(painted({"old": (old, 0.5), "new": (new, 0.5)}))
     assert t(key, gap=f"{abs(old - new):.1f}") in said
     assert said.startswith("new" if new < old else "old")
+
+
+@pytest.mark.parametrize("language", ["en", "vi"])
+def test_a_wall_left_too_dark_or_too_bright_is_not_praised_for_its_hue(painted, language):
+    """A grey wall left grey has the hue of white and of black, but not the lightness of either."""
+    grey = {"grey": (0.5, 0.9), "white": (4.0, 0.9), "none": (6.0, 0.9)}
+    for error, key in ((-35.0, "verdict_dark"), (40.0, "verdict_bright")):
+        said = verdict(painted(grey, grey=error, white=2.0, none=None), language)
+        assert said.startswith(t("verdict_best", language, name="white", score="4.0", measure=t("to_paint", language)))
+        assert t(key, language, names=f"grey ({abs(error):.0f})") in said and "none" in said
+        only = verdict(painted({"grey": (0.5, 0.9)}, grey=error), language)
+        assert only.startswith(
+            t("verdict_none_bright", language, name="grey", score="0.5", measure=t("to_paint", language))
+        )
+    known = verdict(painted(grey, truth=True, grey=-35.0), language)  # a truth knows how bright it should be
+    assert known.startswith(t("verdict_best", language, name="grey", score="0.5", measure=t("to_truth", language)))
+    both = verdict(painted({"old": (9.0, 0.9), "new": (1.0, 0.9)}, old=1.0, new=-30.0), language)
+    assert t("claim_holds", language, gap="8.0") not in both
+
+
+def test_the_brightness_stands_among_the_figures_where_it_was_measured(painted):
+    assert t("column_brightness") not in results_html.draw_results(painted({"a": (1.0, 0.9)}), "en")
+    shown = results_html.draw_results(painted({"a": (1.0, 0.9)}, a=-12.4), "en")
+    assert "<dt>Brightness off</dt><dd>-12</dd>" in shown
 
 
 def test_the_verdict_sees_a_wall_painted_flat_and_a_tie(painted):

@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any
 from urllib.parse import quote
 
+from wallpaint.pixels.metrics import TOO_BRIGHT
 from wallpaint.report.heat import TOP
 from wallpaint.ui.compare.painting import Results, read_arms
 from wallpaint.ui.html import Markup, render, say
@@ -48,6 +49,7 @@ def list_figures(arm: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("column_paint", write(arm["delta_e_paint"]["median"], 1)),
         *([("column_truth", write(truth, 1))] if truth is not None else []),
+        *([("column_brightness", write(arm["brightness_error"], 0, "+"))] if "brightness_error" in arm else []),
         ("column_shading", write(arm["shading_correlation"], 2)),
         ("column_outside", str(arm["outside_changed_pixels"])),
         ("column_seconds", write(arm["seconds"], 1)),
@@ -56,6 +58,9 @@ def list_figures(arm: dict[str, Any]) -> list[tuple[str, str]]:
 
 def draw_verdict(arms: list[dict[str, Any]], truth: bool, language: str) -> Markup:
     """Say in words which arm obeys the colour, what it costs in shading, and whether the claim holds here.
+
+    Without a truth an arm that left the wall too dark or too bright for the paint comes after all others:
+    ΔE to the paint scales the paint to the wall's own brightness, so it cannot see that.
 
     Args:
         arms: their figures, as in comparison.json.
@@ -66,20 +71,29 @@ def draw_verdict(arms: list[dict[str, Any]], truth: bool, language: str) -> Mark
     scores = {name: score for name, score in measured.items() if score is not None}
     if not scores:
         return say("verdict_none", language)
-    best, *others = sorted(scores, key=lambda name: scores[name])
-    measure = t("to_truth" if truth else "to_paint", language)
-    parts = [say("verdict_best", language, name=best, score=f"{scores[best]:.1f}", measure=measure)]
-    if others:
+    off = {} if truth else {arm["name"]: error for arm in arms if abs(error := brightness_of(arm)) > TOO_BRIGHT}
+    best, *others = sorted(scores, key=lambda name: (name in off, scores[name]))
+    measure = say("to_truth" if truth else "to_paint", language)
+    key = "verdict_none_bright" if best in off else "verdict_best"
+    parts = [say(key, language, name=best, score=f"{scores[best]:.1f}", measure=measure)]
+    if others and others[0] not in off:
         key = "verdict_tie" if scores[others[0]] - scores[best] < NEAR else "verdict_next"
         parts.append(say(key, language, name=others[0], score=f"{scores[others[0]]:.1f}"))
-    if {"old", "new"} <= scores.keys():
+    for key, sign in (("verdict_dark", -1), ("verdict_bright", 1)):
+        if names := [f"{name} ({abs(error):.0f})" for name, error in off.items() if error * sign > 0]:
+            parts.append(say(key, language, names=", ".join(names)))
+    if {"old", "new"} <= scores.keys() - off.keys():
         gap = scores["old"] - scores["new"]
         key = "claim_holds" if gap > NEAR else "claim_fails" if gap < -NEAR else "claim_open"
         parts.append(say(key, language, gap=f"{abs(gap):.1f}"))
-    flat = [arm["name"] for arm in arms if (arm["shading_correlation"] or 0) < FLAT]
-    if flat:
+    if flat := [arm["name"] for arm in arms if (arm["shading_correlation"] or 0) < FLAT]:
         parts.append(say("verdict_flat", language, names=", ".join(flat)))
     return Markup(" ").join(parts)
+
+
+def brightness_of(arm: dict[str, Any]) -> float:
+    """How much too bright the wall became, in L*; 0 where that was not measured."""
+    return arm.get("brightness_error") or 0.0
 
 
 def score_of(arm: dict[str, Any], truth: bool) -> float | None:
@@ -89,6 +103,6 @@ def score_of(arm: dict[str, Any], truth: bool) -> float | None:
     return arm["delta_e_paint"]["median"]
 
 
-def write(number: float | None, digits: int) -> str:
-    """Write a number of a table, a dash where there is none."""
-    return "–" if number is None or number != number else f"{number:.{digits}f}"
+def write(number: float | None, digits: int, sign: str = "") -> str:
+    """Write a number of a table, a dash where there is none; `sign` '+' writes it with its sign."""
+    return "–" if number is None or number != number else f"{number:{sign}.{digits}f}"
