@@ -78,68 +78,50 @@ def build_room(page: Page) -> RoomPanel:
 
 def build_choice(page: Page) -> ChoicePanel:
     """Lay out the paint, the arms, the buttons and, folded, the rarer choices."""
-    known = list(known_paints())
+    parts: dict[str, Any] = {}
+    known, arms = list(known_paints()), list_arms(page.workspace)
     first = max(known, key=vividness, default=PAINT)
+    ticked = [arm for _, arm in arms if arm in TICKED]
     with gr.Row():
-        paint = page.add(
+        parts["paint"] = page.add(
             gr.ColorPicker, value=first, label=T("paint"), min_width=110, scale=1, elem_id="compare-paint"
         )
-        known_list = page.add(
-            gr.Dropdown,
-            choices=known,
-            value=first if known else None,
-            label=T("known_paint"),
-            visible=bool(known),
-            min_width=150,
-            scale=1,
-            elem_id="known-paint",
-        )
-        offered = list_arms(page.workspace)
-        arms = page.add(
-            gr.CheckboxGroup,
-            choices=offered,
-            value=[arm for _, arm in offered if arm in TICKED],
-            label=T("arms"),
-            info=T("arms_info"),
-            elem_id="arms",
-            min_width=300,
-            scale=4,
-        )
+        look: dict[str, Any] = {"min_width": 150, "scale": 1, "elem_id": "known-paint", "visible": bool(known)}
+        value = first if known else None
+        parts["known"] = page.add(gr.Dropdown, choices=known, value=value, label=T("known_paint"), **look)
+        look = {"min_width": 300, "scale": 4, "elem_id": "arms", "label": T("arms"), "info": T("arms_info")}
+        parts["arms"] = page.add(gr.CheckboxGroup, choices=arms, value=ticked, **look)
     with gr.Row(elem_classes="buttons"):
-        look = {"variant": "primary", "min_width": 140, "scale": 3}
-        go = page.add(gr.Button, value=T("paint_button"), elem_id="paint", **look)
-        cancel = page.add(gr.Button, value=T("cancel"), elem_id="cancel", min_width=90, scale=1)
-    lora, own = build_upload(page, T("add_lora"), LORA_SUFFIXES, MAX_LORA, "add-lora"), gr.HTML(elem_id="own-loras")
+        look = {"min_width": 140, "scale": 3, "variant": "primary"}
+        parts["go"] = page.add(gr.Button, value=T("paint_button"), elem_id="paint", **look)
+        parts["cancel"] = page.add(gr.Button, value=T("cancel"), elem_id="cancel", min_width=90, scale=1)
+    parts["lora"] = build_upload(page, T("add_lora"), LORA_SUFFIXES, MAX_LORA, "add-lora")
+    parts["own"] = gr.HTML(elem_id="own-loras")
     with page.add(gr.Accordion, label=T("sampling"), open=False, elem_id="sampling"):
-        rare = build_sampling(page)
-    return ChoicePanel(paint, known_list, arms, go, cancel, lora, own, **rare)
+        parts |= build_sampling(page)
+    return ChoicePanel(**parts)
 
 
 def build_sampling(page: Page) -> dict[str, Any]:
     """Lay out the rarer choices; give them by their names in ChoicePanel."""
-
-    def number(name: str, info: str, **props: Any) -> gr.Number:
-        return page.add(gr.Number, value=0, minimum=0, label=T(name), info=T(info), min_width=90, **props)
-
+    parts: dict[str, Any] = {}
     with gr.Row():
-        seed = number("seed", "seed_info", precision=0)
-        steps = number("steps", "own_default", precision=0, maximum=200)
-        guidance = number("guidance", "own_default", maximum=30)
-        strength = {"minimum": 0, "maximum": 2, "step": 0.05, "value": 1.0, "min_width": 260}
-        scale = page.add(gr.Slider, label=T("scale"), **strength)
+        for name, value, most, info in (
+            ("seed", 0, None, "seed_info"),
+            ("num_inference_steps", 0, 200, "own_default"),
+            ("guidance_scale", 0, 30, "own_default"),
+            ("ip_adapter_scale", None, 2, "own_scale"),
+        ):
+            texts: dict[str, Any] = {"label": T(name), "info": T(info), "min_width": 90}
+            step = {"precision": 0} if name in ("seed", "num_inference_steps") else {"step": 0.05}
+            parts[name] = page.add(gr.Number, value=value, minimum=0, maximum=most, **texts, **step)
     with gr.Row():
         many = {"multiselect": True, "allow_custom_value": True, "max_choices": MORE_PAINTS, "value": []}
-        texts = {"label": T("more_paints"), "info": T("more_paints_info")}
-        more = page.add(gr.Dropdown, choices=MORE, elem_id="more-paints", **texts, **many)
-        blind = page.add(gr.Checkbox, value=False, label=T("blind"), info=T("blind_info"), elem_id="blind")
-    return {
-        "seed": seed,
-        "num_inference_steps": steps,
-        "guidance_scale": guidance,
-        "ip_adapter_scale": scale,
-        "more_paints": more,
-        "blind": blind,
-    }
+        texts = {"label": T("more_paints"), "info": T("more_paints_info"), "elem_id": "more-paints"}
+        parts["more_paints"] = page.add(gr.Dropdown, choices=MORE, **texts, **many)
+        texts = {"label": T("blind"), "info": T("blind_info"), "elem_id": "blind"}
+        parts["blind"] = page.add(gr.Checkbox, value=False, **texts)
+    return parts
 
 
 def vividness(paint: str) -> int:

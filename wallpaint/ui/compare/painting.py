@@ -19,7 +19,7 @@ from wallpaint.pixels.color import Swatch, parse_color
 from wallpaint.pixels.images import atomic_path, load_mask, load_photo
 from wallpaint.report.heat import draw_heat
 from wallpaint.ui.board import pictures
-from wallpaint.ui.compare.arms import OwnLora, arm_family, list_arms
+from wallpaint.ui.compare.arms import OwnLora, list_arms
 from wallpaint.ui.compare.scene import Room, ScenePaths, write_scene
 from wallpaint.ui.page import SHARED_GPU, on_gpu, read_paint
 from wallpaint.ui.words.words import t
@@ -29,7 +29,7 @@ MORE_PAINTS = 7
 
 @dataclass(frozen=True)
 class PaintRequest:
-    """What the tab asks for; 0 or None of the numbers: the family's own."""
+    """What the tab asks for; an empty number, or steps and guidance of 0: the family's own, the run's own strength."""
 
     paint: str
     more_paints: list[str]
@@ -37,7 +37,7 @@ class PaintRequest:
     seed: int | None
     num_inference_steps: int | None
     guidance_scale: float | None
-    ip_adapter_scale: float
+    ip_adapter_scale: float | None
     blind: bool
 
 
@@ -73,13 +73,12 @@ def paint_scene(
     out: str,
     settings: SamplingSettings,
     on_step: Callable | None,
-    family: str | None = None,
 ) -> None:
     """Paint a scene; takes and gives nothing that could not go to another process."""
     from wallpaint.report.compare import compare_paints, load_scene  # torch, only once somebody paints
 
     scene = replace(load_scene(paths.photo, paths.mask, paths.truth), name=paths.name)
-    compare_paints(scene, [parse_color(paint) for paint in paints], arms, out, settings, on_step, family)
+    compare_paints(scene, [parse_color(paint) for paint in paints], arms, out, settings, on_step)
 
 
 def paint_comparison(
@@ -103,8 +102,7 @@ def paint_comparison(
     out = workspace / "results" / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(12)}"
     steps, guidance = int(request.num_inference_steps or 0) or None, request.guidance_scale or None
     settings = SamplingSettings(int(request.seed or 0), steps, guidance, request.ip_adapter_scale)
-    family = _one_family(request.arms, own, offered, language)
-    paint_scene(paths, paints, request.arms, str(out), settings, None if SHARED_GPU else on_step, family)
+    paint_scene(paths, paints, request.arms, str(out), settings, None if SHARED_GPU else on_step)
     names = [offered[arm] for arm in request.arms]
     if request.blind:
         random.SystemRandom().shuffle(names)
@@ -112,15 +110,6 @@ def paint_comparison(
     write_views(results, paths)
     pack_results(out)
     return results
-
-
-def _one_family(arms: list[str], own: list[OwnLora], names: dict[str, str], language: str) -> str | None:
-    """Give the family that all the arms were trained on, None where none says; UserError where two differ."""
-    families = {family: names[arm] for arm in arms if (family := arm_family(arm, own))}
-    if len(families) > 1:
-        first, second, *_ = (f"{name} ({family})" for family, name in families.items())
-        raise UserError(t("mixed_families", language, first=first, second=second))
-    return next(iter(families), None)
 
 
 def read_arms(results: Results, paint: str) -> list[dict[str, Any]]:

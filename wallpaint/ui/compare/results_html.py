@@ -8,7 +8,6 @@ from wallpaint.pixels.metrics import TOO_BRIGHT
 from wallpaint.report.heat import TOP
 from wallpaint.ui.compare.painting import Results, read_arms
 from wallpaint.ui.html import Markup, render, say
-from wallpaint.ui.words.words import t
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 NEAR = 0.5  # ΔE that nobody sees
