@@ -9,12 +9,12 @@ from wallpaint.paths import ROOT
 
 # `paths` is the ground that all stand on, `studio.py` and `cli.py` stand above; `recipes` is apart.
 WINGS = (
-    "paths errors process pixels settings dataset models walls cache runs learned paint train report ui cli studio "
-    "__main__"
+    "paths errors process locks pixels settings dataset models walls cache runs learned paint train report ui cli "
+    "studio __main__"
 ).split()
 HEAVY = {"torch", "torchvision", "diffusers", "transformers", "peft", "accelerate", "kornia", "gradio"}
 # Wings that import nothing heavy by themselves.
-LIGHT = ("pixels", "settings", "dataset", "runs", "cli", "paths", "errors", "process")
+LIGHT = ("pixels", "settings", "dataset", "runs", "cli", "paths", "errors", "process", "locks")
 
 
 def sources() -> list[Path]:

@@ -1,5 +1,8 @@
+import errno
 import json
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -170,3 +173,52 @@ def test_a_run_at_work_is_not_deleted_and_another_is_gone_at_once(trainer):
     launch.delete_run(folder)
     assert not folder.exists() and runs.list_runs(folder.parent.parent) == []
     assert [path.name for path in folder.parent.parent.iterdir()] == ["runs"]
+
+
+def test_two_studios_on_one_workspace_get_two_folders_and_one_queue(trainer, tmp_path):
+    first = trainer()  # holds the queue, so that both studios find it busy
+    wait_for(lambda: runs.read_run(first).state == "running")
+    code = f"""import sys
+sys.path.insert(0, {str(ROOT)!r})
+from pathlib import Path
+from wallpaint.runs import launch
+launch.STUDIO = Path({str(launch.STUDIO)!r})
+sys.stdin.readline()
+for _ in range(4):
+    print(launch.start_run({str(tmp_path / "my.yaml")!r}, {str(tmp_path / "space")!r}, "lora").name)
+"""
+    studios = [
+        subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    for studio in studios:
+        studio.stdin.write("go\n")
+        studio.stdin.flush()
+    names = [name for studio in studios for name in studio.communicate()[0].split()]
+    assert sorted(names) == sorted(f"lora-{n}" for n in range(2, 10))
+    queued = [run for run in runs.list_runs(tmp_path / "space") if run.state == "queued"]
+    assert {run.name for run in queued} == set(names)
+    assert all((run.folder / "config.yaml").read_text() == "method: lora\n" for run in queued)
+    for run in queued:
+        launch.stop_run(run.folder)
+    for run in queued[:2]:
+        launch.resume_run(run.folder)
+    os.kill(runs.read_run(first).pid, 9)
+    wait_for(lambda: any(run.state == "running" for run in map(runs.read_run, [run.folder for run in queued])))
+    working = [run for run in runs.list_runs(tmp_path / "space") if run.alive]
+    assert len(working) == 1 and runs.read_run(first).state == "crashed"
+    os.kill(working[0].pid, 9)
+    for run in queued:
+        launch.stop_run(run.folder)
+
+
+def test_a_run_whose_config_cannot_be_copied_leaves_no_folder(tmp_path, monkeypatch):
+    (tmp_path / "my.yaml").write_text("method: lora\n")
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(launch.shutil, "copyfile", full)
+    with pytest.raises(OSError, match="No space"):
+        launch.start_run(tmp_path / "my.yaml", tmp_path / "space")
+    assert list((tmp_path / "space" / "runs").iterdir()) == []

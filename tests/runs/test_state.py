@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import json
 import os
 import subprocess
@@ -7,6 +9,8 @@ import time
 import psutil
 import pytest
 
+from wallpaint import locks
+from wallpaint.errors import UserError
 from wallpaint.paths import ROOT
 from wallpaint.runs import state
 
@@ -92,3 +96,44 @@ def test_the_log_shows_a_progress_bar_as_it_stands(tmp_path):
     assert state.tail_log(tmp_path) == ""
     (tmp_path / "train.log").write_bytes(b"one\ntwo\n  0%\r 50%\r100%\r\n" + b"caf\xc3\xa9\nlast\n")
     assert state.tail_log(tmp_path, 3) == "100%\ncafé\nlast"
+
+
+def test_runs_and_steps_are_sorted_by_their_numbers(tmp_path):
+    for number in (9, 10, 2):
+        (tmp_path / "runs" / f"lora-{number}").mkdir(parents=True)
+        (tmp_path / "runs" / f"lora-{number}" / "run.json").write_text('{"state": "done", "created": 5}')
+    assert [run.name for run in state.list_runs(tmp_path)] == ["lora-10", "lora-9", "lora-2"]
+    names = ["step-1000000.png", "step-999500.png", "step-000500.png", "best.png", "v1.5-3"]
+    assert [state.number_in(tmp_path / name) for name in names] == [1000000, 999500, 500, -1, 3]
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOLCK, errno.ENOTSUP, errno.EBADF, errno.ENOSYS])
+def test_without_locks_a_run_is_claimed_by_what_its_state_says_and_that_is_said_once(
+    tmp_path, monkeypatch, capsys, number
+):
+    monkeypatch.setattr(fcntl, "flock", lambda *args: (_ for _ in ()).throw(OSError(number, os.strerror(number))))
+    monkeypatch.setattr(locks, "_warned", set())
+    with state.claim(tmp_path):
+        state.write_state(tmp_path, state="running", pid=os.getpid(), step=3)
+    assert capsys.readouterr().err.count("let one studio at a time use its workspace") == 1
+    with state.claim(tmp_path):  # it is our own
+        pass
+    state.write_state(tmp_path, pid=os.getppid())
+    with pytest.raises(UserError, match="another process is at work"), state.claim(tmp_path):
+        pass
+    state.write_state(tmp_path, state="stopped")
+    with state.claim(tmp_path):
+        assert state.read_run(tmp_path).step == 3
+
+
+def test_a_claim_ends_with_its_process_however_that_ends(tmp_path):
+    code = f"import sys, time; sys.path.insert(0, {str(ROOT)!r})\nfrom wallpaint.runs import state\n"
+    code += f"with state.claim({str(tmp_path)!r}):\n    print('held', flush=True); time.sleep(60)"
+    other = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert other.stdout.readline() == "held\n"
+    with pytest.raises(UserError, match="another process is at work"), state.claim(tmp_path):
+        pass
+    other.kill()
+    other.wait()
+    with state.claim(tmp_path):
+        pass

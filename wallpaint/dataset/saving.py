@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os
 import re
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from wallpaint.errors import UserError
+from wallpaint.locks import locked
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no space, no quota, a file longer than it may be
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -31,7 +30,7 @@ def writing(folder: Path) -> Iterator[None]:
     """
     with explain_disk(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with _threads, _locked(folder):
+        with _threads, locked(folder):
             yield
 
 
@@ -46,25 +45,6 @@ def explain_disk(folder: Path) -> Iterator[None]:
         if error.errno in FORBIDDEN:
             raise UserError(f"nothing may be written ({error.strerror}), {folder}, choose another folder") from error
         raise
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder by the system's lock, which a killed process lets go of."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: two studios on one workspace are not kept apart
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        except OSError as error:  # some network drives have none
-            print(f"warning: no lock on {folder} ({error.strerror}): let one studio write there", file=sys.stderr)
-        yield
-    finally:
-        os.close(handle)
 
 
 def sweep(where: Path) -> None:

@@ -10,6 +10,7 @@ from wallpaint.learned.weights import ADAPTER_NAME, LORA_NAME
 from wallpaint.models.families import FAMILIES
 from wallpaint.models.files import is_hub_id
 from wallpaint.pixels.images import atomic_path
+from wallpaint.runs.state import number_in
 from wallpaint.settings.methods import METHODS
 from wallpaint.settings.train_config import TrainConfig, is_said
 
@@ -50,7 +51,7 @@ def write_card(
 
 def _card(folder: Path, config: TrainConfig, seen: str, figures: dict[str, float]) -> str:
     data, method = card_data(folder.name, config, figures), METHODS[config.method]
-    pictures = sorted((folder / "samples").glob("step-*.png"))
+    pictures = sorted((folder / "samples").glob("step-*.png"), key=number_in)
     measured = [f"| `{name}` | {value:.4g} | {FIGURES.get(name, '')} |" for name, value in figures.items()]
     return f"""---
 {data.to_yaml()}

@@ -15,6 +15,7 @@ from wallpaint.learned.cards import PLACES
 from wallpaint.learned.lora import read_lora
 from wallpaint.learned.weights import find_arm
 from wallpaint.pixels.images import atomic_path
+from wallpaint.runs.state import number_in
 
 LAYOUTS = ("kohya",)
 
@@ -107,7 +108,7 @@ def hub_files(folder: Path, repo: str) -> dict[str, bytes]:
     kept: dict[str, Any] = yaml.safe_load(settings.read_text(encoding="utf-8"))
     shared = {name: value for name, value in kept.items() if name not in PLACES}
     files |= {"README.md": text.encode(), "config.yaml": yaml.safe_dump(shared, sort_keys=False).encode()}
-    pictures = sorted((folder / "samples").glob("step-*.png"))[-1:]
+    pictures = sorted((folder / "samples").glob("step-*.png"), key=number_in)[-1:]
     for path in (folder / "metrics.jsonl", *pictures):
         if path.is_file():
             files[path.relative_to(folder).as_posix()] = path.read_bytes()

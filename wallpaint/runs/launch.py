@@ -15,8 +15,9 @@ import time
 from pathlib import Path
 
 from wallpaint.errors import UserError
+from wallpaint.locks import locked
 from wallpaint.paths import STUDIO
-from wallpaint.runs.state import ALIVE, QUEUED, is_running, list_runs, locked, new_run_folder, read_run, write_state
+from wallpaint.runs.state import ALIVE, QUEUED, is_running, list_runs, new_run_folder, read_run, write_state
 
 # What a trainer's exit code says where it left no word itself; any other one: crashed.
 STATES = {1: "failed", 2: "failed", 130: "stopped"}
@@ -28,8 +29,12 @@ def start_run(config_path: str | Path, workspace: str | Path, name: str = "run")
     if not Path(config_path).is_file():
         raise UserError(f"no such config, {config_path}, give the path of a YAML file")
     folder = new_run_folder(workspace, name)
-    shutil.copyfile(config_path, folder / "config.yaml")
-    write_state(folder, state=QUEUED, queued=time.time(), resume=False)
+    try:
+        shutil.copyfile(config_path, folder / "config.yaml")
+        write_state(folder, state=QUEUED, queued=time.time(), resume=False)
+    except OSError:  # a full disk
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     start_next(workspace)
     return folder
 

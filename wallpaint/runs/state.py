@@ -20,6 +20,7 @@ from typing import Any
 import psutil
 
 from wallpaint.errors import UserError
+from wallpaint.locks import locked
 
 ALIVE = ("starting", "running")  # then done, failed or stopped; crashed is what we find, nobody reports it
 QUEUED = "queued"  # a folder with its config, waiting for its turn
@@ -68,45 +69,27 @@ def is_running(pid: int | None, pid_started: float | None) -> bool:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder: the studio and the trainer both write run.json, two studios may share a queue."""
-    try:
-        import fcntl
-    except ImportError:  # no such lock on Windows; writes there are atomic all the same
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
-@contextlib.contextmanager
 def claim(folder: str | Path) -> Iterator[None]:
-    """Be the one process at work on a run folder; the system lets go of it however the process ends.
+    """Be the one process at work on a run folder; where there are no locks, by what run.json says.
 
     Raises:
         UserError: another process is.
     """
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    handle = os.open(Path(folder) / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ".lock").touch()
+    taken = UserError(
+        f"another process is at work in {folder}, given to --output_dir, stop it first or give another folder"
+    )
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = stack.enter_context(locked(folder / ".lock", wait=False))
         except BlockingIOError:
-            raise UserError(
-                f"another process is at work in {folder}, given to --output_dir, stop it first or give another folder"
-            ) from None
+            raise taken from None
+        run = read_run(folder)
+        if not held and run.alive and run.pid not in (None, os.getpid()):
+            raise taken
         yield
-    finally:
-        os.close(handle)
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -186,8 +169,14 @@ def list_runs(workspace: str | Path) -> list[RunState]:
     """All runs of a workspace, newest first."""
     folders = [path.parent for path in Path(workspace, "runs").glob("*/run.json")]
     times = {path: _read_json(path / "run.json").get("created") or path.stat().st_mtime for path in folders}
-    newest_first = sorted(folders, key=lambda path: (times[path], path.name), reverse=True)
+    newest_first = sorted(folders, key=lambda path: (times[path], number_in(path), path.name), reverse=True)
     return [read_run(path) for path in newest_first]
+
+
+def number_in(path: Path) -> int:
+    """The number at the end of a name, by which runs, steps and their pictures are sorted; -1 where there is none."""
+    digits = re.search(r"(\d+)(\.[a-z]+)?$", path.name)
+    return int(digits[1]) if digits else -1
 
 
 def new_run_folder(workspace: str | Path, name: str) -> Path:

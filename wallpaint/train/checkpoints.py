@@ -7,7 +7,6 @@ torch is imported where tensors are: whether a folder holds a run is asked befor
 
 import io
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wallpaint.errors import UserError
+from wallpaint.locks import sync
+from wallpaint.runs.state import number_in
 
 if TYPE_CHECKING:
     import torch
@@ -68,14 +69,14 @@ def atomic_folder(final: Path) -> Iterator[Path]:
     try:
         yield temporary
         for path in (*temporary.iterdir(), temporary):
-            _sync(path)
+            sync(path)
         mend_folder(final)
         if final.exists():
             final.rename(aside)
         temporary.rename(final)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    _sync(final.parent)
+    sync(final.parent)
     shutil.rmtree(aside, ignore_errors=True)
 
 
@@ -89,7 +90,7 @@ def mend_folder(final: Path) -> None:
 
 def list_checkpoints(folder: Path) -> list[Path]:
     """The whole checkpoints of a run, oldest first."""
-    return sorted(path for path in (folder / "checkpoints").glob("step-*") if _whole(path))
+    return sorted((path for path in (folder / "checkpoints").glob("step-*") if _whole(path)), key=number_in)
 
 
 def find_start(folder: Path, resume: bool) -> Path | None:
@@ -153,11 +154,3 @@ def _whole(path: Path) -> bool:
 
 def _read_step(path: Path) -> dict[str, Any]:
     return json.loads((path / "step.json").read_text())
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
