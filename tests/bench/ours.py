@@ -16,7 +16,7 @@ from diffusers.optimization import get_scheduler
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from wallpaint.cache.batches import Encoded, draw_batch
+from wallpaint.cache.batches import BatchSettings, Encoded, draw_batch
 from wallpaint.cache.draws import sample_draws
 from wallpaint.cache.mapped import Group, Mapped
 from wallpaint.learned.denoiser import build_denoiser, parameter_groups
@@ -74,18 +74,18 @@ def make_session(options: Any, models: Models, encoded: Encoded) -> SimpleNamesp
     )
 
 
-def stepper(session: SimpleNamespace, pieces: Iterator[loop.Piece] | None = None) -> Callable[[], None]:
-    """A step as the loop takes it, of drawn `pieces`; what it told is read every `logging_steps`."""
-    told, pieces = loop.Told(), pieces or loop.draw_pieces(session)
+def stepper(session: SimpleNamespace, drawn: Iterator[loop.Microbatch] | None = None) -> Callable[[], None]:
+    """A step as the loop takes it, of `drawn` microbatches; its log is read every `logging_steps`."""
+    log, drawn = loop.StepLog(), drawn or loop.draw_microbatches(session)
 
     def step() -> None:
-        loop.take_step(session, told, pieces)
+        loop.take_step(session, log, drawn)
         session.step += 1
         if session.step % session.config.logging_steps == 0:
-            told.means()
-            assert torch.stack(told.good).all(), "a step was not finite"
-            told.losses.clear()
-            told.good.clear()
+            log.means()
+            assert torch.stack(log.finite).all(), "a step was not finite"
+            log.losses.clear()
+            log.finite.clear()
 
     return step
 
@@ -136,7 +136,7 @@ def stall(session: SimpleNamespace, seconds: float, timed: Callable[[Callable], 
     """
     if session.accelerator.device.type == "cpu":
         return draw_seconds(session, len(session.encoded), session.encoded) / seconds
-    ready, drawn = stepper(session, repeat(next(loop.draw_pieces(session)))), stepper(session)
+    ready, drawn = stepper(session, repeat(next(loop.draw_microbatches(session)))), stepper(session)
     # By turns and the best of each: clocks drift by more than what is looked for.
     times = [(timed(ready), timed(drawn)) for _ in range(3)]
     still, seconds = (min(column) for column in zip(*times, strict=True))
@@ -150,7 +150,7 @@ def draw_seconds(session: SimpleNamespace, rows: int, encoded: Encoded | None = 
     for number in range(DRAWS + 3):
         if number == 3:  # the epoch's order is drawn, once for all its steps
             start = clock(session.accelerator.device.type)
-        batch = draw_batch(encoded, sample_draws(size, 0, 0, number), number, 0, size)
+        batch = draw_batch(encoded, sample_draws(size, 0, 0, number), number, BatchSettings(0, size))
         batch.to(session.accelerator.device)
     return (clock(session.accelerator.device.type) - start) / DRAWS
 

@@ -7,7 +7,7 @@ from PIL import Image
 from toys import PAINTS, toy_room
 
 from wallpaint.cache import build, tables
-from wallpaint.cache.batches import draw_batch
+from wallpaint.cache.batches import BatchSettings, draw_batch
 from wallpaint.cache.build import encode_samples
 from wallpaint.cache.draws import sample_draws
 from wallpaint.dataset.folder import add_sample, read_samples
@@ -22,12 +22,12 @@ def encode(loaded, folder, cache_dir, **options):
 
 def test_a_second_run_encodes_nothing_and_reads_the_same(loaded, dataset, tmp_path, monkeypatch):
     first = encode(loaded, dataset, tmp_path)
-    assert first.encoded == 4 + 3 + 3  # pictures, texts with '', swatches with the null image
+    assert first.new_rows == 4 + 3 + 3  # pictures, texts with '', swatches with the null image
     monkeypatch.setattr(build, "encode_pictures", None)
     monkeypatch.setattr(tables, "encode_text", None)
     monkeypatch.setattr(tables, "encode_images", None)
     second = encode(loaded, dataset, tmp_path)
-    assert second.encoded == 0
+    assert second.new_rows == 0
     for name, tensor in first.groups[0].items():
         assert torch.equal(second.groups[0][name][:], tensor[:]), name
     for first_table, again in ((first.prompts, second.prompts), (first.references, second.references)):
@@ -37,12 +37,12 @@ def test_a_second_run_encodes_nothing_and_reads_the_same(loaded, dataset, tmp_pa
 def test_only_what_changed_is_encoded_anew(loaded, tmp_path):
     for color in PAINTS:
         add_sample(tmp_path / "data", "train", *toy_room(1, color), color, "a room", "room1")
-    assert encode(loaded, tmp_path / "data", tmp_path).encoded == 2 + 2 + 3
+    assert encode(loaded, tmp_path / "data", tmp_path).new_rows == 2 + 2 + 3
     add_sample(tmp_path / "data", "train", *toy_room(2, PAINTS[0]), PAINTS[0], "a room", "room2")
-    assert encode(loaded, tmp_path / "data", tmp_path).encoded == 1
+    assert encode(loaded, tmp_path / "data", tmp_path).new_rows == 1
     sample = read_samples(tmp_path / "data", "train")[0]
     Image.fromarray(255 - np.asarray(Image.open(sample.mask))).save(sample.mask)
-    assert encode(loaded, tmp_path / "data", tmp_path).encoded == 1
+    assert encode(loaded, tmp_path / "data", tmp_path).new_rows == 1
 
 
 def test_what_a_damaged_file_held_is_encoded_anew(loaded, dataset, tmp_path):
@@ -53,9 +53,9 @@ def test_what_a_damaged_file_held_is_encoded_anew(loaded, dataset, tmp_path):
     path.unlink()  # else the rows that are held would be cut off as well
     path.write_bytes(half)
     again = encode(loaded, dataset, tmp_path / "cache")
-    assert again.encoded == 4
+    assert again.new_rows == 4
     torch.testing.assert_close(again.groups[0]["latents_mean"][:], means, atol=1e-5, rtol=1e-4)
-    assert encode(loaded, dataset, tmp_path / "cache").encoded == 0
+    assert encode(loaded, dataset, tmp_path / "cache").new_rows == 0
 
 
 def test_pictures_encoded_a_few_at_a_time_are_those_encoded_at_once(loaded, monkeypatch):
@@ -121,7 +121,7 @@ def encoded(loaded, dataset, tmp_path):
 
 def test_a_batch_is_a_function_of_seed_and_number(encoded):
     def draw(number, seed=0):
-        return draw_batch(encoded, sample_draws(2, 0, seed, number), number, seed, 2)
+        return draw_batch(encoded, sample_draws(2, 0, seed, number), number, BatchSettings(seed, 2))
 
     assert torch.equal(draw(3).latents, draw(3).latents)
     assert not torch.equal(draw(3).latents, draw(5).latents)
@@ -129,9 +129,9 @@ def test_a_batch_is_a_function_of_seed_and_number(encoded):
 
 
 def test_processes_that_share_a_batch_draw_what_one_would(encoded):
-    drops = (0.3, 0.2, 0.1)
-    whole = draw_batch(encoded, sample_draws(4, 0, 9, 1), 1, 9, 4, drops)
-    halves = [draw_batch(encoded, sample_draws(2, at, 9, 1), 1, 9, 4, drops, first=at) for at in (0, 2)]
+    settings = BatchSettings(9, 4, 0.3, 0.2, 0.1)
+    whole = draw_batch(encoded, sample_draws(4, 0, 9, 1), 1, settings)
+    halves = [draw_batch(encoded, sample_draws(2, at, 9, 1), 1, settings, first=at) for at in (0, 2)]
     for field in fields(whole):
         if getattr(whole, field.name) is None:
             continue
@@ -149,7 +149,7 @@ def test_round_the_hole_stands_the_light_of_any_paint_the_view_is_known_in(loade
     assert not torch.allclose(group["masked_mean"][0], group["masked_mean"][1], atol=0.05)
     seen: dict[int, set[int]] = {0: set(), 1: set(), 2: set()}
     for number in range(24):
-        batch = draw_batch(encoded, sample_draws(3, 0, 0, number), number, 0, 3)
+        batch = draw_batch(encoded, sample_draws(3, 0, 0, number), number, BatchSettings(0, 3))
         for latents, masked in zip(batch.latents, batch.masked_image_latents, strict=True):
             row = int((group["latents_mean"][:] - latents).abs().mean(dim=(1, 2, 3)).argmin())
             seen[row].add(int((group["masked_mean"][:] - masked).abs().mean(dim=(1, 2, 3)).argmin()))
@@ -161,16 +161,16 @@ def test_every_epoch_goes_through_every_sample_once(encoded):
     for epoch in range(3):
         seen = []
         for number in (2 * epoch, 2 * epoch + 1):
-            for latents in draw_batch(encoded, sample_draws(2, 0, 7, number), number, 7, 2).latents:
+            for latents in draw_batch(encoded, sample_draws(2, 0, 7, number), number, BatchSettings(7, 2)).latents:
                 seen.append(int((means - latents).square().sum((1, 2, 3)).argmin()))
         assert sorted(seen) == [0, 1, 2, 3]
 
 
 def test_dropout_takes_image_text_and_both_in_their_shares(encoded):
-    drops = (0.1, 0.2, 0.3)
+    settings = BatchSettings(1, 20, 0.1, 0.2, 0.3)
     counts = {(image, text): 0 for image in (True, False) for text in (True, False)}
     for number in range(100):
-        batch = draw_batch(encoded, sample_draws(20, 0, 1, number), number, 1, 20, drops)
+        batch = draw_batch(encoded, sample_draws(20, 0, 1, number), number, settings)
         for embeds, prompt in zip(batch.image_embeds, batch.prompt_embeds, strict=True):
             counts[torch.equal(embeds, encoded.references[0]), torch.equal(prompt, encoded.prompts[0])] += 1
     shares = {key: count / 2000 for key, count in counts.items()}
@@ -183,7 +183,7 @@ def test_pictures_of_several_shapes_meet_only_their_own_kind(loaded, tmp_path):
     for seed, size in ((0, (64, 64)), (1, (96, 48)), (2, (96, 48))):
         add_sample(tmp_path / "data", "train", *toy_room(seed, PAINTS[0], size), PAINTS[0], "a room", f"r{seed}")
     encoded = encode(loaded, tmp_path / "data", tmp_path)
-    shapes = {draw_batch(encoded, sample_draws(2, 0, n), n, 0, 2).latents.shape for n in range(6)}
+    shapes = {draw_batch(encoded, sample_draws(2, 0, n), n, BatchSettings(0, 2)).latents.shape for n in range(6)}
     assert len(encoded.groups) == 2 and shapes == {(2, 4, 8, 8), (2, 4, 6, 11)}
 
 
@@ -191,4 +191,4 @@ def test_a_cache_is_not_read_with_other_models(loaded, dataset, tmp_path):
     import dataclasses
 
     encode(loaded, dataset, tmp_path)
-    assert encode(dataclasses.replace(loaded, encoders_hash="other"), dataset, tmp_path).encoded == 10
+    assert encode(dataclasses.replace(loaded, encoders_hash="other"), dataset, tmp_path).new_rows == 10

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from wallpaint.cache import shards
-from wallpaint.cache.build import _alike
-from wallpaint.cache.shards import Shelf
+from wallpaint.cache.build import _same_views
+from wallpaint.cache.shards import ShardCache
 from wallpaint.cache.views import list_views
+from wallpaint.dataset.files import FileIndex
 from wallpaint.dataset.folder import read_samples
 from wallpaint.paths import ROOT
 
@@ -29,7 +30,7 @@ def kept(tmp_path, monkeypatch):
     """Ten rows in shards of four, and the tensor that they would be."""
     monkeypatch.setattr(shards, "SHARD", 4)
     whole, keys = torch.randn(10, 3, 2, 2), [f"key {i}" for i in range(10)]
-    found = Shelf(tmp_path).rows("kind", keys, lambda places: {"x": whole[places]}, 2)["x"]
+    found = ShardCache(tmp_path).get_or_encode("kind", keys, lambda places: {"x": whole[places]}, 2)["x"]
     return whole, keys, found, tmp_path
 
 
@@ -40,18 +41,18 @@ def test_rows_of_many_files_are_indexed_as_one_tensor(kept):
     assert torch.equal(found[rows], whole[rows])
     assert torch.equal(found[rows, parts], whole[rows, parts])
     assert torch.equal(found[7], whole[7]) and torch.equal(found[1:9:3], whole[1:9:3])
-    assert torch.equal(found.split()[:], whole.flatten(0, 1))
-    assert torch.equal(found.then(found)[rows + 10], whole[rows])
+    assert torch.equal(found.flatten()[:], whole.flatten(0, 1))
+    assert torch.equal(found.append(found)[rows + 10], whole[rows])
 
 
 def test_a_key_that_comes_twice_is_one_row_and_the_order_is_that_of_the_keys(kept):
     whole, keys, _, folder = kept
-    order, shelf = [3, 9, 3, 0], Shelf(folder)
-    found = shelf.rows("kind", [keys[i] for i in order], never, 2)["x"]
-    assert torch.equal(found[:], whole[order]) and shelf.encoded == 0
+    order, cache = [3, 9, 3, 0], ShardCache(folder)
+    found = cache.get_or_encode("kind", [keys[i] for i in order], never, 2)["x"]
+    assert torch.equal(found[:], whole[order]) and cache.new_rows == 0
     more = ["new", "key 1", "new"]
-    found = shelf.rows("kind", more, lambda places: {"x": torch.full((len(places), 3, 2, 2), 7.0)}, 2)["x"]
-    assert shelf.encoded == 1 and torch.equal(found[1], whole[1]) and (found[::2] == 7).all()
+    found = cache.get_or_encode("kind", more, lambda places: {"x": torch.full((len(places), 3, 2, 2), 7.0)}, 2)["x"]
+    assert cache.new_rows == 1 and torch.equal(found[1], whole[1]) and (found[::2] == 7).all()
 
 
 def test_a_file_deleted_while_it_is_mapped_stays_readable(kept):
@@ -66,9 +67,9 @@ def test_opening_reads_nothing_and_a_row_reads_itself_alone(tmp_path):
         return {"x": torch.tensor(places, dtype=torch.float32)[:, None, None].expand(-1, 512, 512)}
 
     keys = [str(i) for i in range(64)]
-    Shelf(tmp_path).rows("kind", keys, encode, 8)
+    ShardCache(tmp_path).get_or_encode("kind", keys, encode, 8)
     before = resident()
-    found = Shelf(tmp_path).rows("kind", keys, never, 8)["x"]
+    found = ShardCache(tmp_path).get_or_encode("kind", keys, never, 8)["x"]
     assert resident() - before < 4 * MIB
     assert found[torch.tensor([5, 60])].mean((1, 2)).tolist() == [5, 60]
     assert resident() - before < 16 * MIB
@@ -78,10 +79,10 @@ def test_opening_reads_nothing_and_a_row_reads_itself_alone(tmp_path):
 
 def test_masks_tell_the_same_views_apart_as_their_walls_pixels_do(loaded):
     samples = read_samples(ROOT / "assets" / "rooms" / "sample", "train")
-    views = list_views(samples, flip=True)
+    views = list_views(samples, FileIndex(), {(256, 256): (64, 64)}, flip=True)
     walls = [view.read(loaded)[1]["wall"].numpy().tobytes() for view in views]
     rooms = [(view.sample.room_id, view.mirrored) for view in views]
-    by_pixels = _alike(list(zip(rooms, walls, strict=True)))
-    by_file = _alike(list(zip(rooms, [view.mask_key for view in views], strict=True)))
+    by_pixels = _same_views(list(zip(rooms, walls, strict=True)))
+    by_file = _same_views(list(zip(rooms, [view.mask_key for view in views], strict=True)))
     assert all(torch.equal(by_file[name], by_pixels[name]) for name in by_pixels)
     assert 1 < len(by_pixels["first"].unique()) < len(views)

@@ -6,11 +6,11 @@ import torch
 from PIL import Image
 from toys import PAINTS, toy_room
 
-from wallpaint.cache.batches import draw_batch
+from wallpaint.cache.batches import BatchSettings, draw_batch
 from wallpaint.cache.build import encode_samples
 from wallpaint.cache.draws import sample_draws
 from wallpaint.cache.references import cut_reference, detail_map, draw_hole
-from wallpaint.cache.views import Wanted
+from wallpaint.cache.views import EncodingOptions
 from wallpaint.dataset.folder import add_sample, read_samples
 from wallpaint.models.encoders import encode_images
 from wallpaint.pixels.images import load_photo, to_tensor
@@ -74,29 +74,29 @@ def test_a_detail_map_holds_the_texture_of_the_wall_and_neither_its_paint_nor_it
     torch.testing.assert_close(detail_map(noisy, wall, 2), plain, atol=1e-6, rtol=0)
 
 
-def encode(loaded, folder, cache_dir, **wanted):
-    wanted = Wanted(**wanted)
-    return encode_samples(loaded, read_samples(folder, "train"), cache_dir, wanted, report=lambda line: None)
+def encode(loaded, folder, cache_dir, **options):
+    options = EncodingOptions(**options)
+    return encode_samples(loaded, read_samples(folder, "train"), cache_dir, options, report=lambda line: None)
 
 
-@pytest.mark.parametrize("reads", ["example", "identity", "tokens"])
-def test_crops_are_encoded_once_and_found_again(loaded, dataset, tmp_path, reads):
-    options = {"reads": reads, "reference": "self_crop", "variants": 3}
+@pytest.mark.parametrize("encoder", ["example", "identity", "tokens"])
+def test_crops_are_encoded_once_and_found_again(loaded, dataset, tmp_path, encoder):
+    options = {"encoder": encoder, "reference": "self_crop", "variants": 3}
     first = encode(loaded, dataset, tmp_path, **options)
-    assert first.encoded == 4 + 3 + 1 + 4  # pictures, texts, the null, crops of each picture
+    assert first.new_rows == 4 + 3 + 1 + 4  # pictures, texts, the null, crops of each picture
     assert first.references.shape[0] == 1 + 4 * 3 and first.groups[0]["reference"].shape == (4, 3)
     assert len(set(first.groups[0]["reference"].flatten().tolist())) == 12
     again = encode(loaded, dataset, tmp_path, **options)
-    assert again.encoded == 0 and torch.equal(again.references[:], first.references[:])
-    alone = encode_images(loaded, reads, [None])[0]
+    assert again.new_rows == 0 and torch.equal(again.references[:], first.references[:])
+    alone = encode_images(loaded, encoder, [None])[0]
     torch.testing.assert_close(first.references[0], alone, atol=1e-5, rtol=1e-4)  # it was encoded in a batch
-    assert encode(loaded, dataset, tmp_path, **options, color_jitter=0.4).encoded == 4
+    assert encode(loaded, dataset, tmp_path, **options, color_jitter=0.4).new_rows == 4
 
 
 def test_another_view_is_taken_where_the_room_has_one_in_the_same_paint(loaded, tmp_path):
     for seed, color in ((0, PAINTS[0]), (1, PAINTS[0]), (1, PAINTS[1])):  # two views; one in another paint too
         add_sample(tmp_path / "data", "train", *toy_room(seed, color), color, "a room", "room")
-    options = {"reads": "example", "variants": 1}
+    options = {"encoder": "example", "variants": 1}
     own = encode(loaded, tmp_path / "data", tmp_path, reference="self_crop", **options)
     other = encode(loaded, tmp_path / "data", tmp_path, reference="other_view", **options)
     told = [[e.references[r] for r in e.groups[0]["reference"][:, 0]] for e in (own, other)]
@@ -106,11 +106,11 @@ def test_another_view_is_taken_where_the_room_has_one_in_the_same_paint(loaded, 
 
 
 def test_a_share_of_the_batches_has_a_hole_in_place_of_the_wall(loaded, dataset, tmp_path):
-    encoded = encode(loaded, dataset, tmp_path, reads="example", reference="self_crop", variants=4, holes=True)
+    encoded = encode(loaded, dataset, tmp_path, encoder="example", reference="self_crop", variants=4, holes=True)
     walls = encoded.groups[0]["wall"][:].float()
 
     def whole(holes):
-        drawn = [draw_batch(encoded, sample_draws(4, 0, 0, n), n, 0, 4, holes=holes) for n in range(25)]
+        drawn = [draw_batch(encoded, sample_draws(4, 0, 0, n), n, BatchSettings(0, 4, holes=holes)) for n in range(25)]
         kept = [any(torch.equal(w, wall) for wall in walls) for batch in drawn for w in batch.wall]
         return sum(kept) / len(kept), drawn
 
@@ -122,8 +122,10 @@ def test_a_share_of_the_batches_has_a_hole_in_place_of_the_wall(loaded, dataset,
 
 
 def test_dropped_references_are_marked_for_a_learned_null(loaded, dataset, tmp_path):
-    encoded = encode(loaded, dataset, tmp_path, reads="example", reference="self_crop", variants=2)
-    heard = torch.cat([draw_batch(encoded, sample_draws(4, 0, 0, n), n, 0, 4, (0.3, 0, 0)).heard for n in range(50)])
+    encoded = encode(loaded, dataset, tmp_path, encoder="example", reference="self_crop", variants=2)
+    heard = torch.cat(
+        [draw_batch(encoded, sample_draws(4, 0, 0, n), n, BatchSettings(0, 4, 0.3)).has_reference for n in range(50)]
+    )
     assert heard.float().mean() == pytest.approx(0.7, abs=0.1)
 
 
@@ -139,8 +141,8 @@ def test_the_texture_comes_with_the_light_that_stands_round_the_hole(loaded, tmp
         "a room",
         "room",
     )
-    encoded = encode(loaded, tmp_path / "data", tmp_path, reads="identity", detail=True)
-    batch = draw_batch(encoded, sample_draws(1, 0, 0), 0, 0, 1)
+    encoded = encode(loaded, tmp_path / "data", tmp_path, encoder="identity", detail=True)
+    batch = draw_batch(encoded, sample_draws(1, 0, 0), 0, BatchSettings(0, 1))
     sample = read_samples(tmp_path / "data", "train")[0]
     image = to_tensor(load_photo(sample.image))
     expected = detail_map(image, batch.wall, loaded.family.mask_growth)

@@ -17,7 +17,7 @@ from steps import rows, same, save_arm, stop_after, weights
 from toys import toy_room
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from wallpaint.cache.batches import draw_batch
+from wallpaint.cache.batches import BatchSettings, draw_batch
 from wallpaint.cache.build import encode_samples
 from wallpaint.cache.draws import sample_draws
 from wallpaint.dataset.folder import read_samples
@@ -198,7 +198,7 @@ def test_row_0_of_the_cache_is_no_text_and_an_empty_text_has_a_row_of_its_own(sd
     for table, name in ((encoded.prompts, "prompt_embeds"), (encoded.pooled, "pooled_embeds")):
         torch.testing.assert_close(table[torch.arange(4)], said[name], atol=1e-5, rtol=1e-4)
     assert encoded.groups[0]["prompt"].tolist() == [2, 3, 1]
-    drawn = [draw_batch(encoded, sample_draws(3, 0, 0, n), n, 0, 3, (0.0, 0.4, 0.0)) for n in range(8)]
+    drawn = [draw_batch(encoded, sample_draws(3, 0, 0, n), n, BatchSettings(0, 3, text_drop=0.4)) for n in range(8)]
     met = set()
     pairs = [pair for b in drawn for pair in zip(b.prompt_embeds, b.pooled_embeds, strict=True)]
     for embeds, pooled in pairs:

@@ -15,6 +15,7 @@ from toys import PAINTS, toy_room
 
 import studio
 from wallpaint.cache.views import list_views
+from wallpaint.dataset.files import FileIndex
 from wallpaint.dataset.folder import add_sample, read_samples
 from wallpaint.train.encode import cut_pieces, encode_dataset
 from wallpaint.train.loop import train
@@ -63,13 +64,11 @@ def test_done_again_it_does_nothing_and_the_manifest_names_every_shard(settings,
 
 
 def test_rooms_stay_whole_and_a_photo_is_in_one_piece_alone(rooms):
-    views = list_views(read_samples(rooms, "train"), flip=True)
-    pieces = cut_pieces(views, 3)
-    kept = [sample for piece in pieces for sample in piece]
-    assert len(kept) == 8  # rooms 4 and 5 show what rooms 0 and 1 do
-    assert [len(piece) for piece in pieces] == [4, 4]
-    homes = {sample.room_id: number for number, piece in enumerate(pieces) for sample in piece}
-    assert all(homes[sample.room_id] == number for number, piece in enumerate(pieces) for sample in piece)
+    views = list_views(read_samples(rooms, "train"), FileIndex(), {(64, 64): (64, 64)}, flip=True)
+    pieces = cut_pieces(views, 6)
+    assert [len(piece) for piece in pieces] == [8, 8]  # rooms 4 and 5 show what rooms 0 and 1 do
+    homes = {view.sample.room_id: number for number, piece in enumerate(pieces) for view in piece}
+    assert all(homes[view.sample.room_id] == number for number, piece in enumerate(pieces) for view in piece)
 
 
 def test_encode_is_a_command_and_its_bad_input_one_line(settings, rooms, family, tmp_path, capsys):

@@ -72,7 +72,7 @@ def test_a_run_is_the_same_twice_and_another_with_another_seed(config, tmp_path)
 
 def test_the_old_method_learns_without_ever_hearing_the_adapter(config, tmp_path, monkeypatch):
     heard = train(config(method="lora", output_dir=str(tmp_path / "a"), max_train_steps=2))
-    original = session.encode_samples
+    original = session.encode_views
 
     def silenced(*args, **kwargs):
         encoded = original(*args, **kwargs)
@@ -80,7 +80,7 @@ def test_the_old_method_learns_without_ever_hearing_the_adapter(config, tmp_path
             shard.fill_(1e3)  # whatever the references say; the files stay as they are
         return encoded
 
-    monkeypatch.setattr(session, "encode_samples", silenced)
+    monkeypatch.setattr(session, "encode_views", silenced)
     deaf = train(config(method="lora", output_dir=str(tmp_path / "b"), max_train_steps=2))
     assert same(weights(heard), weights(deaf))
     new = train(config(method="lora_ip", output_dir=str(tmp_path / "c"), max_train_steps=2))

@@ -107,7 +107,7 @@ def test_a_detail_map_says_nothing_before_it_has_learned_and_then_is_heard(load)
     models = load()
     batch, noised = a_batch(models), a_noised()
     embeds = encode_images(models, "identity", [None, SAGE.image(112)])
-    batch = replace(batch, image_embeds=embeds, heard=torch.ones(2).bool(), detail=torch.rand(2, 3, 64, 64))
+    batch = replace(batch, image_embeds=embeds, has_reference=torch.ones(2).bool(), detail=torch.rand(2, 3, 64, 64))
     with torch.no_grad():
         denoiser = build_denoiser(models, METHODS["anydoor"], lora_rank=2)
         without = Denoiser(models.unet, [denoiser.conditions[0], denoiser.conditions[2]])(noised, batch)
@@ -125,7 +125,7 @@ def test_the_null_of_paint_by_example_is_learned_and_says_the_same_whatever_the_
     models = load()
     batch, noised = a_batch(models), a_noised()
     embeds = encode_images(models, "example", [SAGE.image(96), Swatch((250, 0, 0)).image(96)])
-    batch = replace(batch, image_embeds=embeds, heard=torch.tensor([False, True]))
+    batch = replace(batch, image_embeds=embeds, has_reference=torch.tensor([False, True]))
     denoiser = build_denoiser(models, METHODS["paint_by_example"], lora_rank=2)
     example = part(models, "example")
     told = denoiser.conditions[0](batch, {})["encoder_hidden_states"]

@@ -50,7 +50,7 @@ def signal_when(monkeypatch, module, name, call=1, times=1):
 def test_a_signal_while_it_caches_is_130_and_the_run_can_be_gone_on_with(config, tmp_path, monkeypatch):
     path = write_config(config(max_train_steps=2), tmp_path / "my.yaml")
     with monkeypatch.context() as patched:
-        signal_when(patched, session, "encode_samples")
+        signal_when(patched, session, "encode_views")
         assert studio.main(["--train", str(path)]) == 130
     state = read_run(tmp_path / "run")
     assert (state.state, state.exit_code, state.step) == ("stopped", 130, 0)
@@ -123,15 +123,15 @@ def test_a_run_that_is_never_finite_leaves_its_last_good_weights(config, monkeyp
 
 def test_the_best_weights_by_colour_stay_and_pruning_leaves_them(config, monkeypatch):
     truths, seen = iter([9.0, 5.0, 3.0, 4.0, 6.0]), {}  # after steps 0 to 4
-    watch = saving.watch
+    run_validation = saving.run_validation
 
     def noting(session, *args):
-        figures = watch(session, *args)
+        figures = run_validation(session, *args)
         seen[session.step] = {name: p.detach().clone() for name, p in session.learned.items()}
         return figures
 
     monkeypatch.setattr(saving, "validate", lambda *args: {"delta_e_truth": next(truths), "delta_e_paint": 1.0})
-    monkeypatch.setattr(train_module, "watch", noting)
+    monkeypatch.setattr(train_module, "run_validation", noting)
     folder = train(config(max_train_steps=4, validation_steps=1, checkpointing_steps=1, checkpoints_total_limit=1))
     best = json.loads((folder / "weights-best" / "best.json").read_text())
     assert (best["step"], best["delta_e_truth"]) == (2, 3.0)

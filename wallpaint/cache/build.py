@@ -1,4 +1,4 @@
-"""encode_samples: the frozen encoders run once a sample, and what they said is found again in shards.
+"""encode_samples: the frozen encoders run once a sample, and what they computed is found again in shards.
 
 What is random about a sample, such as the hole and the crop that a self-supervised method learns from, is
 made a few times and encoded as well; every step chooses among these variants.
@@ -11,24 +11,25 @@ from pathlib import Path
 import torch
 
 from wallpaint.cache.batches import Encoded
+from wallpaint.cache.buckets import Size, working_sizes
 from wallpaint.cache.mapped import Group, Rows
 from wallpaint.cache.references import detail_map, draw_hole
-from wallpaint.cache.shards import Shelf, content_hash
-from wallpaint.cache.tables import kept_dtype, reference_table, text_table
-from wallpaint.cache.views import View, Wanted, list_views
+from wallpaint.cache.shards import ShardCache, content_hash, remove_leftovers
+from wallpaint.cache.tables import cache_dtype, reference_table, text_table
+from wallpaint.cache.views import EncodingOptions, View, list_views
+from wallpaint.dataset.files import FileIndex
 from wallpaint.dataset.rows import Sample
 from wallpaint.models.bundle import Models
 from wallpaint.models.latents import blank_wall, encode_pictures
-from wallpaint.pixels.images import model_size, read_size
 
-LAYOUT = 1  # raised when what a row holds changes, so that old caches are not read
+LAYOUT = 2  # raised when what a row holds changes, so that old caches are not read
 
 
 def encode_samples(
     models: Models,
     samples: list[Sample],
     cache_dir: str | Path,
-    wanted: Wanted | None = None,
+    options: EncodingOptions | None = None,
     flip: bool = False,
     workers: int = 2,
     report: Callable[[str], None] = print,
@@ -37,51 +38,71 @@ def encode_samples(
 
     Args:
         models: the family.
-        samples: rows of a dataset.
+        samples: rows of a dataset, all of it: together they say at which sizes is worked.
         cache_dir: holds a folder for each set of models.
-        wanted: what the method learns from.
+        options: what the method learns from.
         flip: add every sample mirrored.
         workers: threads that read pictures.
         report: gets a line before something is encoded.
     """
-    wanted = wanted or Wanted()
-    shelf = open_shelf(models, cache_dir)
-    texts, said = text_table(models, shelf, {sample.text for sample in samples})
-    views = list_views(samples, flip)
-    references, places = reference_table(models, shelf, views, wanted, workers)
-    jobs: dict[tuple[int, int], list[int]] = {}
+    files = FileIndex(cache_dir)
+    sizes = working_sizes((files.size(s.image) for s in samples), models.family.resolution, models.family.multiple)
+    return encode_views(
+        models,
+        list_views(samples, files, sizes, flip, workers),
+        cache_dir,
+        options or EncodingOptions(),
+        workers,
+        report,
+    )
+
+
+def encode_views(
+    models: Models,
+    views: list[View],
+    cache_dir: str | Path,
+    options: EncodingOptions,
+    workers: int = 2,
+    report: Callable[[str], None] = print,
+) -> Encoded:
+    """Encode views, or find them in the cache, see `encode_samples`."""
+    cache = open_cache(models, cache_dir)
+    texts, encoded_texts = text_table(models, cache, {view.sample.text for view in views})
+    references, places = reference_table(models, cache, views, options, workers)
+    buckets: dict[Size, list[int]] = {}
     for row, view in enumerate(views):
-        size = model_size(read_size(view.sample.image), models.family.resolution, models.family.multiple)
-        jobs.setdefault(size, []).append(row)
+        buckets.setdefault(view.size, []).append(row)
     groups = []
-    for size, rows in sorted(jobs.items()):
+    for size, rows in sorted(buckets.items()):
         report(f"encoding or finding {len(rows)} pictures of {size[0]}x{size[1]}")
         members = [views[row] for row in rows]
-        group = _encode_views(models, shelf, members, size, wanted, workers)
+        group = _encode_pictures(models, cache, members, options, workers)
         group["color"] = torch.tensor([view.sample.color for view in members]) / 255
         group["prompt"] = torch.tensor([texts[view.sample.text] for view in members])
         group["reference"] = places[rows]
-        groups.append(group | _alike([(v.sample.room_id, v.mask_key, v.mirrored) for v in members]))
-    return Encoded(groups, said["embeds"], references, shelf.encoded, said.get("pooled"))
+        groups.append(group | _same_views([(v.sample.room_id, v.mask_key, v.mirrored) for v in members]))
+    return Encoded(groups, encoded_texts["embeds"], references, cache.new_rows, encoded_texts.get("pooled"))
 
 
-def open_shelf(models: Models, cache_dir: str | Path) -> Shelf:
-    """The shards that hold for these models."""
-    return Shelf(Path(cache_dir) / f"{models.encoders_hash}-{LAYOUT}-{str(kept_dtype(models))[6:]}")
+def open_cache(models: Models, cache_dir: str | Path) -> ShardCache:
+    """The shards that hold for these models and their precision."""
+    folder = Path(cache_dir) / f"{models.encoders_hash}-{LAYOUT}-{str(models.runtime.weight_dtype)[6:]}"
+    remove_leftovers(folder)
+    return ShardCache(folder)
 
 
-def _encode_views(
-    models: Models, shelf: Shelf, views: list[View], size: tuple[int, int], wanted: Wanted, workers: int
+def _encode_pictures(
+    models: Models, cache: ShardCache, views: list[View], options: EncodingOptions, workers: int
 ) -> Group:
-    """The pictures of views at one working size, and what else is wanted of them."""
-    growth, at = models.family.mask_growth, f"{size[0]}x{size[1]}"
+    """The pictures of views of one working size, and what else the method needs of them."""
+    growth, size = models.family.mask_growth, "{}x{}".format(*views[0].size)
 
     def latents(view: View) -> Rows:
         return view.read(models)[1]
 
     def holes(view: View) -> Rows:
         picture = view.read(models)[1]
-        drawn = [draw_hole(picture["wall"], view.key, k) for k in range(wanted.variants)]
+        drawn = [draw_hole(picture["wall"], view.key, k) for k in range(options.variants)]
         blanked = [blank_wall(picture["image"], hole, growth, models.latent_factor) for hole in drawn]
         return {name: torch.cat([b[name] for b in blanked])[None] for name in blanked[0]}
 
@@ -105,11 +126,11 @@ def _encode_views(
         return {f"hole_{name}": value for name, value in encode(rows).items()}
 
     keys = [content_hash(f"{v.photo_key} {v.mask_key} {growth} {v.mirrored}") for v in views]
-    rows: Group = {**shelf.rows(f"latents-{at}", keys, encode, 8, read(latents))}
-    if wanted.holes:
-        rows |= shelf.rows(f"holes-{wanted.variants}-{at}", keys, encode_holes, 4, read(holes))
-    if wanted.detail:
-        rows |= shelf.rows(f"detail-{at}", keys, encode, 8, read(detail))
+    rows: Group = {**cache.get_or_encode(f"latents-{size}", keys, encode, 8, read(latents))}
+    if options.holes:
+        rows |= cache.get_or_encode(f"holes-{options.variants}-{size}", keys, encode_holes, 4, read(holes))
+    if options.detail:
+        rows |= cache.get_or_encode(f"detail-{size}", keys, encode, 8, read(detail))
     return rows
 
 
@@ -120,13 +141,13 @@ def _to_latents(models: Models, rows: Rows) -> Rows:
         if name in ("image", "masked_image"):
             stem = {"image": "latents", "masked_image": "masked"}[name]
             for end, part in zip(("mean", "std"), encode_pictures(models, value.flatten(0, -4)), strict=True):
-                out[f"{stem}_{end}"] = part.unflatten(0, value.shape[:-3]).to(kept_dtype(models))
+                out[f"{stem}_{end}"] = part.unflatten(0, value.shape[:-3]).to(cache_dtype(models))
         else:
             out[name] = value.to(torch.uint8) if name in ("mask", "wall") else value
     return out
 
 
-def _alike(views: list[tuple]) -> Rows:
+def _same_views(views: list[tuple]) -> Rows:
     """Which rows show the same view: row i's are by_view[first[i] : first[i] + alike[i]]."""
     number = {view: i for i, view in enumerate(dict.fromkeys(views))}
     view = torch.tensor([number[v] for v in views])

@@ -12,7 +12,7 @@ import torch
 
 @dataclass(frozen=True)
 class Mapped:
-    """N rows of one shape, that lie in some tensors; only those that are asked for are read."""
+    """N rows of one shape in some tensors; only those that are asked for are read."""
 
     shards: tuple[torch.Tensor, ...]  # each (n, …)
     places: torch.Tensor  # (N, 2) int32: of each row the shard, and the row there
@@ -39,15 +39,15 @@ class Mapped:
             found = [row[index] for row, index in zip(found, part.tolist(), strict=True)]
         return torch.stack(found)
 
-    def split(self) -> "Mapped":
+    def flatten(self) -> "Mapped":
         """(N, K, …) as (N * K, …)."""
         count = self.shape[1]
         shard, place = self.places.repeat_interleave(count, 0).unbind(1)
         within = torch.arange(count, dtype=place.dtype).repeat(len(self))
         return Mapped(tuple(t.flatten(0, 1) for t in self.shards), torch.stack([shard, place * count + within], 1))
 
-    def then(self, other: "Mapped") -> "Mapped":
-        """These rows, and after them another's of the same shape."""
+    def append(self, other: "Mapped") -> "Mapped":
+        """These rows, then those of another of the same shape."""
         later = other.places + torch.tensor([len(self.shards), 0], dtype=torch.int32)
         return Mapped(self.shards + other.shards, torch.cat([self.places, later]))
 

@@ -1,22 +1,23 @@
-"""A sample as it is encoded, and what a method wants of it."""
+"""A sample as it is encoded, and what a method needs encoded of it."""
 
-import hashlib
 from dataclasses import dataclass
 
 import torch
 from PIL import Image, ImageOps
 
+from wallpaint.cache.buckets import Size
+from wallpaint.dataset.files import FileIndex
 from wallpaint.dataset.rows import Sample
 from wallpaint.models.bundle import Models
 from wallpaint.models.latents import prepare_picture
-from wallpaint.pixels.images import load_mask, load_photo, model_size
+from wallpaint.pixels.images import load_mask, load_photo
 
 
 @dataclass(frozen=True)
-class Wanted:
+class EncodingOptions:
     """What a method learns from, beside latents, texts and colours."""
 
-    reads: str = "tokens"  # a row of encoders.ENCODERS
+    encoder: str = "tokens"  # of the references: a row of encoders.ENCODERS
     reference: str = "swatch"  # or 'self_crop', 'other_view', see Method.reference
     variants: int = 1  # crops and holes a sample
     color_jitter: float = 0.0  # of crops; a swatch is its colour
@@ -26,16 +27,17 @@ class Wanted:
 
 @dataclass(frozen=True)
 class View:
-    """A sample, perhaps mirrored, and the hashes of its files."""
+    """A sample, perhaps mirrored, the hashes of its files and its working size."""
 
     sample: Sample
     mirrored: bool
     photo_key: str
     mask_key: str
+    size: Size
 
     @property
     def key(self) -> str:
-        """What its pixels depend on."""
+        """What its pixels depend on, beside the working size."""
         return f"{self.photo_key} {self.mask_key} {self.mirrored}"
 
     def read(self, models: Models) -> tuple[Image.Image, dict[str, torch.Tensor]]:
@@ -44,14 +46,26 @@ class View:
         mask = load_mask(self.sample.mask, photo.size)
         if self.mirrored:
             photo, mask = ImageOps.mirror(photo), ImageOps.mirror(mask)
-        size = model_size(photo.size, models.family.resolution, models.family.multiple)
-        picture = prepare_picture(photo, mask, size, models.family.mask_growth, models.latent_factor)
-        return photo.resize(size, Image.Resampling.LANCZOS), picture
+        picture = prepare_picture(photo, mask, self.size, models.family.mask_growth, models.latent_factor)
+        return photo.resize(self.size, Image.Resampling.LANCZOS), picture
 
 
-def list_views(samples: list[Sample], flip: bool) -> list[View]:
-    """Every sample, and with `flip` its mirror image after it."""
-    paths = {path for sample in samples for path in (sample.image, sample.mask)}
-    files = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
-    turns = (False, True) if flip else (False,)
-    return [View(s, mirrored, files[s.image], files[s.mask]) for s in samples for mirrored in turns]
+def list_views(
+    samples: list[Sample], files: FileIndex, sizes: dict[Size, Size], flip: bool = False, workers: int = 2
+) -> list[View]:
+    """Every sample, and with `flip` its mirror image after it.
+
+    Args:
+        samples: rows of a dataset.
+        files: what is known of its files.
+        sizes: photo size -> working size, see `buckets.working_sizes`.
+        flip: add the mirror images.
+        workers: threads that hash what is not known.
+    """
+    files.hash_all((path for sample in samples for path in (sample.image, sample.mask)), workers)
+    views = []
+    for sample in samples:
+        keys = files.digest(sample.image), files.digest(sample.mask)
+        size = sizes[files.size(sample.image)]
+        views += [View(sample, mirrored, *keys, size) for mirrored in ((False, True) if flip else (False,))]
+    return views

@@ -87,8 +87,8 @@ class Example(nn.Module):
         head: Any = self.example
         token = head.mapper(batch.image_embeds.to(head.proj_out.weight.dtype))
         token = head.proj_out(head.final_layer_norm(token))
-        heard = batch.heard[:, None, None]
-        return {"encoder_hidden_states": torch.where(heard, token, head.uncond_vector.to(token.dtype))}
+        has_reference = batch.has_reference[:, None, None]
+        return {"encoder_hidden_states": torch.where(has_reference, token, head.uncond_vector.to(token.dtype))}
 
 
 class Identity(nn.Module):

@@ -115,7 +115,7 @@ def load_family(family: Family, runtime: Runtime) -> Models:
         image_encoder=image_encoder,
         image_processor=CLIPImageProcessor(size=size, crop_size=size),
         noise_scheduler=scheduler,
-        encoders_hash=hash_files([files[name] for name in ("vae", *texts, "image adapter", "image encoder")]),
+        encoders_hash=hash_files([file for name, file in files.items() if name not in ("unet", "scheduler")]),
         no_text=_no_text(files["model_index.json"]) if len(texts) > 1 else "",
         **texts,
         **tokenizers,

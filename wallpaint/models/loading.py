@@ -58,9 +58,10 @@ def read_adapter(path: Path) -> dict[str, dict[str, torch.Tensor]]:
 
 
 def hash_files(files: list[Path]) -> str:
-    """A hash of the files' contents; of big ones, size and time stand for the content."""
+    """A hash of the files' contents and of the configs beside them; of big ones, size and time stand for it."""
     digest = hashlib.sha256()
-    for path in files:
+    configs = {path for file in files for path in file.parent.iterdir() if path.suffix in (".json", ".txt")}
+    for path in (*files, *sorted(configs)):
         stat = path.stat()
         small = stat.st_size < 1 << 26
         digest.update(path.read_bytes() if small else f"{path.name} {stat.st_size} {stat.st_mtime_ns}".encode())

@@ -89,7 +89,7 @@ def _without_conditions(models: Models, batch: Batch, reads: str, encodings: Enc
     return replace(
         batch,
         **encodings(("text", models.no_text), lambda: encode_text(models, [models.no_text])),
-        heard=torch.zeros_like(batch.heard),
+        has_reference=torch.zeros_like(batch.has_reference),
         image_embeds=null.to(batch.image_embeds),
     )
 
@@ -142,7 +142,7 @@ def prepare_painting(
         picture["wall"],
         torch.tensor([swatch.rgb]) / 255,
         image_embeds=encodings((reads, swatch.rgb), encode_reference),
-        heard=torch.ones(1, dtype=torch.bool),
+        has_reference=torch.ones(1, dtype=torch.bool),
         detail=detail,
         **encodings(("text", prompt), lambda: encode_text(models, [prompt])),
     )

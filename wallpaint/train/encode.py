@@ -16,11 +16,11 @@ from typing import Any
 
 import torch
 
-from wallpaint.cache.build import encode_samples, open_shelf
+from wallpaint.cache.build import encode_views, open_cache
 from wallpaint.cache.tables import reference_table, text_table
-from wallpaint.cache.views import View, Wanted, list_views
+from wallpaint.cache.views import EncodingOptions, View, list_views
+from wallpaint.dataset.files import FileIndex
 from wallpaint.dataset.folder import read_splits
-from wallpaint.dataset.rows import Sample
 from wallpaint.errors import UserError
 from wallpaint.models.bundle import Models
 from wallpaint.models.runtime import pick_runtime
@@ -28,9 +28,9 @@ from wallpaint.paths import ROOT
 from wallpaint.pixels.images import atomic_path
 from wallpaint.settings.methods import METHODS
 from wallpaint.settings.train_config import TrainConfig
-from wallpaint.train.prepare import attach, load_for, wanted_by
+from wallpaint.train.prepare import attach, dataset_sizes, encoding_options, load_for
 
-PIECE = 256  # samples, about: a few minutes of work, so that little is done twice
+PIECE = 256  # views, about: a few minutes of work, so that little is done twice
 
 
 def encode_dataset(config: TrainConfig, engine: str = "plain", piece: int = PIECE) -> Path:
@@ -39,7 +39,7 @@ def encode_dataset(config: TrainConfig, engine: str = "plain", piece: int = PIEC
     Args:
         config: says the family, the method, the dataset and the cache.
         engine: a row of ENGINES.
-        piece: samples a call of `encode_batch`, about.
+        piece: views a call of `encode_batch`, about.
 
     Returns:
         the manifest: JSON with every shard's name, bytes and SHA-256.
@@ -49,51 +49,46 @@ def encode_dataset(config: TrainConfig, engine: str = "plain", piece: int = PIEC
     """
     if engine not in ENGINES:
         raise UserError(f"engine {engine!r} is unknown, given to --engine, choose {' or '.join(ENGINES)}")
-    samples = [sample for rows in read_splits(config.dataset).values() for sample in rows]
-    models, wanted = _open(config)
-    views = list_views(samples, config.random_flip)
-    _encode_shared(config, models, wanted, views)
+    files, splits = FileIndex(config.cache_dir), read_splits(config.dataset)
+    models, options = _open(config)
+    sizes = dataset_sizes(splits, files, models.family)
+    samples = [sample for rows in splits.values() for sample in rows]
+    views = list_views(samples, files, sizes, config.random_flip, config.dataloader_num_workers)
+    _encode_shared(config, models, options, views)
     pieces = cut_pieces(views, piece)
     print(f"{len(samples)} samples of {config.dataset} in {len(pieces)} pieces, by {engine}", flush=True)
     ENGINES[engine](config, pieces)
-    return _write_manifest(config, open_shelf(models, config.cache_dir).folder, len(samples))
+    return _write_manifest(config, open_cache(models, config.cache_dir).folder, len(samples))
 
 
-def encode_batch(config: TrainConfig, samples: list[Sample]) -> int:
-    """Encode some samples into shards of their own; give how many rows were not there before.
+def encode_batch(config: TrainConfig, views: list[View]) -> int:
+    """Encode some views into shards of their own; return how many rows were not there before.
 
     A function of its arguments and the models' files: done twice it writes the same bytes to the same names.
     On a CPU it computes in one thread, because sums depend on how they are shared out.
     """
-    models, wanted = _open(config)
+    models, options = _open(config)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return encode_samples(
-            models,
-            samples,
-            config.cache_dir,
-            wanted,
-            config.random_flip,
-            config.dataloader_num_workers,
-            lambda line: None,
-        ).encoded
+        workers = config.dataloader_num_workers
+        return encode_views(models, views, config.cache_dir, options, workers, lambda line: None).new_rows
     finally:
         torch.set_num_threads(threads)
 
 
-def cut_pieces(views: list[View], piece: int) -> list[list[Sample]]:
+def cut_pieces(views: list[View], piece: int) -> list[list[View]]:
     """Whole rooms, one after the other, until a piece is full; a photo met twice is in the first piece alone.
 
     Rooms stay whole because a reference may be another view of the room.
     """
-    rooms: dict[str, dict[str, Sample]] = {}
-    seen: set[str] = set()
+    rooms: dict[str, dict[str, View]] = {}
+    found: set[str] = set()
     for view in views:
-        if not view.mirrored and view.key not in seen:
-            seen.add(view.key)
-            rooms.setdefault(view.sample.room_id, {})[view.key] = view.sample
-    pieces: list[list[Sample]] = [[]]
+        if view.key not in found:
+            found.add(view.key)
+            rooms.setdefault(view.sample.room_id, {})[view.key] = view
+    pieces: list[list[View]] = [[]]
     for room in rooms.values():
         if len(pieces[-1]) >= piece:
             pieces.append([])
@@ -101,14 +96,14 @@ def cut_pieces(views: list[View], piece: int) -> list[list[Sample]]:
     return pieces
 
 
-def _plain(config: TrainConfig, pieces: list[list[Sample]]) -> None:
+def _plain(config: TrainConfig, pieces: list[list[View]]) -> None:
     """One piece after the other, here."""
-    for number, samples in enumerate(pieces, 1):
-        rows = encode_batch(config, samples)
+    for number, views in enumerate(pieces, 1):
+        rows = encode_batch(config, views)
         print(f"piece {number}/{len(pieces)}: {rows} rows newly encoded", flush=True)
 
 
-def _ray(config: TrainConfig, pieces: list[list[Sample]]) -> None:
+def _ray(config: TrainConfig, pieces: list[list[View]]) -> None:
     """Ray Data over the workers of the cluster that RAY_ADDRESS names, else of this machine, at least two.
 
     Of a worker that dies another does the pieces again. All need dataset, cache and models at the same paths.
@@ -144,7 +139,7 @@ def _ray(config: TrainConfig, pieces: list[list[Sample]]) -> None:
 class RayWorker:
     """A process of Ray's that keeps the models loaded between pieces."""
 
-    def __init__(self, config: TrainConfig, pieces: list[list[Sample]]):
+    def __init__(self, config: TrainConfig, pieces: list[list[View]]):
         self.config, self.pieces = config, pieces
 
     def __call__(self, batch: dict) -> dict:
@@ -152,36 +147,36 @@ class RayWorker:
         return {"rows": [encode_batch(self.config, self.pieces[int(n)]) for n in batch["piece"]]}
 
 
-ENGINES: dict[str, Callable[[TrainConfig, list[list[Sample]]], None]] = {"plain": _plain, "ray": _ray}
+ENGINES: dict[str, Callable[[TrainConfig, list[list[View]]], None]] = {"plain": _plain, "ray": _ray}
 
 
 @functools.lru_cache(maxsize=1)
-def _open(config: TrainConfig) -> tuple[Models, Wanted]:
-    """The models, loaded once a process, and what the method wants of a sample."""
+def _open(config: TrainConfig) -> tuple[Models, EncodingOptions]:
+    """The models, loaded once a process, and what the method needs of a sample."""
     models = load_for(config, pick_runtime(config.device, config.mixed_precision))
     if config.init_from:  # it may bring an adapter, and image tokens are what that adapter makes
         attach(config, models, METHODS[config.method])
-    return models, wanted_by(config)
+    return models, encoding_options(config)
 
 
-def _encode_shared(config: TrainConfig, models: Models, wanted: Wanted, views: list[View]) -> None:
+def _encode_shared(config: TrainConfig, models: Models, options: EncodingOptions, views: list[View]) -> None:
     """What many pieces need, so that no two of them encode it at once: texts, swatches, the null image."""
-    shelf = open_shelf(models, config.cache_dir)
-    text_table(models, shelf, {view.sample.text for view in views})
-    swatches = views if wanted.reference == "swatch" else []
-    swatch = replace(wanted, reference="swatch")
-    reference_table(models, shelf, swatches, swatch, config.dataloader_num_workers)
+    cache = open_cache(models, config.cache_dir)
+    text_table(models, cache, {view.sample.text for view in views})
+    of_swatches = views if options.reference == "swatch" else []
+    swatch = replace(options, reference="swatch")
+    reference_table(models, cache, of_swatches, swatch, config.dataloader_num_workers)
 
 
 def _write_manifest(config: TrainConfig, folder: Path, samples: int) -> Path:
     """Name every shard of the models' folder, with its size and hash; one at a time is in memory."""
 
-    def told_of(path: Path) -> dict[str, Any]:
+    def describe(path: Path) -> dict[str, Any]:
         content = path.read_bytes()
         return {"file": path.name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
-    shards = [told_of(path) for path in sorted(folder.glob("*.safetensors"))]
-    told = {
+    shards = [describe(path) for path in sorted(folder.glob("[!.]*.safetensors"))]
+    manifest = {
         "dataset": str(config.dataset),
         "family": config.family,
         "method": config.method,
@@ -189,5 +184,5 @@ def _write_manifest(config: TrainConfig, folder: Path, samples: int) -> Path:
         "shards": shards,
     }
     with atomic_path(folder / "manifest.json") as path:
-        path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     return folder / "manifest.json"

@@ -16,18 +16,18 @@ from pathlib import Path
 
 import torch
 
-from wallpaint.cache.ahead import one_ahead
-from wallpaint.cache.batches import Batch, draw_batch
+from wallpaint.cache.batches import Batch, BatchSettings, draw_batch
 from wallpaint.cache.draws import Draws, sample_draws, step_generator
+from wallpaint.cache.prefetch import prefetch
 from wallpaint.learned.denoiser import Noised, add_noise
 from wallpaint.runs.state import write_state
 from wallpaint.settings.train_config import TrainConfig
 from wallpaint.train.losses import LOSSES, Step
 from wallpaint.train.preflight import preflight
-from wallpaint.train.saving import close_session, keep, update_average, watch
+from wallpaint.train.saving import close_session, run_validation, save_session, update_average
 from wallpaint.train.session import Session, open_session
 
-NON_FINITE_LIMIT = 20
+NON_FINITE_LIMIT = 20  # steps in a row that are skipped before a run is given up
 
 
 def train(config: TrainConfig, resume: bool = False) -> Path:
@@ -41,68 +41,60 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
 
     Raises:
         UserError: the dataset, the models or the checkpoint are missing or do not fit.
-        RuntimeError: the loss was not finite NON_FINITE_LIMIT times running.
+        RuntimeError: the loss was not finite NON_FINITE_LIMIT times in a row.
     """
     session = open_session(config, resume)
-    accelerator, record = session.accelerator, session.record
-    told, pieces = Told(), draw_pieces(session)
-    with stop_signals() as stopped:
-        if session.main and session.step == 0:
-            write_state(session.folder, preflight=preflight(session))
-        # What the family does before it has learned, or a validation that a signal cut short.
-        missing = due(config, session.step) and not record.has_figures(session.step)
-        if figures := watch(session, lambda: bool(stopped)) if missing else {}:
-            record.log({"step": session.step, **figures})
-            accelerator.log(figures, step=session.step)
-        seen, since = 0, time.perf_counter()
-        while session.step < config.max_train_steps and not _any(stopped, accelerator):
-            rate = session.schedule.get_last_lr()[0]
-            take_step(session, told, pieces)
+    microbatches = draw_microbatches(session)
+    with stop_signals() as signals:
+        describe_start(session, signals)
+        log = StepLog()
+        while session.step < config.max_train_steps and not _any_signal(signals, session):
+            take_step(session, log, microbatches)
             session.step = step = session.step + 1
-            seen += whole_batch(session)
 
-            last = step == config.max_train_steps
-            watching = due(config, step)
-            logging = last or watching or step % config.logging_steps == 0
-            if logging or len(told.good) == NON_FINITE_LIMIT:  # only here the device is waited for
-                _check(told, session)
-            if logging:
-                pace = seen / (time.perf_counter() - since)
-                means = told.means()
-                row = {
-                    "step": step,
-                    "loss": sum(means.values()),
-                    **means,
-                    "lr": rate,
-                    "samples_per_second": pace,
-                    **({"skipped_steps": told.skipped} if told.skipped else {}),
-                }
-                row |= watch(session, lambda: bool(stopped)) if watching else {}
-                record.log(row)
-                accelerator.log(row, step=step)
-                if session.main:
-                    write_state(session.folder, step=step)
-                told.losses.clear()
-                seen, since = 0, time.perf_counter()
+            last, validate = step == config.max_train_steps, validation_due(config, step)
+            if last or validate or step % config.logging_steps == 0:
+                log_step(session, log, validate, signals)
+                log = StepLog(skipped=log.skipped, skipped_in_a_row=log.skipped_in_a_row)
+            elif len(log.finite) == NON_FINITE_LIMIT:
+                check_finite(session, log)
+
             if config.checkpointing_steps and step % config.checkpointing_steps == 0 and not last:
-                keep(session)
+                save_session(session)
         return close_session(session)
 
 
-def due(config: TrainConfig, step: int) -> bool:
+def describe_start(session: Session, signals: list[int]) -> None:
+    """Say what the run is about to do, and what the family does before it has learned.
+
+    After a resume only a validation that a signal cut short is made up for.
+    """
+    step, record = session.step, session.record
+    if session.main and step == 0:
+        write_state(session.folder, preflight=preflight(session))
+    missing = validation_due(session.config, step) and not record.has_figures(step)
+    if figures := run_validation(session, lambda: bool(signals)) if missing else {}:
+        record.log({"step": step, **figures})
+        session.accelerator.log(figures, step=step)
+
+
+def validation_due(config: TrainConfig, step: int) -> bool:
     """Whether the validation rooms are painted after this many steps: at the start, at times, at the end."""
     last = step == config.max_train_steps
     return bool(config.validation_steps) and (last or step % config.validation_steps == 0)
 
 
 @dataclass
-class Told:
-    """What the steps since the last look said, still on the device: reading it would wait for the device."""
+class StepLog:
+    """Of the steps since the last logged one; tensors stay on the device, since reading one waits for it."""
 
-    losses: dict[str, list[torch.Tensor]] = field(default_factory=dict)  # one a batch, by name
-    good: list[torch.Tensor] = field(default_factory=list)  # of each step, whether all in it was finite
-    skipped: int = 0  # steps up to the last look
-    bad_running: int = 0  # the last of them
+    losses: dict[str, list[torch.Tensor]] = field(default_factory=dict)  # one a microbatch, by name
+    finite: list[torch.Tensor] = field(default_factory=list)  # of each unchecked step, whether all in it was
+    skipped: int = 0  # steps of the whole run that were not finite
+    skipped_in_a_row: int = 0  # the last of them
+    learning_rate: float = 0.0  # of the last step
+    samples: int = 0
+    started: float = field(default_factory=time.perf_counter)
 
     def means(self) -> dict[str, float]:
         """The mean of each loss over what was finite, as `loss_<name>`."""
@@ -113,14 +105,39 @@ class Told:
         return means
 
 
-def whole_batch(session: Session) -> int:
-    """Samples a step, of all processes and accumulated batches together."""
-    config = session.config
-    return config.train_batch_size * config.gradient_accumulation_steps * session.accelerator.num_processes
+def log_step(session: Session, log: StepLog, validate: bool, signals: list[int]) -> None:
+    """Log the losses and the pace since the last logged step, and validate where it is due."""
+    check_finite(session, log)
+    pace = log.samples / (time.perf_counter() - log.started)
+    means = log.means()
+    row = {"step": session.step, "loss": sum(means.values()), **means, "lr": log.learning_rate}
+    row |= {"samples_per_second": pace, **({"skipped_steps": log.skipped} if log.skipped else {})}
+    row |= run_validation(session, lambda: bool(signals)) if validate else {}
+    session.record.log(row)
+    session.accelerator.log(row, step=session.step)
+    if session.main:
+        write_state(session.folder, step=session.step)
+
+
+def check_finite(session: Session, log: StepLog) -> None:
+    """Say which of the last steps were skipped; stop, with the last good weights, where none has counted."""
+    first = session.step - len(log.finite) + 1
+    for number, finite in enumerate(torch.stack(log.finite).tolist(), first):
+        log.skipped_in_a_row = 0 if finite else log.skipped_in_a_row + 1
+        if not finite:
+            log.skipped += 1
+            session.record.say(f"step {number}: the loss or its gradient is not finite, the step is skipped")
+    log.finite.clear()
+    if log.skipped_in_a_row >= NON_FINITE_LIMIT:
+        save_session(session)
+        raise RuntimeError(
+            f"the loss was not finite {log.skipped_in_a_row} times running, up to step {session.step}: "
+            "lower learning_rate, or train with mixed_precision no"
+        )
 
 
 @dataclass(frozen=True)
-class Piece:
+class Microbatch:
     """What is drawn for one pass through the denoiser: on the CPU, and on its way to the device."""
 
     draws: Draws
@@ -128,74 +145,57 @@ class Piece:
     sent: tuple[Batch, Noised]
 
 
-def draw_pieces(session: Session) -> Iterator[Piece]:
-    """This process's pieces of the batches from `session.step` on, drawn one ahead in a thread.
+def draw_microbatches(session: Session) -> Iterator[Microbatch]:
+    """This process's microbatches from `session.step` on, drawn one ahead in a thread.
 
-    A piece is of the batch that one process without accumulation would hold: their steps are the same.
+    Together the microbatches of a step are the batch that one process without accumulation would draw.
     """
     config, accelerator, size = session.config, session.accelerator, session.config.train_batch_size
-    pieces, processes = config.gradient_accumulation_steps, accelerator.num_processes
+    accumulation, processes = config.gradient_accumulation_steps, accelerator.num_processes
     drops = (config.image_drop_prob, config.text_drop_prob, config.both_drop_prob)
+    settings = BatchSettings(config.seed, size * accumulation * processes, *drops, config.random_mask_prob)
 
-    def draw(number: int) -> Piece:
-        step, piece = divmod(number, pieces)
-        first = (piece * processes + accelerator.process_index) * size
+    def draw(number: int) -> Microbatch:
+        step, microstep = divmod(number, accumulation)
+        first = (microstep * processes + accelerator.process_index) * size
         draws = sample_draws(size, first, config.seed, step)
-        batch = draw_batch(
-            session.encoded, draws, step, config.seed, whole_batch(session), drops, first, config.random_mask_prob
-        )
+        batch = draw_batch(session.encoded, draws, step, settings, first)
         noised = add_noise(batch.latents, session.models.noise_scheduler, draws, config.noise_offset)
-        return Piece(draws, (batch, noised), (batch.to(accelerator.device), noised.to(accelerator.device)))
+        return Microbatch(draws, (batch, noised), (batch.to(accelerator.device), noised.to(accelerator.device)))
 
-    return one_ahead(draw, count(session.step * pieces))
+    return prefetch(draw, count(session.step * accumulation))
 
 
-def take_step(session: Session, told: Told, pieces: Iterator[Piece]) -> None:
-    """One training step, `session.step`, on the next of `pieces`; nothing in it waits for the device.
+def take_step(session: Session, log: StepLog, microbatches: Iterator[Microbatch]) -> None:
+    """One training step, `session.step`, on the next of `microbatches`; nothing in it waits for the device.
 
     A step that is not finite somewhere moves no weight: the fused optimizer is told on the device.
     """
     config, accelerator, step = session.config, session.accelerator, session.step
-    good = torch.ones((), dtype=torch.bool, device=accelerator.device)
+    finite = torch.ones((), dtype=torch.bool, device=accelerator.device)
     dropout = step_generator(config.seed, step, accelerator.process_index)
     torch.manual_seed(dropout.initial_seed())  # of the LoRA
-    for piece in islice(pieces, config.gradient_accumulation_steps):
-        batch, noised = piece.sent
+    for microbatch in islice(microbatches, config.gradient_accumulation_steps):
+        batch, noised = microbatch.sent
         with accelerator.autocast():
             noise_pred = session.denoiser(noised, batch)
-        look = Step(noise_pred, noised, batch, session.models, config, piece.draws, piece.drawn)
-        losses = {name: weight * LOSSES[name](look) for name, weight in active_losses(config, step).items()}
+        inputs = Step(noise_pred, noised, batch, session.models, config, microbatch.draws, microbatch.drawn)
+        losses = {name: weight * LOSSES[name](inputs) for name, weight in active_losses(config, step).items()}
         loss = sum(losses.values())
-        good &= torch.isfinite(accelerator.gather(loss.detach())).all()
+        finite &= torch.isfinite(accelerator.gather(loss.detach())).all()
         accelerator.backward(loss / config.gradient_accumulation_steps)
+        log.samples += config.train_batch_size * accelerator.num_processes
         for name, value in losses.items():
-            told.losses.setdefault(name, []).append(value.detach())
+            log.losses.setdefault(name, []).append(value.detach())
     norm = accelerator.clip_grad_norm_(session.learned.values(), config.max_grad_norm)
-    good &= torch.isfinite(norm)
-    session.optimizer.optimizer.found_inf = (~good).float()  # fused AdamW then leaves everything as it was
+    finite &= torch.isfinite(norm)
+    session.optimizer.optimizer.found_inf = (~finite).float()  # fused AdamW then leaves everything as it was
     session.optimizer.step()
     update_average(session)
+    log.learning_rate = session.schedule.get_last_lr()[0]
     session.schedule.step()
     session.optimizer.zero_grad(set_to_none=True)
-    told.good.append(good)
-
-
-def _check(told: Told, session: Session) -> None:
-    """Say which of the last steps were skipped; stop, with the last good weights, where none has counted."""
-    step = session.step
-    first = step - len(told.good) + 1
-    for number, good in enumerate(torch.stack(told.good).tolist(), first):
-        told.bad_running = 0 if good else told.bad_running + 1
-        if not good:
-            told.skipped += 1
-            session.record.say(f"step {number}: the loss or its gradient is not finite, the step is skipped")
-    told.good.clear()
-    if told.bad_running >= NON_FINITE_LIMIT:
-        keep(session)
-        raise RuntimeError(
-            f"the loss was not finite {told.bad_running} times running, up to step {step}: "
-            "lower learning_rate, or train with mixed_precision no"
-        )
+    log.finite.append(finite)
 
 
 def active_losses(config: TrainConfig, step: int) -> dict[str, float]:
@@ -206,11 +206,12 @@ def active_losses(config: TrainConfig, step: int) -> dict[str, float]:
     return weights
 
 
-def _any(stopped: list[int], accelerator) -> bool:
+def _any_signal(signals: list[int], session: Session) -> bool:
     """Whether any process was asked to stop: they have to leave the loop together."""
+    accelerator = session.accelerator
     if accelerator.num_processes == 1:
-        return bool(stopped)
-    return bool(accelerator.gather(torch.tensor([len(stopped)], device=accelerator.device)).any())
+        return bool(signals)
+    return bool(accelerator.gather(torch.tensor([len(signals)], device=accelerator.device)).any())
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import psutil
 import torch
 from PIL import Image, ImageOps
 
-from wallpaint.cache.batches import draw_batch
+from wallpaint.cache.batches import BatchSettings, draw_batch
 from wallpaint.cache.draws import sample_draws
 from wallpaint.dataset.rows import Sample
 from wallpaint.learned.denoiser import add_noise, parameter_groups
@@ -42,7 +42,7 @@ def preflight(session: "Session") -> dict[str, Any]:
     shares = session.encoded.wall_shares()
     cost = measure_cost(session)
     memory, seconds = round(peak_bytes(cost, session.config)), run_seconds(cost, session.config, session.step) or 0.0
-    floor = vae_floor(session.models, [after for _, after in session.watched[:2]])
+    floor = vae_floor(session.models, [after for _, after in session.repaints[:2]])
     rooms = {sample.room_id: sample for sample in reversed(session.splits["train"])}  # the first of each
     draw_overlay(list(rooms.values())[: -SAMPLES - 1 : -1], session.folder / OVERLAY)
     say(f"learns {', '.join(f'{name}: {count:,}' for name, count in learned.items())}; frozen: {frozen:,}")
@@ -90,7 +90,7 @@ def _send_one(session: "Session") -> tuple[dict[int, int], float]:
     """Send a sample through the UNet: what stays in memory for the backward pass (place -> bytes), seconds."""
     models, kept = session.models, {}
     draws = sample_draws(1, 0, session.config.seed, 0)
-    drawn = draw_batch(session.encoded, draws, 0, session.config.seed, 1)
+    drawn = draw_batch(session.encoded, draws, 0, BatchSettings(session.config.seed, 1))
     noised = add_noise(drawn.latents, models.noise_scheduler, draws).to(models.runtime.device)
     batch, seconds = drawn.to(models.runtime.device), 0.0
 

@@ -2,10 +2,14 @@
 
 import torch
 
-from wallpaint.cache.views import Wanted
+from wallpaint.cache.buckets import Size, working_sizes
+from wallpaint.cache.views import EncodingOptions
+from wallpaint.dataset.files import FileIndex
+from wallpaint.dataset.rows import Sample
 from wallpaint.learned.denoiser import Denoiser, build_denoiser
 from wallpaint.learned.weights import start_from
 from wallpaint.models.bundle import Models, load_models
+from wallpaint.models.families import Family
 from wallpaint.models.runtime import Runtime
 from wallpaint.settings.choices import FAMILY_FIELDS
 from wallpaint.settings.methods import METHODS, Method
@@ -18,10 +22,16 @@ def load_for(config: TrainConfig, runtime: Runtime) -> Models:
     return load_models(config.family, runtime, METHODS[config.method].base, **overrides)
 
 
-def wanted_by(config: TrainConfig) -> Wanted:
+def dataset_sizes(splits: dict[str, list[Sample]], files: FileIndex, family: Family) -> dict[Size, Size]:
+    """Photo size -> working size, for all splits together; what is encoded ahead so is what a run asks for."""
+    photos = (files.size(sample.image) for rows in splits.values() for sample in rows)
+    return working_sizes(photos, family.resolution, family.multiple)
+
+
+def encoding_options(config: TrainConfig) -> EncodingOptions:
     """What a run has to have encoded."""
     method = METHODS[config.method]
-    return Wanted(
+    return EncodingOptions(
         method.reads,
         config.reference or method.reference or "swatch",
         config.reference_variants,
@@ -44,5 +54,5 @@ def attach(config: TrainConfig, models: Models, method: Method) -> tuple[Denoise
         config.ip_adapter_scale,
         config.gradient_checkpointing,
     )
-    begun = start_from(models, config.init_from, method.learns) if config.init_from else ()
-    return denoiser, tuple(dict.fromkeys((*method.learns, *begun)))
+    loaded = start_from(models, config.init_from, method.learns) if config.init_from else ()
+    return denoiser, tuple(dict.fromkeys((*method.learns, *loaded)))

@@ -1,4 +1,4 @@
-"""What a session keeps of what it learns: checkpoints, weights, the best of them, pictures, its end."""
+"""What a session saves of what it learns: checkpoints, weights, the best of them, pictures, its end."""
 
 import contextlib
 import json
@@ -20,29 +20,29 @@ WEIGHTS, BEST = "weights", "weights-best"
 COLOR_FIGURES = ("delta_e_truth", "delta_e_paint")  # the first that is known judges
 
 
-def watch(session: Session, stopped: Callable[[], bool] = lambda: False) -> dict[str, float]:
+def run_validation(session: Session, stopped: Callable[[], bool] = lambda: False) -> dict[str, float]:
     """Measure what is learned so far on the validation rooms, paint them, and keep the best weights.
 
     Returns:
         `validation_loss`, `delta_e_truth`, `delta_e_paint`; nothing in processes other than the main one, nor
         where it was stopped in the middle.
     """
-    if session.held is None or not session.main:
+    if session.held_out is None or not session.main:
         return {}
     path = session.folder / "samples" / f"step-{session.step:06d}.png"
     with averaged(session):
         with session.accelerator.autocast():
-            loss = validation_loss(session.models, session.plain, session.held, session.config)
-        painted = validate(session.models, session.config, session.watched, path, stopped)
+            loss = validation_loss(session.models, session.plain, session.held_out, session.config)
+        painted = validate(session.models, session.config, session.repaints, path, stopped)
         if not painted:
             return {}
         session.figures = loss | painted
-        keep_best(session)
+        save_best(session)
     return session.figures
 
 
-def keep_best(session: Session) -> None:
-    """Keep these weights in `weights-best/` if no step's colour was nearer; step 0 has learned nothing."""
+def save_best(session: Session) -> None:
+    """Save these weights in `weights-best/` if no step's colour was nearer; step 0 has learned nothing."""
     folder = session.folder / BEST
     mend_folder(folder)
     name = next((name for name in COLOR_FIGURES if name in session.figures), None)
@@ -55,11 +55,11 @@ def keep_best(session: Session) -> None:
     if session.figures[name] <= best:
         with atomic_folder(folder) as temporary:
             save_weights(temporary, session.models, session.saves, (session.folder / WEIGHTS, folder))
-            told = {"step": session.step, **session.figures}
-            (temporary / "best.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+            figures = {"step": session.step, **session.figures}
+            (temporary / "best.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
-def keep(session: Session) -> None:
+def save_session(session: Session) -> None:
     """Save a checkpoint to resume from, and the weights to paint with."""
     if not session.main:
         return
@@ -74,7 +74,7 @@ def keep(session: Session) -> None:
 
 def close_session(session: Session) -> Path:
     """Save all, write the model card and how the run ended."""
-    keep(session)
+    save_session(session)
     session.accelerator.end_training()
     if session.main:
         done = session.step == session.config.max_train_steps
@@ -103,11 +103,11 @@ def update_average(session: Session) -> None:
 @contextlib.contextmanager
 def averaged(session: Session) -> Iterator[None]:
     """Put the running average in the place of the weights for a while; nothing happens without one."""
-    kept = {name: session.learned[name].data for name in session.ema}
+    weights = {name: session.learned[name].data for name in session.ema}
     for name, average in session.ema.items():
         session.learned[name].data = average
     try:
         yield
     finally:
-        for name, value in kept.items():
+        for name, value in weights.items():
             session.learned[name].data = value

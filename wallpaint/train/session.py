@@ -18,7 +18,9 @@ from accelerate.utils import InitProcessGroupKwargs, ProjectConfiguration
 from diffusers.optimization import get_scheduler
 
 from wallpaint.cache.batches import Encoded
-from wallpaint.cache.build import encode_samples
+from wallpaint.cache.build import encode_views
+from wallpaint.cache.views import list_views
+from wallpaint.dataset.files import FileIndex
 from wallpaint.dataset.folder import read_splits
 from wallpaint.dataset.rows import Sample
 from wallpaint.learned.denoiser import Denoiser, compile_blocks, parameter_groups
@@ -31,14 +33,14 @@ from wallpaint.settings.choices import FAMILY_FIELDS
 from wallpaint.settings.methods import METHODS, Method
 from wallpaint.settings.train_config import TrainConfig, load_config, to_yaml
 from wallpaint.train.checkpoints import find_start, load_checkpoint
-from wallpaint.train.prepare import attach, load_for, wanted_by
+from wallpaint.train.prepare import attach, dataset_sizes, encoding_options, load_for
 from wallpaint.train.records import Record
 from wallpaint.train.validation import pick_samples
 from wallpaint.train.warnings import other_settings, settle_preset, warn_early
 
 Splits = dict[str, list[Sample]]
 # The main process encodes and validates alone; by default the others would give up after ten minutes on GPUs.
-PATIENCE = timedelta(days=1)
+PROCESS_TIMEOUT = timedelta(days=1)
 
 
 @dataclass
@@ -46,24 +48,28 @@ class Session:
     """What the loop works with. Only the main process writes to the folder."""
 
     config: TrainConfig
-    method: Method
     accelerator: Accelerator
     models: Models
     splits: Splits
     encoded: Encoded  # what is learned from
-    held: Encoded | None  # what the validation loss is measured on; None without validation
-    watched: list[tuple[Sample, Sample]]  # what validation paints: (before, after)
+    held_out: Encoded | None  # what the validation loss is measured on; None without validation
+    repaints: list[tuple[Sample, Sample]]  # what validation paints: (before, after)
     folder: Path
     record: Record
     plain: Denoiser
-    denoiser: Any  # the same, perhaps wrapped for many processes
-    learned: dict[str, torch.nn.Parameter]
     saves: tuple[str, ...]  # the groups that go to weights/: what learns, and what `init_from` brought
+    learned: dict[str, torch.nn.Parameter]
     ema: dict[str, torch.Tensor]  # empty without use_ema
     optimizer: Any
     schedule: Any
+    denoiser: Any = None  # `plain`, perhaps wrapped for many processes
     step: int = 0  # steps done
     figures: dict[str, float] = field(default_factory=dict)  # of the last validation
+
+    @property
+    def method(self) -> Method:
+        """The row of METHODS that is trained."""
+        return METHODS[self.config.method]
 
     @property
     def main(self) -> bool:
@@ -82,7 +88,8 @@ def open_session(config: TrainConfig, resume: bool) -> Session:
         UserError: the dataset, the models, `init_from` or the checkpoint are missing or do not fit, or the
             folder holds another run.
     """
-    config, why = settle_preset(config)
+    config, preset = settle_preset(config)
+    files = FileIndex(config.cache_dir)
     splits = read_splits(config.dataset)
     folder = Path(config.output_dir) if config.output_dir else new_run_folder("workspace", config.method)
     start = find_start(folder, resume)
@@ -94,9 +101,9 @@ def open_session(config: TrainConfig, resume: bool) -> Session:
     models = load_for(config, runtime)
     _open_folder(folder, config, accelerator)
     record.say(f"{config.method}, family {config.family}, on {runtime.device} ({runtime.reason}), run {folder}")
-    if why:
-        record.say(why)
-    session = _set_up(config, accelerator, models, splits, folder, record)
+    if preset:
+        record.say(preset)
+    session = _set_up(config, accelerator, models, splits, files, folder, record)
     if start:
         _restore(session, start)
     if config.torch_compile:
@@ -107,7 +114,7 @@ def open_session(config: TrainConfig, resume: bool) -> Session:
     session.denoiser.train()
     record.start(session.step)
     if session.main:
-        write_state(folder, state="running", step=session.step)
+        write_state(folder, state="running", step=session.step, warnings=record.warnings)
     return session
 
 
@@ -125,61 +132,38 @@ def _warn(config: TrainConfig, folder: Path, splits: Splits, start: Path | None)
 
 
 def _set_up(
-    config: TrainConfig, accelerator: Accelerator, models: Models, splits: Splits, folder: Path, record: Record
+    config: TrainConfig,
+    accelerator: Accelerator,
+    models: Models,
+    splits: Splits,
+    files: FileIndex,
+    folder: Path,
+    record: Record,
 ) -> Session:
     """Data encoded, what learns attached, its optimizer made."""
-    method = METHODS[config.method]
-    watched = pick_samples(splits.get("validation", splits["train"]), config.num_validation_images)
-    plain, saves = attach(config, models, method)
+    repaints = pick_samples(splits.get("validation", splits["train"]), config.num_validation_images)
+    plain, saves = attach(config, models, METHODS[config.method])
+
+    def encode(samples: list[Sample], flip: bool) -> Encoded:
+        workers = config.dataloader_num_workers
+        views = list_views(samples, files, sizes, flip, workers)
+        return encode_views(models, views, config.cache_dir, encoding_options(config), workers, record.say)
+
     with accelerator.main_process_first():  # the others then find everything in the cache
-        encoded = _encode(config, models, splits["train"], record, config.random_flip)
-        goals = [after for _, after in watched] if config.validation_steps else []
-        held = _encode(config, models, goals, record) if goals else None
+        sizes = dataset_sizes(splits, files, models.family)
+        encoded = encode(splits["train"], config.random_flip)
+        goals = [after for _, after in repaints] if config.validation_steps else []
+        held_out = encode(goals, False) if goals else None
     record.say(_describe(encoded, splits))
     groups = parameter_groups(plain)
-    learned = {name: parameter for group in method.learns for name, parameter in groups[group].items()}
+    learned = {name: value for group in METHODS[config.method].learns for name, value in groups[group].items()}
     ema = {name: parameter.detach().clone() for name, parameter in learned.items()} if config.use_ema else {}
-    optimizer = torch.optim.AdamW(
-        learned.values(), lr=config.learning_rate, weight_decay=config.adam_weight_decay, fused=True
-    )
-    schedule = get_scheduler(
-        config.lr_scheduler,
-        optimizer,
-        num_warmup_steps=config.lr_warmup_steps,
-        num_training_steps=config.max_train_steps,
-    )
-    return Session(
-        config,
-        method,
-        accelerator,
-        models,
-        splits,
-        encoded,
-        held,
-        watched,
-        folder,
-        record,
-        plain,
-        plain,
-        learned,
-        saves,
-        ema,
-        optimizer,
-        schedule,
-    )
-
-
-def _encode(config: TrainConfig, models: Models, samples: list[Sample], record: Record, flip: bool = False) -> Encoded:
-    """What the frozen encoders say of samples, as this method needs it."""
-    return encode_samples(
-        models,
-        samples,
-        config.cache_dir,
-        wanted_by(config),
-        flip=flip,
-        workers=config.dataloader_num_workers,
-        report=record.say,
-    )
+    decay, steps = config.adam_weight_decay, config.max_train_steps
+    adam = torch.optim.AdamW(learned.values(), lr=config.learning_rate, weight_decay=decay, fused=True)
+    warmup = config.lr_warmup_steps
+    schedule = get_scheduler(config.lr_scheduler, adam, num_warmup_steps=warmup, num_training_steps=steps)
+    data = (splits, encoded, held_out, repaints)
+    return Session(config, accelerator, models, *data, folder, record, plain, saves, learned, ema, adam, schedule)
 
 
 def _accelerate(config: TrainConfig, folder: Path) -> tuple[Accelerator, Runtime]:
@@ -194,15 +178,15 @@ def _accelerate(config: TrainConfig, folder: Path) -> tuple[Accelerator, Runtime
             cpu=runtime.device.type == "cpu",
             log_with=_tracker(config),
             project_config=places,
-            kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=PROCESS_TIMEOUT)],
         )
     return accelerator, replace(runtime, device=accelerator.device)
 
 
 def _tracker(config: TrainConfig) -> str | None:
     """The tracker that is asked for and installed; metrics.jsonl is written in any case."""
-    there = config.report_to != "none" and importlib.util.find_spec(config.report_to)
-    return config.report_to if there else None
+    installed = config.report_to != "none" and importlib.util.find_spec(config.report_to)
+    return config.report_to if installed else None
 
 
 def _open_folder(folder: Path, config: TrainConfig, accelerator: Accelerator) -> None:
@@ -232,7 +216,7 @@ def _describe(encoded: Encoded, splits: dict[str, list[Sample]]) -> str:
     shares = encoded.wall_shares()
     held = f"{len(splits['validation'])} held out" if "validation" in splits else "no validation split"
     return (
-        f"{len(encoded)} samples ({encoded.encoded} rows newly encoded), {held}; walls cover "
+        f"{len(encoded)} samples ({encoded.new_rows} rows newly encoded), {held}; walls cover "
         f"{shares.mean():.0%} of a picture ({shares.min():.0%} to {shares.max():.0%})"
     )
 

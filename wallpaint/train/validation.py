@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
-from wallpaint.cache.batches import Encoded, draw_batch
+from wallpaint.cache.batches import BatchSettings, Encoded, draw_batch
 from wallpaint.cache.draws import sample_draws
 from wallpaint.dataset.rows import Sample
 from wallpaint.learned.denoiser import Denoiser, add_noise, painting_denoiser, set_adapter_strength
@@ -48,6 +48,7 @@ def pick_samples(samples: list[Sample], count: int) -> list[tuple[Sample, Sample
     return picked
 
 
+@torch.compiler.set_stance("force_eager")  # whole pictures: shapes that no step has
 def validate(
     models: Models,
     config: TrainConfig,
@@ -78,15 +79,9 @@ def validate(
             break
         photo, goal, swatch = load_photo(before.image), load_photo(after.image), Swatch(after.color)
         mask = load_mask(after.mask, photo.size)
-        with torch.compiler.set_stance("force_eager"):  # another shape would be compiled anew
-            (painted,) = paint_wall(
-                models,
-                painting_denoiser(models, method.paints),
-                photo,
-                mask,
-                swatch,
-                replace(settings, prompt=after.text),
-            )
+        (painted,) = paint_wall(
+            models, painting_denoiser(models, method.paints), photo, mask, swatch, replace(settings, prompt=after.text)
+        )
         output = composite(photo, painted, mask)
         truth.append(delta_e_truth(output, goal, mask)["mean"])
         paint.append(delta_e_paint(output, swatch, mask)["median"])
@@ -101,25 +96,25 @@ def validate(
 
 
 @torch.compiler.set_stance("force_eager")  # compiled without gradients, it would be another graph a shape
-def validation_loss(models: Models, denoiser: Denoiser, held: Encoded, config: TrainConfig) -> dict[str, float]:
+def validation_loss(models: Models, denoiser: Denoiser, held_out: Encoded, config: TrainConfig) -> dict[str, float]:
     """The diffusion loss on held-out rooms; noise and timesteps are the same at every call.
 
     Args:
         models: the UNet holds what is being learned.
         denoiser: as it trains, not wrapped.
-        held: the rooms, encoded as those it trains on.
+        held_out: the rooms, encoded as those it trains on.
         config: seed and batch size.
 
     Returns:
         `validation_loss`, the mean over ROUNDS noises a room.
     """
-    size, device = min(config.train_batch_size, len(held)), models.runtime.device
-    batches = sum(-(-len(group["color"]) // size) for group in held.groups)
+    size, device = min(config.train_batch_size, len(held_out)), models.runtime.device
+    batches = sum(-(-len(group["color"]) // size) for group in held_out.groups)
     denoiser.eval()
     losses = []
     for number in range(ROUNDS * batches):
         draws = sample_draws(size, 0, config.seed, number)
-        drawn = draw_batch(held, draws, number, config.seed, size)
+        drawn = draw_batch(held_out, draws, number, BatchSettings(config.seed, size))
         noised = add_noise(drawn.latents, models.noise_scheduler, draws).to(device)
         batch = drawn.to(device)
         with torch.no_grad():
@@ -143,8 +138,7 @@ def _write_grid(rows: list[list[Image.Image]], path: Path) -> None:
     grid = Image.new("RGB", (TILE * max(map(len, rows)), TILE * len(rows)), "white")
     for y, row in enumerate(rows):
         for x, picture in enumerate(row):
-            scale = TILE / max(picture.size)
-            size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-            grid.paste(picture.convert("RGB").resize(size, Image.Resampling.LANCZOS), (x * TILE, y * TILE))
+            tile = ImageOps.contain(picture.convert("RGB"), (TILE, TILE), Image.Resampling.LANCZOS)
+            grid.paste(tile, (x * TILE, y * TILE))
     with atomic_path(path) as temporary:
         grid.save(temporary)

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from wallpaint.cache.ahead import one_ahead
+from wallpaint.cache.prefetch import prefetch
 
 
 def test_the_next_is_made_while_one_is_worked_with_and_no_more_than_that():
@@ -14,15 +14,15 @@ def test_the_next_is_made_while_one_is_worked_with_and_no_more_than_that():
             second.set()
         return 10 * item
 
-    work = one_ahead(do, range(5))
+    work = prefetch(do, range(5))
     assert next(work) == 0 and second.wait(60)  # nobody has asked for it yet
     assert made == [0, 1]
     assert list(work) == [10, 20, 30, 40] and made == [0, 1, 2, 3, 4]
-    assert list(one_ahead(do, [])) == []
+    assert list(prefetch(do, [])) == []
 
 
 def test_what_goes_wrong_is_told_where_its_item_would_have_come():
-    work = one_ahead(lambda item: 1 // item, [2, 1, 0, 1])
+    work = prefetch(lambda item: 1 // item, [2, 1, 0, 1])
     assert [next(work), next(work)] == [0, 1]
     with pytest.raises(ZeroDivisionError):
         next(work)
