@@ -28,7 +28,6 @@ from wallpaint.dataset.rows import (
 )
 from wallpaint.dataset.saving import writing
 from wallpaint.errors import UserError
-from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import atomic_path, read_size
 
 TRASH = ".deleted"
@@ -47,10 +46,11 @@ def edit_sample(
     with writing(folder):
         rows = read_table(folder, split)
         row = _find(rows, split, file_name)
-        old_mask = row["mask_file_name"]
         row.update({key: value for key, value in changes.items() if value is not None})
-        row["reference_color_rgb"] = list(Swatch(tuple(row["reference_color_rgb"])).rgb)
-        row["room_id"] = tidy_room(row["room_id"])
+        if "room_id" in row:
+            row["room_id"] = tidy_room(row["room_id"])
+        sample = parse_row(row, where, file_name)
+        row["reference_color_rgb"], old_mask = list(sample.color), row["mask_file_name"]
         refuse_other_split(folder, split, row["room_id"])
         if mask is not None:
             row["mask_file_name"] = _save_mask(where, row, mask)
