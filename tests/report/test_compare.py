@@ -3,6 +3,10 @@
 import csv
 import json
 import re
+import shutil
+import signal
+import subprocess
+import sys
 from html.parser import HTMLParser
 
 import numpy as np
@@ -12,13 +16,15 @@ from PIL import Image
 from wallpaint.errors import UserError
 from wallpaint.paint.arms import open_arms
 from wallpaint.paint.settings import SamplingSettings
+from wallpaint.paths import ROOT
 from wallpaint.pixels import metrics
 from wallpaint.pixels.color import parse_color
 from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.pixels.recolor import recolor
 from wallpaint.report import compare as module
 from wallpaint.report.compare import compare, compare_paints, load_scene
-from wallpaint.report.html import all_or_nothing, clean, contact_sheet, file_names, flat, markdown, table
+from wallpaint.report.files import all_or_nothing, clean, contact_sheet, file_names, flat
+from wallpaint.report.pages import Column, comparison_page, make_table, markdown
 
 SAGE = parse_color("#7A9E7E")
 
@@ -62,7 +68,8 @@ def test_the_classical_repaint_alone_needs_no_model_and_writes_every_file(room, 
     said = json.loads((out / "comparison.json").read_text())
     assert (said["photo"], said["swatch"], said["seed"]) == (str(room[0]), "#7A9E7E", 7)
     (arm,) = said["arms"]
-    assert arm.keys() == {"name", "seconds", "image", "delta_e_paint", "shading_correlation", "outside_changed_pixels"}
+    figures = {"delta_e_paint", "brightness_error", "shading_correlation", "outside_changed_pixels"}
+    assert arm.keys() == {"name", "seconds", "image"} | figures
     assert arm["delta_e_paint"].keys() >= {"median", "p90", "under_5"}
     assert (arm["name"], arm["image"], arm["outside_changed_pixels"]) == ("recolor", "recolor.png", 0)
     assert result.folder == out and result.arms[0].figures == arm and result.arms[0].image == out / "recolor.png"
@@ -163,7 +170,7 @@ def test_a_failure_leaves_the_last_comparison_as_it_was(room, tmp_path, monkeypa
     out = tmp_path / "out"
     compare(*room, SAGE, ["recolor"], out)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
-    monkeypatch.setattr(module.html, "contact_sheet", lambda *_: 1 / 0)
+    monkeypatch.setattr(module, "contact_sheet", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         compare(*room, parse_color("#ff0000"), ["recolor"], out)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
@@ -173,6 +180,28 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"), all_or_nothing(tmp_path / "file" / "out"):
         pass
+
+
+def test_a_new_folder_appears_whole_and_a_killed_process_leaves_nothing_in_it(tmp_path):
+    out = tmp_path / "out"
+    code = (
+        "import os, signal\nfrom wallpaint.report.files import all_or_nothing\n"
+        f"with all_or_nothing({str(out)!r}) as folder:\n"
+        "    (folder / 'half.png').write_bytes(b'x')\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    for existing in (False, True):
+        if existing:
+            out.mkdir()
+            (out / "kept.txt").write_text("kept")
+        before = sorted(path.name for path in out.glob("[!.]*"))
+        assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == -signal.SIGKILL
+        assert sorted(path.name for path in out.glob("[!.]*")) == before and out.exists() == existing
+        with all_or_nothing(out) as folder:
+            (folder / "new.png").write_bytes(b"x")
+            assert not (out / "new.png").exists()
+        assert (out / "new.png").exists() and (out / "kept.txt").exists() == existing
+        assert not [path for path in tmp_path.rglob("*") if ".unfinished-" in path.name]
+        shutil.rmtree(out)
 
 
 def test_every_arm_gets_a_file_of_its_own():
@@ -202,10 +231,35 @@ def test_a_wall_too_thin_to_measure_is_null_in_valid_json(room, tmp_path):
     assert "–" in (tmp_path / "out" / "report.html").read_text()
 
 
-def test_tables_are_escaped_in_both_forms():
-    assert "<td>a&lt;b</td>" in table(["arm"], [["a<b"]])
-    assert "class=best>2<" in table(["arm", "x"], [["a", "1"], ["b", "2"]], {1: 1})
-    assert markdown(["arm", "x"], [["a|b", "1"]]) == "| arm | x |\n|---|---:|\n| a\\|b | 1 |\n"
+def test_a_table_marks_the_best_of_what_is_known_and_is_escaped_in_both_forms():
+    columns = [Column("x", ("a", "b"), 2, min), Column("y", ("c",), 0, max), Column("z", ("d",))]
+    arms = {"a<b": {"a": {"b": 2.0}, "c": 1}, "p|q": {"a": {"b": 1.0}, "c": None, "d": float("nan")}, "c": {"a": None}}
+    table = make_table(columns, arms)
+    assert table.rows == [["a<b", "2.00", "1", "–"], ["p|q", "1.00", "–", "–"], ["c", "–", "–", "–"]]
+    assert table.best[:3] == [None, 1, 0]
+    assert markdown(table).splitlines()[:3] == [
+        "| arm | x | y | z |",
+        "|---|---:|---:|---:|",
+        "| a<b | 2.00 | 1 | – |",
+    ]
+    assert "| p\\|q |" in markdown(table)
+    section = {"swatch": "#000000", "seed": 0, "pictures": [], "table": table, "left_out": {"a<b": "<i>"}}
+    page = comparison_page([section])
+    assert "<td>a&lt;b</td>" in page and '<td class="best">1.00</td>' in page and "a&lt;b: not used" in page
+    assert "<i>" not in page
+
+
+def test_a_grey_wall_left_grey_is_not_praised_as_white(room, tmp_path):
+    Image.new("RGB", (64, 48), (120, 120, 120)).save(room[0])
+    scene = load_scene(*room)
+    for color, error in (("#FFFFFF", -40), ("#000000", 40)):
+        figures = module.measure(scene.photo, scene.photo, scene.mask, parse_color(color))
+        assert figures["delta_e_paint"]["median"] < 2  # all greys are one paint in some light
+        assert figures["brightness_error"] * error > 0 and abs(figures["brightness_error"]) > metrics.TOO_BRIGHT
+    compare(*room, parse_color("#FFFFFF"), ["recolor"], tmp_path / "out")
+    (row,) = csv.DictReader((tmp_path / "out" / "comparison.csv").open())
+    assert abs(float(row["brightness_error"])) < 1
+    assert "<th>brightness</th>" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_the_contact_sheet_shows_every_picture():

@@ -14,7 +14,7 @@ from wallpaint.paint.sampler import vae_round_trip
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.recolor import recolor
 from wallpaint.report.evaluate import choose_repaints, evaluate
-from wallpaint.report.summary import describe, pairs, summarise
+from wallpaint.report.summary import clustered_error, describe, pairs, summarise
 
 OLD = Swatch((220, 210, 190))
 PAINTS = ((122, 158, 126), (31, 42, 68))
@@ -160,9 +160,21 @@ def test_pairs_compare_repaint_by_repaint():
     assert first["gain"] == pytest.approx(gains.mean())
     assert first["standard_error"] == pytest.approx(gains.std(ddof=1) / np.sqrt(3))
     assert (second["better"], second["worse"], second["repaints"]) == ("bad", "worst", 4)
-    assert describe(first) == "good before bad: ΔE 1.17 ± 1.01 less, ahead in 2 of 3 repaints"
+    assert describe(first) == "good before bad: ΔE 1.17 ± 1.01 less, ahead in 2 of 3 repaints of 3 rooms"
     (alone,) = summarise(rows[:1] + rows[4:5], [], 1)["pairs"]
     assert alone["standard_error"] is None  # one repaint has no spread, and JSON no NaN
+
+
+def test_repaints_of_one_room_do_not_count_as_independent():
+    rng = np.random.default_rng(0)
+    rooms = np.repeat(rng.normal(size=40), 5)  # 5 paints of each of 40 rooms, all alike
+    names = [str(i) for i in np.repeat(np.arange(40), 5)]
+    true = np.std(rooms[::5], ddof=1) / np.sqrt(40)
+    assert clustered_error(list(rooms), names) == pytest.approx(true)
+    assert np.std(rooms, ddof=1) / np.sqrt(200) < 0.5 * true  # as if each repaint were a room of its own
+    independent = list(rng.normal(size=200))
+    alone = clustered_error(independent, [str(i) for i in range(200)])
+    assert alone == pytest.approx(np.std(independent, ddof=1) / np.sqrt(200))
 
 
 def test_rooms_without_truths_are_refused_and_nothing_is_written(rooms, tmp_path):

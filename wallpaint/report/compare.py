@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -23,8 +23,7 @@ from wallpaint.pixels import metrics
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.pixels.mask_ops import looks_inverted
-from wallpaint.report import html
-from wallpaint.report.html import Figures, all_or_nothing, clean, file_names, flat, write_csv
+from wallpaint.report.files import Figures, all_or_nothing, clean, contact_sheet, file_names, flat, write_csv
 from wallpaint.report.pages import comparison_page, comparison_section
 
 if TYPE_CHECKING:
@@ -66,6 +65,7 @@ def measure(
     """Take every metric of a repaint; `delta_e_truth` only where the truth is known."""
     figures = {
         "delta_e_paint": metrics.delta_e_paint(painted, swatch, mask),
+        "brightness_error": metrics.brightness_error(painted, photo, swatch, mask),
         "shading_correlation": metrics.shading_correlation(painted, truth or photo, mask),
         "outside_changed_pixels": metrics.outside_changed_pixels(painted, photo, mask),
     }
@@ -133,27 +133,27 @@ def compare_paints(
         arms: NAME or NAME=PATH.
         out_dir: gets all of it or nothing.
         settings: how to paint.
-        on_step: hears the share that is done, 0 to 1; what it raises ends it all.
+        on_step: gets the share that is done, 0 to 1; what it raises ends it all.
         family: see `open_arms`.
         models: see `open_arms`.
 
     Raises:
         UserError: arms that cannot be opened.
     """
-    done: list[tuple[list[Figures], list[str]]] = []
+    done: list[tuple[list[Figures], dict[str, Any]]] = []
 
-    def hear(share: float) -> None:
+    def progress(share: float) -> None:
         if on_step:
             on_step((len(done) + share) / len(swatches))
 
     with all_or_nothing(out_dir) as folder:
         opened = open_arms(arms, family, models, settings.ip_adapter_scale, keep=True)
-        hear(0.0)  # loading may have taken long enough for a change of mind
+        progress(0.0)  # loading may have taken long enough for a change of mind
         for swatch in swatches:
             place = folder / swatch.hex.lstrip("#")
             place.mkdir(exist_ok=True)
             true = scene if not done else replace(scene, truth=None)
-            done.append(paint_scene(opened, true, swatch, settings, place, hear))
+            done.append(paint_scene(opened, true, swatch, settings, place, progress))
         (folder / "report.html").write_text(comparison_page(section for _, section in done), "utf-8")
     places = [Path(out_dir) / swatch.hex.lstrip("#") for swatch in swatches]
     return [_comparison(place, rows) for place, (rows, _) in zip(places, done, strict=True)]
@@ -177,7 +177,7 @@ def load_scene(
 
 def paint_scene(
     opened: Arms, scene: Scene, swatch: Swatch, settings: SamplingSettings, folder: Path, on_step: OnStep | None = None
-) -> tuple[list[Figures], list[str]]:
+) -> tuple[list[Figures], dict[str, Any]]:
     """Paint and measure, and write comparison.json, comparison.csv, grid.png and a PNG an arm to `folder`.
 
     Returns:
@@ -193,13 +193,13 @@ def paint_scene(
         if name in opened.left_out:
             figures["left_out"] = list(opened.left_out[name])
         rows.append(clean(figures | measure(picture, scene.photo, scene.mask, swatch, scene.truth)))
-    said = {"photo": scene.name, "swatch": swatch.hex, "seed": settings.seed, "arms": rows}
-    (folder / "comparison.json").write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    comparison = {"photo": scene.name, "swatch": swatch.hex, "seed": settings.seed, "arms": rows}
+    (folder / "comparison.json").write_text(json.dumps(comparison, indent=2, ensure_ascii=False) + "\n", "utf-8")
     write_csv(folder / "comparison.csv", [flat(row) for row in rows])
     pictures = [("photo", scene.photo), *([("truth", scene.truth)] if scene.truth else [])]
     pictures += [(name, picture) for name, (picture, _) in painted.items()]
-    html.contact_sheet(pictures).save(folder / "grid.png")
-    return rows, comparison_section(said, pictures)
+    contact_sheet(pictures).save(folder / "grid.png")
+    return rows, comparison_section(comparison, pictures)
 
 
 def say_left_out(opened: Arms) -> None:

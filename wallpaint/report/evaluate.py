@@ -21,10 +21,9 @@ from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels import metrics
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import load_mask, load_photo
-from wallpaint.report import html
 from wallpaint.report.compare import measure, say_left_out
-from wallpaint.report.html import Figures, all_or_nothing, clean, flat, write_csv
-from wallpaint.report.pages import evaluation_page, evaluation_table, repaint_strip, thumbnail
+from wallpaint.report.files import Figures, all_or_nothing, clean, flat, write_csv
+from wallpaint.report.pages import evaluation_page, evaluation_table, markdown, number, show_repaint
 from wallpaint.report.summary import describe, summarise
 
 if TYPE_CHECKING:
@@ -74,12 +73,14 @@ def evaluate(
         say_left_out(opened)
         rows, floors, strips = _paint_all(opened, chosen, settings, say)
         summary = summarise(rows, floors, len({sample.room_id for sample, _ in chosen}))
+        for name, left_out in opened.left_out.items():
+            summary["arms"][name]["left_out"] = list(left_out)
         write_csv(folder / "results.csv", [flat(clean(row)) for row in rows])
         (folder / "summary.json").write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", "utf-8")
-        table = html.markdown(*evaluation_table(summary["arms"]))
-        table += "".join(f"\n- {describe(pair)}" for pair in summary["pairs"]) + "\n"
+        order = [describe(pair) for pair in summary["pairs"]]
+        table = markdown(evaluation_table(summary["arms"])) + "".join(f"\n- {text}" for text in order) + "\n"
         (folder / "table.md").write_text(table, "utf-8")
-        (folder / "report.html").write_text(evaluation_page(summary, strips), "utf-8")
+        (folder / "report.html").write_text(evaluation_page(summary, order, strips), "utf-8")
     say(table)
     return summary
 
@@ -110,11 +111,11 @@ def choose_repaints(samples: Iterable[Sample], limit: int | None) -> list[Repain
 
 def _paint_all(
     opened: Arms, chosen: Sequence[Repaint], settings: SamplingSettings, say: Callable[[str], None]
-) -> tuple[list[Figures], list[float], list[str]]:
-    """Paint every repaint: rows, floors, and HTML of some SHOWN of them; says a line after each."""
+) -> tuple[list[Figures], list[float], list[dict[str, Any]]]:
+    """Paint every repaint: rows, floors, and the pictures of some SHOWN of them; says a line after each."""
     rows: list[Figures] = []
     floors: list[float] = []
-    strips: list[str] = []
+    strips: list[dict[str, Any]] = []
     step = max(1, len(chosen) // SHOWN)
     start = time.perf_counter()
     for count, (sample, truth) in enumerate(chosen, start=1):
@@ -122,9 +123,10 @@ def _paint_all(
         rows += room_rows
         floors += floor
         if count % step == 0 and len(strips) < SHOWN:
-            strips.append(repaint_strip(sample, truth, pictures, room_rows))
+            title = f"{sample.room_id}, {sample.kind or 'room'}"
+            strips.append(show_repaint(title, Swatch(truth.color).hex, pictures, room_rows))
         left = (time.perf_counter() - start) / count * (len(chosen) - count)
-        seen = "  ".join(f"{row['arm']} {html.number(row['delta_e_truth']['mean'])}" for row in room_rows)
+        seen = "  ".join(f"{row['arm']} {number(row['delta_e_truth']['mean'])}" for row in room_rows)
         color = Swatch(truth.color).hex
         say(f"{count}/{len(chosen)}  {sample.room_id} {color}  ΔE {seen}  {left:.0f} s left")
     return rows, floors, strips
@@ -150,4 +152,4 @@ def _repaint(
         again = vae_round_trip(opened.painters[0].models, true, photo, mask)
         floor = [metrics.delta_e_truth(again, true, mask)["mean"]]
     pictures = [("photo", photo), ("truth", true), *((name, picture) for name, (picture, _) in painted.items())]
-    return rows, floor, [(name, thumbnail(picture)) for name, picture in pictures]
+    return rows, floor, pictures

@@ -1,131 +1,157 @@
-"""The report.html of a comparison and of an evaluation."""
+"""The report.html of a comparison and of an evaluation, and their tables. What people wrote is escaped."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import base64
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from wallpaint.dataset.rows import Sample, Truth
-from wallpaint.pixels.color import Swatch
-from wallpaint.report import html
-from wallpaint.report.html import Figures, best_row
-from wallpaint.report.summary import describe
+from wallpaint.report.files import Figures
 
-COMPARED = ("arm", "ΔE to paint", "p90", "under 5", "ΔE to truth", "shading", "changed outside", "seconds")
-EVALUATED = ("arm", "ΔE to truth", "median", "p90", "ΔE to paint", "shading", "changed outside", "s/image")
-EXPLAINED = (
-    "ΔE is CIEDE2000 over the wall (the mask without its rim): to the paint in each pixel's own light "
-    "(median, 90th percentile, share below 5), and to the true repaint (mean) where one is known. Shading is "
-    "the correlation of lightness gradients with the photo's, or the truth's; a wall painted flat scores "
-    "about 0 there however well it hits the colour."
-)
 SIDE = 256  # pixels, of the pictures of an evaluation
+_templates = Environment(
+    loader=FileSystemLoader(Path(__file__).with_name("templates")),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
 Pictures = list[tuple[str, Image.Image]]  # with their titles
 
 
-def comparison_page(sections: Iterable[list[str]]) -> str:
-    """Write report.html: a section a paint."""
-    parts = [part for section in sections for part in section]
-    return html.page("Wall repaint, arm by arm", [*parts, html.paragraph(EXPLAINED, quiet=True)])
+@dataclass(frozen=True)
+class Column:
+    """A column of figures: where in an arm's figures its value is, and which of them is set in bold."""
+
+    title: str
+    path: tuple[str, ...]
+    digits: int = 1
+    best: Callable[[Iterable[float]], float] | None = None  # min or max
+
+    def value(self, figures: Any) -> float | None:
+        """The value among an arm's figures; None where it has none."""
+        for key in self.path:
+            figures = (figures or {}).get(key)
+        return figures
 
 
-def comparison_section(said: Figures, pictures: Pictures) -> list[str]:
-    """Write one paint of a report: the pictures with their figures, and the table."""
-    rows, number = said["arms"], html.number
-    truths = [(row.get("delta_e_truth") or {}).get("mean") for row in rows]
-    columns = [
-        (
-            row["name"],
-            number(row["delta_e_paint"]["median"]),
-            number(row["delta_e_paint"]["p90"]),
-            number(row["delta_e_paint"]["under_5"], 2),
-            number(truth),
-            number(row["shading_correlation"], 2),
-            str(row["outside_changed_pixels"]),
-            number(row["seconds"], 2),
-        )
-        for row, truth in zip(rows, truths, strict=True)
-    ]
-    marks = {
-        1: best_row([row["delta_e_paint"]["median"] for row in rows]),
-        4: best_row(truths),
-        5: best_row([row["shading_correlation"] for row in rows], max),
-    }
-    lines = {
-        row["name"]: f"ΔE to paint {cells[1]} · shading {cells[5]}" for row, cells in zip(rows, columns, strict=True)
-    }
-    figures = "".join(html.figure(picture, name, lines.get(name, "")) for name, picture in pictures)
-    return [
-        f"<p>{html.chip(said['swatch'])} &nbsp; seed {int(said['seed'])}</p>",
-        f'<div class="grid">{figures}</div>',
-        "<h2>Figures</h2>",
-        html.table(COMPARED, columns, {k: v for k, v in marks.items() if v is not None}),
-        *(
-            html.paragraph(f"{row['name']}: not used of its file: {'; '.join(row['left_out'])}.")
-            for row in rows
-            if "left_out" in row
-        ),
-    ]
+COMPARED = (
+    Column("ΔE to paint", ("delta_e_paint", "median"), best=min),
+    Column("p90", ("delta_e_paint", "p90")),
+    Column("under 5", ("delta_e_paint", "under_5"), 2),
+    Column("brightness", ("brightness_error",)),
+    Column("ΔE to truth", ("delta_e_truth", "mean"), best=min),
+    Column("shading", ("shading_correlation",), 2, max),
+    Column("changed outside", ("outside_changed_pixels",), 0),
+    Column("seconds", ("seconds",), 2),
+)
+EVALUATED = (
+    Column("ΔE to truth", ("delta_e_truth", "mean"), best=min),
+    Column("median", ("delta_e_truth", "median")),
+    Column("p90", ("delta_e_truth", "p90")),
+    Column("ΔE to paint", ("delta_e_paint", "median")),
+    Column("shading", ("shading_correlation",), 2, max),
+    Column("changed outside", ("outside_changed_pixels",), 0),
+    Column("s/image", ("seconds_per_image",), 2),
+)
 
 
-def evaluation_table(arms: Figures) -> tuple[list[str], list[list[str]]]:
-    """Give the headers and cells of the summary: the figures over all repaints, then ΔE to truth by kind."""
+@dataclass(frozen=True)
+class Table:
+    """Texts in rows, an arm a row; `best` has the number of the row in bold by column, None for none."""
+
+    headers: tuple[str, ...]
+    rows: list[list[str]]
+    best: list[int | None]
+
+
+def make_table(columns: Sequence[Column], arms: dict[str, Figures]) -> Table:
+    """Give the figures of arms by name as a table, their names in the first column."""
+    best: list[int | None] = [None]
+    for column in columns:
+        values = {row: value for row, arm in enumerate(arms.values()) if (value := column.value(arm)) is not None}
+        pick = column.best
+        best.append(next(row for row in values if values[row] == pick(values.values())) if pick and values else None)
+    rows = [[name, *(number(column.value(arm), column.digits) for column in columns)] for name, arm in arms.items()]
+    return Table(("arm", *(column.title for column in columns)), rows, best)
+
+
+def markdown(table: Table) -> str:
+    """Write a table as Markdown, numbers to the right."""
+    head, *rows = (
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+        for cells in (table.headers, *table.rows)
+    )
+    return "".join([head, "|---|", "---:|" * (len(table.headers) - 1), "\n", *rows])
+
+
+def number(value: float | None, digits: int = 1) -> str:
+    """Write a figure, a dash where there is none."""
+    return "–" if value is None or value != value else f"{value:.{digits}f}"
+
+
+def evaluation_table(arms: dict[str, Figures]) -> Table:
+    """Give the table of a summary's arms: the figures over all repaints, then ΔE to truth by kind of room."""
     kinds = sorted({kind for figures in arms.values() for kind in figures["by_kind"]})
-    number = html.number
-    cells = [
-        [
-            name,
-            number(figures["delta_e_truth"]["mean"]),
-            number(figures["delta_e_truth"]["median"]),
-            number(figures["delta_e_truth"]["p90"]),
-            number(figures["delta_e_paint"]["median"]),
-            number(figures["shading_correlation"], 2),
-            str(figures["outside_changed_pixels"]),
-            number(figures["seconds_per_image"], 2),
-            *(number(figures["by_kind"].get(kind, {}).get("delta_e_truth", {}).get("mean")) for kind in kinds),
-        ]
-        for name, figures in arms.items()
-    ]
-    return [*EVALUATED, *kinds], cells
+    by_kind = [Column(kind, ("by_kind", kind, "delta_e_truth", "mean"), best=min) for kind in kinds]
+    return make_table([*EVALUATED, *by_kind], arms)
 
 
-def evaluation_page(summary: Figures, strips: Sequence[str]) -> str:
-    """Write report.html: the table, what it means, and some repaints."""
-    arms = summary["arms"]
-    headers, cells = evaluation_table(arms)
-    kinds = headers[len(EVALUATED) :]
-    columns = {1: [a["delta_e_truth"]["mean"] for a in arms.values()]}
-    columns |= {
-        len(EVALUATED) + i: [a["by_kind"].get(kind, {}).get("delta_e_truth", {}).get("mean") for a in arms.values()]
-        for i, kind in enumerate(kinds)
+def comparison_section(comparison: Figures, pictures: Pictures) -> dict[str, Any]:
+    """One paint of a report, as the template takes it: pictures with their figures, and the table."""
+    arms = {row["name"]: row for row in comparison["arms"]}
+    texts = {
+        name: f"ΔE to paint {number(row['delta_e_paint']['median'])} · shading {number(row['shading_correlation'], 2)}"
+        for name, row in arms.items()
     }
-    best = {column: best_row(values) for column, values in columns.items()}
-    best[5] = best_row([a["shading_correlation"] for a in arms.values()], max)
-    floor = summary["floor"]["vae_round_trip_delta_e"]
-    parts = [
-        html.paragraph(f"{summary['repaints']} repaints of {summary['rooms']} rooms, every arm from the same noise."),
-        html.table(headers, cells, {k: v for k, v in best.items() if v is not None}),
-        html.paragraph("Columns named after a kind of room hold its mean ΔE to truth. " + EXPLAINED, quiet=True),
-    ]
-    parts += [html.paragraph(describe(pair), quiet=True) for pair in summary["pairs"]]
-    if floor is not None:
-        parts.append(html.paragraph(f"The VAE alone, given the truth, is off by ΔE {floor:.1f}: the arms' floor."))
-    return html.page("Rooms with a known repaint", [*parts, "<h2>Some of them</h2>", *strips])
+    return {
+        "swatch": comparison["swatch"],
+        "seed": comparison["seed"],
+        "pictures": [show_picture(picture, name, texts.get(name, "")) for name, picture in pictures],
+        "table": make_table(COMPARED, arms),
+        "left_out": {name: "; ".join(row["left_out"]) for name, row in arms.items() if "left_out" in row},
+    }
 
 
-def repaint_strip(
-    sample: Sample, truth: Truth, pictures: Sequence[tuple[str, Image.Image]], rows: Sequence[Figures]
-) -> str:
-    """Give one repaint as a row of pictures, with each arm's error below its own."""
-    said = {row["arm"]: f"ΔE to truth {html.number(row['delta_e_truth']['mean'])}" for row in rows}
-    figures = "".join(html.figure(picture, name, said.get(name, ""), SIDE) for name, picture in pictures)
-    title = html.escape(f"{sample.room_id}, {sample.kind or 'room'}")
-    return f'<p>{html.chip(Swatch(truth.color).hex)} &nbsp; {title}</p><div class="strip">{figures}</div>'
+def comparison_page(paints: Iterable[dict[str, Any]]) -> str:
+    """Write report.html: a section a paint."""
+    return _templates.get_template("comparison.html").render(title="Wall repaint, arm by arm", paints=list(paints))
 
 
-def thumbnail(picture: Image.Image) -> Image.Image:
-    """Give a copy of at most SIDE pixels."""
-    small = picture.copy()
-    small.thumbnail((SIDE, SIDE))
-    return small
+def evaluation_page(summary: Figures, pairs: Sequence[str], strips: Sequence[dict[str, Any]]) -> str:
+    """Write report.html: the table, what it means, how sure the order of the arms is, and some repaints."""
+    return _templates.get_template("evaluation.html").render(
+        title="Rooms with a known repaint",
+        summary=summary,
+        table=evaluation_table(summary["arms"]),
+        left_out={name: "; ".join(arm["left_out"]) for name, arm in summary["arms"].items() if "left_out" in arm},
+        pairs=pairs,
+        strips=strips,
+    )
+
+
+def show_repaint(title: str, color: str, pictures: Pictures, rows: Sequence[Figures]) -> dict[str, Any]:
+    """One repaint of an evaluation, as the template takes it: a strip of pictures, an arm's error below its own."""
+    texts = {row["arm"]: f"ΔE to truth {number(row['delta_e_truth']['mean'])}" for row in rows}
+    shown = [show_picture(picture, name, texts.get(name, ""), SIDE) for name, picture in pictures]
+    return {"title": title, "color": color, "pictures": shown}
+
+
+def show_picture(image: Image.Image, title: str, text: str, side: int = 640) -> dict[str, str]:
+    """A picture, at most `side` pixels wide or high, with a title and a line below it."""
+    small = image.convert("RGB")
+    small.thumbnail((side, side))
+    return {"title": title, "text": text, "source": data_uri(small)}
+
+
+def data_uri(image: Image.Image) -> str:
+    """Give a picture as a JPEG inside a `data:` address."""
+    buffer = BytesIO()
+    image.convert("RGB").save(buffer, "JPEG", quality=90, subsampling=0)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
-from wallpaint.report.html import Figures, clean
+from wallpaint.report.files import Figures, clean
 
 MEASURED = ("delta_e_truth", "delta_e_paint", "shading_correlation")  # their means over repaints are reported
 
@@ -26,22 +26,17 @@ def summarise(rows: Sequence[Figures], floors: Sequence[float], rooms: int) -> F
         }
     floor = {"vae_round_trip_delta_e": fmean(floors) if floors else None}
     repaints = len(rows) // max(1, len(arms))
-    said = {
-        "arms": arms,
-        "floor": floor,
-        "rooms": rooms,
-        "repaints": repaints,
-        "pairs": [clean(pair) for pair in pairs(rows)],
-    }
-    return clean(said)
+    return clean(
+        {"arms": arms, "floor": floor, "rooms": rooms, "repaints": repaints, "pairs": [clean(p) for p in pairs(rows)]}
+    )
 
 
 def pairs(rows: Sequence[Figures]) -> list[Figures]:
     """Compare each arm with the next worse one, repaint by repaint: the same rooms, paints and noise.
 
     Returns:
-        rows of better, worse, `gain` (mean difference of ΔE to truth), its `standard_error`, and in how
-        many of how many repaints the better one was `ahead`.
+        rows of better, worse, `gain` (mean difference of ΔE to truth), its `standard_error` over `rooms` (see
+        `clustered_error`), and in how many of how many repaints the better one was `ahead`.
     """
     errors: dict[str, dict[tuple, float]] = {}
     for row in rows:
@@ -49,22 +44,34 @@ def pairs(rows: Sequence[Figures]) -> list[Figures]:
             key = (row["room_id"], row["photo"], row["color"])
             errors.setdefault(row["arm"], {})[key] = row["delta_e_truth"]["mean"]
     order = sorted(errors, key=lambda name: fmean(errors[name].values()))
-    told = []
+    compared = []
     for better, worse in pairwise(order):
-        shared = errors[better].keys() & errors[worse].keys()
-        gains = [errors[worse][key] - errors[better][key] for key in shared]
-        spread = stdev(gains) / len(gains) ** 0.5 if len(gains) > 1 else math.nan
-        told.append(
+        gains = {key: errors[worse][key] - errors[better][key] for key in errors[better].keys() & errors[worse].keys()}
+        compared.append(
             {
                 "better": better,
                 "worse": worse,
-                "gain": fmean(gains),
-                "standard_error": spread,
-                "ahead": sum(gain > 0 for gain in gains),
+                "gain": fmean(gains.values()),
+                "standard_error": clustered_error(list(gains.values()), [room for room, *_ in gains]),
+                "rooms": len({room for room, *_ in gains}),
+                "ahead": sum(gain > 0 for gain in gains.values()),
                 "repaints": len(gains),
             }
         )
-    return told
+    return compared
+
+
+def clustered_error(values: Sequence[float], clusters: Sequence[str]) -> float:
+    """The standard error of a mean whose values are alike within a cluster: repaints of one room.
+
+    Cluster-robust (Liang and Zeger 1986) with the usual correction G / (G - 1); where every cluster holds one
+    value it is the common standard error. nan for one cluster: nothing tells how rooms differ.
+    """
+    mean, sums = fmean(values), dict.fromkeys(clusters, 0.0)
+    for value, cluster in zip(values, clusters, strict=True):
+        sums[cluster] += value - mean
+    count = len(sums)
+    return math.sqrt(count / (count - 1) * sum(s * s for s in sums.values())) / len(values) if count > 1 else math.nan
 
 
 def describe(pair: Figures) -> str:
@@ -72,7 +79,7 @@ def describe(pair: Figures) -> str:
     error = "" if pair["standard_error"] is None else f" ± {pair['standard_error']:.2f}"
     return (
         f"{pair['better']} before {pair['worse']}: ΔE {pair['gain']:.2f}{error} less, "
-        f"ahead in {pair['ahead']} of {pair['repaints']} repaints"
+        f"ahead in {pair['ahead']} of {pair['repaints']} repaints of {pair['rooms']} rooms"
     )
 
 

@@ -12,7 +12,7 @@ from wallpaint.dataset.folder import read_splits
 from wallpaint.dataset.rows import Sample
 from wallpaint.errors import UserError
 from wallpaint.pixels.images import load_mask, load_photo
-from wallpaint.report.html import data_uri
+from wallpaint.report.pages import data_uri
 from wallpaint.runs.forecast import GB, Expected, expect
 from wallpaint.settings.methods import METHODS, Method
 from wallpaint.settings.train_config import TrainConfig

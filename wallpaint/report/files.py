@@ -1,0 +1,116 @@
+"""What a comparison or an evaluation leaves behind: tables as CSV, a sheet of pictures, all of it or nothing."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import math
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+from PIL import Image, ImageDraw, ImageFont
+
+from wallpaint.errors import UserError
+
+Figures = dict[str, Any]
+
+
+def contact_sheet(pictures: Sequence[tuple[str, Image.Image]], side: int = 512, columns: int = 6) -> Image.Image:
+    """Lay titled pictures of one shape out on a white sheet; each is at most `side` pixels wide or high."""
+    width, height = pictures[0][1].size
+    scale = min(1.0, side / max(width, height))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    gap, line = 12, 26
+    columns = min(columns, len(pictures))
+    rows = -(-len(pictures) // columns)
+    whole = (columns * (size[0] + gap) + gap, rows * (size[1] + gap + line) + gap)
+    sheet = Image.new("RGB", whole, "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
+    for index, (title, picture) in enumerate(pictures):
+        x = gap + index % columns * (size[0] + gap)
+        y = gap + index // columns * (size[1] + gap + line)
+        sheet.paste(picture.convert("RGB").resize(size, Image.Resampling.LANCZOS), (x, y + line))
+        draw.text((x, y + 3), title, fill="black", font=font)
+    return sheet
+
+
+def clean(value: Any) -> Any:
+    """Turn what is not a number to None, so that JSON can say it."""
+    if isinstance(value, dict):
+        return {key: clean(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def flat(row: Figures, prefix: str = "") -> Figures:
+    """Turn {'delta_e_paint': {'median': 1}} to {'delta_e_paint_median': 1}, and a list of texts to one."""
+    out: Figures = {}
+    for key, value in row.items():
+        if isinstance(value, dict):
+            out |= flat(value, f"{prefix}{key}_")
+        else:
+            out[prefix + key] = "; ".join(value) if isinstance(value, list) else value
+    return out
+
+
+def write_csv(path: Path, rows: Sequence[Figures]) -> None:
+    """Write rows under the names of all their fields."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def file_names(arms: Sequence[str]) -> list[str]:
+    """Give each arm a PNG of its own name, whatever the name holds."""
+    taken, names = {"grid"}, []
+    for arm in arms:
+        stem = plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", arm).strip("-.")[:60] or "arm"
+        count = 1
+        while stem.lower() in taken:
+            count += 1
+            stem = f"{plain}-{count}"
+        taken.add(stem.lower())
+        names.append(f"{stem}.png")
+    return names
+
+
+@contextmanager
+def all_or_nothing(out_dir: str | Path) -> Iterator[Path]:
+    """Give a folder that takes the place of `out_dir` on success and vanishes on failure.
+
+    A new `out_dir` appears whole, by one rename. Into one that is there already the files move one by one, what
+    names the others (JSON, HTML) last. What a killed process has left is cleared away by the next.
+
+    Raises:
+        UserError: the folder cannot be made or written.
+    """
+    out = Path(out_dir).absolute()
+    new = not out.exists()
+    place, prefix = (out.parent, f".{out.name}.unfinished-") if new else (out, ".unfinished-")
+    temporary = place / f"{prefix}{os.getpid()}-{secrets.token_hex(4)}"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        for left in place.glob(f"{glob.escape(prefix)}*"):
+            owner = left.name.removeprefix(prefix).split("-")[0]
+            if not (owner.isdecimal() and psutil.pid_exists(int(owner))):
+                shutil.rmtree(left, ignore_errors=True)
+        temporary.mkdir()
+    except OSError as error:
+        raise UserError(f"folder {out} cannot be written ({error.strerror}): give another --out") from None
+    try:
+        yield temporary
+        if new and not out.exists():
+            os.replace(temporary, out)
+        else:
+            for path in sorted(temporary.iterdir(), key=lambda path: (path.suffix in (".json", ".html"), path.name)):
+                os.replace(path, out / path.name)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
