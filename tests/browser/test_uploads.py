@@ -52,12 +52,12 @@ def test_several_photos_are_marked_and_kept_in_one_go(page, studio_url):
 
     page.goto(studio_url)
     upload(page, "#upload-photo", PHOTOS)
-    expect(page.locator("#roll img")).to_have_count(2)
+    expect(page.locator("#photos img")).to_have_count(2)
     page.locator("#find-all").click()
-    expect(page.locator("#roll-said")).to_contain_text("of 2. Untick")
+    expect(page.locator("#photos-message")).to_contain_text("of 2. Untick")
     expect(page.locator("#ticked input")).not_to_have_count(0)
     name_dataset(page, "many")
-    page.locator("#keep-ticked").click()
+    page.locator("#save-ticked").click()
     expect(page.locator("#save-message")).to_contain_text("to many")
 
 
@@ -66,11 +66,11 @@ def test_a_folder_comes_by_its_button_or_dropped_on_the_board(page, studio_url, 
 
     page.goto(studio_url)
     upload(page, "#upload-folder", folder)
-    expect(page.locator("#roll img")).to_have_count(2)
-    expect(page.get_by_text("Left out, no photo: 1.")).to_be_visible()
+    expect(page.locator("#photos img")).to_have_count(2)
+    expect(page.get_by_text("No photo: notes.txt.")).to_be_visible()
     wait_ready(page)
     drop_files(page, [folder])
-    expect(page.locator("#roll img")).to_have_count(4)
+    expect(page.locator("#photos img")).to_have_count(4)
     open_tab(page, studio_url, "Compare")
     wait_ready(page, "#compare-board")
     drop_files(page, [PHOTOS[1]], "#compare-board")

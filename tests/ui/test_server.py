@@ -32,7 +32,7 @@ WRITING = {
     "show_plan",
     "use_here",
     "save_here",
-    "keep_here",
+    "save_ticked_here",
     "edit_here",
     "move_here",
     "import_here",

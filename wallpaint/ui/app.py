@@ -18,7 +18,7 @@ from wallpaint.ui.compare.painting import sweep_results  # noqa: E402
 from wallpaint.ui.compare.tab import add_run, build_compare_tab  # noqa: E402
 from wallpaint.ui.dataset.tab import build_dataset_tab  # noqa: E402
 from wallpaint.ui.guard import check_bind, check_free, middleware  # noqa: E402
-from wallpaint.ui.page import PRIVATE, SCRIPTS, SCRIPTS_AT, UPLOAD_BYTES, Page, Step, guarded  # noqa: E402
+from wallpaint.ui.page import PRIVATE, QUIET, SCRIPTS, SCRIPTS_AT, UPLOAD_BYTES, Page, Step, guarded  # noqa: E402
 from wallpaint.ui.train.tab import POLL_SECONDS, build_train_tab  # noqa: E402
 from wallpaint.ui.words.words import T, pick_language  # noqa: E402
 
@@ -26,7 +26,6 @@ from wallpaint.ui.words.words import T, pick_language  # noqa: E402
 FONTS = ["system-ui", "Segoe UI", "Roboto", "sans-serif"]
 STYLE = Path(__file__).with_name("style.css")
 SWEEP_SECONDS = 3600.0
-QUIET = {**PRIVATE, "show_progress": "hidden"}
 # The page says its language to screen readers, and the address keeps it for the next visit.
 SAY_LANGUAGE = "(language) => { document.documentElement.lang = language; }"
 KEEP_LANGUAGE = """(language) => {
@@ -59,11 +58,9 @@ def build_page(workspace: Path, public: bool) -> gr.Blocks:
             with page.add(gr.Tab, label=T("tab_train"), id="train") as train_tab:
                 train = build_train_tab(page, language, timer)
             with page.add(gr.Tab, label=T("tab_compare"), id="compare") as compare_tab:
-                compare = build_compare_tab(page, language, dataset["picture"])
+                compare = build_compare_tab(page, language, dataset.picture)
         spoken = wire_language(page, demo, language, switch)
-        wire_refresh(
-            spoken, ((None, dataset.get("refresh", ())), (train_tab, train.refresh), (compare_tab, compare.refresh))
-        )
+        wire_refresh(spoken, ((None, dataset.refresh), (train_tab, train.refresh), (compare_tab, compare.refresh)))
         if train.use:
             wire_use(page, train.use, train.run, compare.arms, tabs)
     return demo.queue(max_size=20, api_open=False)

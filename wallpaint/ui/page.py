@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 SHARED_GPU = bool(spaces and os.environ.get("SPACES_ZERO_GPU"))  # work then runs in a process of its own
 GPU = {"concurrency_id": "gpu", "concurrency_limit": 1}  # whatever runs a model waits its turn
 PRIVATE = {"api_visibility": "private"}
+QUIET = {**PRIVATE, "show_progress": "hidden"}
 SHOWN_ROOMS = 24
 UPLOAD_BYTES = 50_000_000  # a photo, or any file of a public page
 SCRIPTS = Path(__file__).parent / "scripts"  # ES modules that run in the browser
@@ -77,18 +78,14 @@ def on_gpu(function: Callable) -> Callable:
 def add_rooms(page: Page, which: str, caption: str, **props: Any) -> gr.Gallery:
     """Make a gallery of shipped rooms to choose from, captioned by that field; unseen if there are none."""
     rooms = pictures.read_rooms(which)[:SHOWN_ROOMS]
-    return page.add(
-        gr.Gallery,
-        value=[(pictures.thumbnail(room.image, 160), getattr(room, caption)) for room in rooms],
-        visible=bool(rooms),
-        columns=3,
-        object_fit="cover",
-        format="jpeg",
-        interactive=False,
-        allow_preview=False,
-        buttons=[],
-        **props,
-    )
+    shown = [(pictures.thumbnail(room.image, 160), getattr(room, caption)) for room in rooms]
+    return add_gallery(page, value=shown, visible=bool(rooms), columns=3, fit_columns=True, **props)
+
+
+def add_gallery(page: Page, **props: Any) -> gr.Gallery:
+    """Make a gallery of pictures to choose from."""
+    usual = {"format": "jpeg", "object_fit": "cover", "buttons": [], "fit_columns": False}
+    return page.add(gr.Gallery, interactive=False, allow_preview=False, **usual | props)
 
 
 def _has_words(value: Any) -> bool:

@@ -1,6 +1,9 @@
 """Tab Dataset without a browser: the board's calls, several photos, the list and what the doctor says."""
 
 import base64
+import json
+import os
+import time
 import types
 import zipfile
 
@@ -16,7 +19,7 @@ from wallpaint.pixels.recolor import estimate_paint, recolor
 from wallpaint.ui import page
 from wallpaint.ui.board import calls, component, segmenter
 from wallpaint.ui.board import pictures as canvas
-from wallpaint.ui.dataset import checkup, roll, samples, tab
+from wallpaint.ui.dataset import findings, photos, samples, tab
 from wallpaint.ui.page import read_paint
 from wallpaint.ui.words.words import TEXT, t
 
@@ -29,7 +32,7 @@ def looks(family, monkeypatch):
     """Let the page see with the random family's SAM; give how often its encoder ran."""
     monkeypatch.setattr(segmenter, "SAM", family)
     monkeypatch.setattr(segmenter, "_models", {})
-    segmenter._embeddings.clear()
+    segmenter._embed.cache_clear()
     with segmenter._lock:
         encoder = segmenter._masker().predictor.model.image_encoder
     counted = []
@@ -108,28 +111,67 @@ def test_an_upload_is_opened_upright_without_exif_and_small_enough_to_show(tmp_p
     exif = image.getexif()
     exif[0x0112] = 6  # turn it by 90 degrees
     image.save(path, exif=exif)
-    frames = roll.add_photos([str(path)], [], "en")
-    frames, picture = roll.open_frame(frames, 0, tmp_path)
+    opened, _ = photos.add_photos([str(path)], [], "en")
+    opened, picture = photos.open_photo(opened, 0, tmp_path)
     assert picture["name"] == "tall" and component.describe_picture(picture)["size"] == [512, 1024]
     with Image.open(f"{picture['folder']}/photo.png") as kept:
         assert kept.size == (1000, 2000) and not kept.getexif()
-    again, same = roll.open_frame(frames, 0, tmp_path)
-    assert same["folder"] == picture["folder"] and again == frames
+    again, same = photos.open_photo(opened, 0, tmp_path)
+    assert same["folder"] == picture["folder"] and again == opened
 
 
 def test_what_is_no_photo_is_left_out_or_refused(photo, tmp_path):
     (tmp_path / "notes.txt").write_text("no photo")
     with pytest.raises(UserError, match="none of these files"):
-        roll.add_photos([str(tmp_path / "notes.txt")], [], "en")
-    frames = roll.add_photos([str(tmp_path / "notes.txt"), str(photo), str(photo)], [], "en")
-    assert [frame["name"] for frame in frames] == ["my-room", "my-room-2"]
+        photos.add_photos([str(tmp_path / "notes.txt")], [], "en")
+    opened, left_out = photos.add_photos([str(tmp_path / "notes.txt"), str(photo), str(photo)], [], "en")
+    assert [one.name for one in opened] == ["my-room", "my-room-2"] and left_out == "No photo: notes.txt."
+
+
+def test_the_good_photos_of_an_upload_are_taken_and_the_bad_ones_named_with_their_reasons(photo, tmp_path):
+    cut, empty, raw = tmp_path / "cut.png", tmp_path / "empty.jpg", tmp_path / "shot.cr2"
+    cut.write_bytes(photo.read_bytes()[:-2000])
+    empty.touch()
+    raw.write_bytes(b"II*\0" + bytes(60))
+    for name in ("Thumbs.db", "clip.mp4", "caption.txt", "a<b>.exe", ".DS_Store", "x.json", "y.bin"):
+        (tmp_path / name).write_bytes(b"no photo")
+    opened, told = photos.add_photos([str(path) for path in sorted(tmp_path.iterdir()) if path.is_file()], [], "en")
+    assert [one.path for one in opened] == [str(photo)]
+    assert told.startswith("No photo: .DS_Store, Thumbs.db, a<b>.exe, caption.txt, clip.mp4 … (+2).")
+    for bad in ("cut.png", "empty.jpg", "shot.cr2"):
+        assert f"image {bad} " in told  # its reason follows, without the folder of the upload
+    assert str(tmp_path) not in told
+
+
+@pytest.mark.parametrize(
+    ("file", "room"),
+    [
+        ("IMG_1 (1).png", "IMG_1-1"),
+        ("\N{COUCH AND LAMP}\N{VARIATION SELECTOR-16}.png", "room"),
+        ("pho\u0300ng kha\u0301ch.png", "ph\xf2ng-kh\xe1ch"),  # decomposed, as macOS writes it
+        ("ph\xf2ng kh\xe1ch.png", "ph\xf2ng-kh\xe1ch"),
+        ("a" * 120 + ".png", "a" * 40),
+        ("\u5ba2\u5ec5.png", "\u5ba2\u5ec5"),
+    ],
+)
+def test_a_room_is_named_after_its_file_whatever_that_is_called(photo, tmp_path, looks, file, room):
+    path = tmp_path / file
+    path.write_bytes(photo.read_bytes())
+    opened, told = photos.add_photos([str(path)], [], "en")
+    assert opened[0].name == room and told == ""
+    opened, picture = photos.open_photo(opened, 0, tmp_path)
+    wall = canvas.save_wall_mask(picture["folder"], np.ones(SIZE[::-1], bool))
+    canvas.write_walls(picture["folder"], [canvas.Wall(wall, "#7A9E7E")])
+    assert photos.save_photos(tmp_path, opened, [room], "mine", "train", "", "en") == 1
+    (sample,) = folder.read_samples(tmp_path / "datasets" / "mine", "train")
+    assert sample.room_id == room and samples.show_dataset(tmp_path, "mine", "en").shown[0][1].startswith(room)
 
 
 def test_a_sample_room_brings_its_own_mask(tmp_path, looks, monkeypatch):
     image, mask = toy_room(0, GREEN, SIZE)
     folder.add_sample(tmp_path / "assets" / "rooms" / "sample", "train", image, mask, GREEN, "", "attic")
     monkeypatch.setattr(canvas, "ASSETS", tmp_path / "assets")
-    picture, shown, name = tab.open_sample(tmp_path, event(0))
+    picture, shown, name = tab.open_sample(0, tmp_path)
     assert name == "attic" and shown["given"] and shown["walls"][0]["runs"] is None
     given = calls.load_given(tmp_path, {"token": shown["token"]})
     assert (calls.decode_runs(given["runs"], SIZE) == (np.asarray(mask) > 0)).all()
@@ -276,21 +318,71 @@ def saved(call, picture, tmp_path):
 
 
 def test_the_list_shows_the_wall_and_the_doctor_stands_beside_it(saved, tmp_path):
-    shown, keys, told = samples.show_dataset(tmp_path, "mine", "en")
+    shown, keys, _, told = samples.show_dataset(tmp_path, "mine", "en")
     assert keys == [saved] and shown[0][1].startswith("attic · #") and shown[0][0].size == SIZE
     plain = np.asarray(toy_room(1, GREEN, SIZE)[0], dtype=int)
     changed = np.abs(np.asarray(shown[0][0], dtype=int) - plain).sum(-1) > 0
     assert (changed == (np.asarray(toy_room(1, GREEN, SIZE)[1]) > 0)).all()
     assert "no validation split" in told and "put a room or two into validation" in told and "<svg" in told
-    assert "chưa có nhóm kiểm tra" in samples.show_dataset(tmp_path, "mine", "vi")[2]
-    assert "Nothing saved in other yet" in samples.show_dataset(tmp_path, "other", "en")[2]
+    assert "chưa có nhóm kiểm tra" in samples.show_dataset(tmp_path, "mine", "vi").checkup
+    assert "Nothing saved in other yet" in samples.show_dataset(tmp_path, "other", "en").checkup
+
+
+def move_below(where, below):
+    """Move the sample's files of a split into a folder below it, named so by the row."""
+    rows = where / "metadata.jsonl"
+    row = json.loads(rows.read_text())
+    (where / below).mkdir(parents=True)
+    for key in ("file_name", "mask_file_name"):
+        (where / row[key]).rename(where / below / row[key])
+        row[key] = f"{below}/{row[key]}"
+    rows.write_text(json.dumps(row) + "\n")
+
+
+@pytest.mark.parametrize("below", ["rooms", "2024/a (1)", "ph\xf2ng kh\xe1ch", "\N{COUCH AND LAMP}"])
+def test_rows_that_point_into_folders_are_listed_edited_and_deleted(saved, tmp_path, below):
+    move_below(tmp_path / "datasets" / "mine" / "train", below)
+    shown = samples.show_dataset(tmp_path, "mine", "en")
+    assert shown.keys == [("train", f"{below}/attic-001.png")] and shown.shown[0][0].size == SIZE
+    key = shown.keys[0]
+    assert samples.read_sample(tmp_path, "mine", key, "en").room_id == "attic"
+    picture = samples.open_saved(tmp_path, "mine", list(key), "en")  # a page gives tuples as lists
+    assert "Mended" in samples.save_sample(tmp_path, picture, "mine", "train", "attic", "", "en")
+    samples.curate.delete_sample(tmp_path / "datasets" / "mine", *key)
+    assert samples.show_dataset(tmp_path, "mine", "en").keys == []
+
+
+def write_many(where, count):
+    """Write `count` rows of one photo and its mask, as hard links."""
+    where.mkdir(parents=True)
+    image, mask = toy_room(1, GREEN, SIZE)
+    image.save(where / "photo.png")
+    mask.save(where / "mask.png")
+    rows = []
+    for number in range(count):
+        os.link(where / "photo.png", where / f"{number}.png")
+        row = {"file_name": f"{number}.png", "mask_file_name": "mask.png", "reference_color_rgb": [number % 256, 9, 9]}
+        rows.append(json.dumps({**row, "text": "", "room_id": f"room {number}"}))
+    (where / "metadata.jsonl").write_text("\n".join(rows))
+
+
+def test_ten_thousand_samples_open_in_two_seconds_a_page_at_a_time(tmp_path):
+    write_many(tmp_path / "datasets" / "many" / "train", 10_000)
+    began = time.process_time()
+    first = samples.show_dataset(tmp_path, "many", "en")
+    assert time.process_time() - began < 2
+    assert len(first.shown) == samples.PER_PAGE and first.pages == 167
+    assert first.keys[0] == ("train", "9999.png") and "10000 samples: press Check" in first.checkup
+    last = samples.show_dataset(tmp_path, "many", "en", 999)
+    assert last.keys[-1] == ("train", "0.png") and len(last.keys) == 10_000 - 166 * samples.PER_PAGE
+    assert len(first.checkup) < 300_000
 
 
 def test_nothing_of_a_dataset_is_html_on_the_page(saved, tmp_path):
     rows = tmp_path / "datasets" / "mine" / "train" / "metadata.jsonl"
     line = rows.read_text()
     rows.write_text(line.replace('"attic"', '"<script>x"') + line.replace("attic-001.png", "<b>gone</b>.png"))
-    told = samples.show_dataset(tmp_path, "mine", "en")[2]
+    told = samples.show_dataset(tmp_path, "mine", "en").checkup
     assert "<script>" not in told and "<b>" not in told and "&lt;b&gt;gone" in told and "&lt;script&gt;" in told
 
 
@@ -333,14 +425,14 @@ def test_the_walls_of_many_photos_are_proposed_and_the_ticked_ones_kept(tmp_path
             return (pixels.max(-1) > 60).astype(np.float32) * (pixels.std() > 40), 0.75
 
     monkeypatch.setattr(segmenter, "_finder", Finder)
-    frames = roll.add_photos(paths, [], "en")
-    steps = list(roll.find_walls(frames, tmp_path))
-    assert len(steps) == 3 and [frame["confidence"] for frame in steps[-1]][:2] == [0.75, 0.75]
-    assert "75 %" in roll.show_roll(steps[-1], "en")[0][1]
-    count = roll.save_frames(tmp_path, steps[-1], ["room1"], "mine", "train", "", "en")
+    opened, _ = photos.add_photos(paths, [], "en")
+    steps = list(photos.find_walls(opened, tmp_path))
+    assert len(steps) == 3 and [one.confidence for one in steps[-1]][:2] == [0.75, 0.75]
+    assert "75 %" in photos.show_photos(steps[-1], "en")[0][1]
+    count = photos.save_photos(tmp_path, steps[-1], ["room1"], "mine", "train", "", "en")
     assert count == 1 and folder.read_samples(tmp_path / "datasets" / "mine", "train")[0].room_id == "room1"
     with pytest.raises(UserError, match="nothing is ticked"):
-        roll.save_frames(tmp_path, steps[-1], [], "mine", "train", "", "en")
+        photos.save_photos(tmp_path, steps[-1], [], "mine", "train", "", "en")
 
 
 # ---- the plot and the page
@@ -348,9 +440,9 @@ def test_the_walls_of_many_photos_are_proposed_and_the_ticked_ones_kept(tmp_path
 
 def test_the_plot_hatches_the_hues_that_no_training_wall_has():
     sample = folder.Sample("a", "b", GREEN, "", "attic")
-    drawn = checkup.write_plot({"train": [sample], "validation": []}, "en")
+    drawn = findings.write_plot({"train": [sample], "validation": []}, "en")
     assert drawn.count("url(#hatch)") == len(doctor.HUES) - 1 and 'fill="#7A9E7E"' in drawn
-    both = checkup.write_plot({"train": [sample], "validation": [sample]}, "vi")
+    both = findings.write_plot({"train": [sample], "validation": [sample]}, "vi")
     assert both.count('class="dot"') == 2 and "xanh cổ vịt" in both
 
 

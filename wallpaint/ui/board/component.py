@@ -6,13 +6,14 @@ needs a model or our own colour arithmetic.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import numpy as np
 
+from wallpaint.pixels.photo_files import PHOTO_SUFFIXES
 from wallpaint.ui.board import pictures
 from wallpaint.ui.board.calls import FUNCTIONS, data_url, encode_runs
 from wallpaint.ui.board.segmenter import load_view
@@ -22,6 +23,20 @@ from wallpaint.ui.words.words import BOARD
 # A handler runs only once all boards' marks have reached the server; where they cannot, it does not run.
 AFTER_BOARD = """async (...values) => {
   await Promise.all([...document.querySelectorAll(".board")].map((board) => board.settled?.())); return values; }"""
+
+
+@dataclass(frozen=True)
+class BoardPanel:
+    """The board of tab Dataset and what belongs to the picture on it."""
+
+    picture: gr.State
+    board: gr.HTML
+    room: gr.Textbox
+
+    @property
+    def opened(self) -> list[Any]:
+        """What opening a picture updates."""
+        return [self.picture, self.board, self.room]
 
 
 def describe_picture(picture: pictures.Picture | None) -> dict[str, Any] | None:
@@ -51,7 +66,7 @@ def build_board(workspace: Path, elem_id: str = "board", drop: str = "#upload-ph
         plain: it marks walls and leaves paints to others.
     """
     here = Path(__file__).parent
-    about = {"plain": plain, "drop": drop, "suffixes": pictures.PHOTO_SUFFIXES, "limit": UPLOAD_BYTES}
+    about = {"plain": plain, "drop": drop, "suffixes": sorted(PHOTO_SUFFIXES), "limit": UPLOAD_BYTES}
     return gr.HTML(
         value=None,
         html_template=(here / "board.html").read_text("utf-8"),

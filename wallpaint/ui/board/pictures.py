@@ -209,7 +209,12 @@ def _read_folder(folder: Path) -> list[Sample]:
 
 
 def thumbnail(path: str | Path, size: int = 320) -> Image.Image:
-    """Load a small copy of a photo for a gallery."""
+    """Load a small copy of a photo for a gallery; not to be changed, for the last ones are kept."""
+    return _thumbnail(str(path), size, Path(path).stat().st_mtime_ns if Path(path).is_file() else 0)
+
+
+@functools.lru_cache(maxsize=256)  # 100 KB each
+def _thumbnail(path: str, size: int, written: int) -> Image.Image:
     image = load_photo(path)
     image.thumbnail((size, size))
     return image

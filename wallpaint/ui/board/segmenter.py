@@ -1,17 +1,15 @@
 """Segment-anything for the board: a photo is embedded once, in the background, and asked by clicks.
 
-One Masker serves the whole process, one caller at a time. The last embeddings are kept by the photo's content,
-so that a click costs a run of the decoder and never one of the encoder.
+One Masker serves the whole process, one caller at a time. It keeps the last embeddings by the photo's content, so
+that a click costs a run of the decoder and never one of the encoder.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import os
 import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,17 +20,15 @@ from PIL import Image
 from wallpaint.errors import UserError
 from wallpaint.models.families import FAMILIES
 from wallpaint.pixels.mask_ops import obey_clicks, surface_at
-from wallpaint.walls.masks import Look, Masker
+from wallpaint.walls.masks import KEPT_EMBEDDINGS, Look, Masker
 from wallpaint.walls.propose import Proposal, WallFinder, load_finder, propose_wall
 
 FAMILY = os.environ.get("WALLPAINT_WALLS") or "room-tiny"  # the family whose wall finder proposes
 # A folder with sam.json and its weights, or one of Meta's .pth checkpoints.
 SAM = Path(os.environ.get("WALLPAINT_SAM") or FAMILIES["room-tiny"].base_model)
-EMBEDDINGS = 16  # kept: 64 KB each with room-tiny, 4 MB with Meta's
 
 _lock = threading.Lock()
 _models: dict[str, Any] = {}  # "masker", "finder"
-_embeddings: OrderedDict[str, Look] = OrderedDict()
 
 
 def warm_up() -> None:
@@ -42,7 +38,7 @@ def warm_up() -> None:
 
 def embed_soon(folder: str | Path) -> None:
     """Embed a picture in the background, so that the first click need not wait for it."""
-    _in_background(_embed, Path(folder))
+    _in_background(_embed, str(folder))
 
 
 def embed(folder: str | Path) -> None:
@@ -52,7 +48,7 @@ def embed(folder: str | Path) -> None:
         UserError: the weights are missing.
     """
     with _lock:
-        _embed(Path(folder))
+        _embed(str(folder))
 
 
 def predict(
@@ -60,7 +56,7 @@ def predict(
 ) -> list[tuple[np.ndarray, float]]:
     """Give what clicks and a box, in pixels of the view, may mean: (mask (h, w), guessed IoU), best first."""
     with _lock:
-        look, masker = _embed(Path(folder)), _masker()
+        look, masker = _embed(str(folder)), _masker()
         masker.recall(look)
         found = masker.predict(points, labels, box)
     surface = functools.cache(functools.partial(surface_at, look.photo))  # one for all candidates
@@ -78,15 +74,10 @@ def load_view(folder: str | Path) -> Image.Image:
     return Image.open(Path(folder) / "view.png").convert("RGB")
 
 
-def _embed(folder: Path) -> Look:
-    """Give a picture's embedding, kept or new; call with the lock held."""
-    key = _content(str(folder))
-    if key not in _embeddings:
-        _embeddings[key] = _masker().set_image(load_view(folder))
-        while len(_embeddings) > EMBEDDINGS:
-            _embeddings.popitem(last=False)
-    _embeddings.move_to_end(key)
-    return _embeddings[key]
+@functools.lru_cache(maxsize=KEPT_EMBEDDINGS)
+def _embed(folder: str) -> Look:
+    """Give a picture's embedding; call with the lock held."""
+    return _masker().set_image(load_view(folder))
 
 
 def _masker() -> Masker:
@@ -101,12 +92,6 @@ def _finder() -> WallFinder:
     if "finder" not in _models:
         _models["finder"] = load_finder(FAMILY, _masker())
     return _models["finder"]
-
-
-@functools.lru_cache(maxsize=256)
-def _content(folder: str) -> str:
-    """Name a picture by its pixels' file: the same sample room opened twice is embedded once."""
-    return hashlib.sha256((Path(folder) / "view.png").read_bytes()).hexdigest()
 
 
 def _in_background(work: Any, *arguments: Any) -> None:

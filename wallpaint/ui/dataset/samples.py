@@ -1,48 +1,64 @@
-"""The lower half of tab 1: rooms kept as training samples, the list of them, and what the doctor says."""
+"""Rooms saved as training samples: writing them, listing them a page at a time, opening one again, zips."""
 
 from __future__ import annotations
 
+import functools
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
 
 from wallpaint.dataset import curate, zips
-from wallpaint.dataset import folder as dataset
+from wallpaint.dataset.folder import list_samples, read_table
+from wallpaint.dataset.rows import SPLITS, Sample, read_row
 from wallpaint.errors import UserError
 from wallpaint.pixels.images import load_mask
-from wallpaint.ui.board import pictures as canvas
+from wallpaint.ui.board import pictures
 from wallpaint.ui.board.calls import FIRST_PAINT
-from wallpaint.ui.dataset.checkup import write_checkup
-from wallpaint.ui.dataset.roll import save_walls
+from wallpaint.ui.dataset.findings import draw_findings
+from wallpaint.ui.dataset.photos import save_walls
 from wallpaint.ui.page import check_name, plain_name, read_paint
 from wallpaint.ui.words.words import t
 
 DATASET = "my-rooms"
-Key = tuple[str, str]  # a sample: its split and its photo's file name
+PER_PAGE = 60  # samples shown at once
+CHECKED_UNASKED = 100  # samples up to which the doctor looks at them each time the list is shown, 10 ms each
+Key = tuple[str, str]  # a sample: its split and its photo as the row names it
+
+
+class Listing(NamedTuple):
+    """A page of a dataset's list, newest first."""
+
+    shown: list[tuple[Image.Image, str]]  # (picture, caption)
+    keys: list[Key]
+    pages: int
+    checkup: str  # HTML
 
 
 def save_sample(
-    workspace: Path, picture: canvas.Picture | None, name: str, split: str, room: str, text: str, language: str
+    workspace: Path, picture: pictures.Picture | None, name: str, split: str, room: str, text: str, language: str
 ) -> str:
     """Write every marked wall into the dataset, or mend the sample that was opened; give the message."""
     if picture is None:
         raise UserError(t("no_photo", language))
     folder = dataset_folder(workspace, name, language)
-    if canvas.save_photo_mask(picture) is None:
+    written = pictures.save_photo_mask(picture)
+    if written is None:
         raise UserError(t("no_mask", language))
     if picture.get("mends") and Path(picture["mends"][0]) == folder:
         _, split, file_name = picture["mends"]
-        mask = load_mask(canvas.save_photo_mask(picture)[1])  # type: ignore[index]  # it is there, see above
-        walls, active = canvas.read_walls(picture["folder"])
+        walls, active = pictures.read_walls(picture["folder"])
         color = list(read_paint(walls[active].now).rgb)
-        curate.edit_sample(folder, split, file_name, mask, reference_color_rgb=color)
+        curate.edit_sample(folder, split, file_name, load_mask(written[1]), reference_color_rgb=color)
         return t("mended", language, file=file_name, dataset=folder.name)
-    count = save_walls(folder, picture, split, room, text)
-    return say_saved(folder, count, language)
+    return say_saved(folder, save_walls(folder, picture["folder"], split, room, text), language)
 
 
 def say_saved(folder: Path, count: int, language: str) -> str:
     """Say how many samples came and what the dataset holds now."""
-    rows = {part: len(found) for part, found in saved_samples(folder).items()}
+    rows = {split: len(list_samples(folder, split)[0]) for split in SPLITS}
     return t("saved", language, count=count, dataset=folder.name, **rows)
 
 
@@ -57,46 +73,53 @@ def list_datasets(workspace: Path) -> list[str]:
     return sorted({DATASET, *found})
 
 
-def saved_samples(folder: Path) -> dict[str, list[dataset.Sample]]:
-    """Read the rows of both splits that can be read; the doctor tells of the others."""
-    return {split: dataset.list_samples(folder, split)[0] for split in dataset.SPLITS}
-
-
-def show_dataset(workspace: Path, name: str, language: str) -> tuple:
-    """Give (gallery, keys of what it shows, the checkup), newest first."""
+def show_dataset(workspace: Path, name: str, language: str, page: int = 1, check: bool = False) -> Listing:
+    """List a page of a dataset; rows that cannot be read are the doctor's, who looks at a large one if asked."""
     folder = dataset_folder(workspace, name, language)
-    found = saved_samples(folder)
-    rows = [(split, sample) for split in dataset.SPLITS for sample in found[split]][::-1]
-    shown = []
-    for split, sample in rows[:300]:
-        image = canvas.thumbnail(sample.image, 240)
-        mask = load_mask(sample.mask).resize(image.size).point(lambda value: 255 * (value >= 128))
-        caption = f"{sample.room_id} · {write_color(sample)} · {t('split_' + split, language)}"
-        shown.append((canvas.draw_overlay(image, mask), caption))
-    keys = [(split, sample.file_name) for split, sample in rows[:300]]
-    return shown, keys, write_checkup(folder, found, language)
+    samples = {split: list_samples(folder, split)[0] for split in SPLITS}
+    rows = [(split, sample) for split in SPLITS for sample in samples[split]][::-1]
+    pages = max(1, -(-len(rows) // PER_PAGE))
+    first = (min(max(1, int(page or 1)), pages) - 1) * PER_PAGE
+    shown, keys = [], []
+    for split, sample in rows[first : first + PER_PAGE]:
+        try:
+            picture = _draw_sample(*((path, path.stat().st_mtime_ns) for path in (sample.image, sample.mask)))
+        except (UserError, OSError):  # the doctor says why
+            picture = Image.new("RGB", (240, 240), "gray")
+        shown.append((picture, f"{sample.room_id} · {write_color(sample)} · {t('split_' + split, language)}"))
+        keys.append((split, sample.file_name))
+    check = check or len(rows) <= CHECKED_UNASKED
+    return Listing(shown, keys, pages, draw_findings(folder, samples, language, check))
 
 
-def write_color(sample: dataset.Sample) -> str:
+@functools.lru_cache(maxsize=4 * PER_PAGE)  # 100 KB each
+def _draw_sample(photo: tuple[Path, int], mask: tuple[Path, int]) -> Image.Image:
+    """Draw a sample small with its wall; (path, when it was written) of its photo and mask."""
+    image = pictures.thumbnail(photo[0], 240)
+    small = load_mask(mask[0]).resize(image.size).point(lambda value: 255 * (value >= 128))
+    return pictures.draw_overlay(image, small)
+
+
+def write_color(sample: Sample) -> str:
     """A sample's paint as '#7A9E7E'."""
     return f"#{bytes(sample.color).hex().upper()}"
 
 
-def read_sample(workspace: Path, name: str, key: Key | None, language: str) -> dataset.Sample:
+def read_sample(workspace: Path, name: str, key: Sequence[str] | None, language: str) -> Sample:
     """Read the chosen sample; UserError when none is chosen or it is gone."""
     folder = dataset_folder(workspace, name, language)
     if key is not None:
-        for row in dataset.read_table(folder, key[0]):
+        for row in read_table(folder, key[0]):
             if row.get("file_name") == key[1]:
-                return dataset.read_row(row, folder / key[0], key[1])
+                return read_row(row, folder / key[0], key[1])
     raise UserError(t("no_sample", language))
 
 
-def open_saved(workspace: Path, name: str, key: Key | None, language: str) -> canvas.Picture:
+def open_saved(workspace: Path, name: str, key: Sequence[str] | None, language: str) -> pictures.Picture:
     """Open a saved sample on the board, to mark it again; saving then mends it."""
     sample = read_sample(workspace, name, key, language)
-    wall = canvas.Wall("", write_color(sample), FIRST_PAINT, chosen=True)
-    picture = canvas.open_marked(sample.image, sample.mask, workspace, sample.room_id, wall)
+    wall = pictures.Wall("", write_color(sample), FIRST_PAINT, chosen=True)
+    picture = pictures.open_marked(sample.image, sample.mask, workspace, sample.room_id, wall)
     folder = dataset_folder(workspace, name, language)
     return {**picture, "mends": [str(folder), *(key or ())]}
 

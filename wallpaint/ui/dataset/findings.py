@@ -4,49 +4,47 @@ from __future__ import annotations
 
 import html
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from wallpaint.dataset.doctor import Finding, check_dataset
-from wallpaint.dataset.rows import Sample
+from wallpaint.dataset.rows import Sample, find_splits
 from wallpaint.pixels.color import Swatch, lab_to_rgb
 from wallpaint.pixels.hues import BORDERS, HUES, hue_name
 from wallpaint.ui.words.words import t
 
 REACH, SIDE = 100.0, 280  # chroma at the plot's rim; pixels a side
+MOST_FINDINGS, MOST_DOTS = 200, 1000  # that are drawn
 
 
-def write_checkup(folder: Path, samples: dict[str, list[Sample]], language: str) -> str:
-    """Check a dataset and write what was found, beside the plot of its paints."""
+def draw_findings(folder: Path, samples: dict[str, list[Sample]], language: str, check: bool = True) -> str:
+    """Write what the doctor finds in a dataset, if he is to `check` it, beside the plot of its paints."""
     count = sum(len(part) for part in samples.values())
-    if not any((folder / split / "metadata.jsonl").is_file() for split in ("train", "validation")):
+    if not find_splits(folder):
         words = html.escape(t("check_empty", language, dataset=folder.name))
         return f'<div class="card empty">{words}</div>'
-    findings = check_dataset(folder)
-    table, plot = write_findings(findings, count, language), write_plot(samples, language) if count else ""
-    return f'<div class="checkup"><div class="card">{table}</div>{plot}</div>'
+    told = write_findings(check_dataset(folder), count, language) if check else t("check_ask", language, count=count)
+    plot = write_plot(samples, language) if count else ""
+    return f'<div class="checkup"><div class="card">{told}</div>{plot}</div>'
 
 
 def write_findings(findings: list[Finding], count: int, language: str) -> str:
     """Write the findings as a table: where, what, what to do."""
     if not findings:
         return f"<p>{html.escape(t('check_fine', language, count=count))}</p>"
-    head = "".join(
-        f"<th scope='col'>{html.escape(t(key, language))}</th>"
-        for key in ("column_where", "column_what", "column_remedy")
-    )
+
+    def write_row(tag: str, cells: Iterable[str]) -> str:
+        return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+    head = write_row("th", (t(key, language) for key in ("column_where", "column_what", "column_remedy")))
     rows = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in _cells(finding, language)) + "</tr>"
-        for finding in findings[:200]
+        write_row("td", (_where(one, language), _what(one, language), t("mend_" + one.kind, language)))
+        for one in findings[:MOST_FINDINGS]
     )
     title = html.escape(t("check_found", language, findings=len(findings), count=count))
-    return f"<table><caption>{title}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-
-
-def _cells(finding: Finding, language: str) -> tuple[str, str, str]:
-    """Give where, what, and what to do."""
-    return _where(finding, language), _what(finding, language), t("mend_" + finding.kind, language)
+    return f"<table><caption>{title}</caption><thead>{head}</thead><tbody>{rows}</tbody></table>"
 
 
 def _where(finding: Finding, language: str) -> str:
@@ -66,7 +64,7 @@ def _what(finding: Finding, language: str) -> str:
 
 def write_plot(samples: dict[str, list[Sample]], language: str) -> str:
     """Draw the paints on the a*b* plane; hues that no training wall has are hatched."""
-    there = {hue_name(sample.color) for sample in samples.get("train", [])}
+    there = {hue_name(color) for color in {sample.color for sample in samples.get("train", [])}}
     middle = SIDE / 2
     starts = (BORDERS[-1] - 360, *BORDERS[:-1])
     parts = [_sector(start, end, name not in there) for name, start, end in zip(HUES, starts, BORDERS, strict=True)]
@@ -79,7 +77,8 @@ def write_plot(samples: dict[str, list[Sample]], language: str) -> str:
         label = html.escape(t("hue_" + name, language))
         parts.append(f'<text x="{x:.0f}" y="{y:.0f}" class="hue">{label}</text>')
     for split in ("validation", "train"):
-        parts += [_dot(sample, split) for sample in samples.get(split, [])]
+        paints = {sample.color: sample for sample in samples.get(split, [])}  # one dot a paint
+        parts += [_dot(sample, split) for sample in list(paints.values())[:MOST_DOTS]]
     words = html.escape(t("plot", language))
     return (
         f'<figure class="plot"><svg viewBox="0 0 {SIDE} {SIDE}" role="img" aria-label="{words}"><defs>'
@@ -117,19 +116,3 @@ def _dot(sample: Sample, split: str) -> str:
         return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="6" fill="{swatch.hex}" class="dot">{title}</circle>'
     place = f'x="{x - 5:.1f}" y="{y - 5:.1f}" width="10" height="10"'
     return f'<rect {place} fill="{swatch.hex}" class="dot">{title}</rect>'
-
-
-CSS = """
-.checkup { display: flex; flex-wrap: wrap; gap: 12px; align-items: flex-start; }
-.checkup > .card { flex: 1 1 420px; min-width: 0; max-height: 360px; overflow: auto; }
-.checkup table { width: 100%; border-collapse: collapse; font-size: 13px; }
-.checkup caption { text-align: left; font-weight: 600; padding-bottom: 6px; }
-.checkup th, .checkup td { text-align: left; vertical-align: top; padding: 4px 8px 4px 0;
-  overflow-wrap: break-word; border-bottom: 1px solid var(--border-color-primary); }
-.plot { flex: 0 1 300px; margin: 0; }
-.plot figcaption { font-size: 12px; color: var(--body-text-color-subdued); }
-.plot .ring { fill: none; stroke: currentColor; stroke-opacity: .25; }
-.plot .hatch { stroke: currentColor; stroke-opacity: .35; }
-.plot .hue { font-size: 10px; text-anchor: middle; fill: currentColor; }
-.plot .dot { stroke: white; stroke-width: 1.5; paint-order: stroke; filter: drop-shadow(0 0 1px black); }
-"""

@@ -1,0 +1,209 @@
+"""Many photos at once: uploaded together, opened one by one, their walls found in one go and looked over."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from wallpaint.dataset.folder import add_sample
+from wallpaint.errors import UserError
+from wallpaint.pixels.color import parse_color
+from wallpaint.pixels.images import load_photo
+from wallpaint.pixels.photo_files import PHOTO_SUFFIXES, RAW_SUFFIXES
+from wallpaint.ui.board import pictures, segmenter
+from wallpaint.ui.board.calls import FIRST_PAINT
+from wallpaint.ui.board.component import BoardPanel, describe_picture
+from wallpaint.ui.page import GPU, QUIET, Page, add_gallery, check_name, guarded, plain_name
+from wallpaint.ui.words.words import T, t
+
+MOST_PHOTOS = 200  # on the page at once
+NAMED = 5  # files that a message names
+THUMBNAIL = 200
+
+
+@dataclass(frozen=True)
+class Photo:
+    """An uploaded photo."""
+
+    path: str  # where the upload is
+    name: str  # of its room, from the file's name
+    folder: str = ""  # its working copies, once it was opened
+    confidence: float = -1.0  # of the wall proposed for it; 0: none found, -1: not asked yet
+
+
+@dataclass(frozen=True)
+class PhotosPanel:
+    """The uploaded photos; unseen while there is one at most."""
+
+    upload: gr.UploadButton
+    upload_folder: gr.UploadButton
+    photos: gr.State  # of Photos
+    box: gr.Column
+    gallery: gr.Gallery
+    find_all: gr.Button
+    message: gr.Markdown
+    ticked_box: gr.Column
+    ticked: gr.CheckboxGroup
+    save_ticked: gr.Button
+
+
+def add_photos(paths: list[str] | None, photos: list[Photo], language: str) -> tuple[list[Photo], str]:
+    """Add uploads to the photos; give them and what to say of the files that were left out.
+
+    Raises:
+        UserError: none of them is a photo.
+    """
+    good, others, problems, names = [], [], [], {photo.name for photo in photos}
+    for path in map(Path, paths or []):
+        try:
+            pictures.thumbnail(path, THUMBNAIL)
+        except UserError as problem:
+            if path.suffix.lower() in PHOTO_SUFFIXES | RAW_SUFFIXES:
+                problems.append(str(problem).replace(str(path), path.name))
+            else:
+                others.append(path.name)
+            continue
+        stem = plain_name(path.stem)[:40] or "room"
+        name = next(name for n in range(len(names) + 1) if (name := f"{stem}-{n + 1}" if n else stem) not in names)
+        names.add(name)
+        good.append(Photo(str(path), name))
+    left_out = [*([t("no_photos_of_them", language, names=_shorten(others, ", "))] if others else [])]
+    left_out += [_shorten(problems, "; ")] if problems else []
+    if not good:
+        raise UserError(" ".join([t("no_photos_there", language), *left_out]))
+    if len(photos) + len(good) > MOST_PHOTOS:
+        left_out.append(t("too_many_photos", language, most=MOST_PHOTOS))
+    return [*photos, *good][-MOST_PHOTOS:], " ".join(left_out)
+
+
+def _shorten(words: list[str], between: str) -> str:
+    """Join the first few words and count the rest."""
+    rest = len(words) - NAMED
+    return between.join(words[:NAMED]) + (f" … (+{rest})" if rest > 0 else "")
+
+
+def open_photo(photos: list[Photo], index: int, workspace: Path) -> tuple[list[Photo], pictures.Picture]:
+    """Open a photo; give (photos, picture)."""
+    photo = photos[index]
+    if not photo.folder or not Path(photo.folder).is_dir():
+        photo = replace(photo, folder=pictures.open_picture(photo.path, workspace, photo.name)["folder"])
+    picture = {"folder": photo.folder, "name": photo.name, "given": False}
+    return [*photos[:index], photo, *photos[index + 1 :]], picture
+
+
+def show_photos(photos: list[Photo], language: str) -> list[tuple[Any, str]]:
+    """Give (picture, caption) of each photo, its wall drawn once there is one."""
+    shown = []
+    for photo in photos:
+        thumbnail, mask, caption = pictures.thumbnail(photo.path, THUMBNAIL), None, photo.name
+        if photo.folder:
+            mask = pictures.mask_at({"folder": photo.folder}, thumbnail.size)
+        if photo.confidence >= 0:
+            sure = f"{100 * photo.confidence:.0f} %" if photo.confidence else t("no_wall_there", language)
+            caption += f" · {sure}"
+        shown.append((pictures.draw_overlay(thumbnail, mask), caption))
+    return shown
+
+
+def is_marked(photo: Photo) -> bool:
+    """Tell whether a photo's first wall is marked."""
+    return bool(photo.folder and pictures.read_walls(photo.folder)[0][0].mask)
+
+
+def find_walls(photos: list[Photo], workspace: Path) -> Iterator[list[Photo]]:
+    """Propose the wall of every photo that nobody has marked yet; give the photos after each."""
+    for index in range(len(photos)):
+        photos, picture = open_photo(photos, index, workspace)
+        if not is_marked(photos[index]):
+            found = segmenter.propose(picture["folder"])
+            if found is not None:
+                mask = pictures.save_wall_mask(picture["folder"], np.asarray(found.mask) >= 128)
+                pictures.write_walls(picture["folder"], [pictures.Wall(mask, found.paint.hex, FIRST_PAINT)])
+            confidence = round(found.confidence, 3) if found else 0.0
+            photos = [*photos[:index], replace(photos[index], confidence=confidence), *photos[index + 1 :]]
+        yield photos
+
+
+def save_photos(
+    workspace: Path, photos: list[Photo], ticked: list[str], name: str, split: str, text: str, language: str
+) -> int:
+    """Save the marked walls of the ticked photos, each a room of its own; give how many samples that made."""
+    chosen = [photo for photo in photos if photo.name in ticked and photo.folder]
+    if not chosen:
+        raise UserError(t("no_ticked", language))
+    folder = workspace / "datasets" / check_name(name, "dataset", language)
+    return sum(save_walls(folder, photo.folder, split, photo.name, text) for photo in chosen)
+
+
+def save_walls(folder: Path, working: str | Path, split: str, room: str, text: str) -> int:
+    """Save every marked wall of the picture in `working` as a sample of one room; give how many there were."""
+    photo, count = load_photo(Path(working) / "photo.png"), 0
+    for wall in pictures.read_walls(working)[0]:
+        mask = pictures.wall_mask(working, wall, photo.size)
+        if mask is not None:
+            add_sample(folder, split, photo, mask, parse_color(wall.now).rgb, text, room)
+            count += 1
+    return count
+
+
+def build_photos(page: Page) -> PhotosPanel:
+    """Lay out the buttons that upload, and what came by them."""
+    props: dict[str, Any] = {"size": "md", "min_width": 120}
+    kinds = ["image", *sorted(PHOTO_SUFFIXES)]  # not every system knows the newer ones to be images
+    with gr.Row(elem_classes="buttons"):
+        one = {"label": T("upload_photos"), "file_types": kinds, "file_count": "multiple", "variant": "primary"}
+        upload = page.add(gr.UploadButton, elem_id="upload-photo", **one, **props)
+        all_ = {"label": T("upload_folder"), "file_count": "directory"}
+        upload_folder = page.add(gr.UploadButton, elem_id="upload-folder", **all_, **props)
+    with gr.Column(visible=False) as box:
+        page.add(gr.Markdown, value=T("photos_help"), elem_classes="quiet")
+        gallery = add_gallery(page, label=T("photos"), columns=3, height=240, elem_id="photos")
+        find_all = page.add(gr.Button, value=T("find_all"), size="md", elem_id="find-all")
+        message = gr.Markdown(elem_classes="quiet", elem_id="photos-message")
+        with gr.Column(visible=False) as ticked_box:
+            ticked = page.add(gr.CheckboxGroup, label=T("ticked"), choices=[], elem_id="ticked")
+            save = page.add(gr.Button, value=T("save_ticked"), variant="primary", elem_id="save-ticked")
+    return PhotosPanel(upload, upload_folder, gr.State([]), box, gallery, find_all, message, ticked_box, ticked, save)
+
+
+def wire_photos(page: Page, panel: PhotosPanel, board: BoardPanel, language: gr.State) -> None:
+    """Wire uploading, opening and finding; saving what is ticked is wired with the dataset's list."""
+    workspace, photos = page.workspace, panel.photos
+
+    @guarded
+    def upload_here(paths: list[str], photos: list[Photo], language: str) -> tuple:
+        before = len(photos)
+        photos, left_out = add_photos(paths, photos, language)
+        if left_out:
+            gr.Warning(html.escape(left_out), title=t("left_out", language))
+        photos, picture = open_photo(photos, min(before, len(photos) - 1), workspace)
+        box = gr.update(visible=len(photos) > 1)
+        return photos, show_photos(photos, language), box, picture, describe_picture(picture), picture["name"]
+
+    @guarded
+    def open_here(photos: list[Photo], event: gr.SelectData) -> tuple:
+        photos, picture = open_photo(photos, event.index, workspace)
+        return photos, picture, describe_picture(picture), picture["name"]
+
+    def find_here(photos: list[Photo], language: str) -> Iterator[tuple]:
+        for done, found in enumerate(find_walls(photos, workspace), start=1):
+            photos = found
+            message = t("finding", language, done=done, total=len(photos))
+            yield photos, gr.skip(), message, gr.skip(), gr.skip()
+        marked = [photo.name for photo in photos if is_marked(photo)]
+        message = t("found_all", language, found=len(marked), total=len(photos))
+        box = gr.update(visible=bool(marked) and not page.public)
+        yield photos, show_photos(photos, language), message, gr.update(choices=marked, value=marked), box
+
+    for button in (panel.upload, panel.upload_folder):
+        shown = [photos, panel.gallery, panel.box, *board.opened]
+        button.upload(upload_here, [button, photos, language], shown, **QUIET)
+    panel.gallery.select(open_here, photos, [photos, *board.opened], **QUIET)
+    found = [photos, panel.gallery, panel.message, panel.ticked, panel.ticked_box]
+    panel.find_all.click(find_here, [photos, language], found, **QUIET, **GPU)
