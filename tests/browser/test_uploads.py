@@ -42,9 +42,9 @@ def write_ase(name, red, green, blue):
     return b"ASEF" + struct.pack(">HHI", 1, 0, 1) + struct.pack(">HI", 1, len(block)) + block
 
 
-def large_file(page, path):
-    """Give a file to the button that takes it in pieces."""
-    page.locator("#import input[type=file]").set_input_files(path)
+def large_file(page, button, path):
+    """Give a file to a button that takes it in pieces."""
+    page.locator(f"{button} input[type=file]").set_input_files(path)
 
 
 def test_several_photos_are_marked_and_kept_in_one_go(page, studio_url):
@@ -112,14 +112,14 @@ def test_a_dataset_leaves_as_a_zip_and_comes_back(page, studio_url, tmp_path):
         noise.save(tmp_path / "large.png", compress_level=0)
         archive.write(tmp_path / "large.png", "train/large.png")
     assert packed.stat().st_size > 51_000_000
-    large_file(page, packed)
+    large_file(page, "#import", packed)
     expect(page.locator("#save-message")).to_have_text("Imported copy: 4 for training, 1 for validation.")
     expect(page.locator("#dataset-name input")).to_have_value("copy")
     expect(page.locator("#saved-samples img")).to_have_count(5)
     with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
         archive.writestr("train/../../evil.png", b"x")
-    large_file(page, tmp_path / "evil.zip")
-    expect(page.get_by_text("is a link, a secret or leads out")).to_be_visible()
+    large_file(page, "#import", tmp_path / "evil.zip")
+    expect(page.get_by_text("leads out of the zip")).to_be_visible()
     page.locator("#import input[type=text]").fill("../evil.zip")
     page.locator("#import input[type=text]").press("Enter")
     expect(page.locator("#import .said")).to_contain_text("outside the workspace")
@@ -138,7 +138,7 @@ def test_what_is_hostile_is_told_in_words(page, studio_url, tmp_path):
         upload(page, "#compare-photo", file)
         expect(page.get_by_text(told)).to_be_visible()
     (tmp_path / "evil.safetensors").write_bytes(b"\x80\x04cos\nsystem\n")
-    upload(page, "#add-lora", tmp_path / "evil.safetensors")
+    large_file(page, "#add-lora", tmp_path / "evil.safetensors")
     expect(page.get_by_text("evil.safetensors is no LoRA")).to_be_visible()
     page.get_by_role("tab", name="Dataset").click()
     upload(page, "#upload-photo", [bomb, text])
