@@ -251,6 +251,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
     from wallpaint import process
     from wallpaint.cli import read_arguments
+    from wallpaint.runs import disk
 
     process.prepare_process()
     with process.reader_may_leave():
@@ -268,6 +269,10 @@ def main(arguments: list[str] | None = None) -> int:
         except Exception as problem:
             if isinstance(problem, BrokenPipeError) and process.has_reader_left():
                 raise
+            if disk.is_full(problem):
+                place = getattr(options, "out", None) or options.log.parent
+                process.complain(f"the disk is full, {place}, make room and try again")
+                return 1
             return process.end_badly(problem, options.log)
 
 

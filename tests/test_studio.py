@@ -276,6 +276,13 @@ def test_a_place_that_may_not_be_written_is_named(code, trained, capsys, tmp_pat
     assert not any(tmp_path.iterdir())
 
 
+def test_a_full_disk_is_no_fault_of_the_program(trained, capsys, tmp_path):
+    trained(OSError(errno.ENOSPC, "No space left on device"), "evaluate")
+    assert studio.main(["--evaluate", "--rooms", ".", "--out", "o"]) == 1
+    assert complaint(capsys) == "error: the disk is full, o, make room and try again"
+    assert not any(tmp_path.iterdir())
+
+
 def test_bad_input_found_by_the_trainer_leaves_no_new_folder(trained, tmp_path, capsys):
     trained(UserError("no photos, my-rooms, mark a wall first"))
     assert studio.main(["--train", "--output_dir", "new"]) == 2

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from wallpaint.errors import UserError
 from wallpaint.paint.arms import open_arms
@@ -73,6 +73,18 @@ def test_the_classical_repaint_alone_needs_no_model_and_writes_every_file(room, 
     assert arm["delta_e_paint"].keys() >= {"median", "p90", "under_5"}
     assert (arm["name"], arm["image"], arm["outside_changed_pixels"]) == ("recolor", "recolor.png", 0)
     assert result.folder == out and result.arms[0].figures == arm and result.arms[0].image == out / "recolor.png"
+
+
+def test_an_inverted_mask_is_turned_when_told_and_paints_the_same(room, tmp_path, capsys):
+    turned = tmp_path / "turned.png"
+    ImageOps.invert(Image.open(room[1])).save(turned)
+    compare(*room, SAGE, ["recolor"], tmp_path / "plain")
+    assert "note:" not in capsys.readouterr().err
+    compare(room[0], turned, SAGE, ["recolor"], tmp_path / "out", invert_mask=True)
+    pictures = [(tmp_path / name / "recolor.png").read_bytes() for name in ("plain", "out")]
+    assert pictures[0] == pictures[1]
+    compare(room[0], turned, SAGE, ["recolor"], tmp_path / "wrong")
+    assert "--invert-mask takes the rest" in capsys.readouterr().err
 
 
 def test_the_figures_are_those_of_the_written_picture(room, tmp_path):

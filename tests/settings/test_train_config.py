@@ -4,6 +4,8 @@ import sys
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from wallpaint.errors import UserError
 from wallpaint.paths import CONFIGS
@@ -149,6 +151,61 @@ def test_texts_of_the_command_line_become_the_fields_types():
 def test_yaml_spellings_that_yaml_itself_misreads_are_understood(tmp_path):
     config = load_config(write(tmp_path, "learning_rate: 1e-4\nmixed_precision: no\n"))
     assert (config.learning_rate, config.mixed_precision) == (1e-4, "no")
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "value"),
+    [
+        ("seed: 010", "seed", 10),  # eight, to YAML
+        ("max_train_steps: 2_000", "max_train_steps", 2000),
+        ("use_ema: on", "use_ema", True),
+        ("use_color_loss:", "use_color_loss", False),
+        ("image_drop_prob: ~", "image_drop_prob", 0.05),
+        ("base_model: null", "base_model", ""),
+        ("dataset: 2024", "dataset", "2024"),
+        ("dataset: 2024-01-31", "dataset", "2024-01-31"),
+        ("dataset: no", "dataset", "no"),
+        ("report_to: none", "report_to", "none"),
+        ("# nothing is set", "seed", 0),
+        ("\ufeffseed: 3", "seed", 3),
+        ("training:\r\n  seed: 3\r\n", "seed", 3),
+    ],
+)
+def test_a_value_is_the_text_that_stands_in_the_file(text, name, value, tmp_path):
+    (tmp_path / "config.yaml").write_bytes(text.encode())
+    found = getattr(load_config(tmp_path / "config.yaml"), name)
+    assert found == value and type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("lora_rank: true", "lora_rank is 'true' in the settings: it has to be a whole number"),
+        ("lora_rank: 1.5", "it has to be a whole number"),
+        ("lora_rank: 1e999", "it has to be a whole number"),
+        ("lora_rank: 513", "it goes from 1 to 512"),
+        ("learning_rate: .nan", "it has to be a number"),
+        ("learning_rate: nan", "it goes from 1e-08 to 1.0"),
+        ("use_ema: perhaps", "it has to be true or false"),
+        ("dataset: [a, b]", "it has to be a text"),
+        ("lr_scheduler: cosin", "choose constant, .* .did you mean cosine"),
+        ("dataset: " + 5000 * "[", "is not YAML"),
+    ],
+)
+def test_a_value_that_will_not_do_is_named_with_what_would(text, told, tmp_path):
+    with pytest.raises(UserError, match=told):
+        load_config(write(tmp_path, text))
+
+
+@given(st.dictionaries(st.sampled_from([f.name for f in config_fields()]), st.text(max_size=8), max_size=4))
+@settings(max_examples=200, deadline=None)
+def test_whatever_is_written_is_read_back_the_same_or_refused_in_one_line(tmp_path_factory, texts):
+    try:
+        config = load_config(None, dict(texts))
+    except UserError as problem:
+        assert "\n" not in str(problem)
+    else:
+        assert load_config(write(tmp_path_factory.getbasetemp(), to_yaml(config))) == config
 
 
 def test_overrides_win_over_the_file(tmp_path):

@@ -7,6 +7,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 TEXT_AND_IMAGE = ("text", "image_prompt")
+EXAMPLE = ("example",)
+OBJECT = ("identity", "detail")
+LOSS = ("diffusion",)
 
 
 @dataclass(frozen=True)
@@ -34,36 +37,17 @@ class Method:
 METHODS: dict[str, Method] = {
     method.name: method
     for method in (
-        Method("lora", "LoRA alone (old)", "", ("text",), ("lora",), ("diffusion",)),
-        Method("lora_ip", "Sequential (new)", "swatch", TEXT_AND_IMAGE, ("lora",), ("diffusion",)),
+        Method("lora", "LoRA alone (old)", "", ("text",), ("lora",), LOSS),
+        Method("lora_ip", "Sequential (new)", "swatch", TEXT_AND_IMAGE, ("lora",), LOSS),
+        Method("lora_ip_color", "Sequential + colour loss", "swatch", TEXT_AND_IMAGE, ("lora",), (*LOSS, "color")),
+        Method("joint", "Joint", "swatch", TEXT_AND_IMAGE, ("lora", "ip_adapter"), LOSS, "states"),
+        Method("ip_adapter", "IP-Adapter training", "swatch", TEXT_AND_IMAGE, ("ip_adapter",), LOSS, "states"),
         Method(
-            "lora_ip_color", "Sequential + colour loss", "swatch", TEXT_AND_IMAGE, ("lora",), ("diffusion", "color")
-        ),
-        Method("joint", "Joint", "swatch", TEXT_AND_IMAGE, ("lora", "ip_adapter"), ("diffusion",), "states"),
-        Method(
-            "ip_adapter", "IP-Adapter training", "swatch", TEXT_AND_IMAGE, ("ip_adapter",), ("diffusion",), "states"
-        ),
-        Method(
-            "paint_by_example",
-            "Paint-by-Example",
-            "self_crop",
-            ("example",),
-            ("lora", "example"),
-            ("diffusion",),
-            "example",
-            paints=("example",),
+            *("paint_by_example", "Paint-by-Example", "self_crop", EXAMPLE, ("lora", *EXAMPLE), LOSS, "example"),
+            paints=EXAMPLE,
             base="paint_by_example_model",
         ),
-        Method(
-            "anydoor",
-            "AnyDoor",
-            "other_view",
-            ("identity", "detail"),
-            ("lora", "identity", "detail"),
-            ("diffusion",),
-            "identity",
-            paints=("identity", "detail"),
-        ),
+        Method("anydoor", "AnyDoor", "other_view", OBJECT, ("lora", *OBJECT), LOSS, "identity", paints=OBJECT),
     )
 }
 

@@ -28,7 +28,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise UserError(f"config {path} does not exist: give the path of a YAML file")
     try:
         content = yaml.load(path.read_text(encoding="utf-8-sig"), TextLoader) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"config {path} is not YAML ({reason}): mend that line") from None
     if not isinstance(content, dict):

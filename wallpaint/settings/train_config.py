@@ -166,9 +166,9 @@ class TrainConfig:
         checks.check_contradictions(self)
 
 
-def is_said(config: TrainConfig, f: Any) -> bool:
-    """Whether a setting, `f` of `config_fields` or `fields`, is another than if nobody had said anything."""
-    return bool(getattr(config, f.name) != choices.meant_by(config.method).get(f.name, f.default))
+def is_said(config: TrainConfig, setting: Any) -> bool:
+    """Whether a setting (of `config_fields`, or a dataclass field) is another than if nobody had said anything."""
+    return bool(getattr(config, setting.name) != choices.meant_by(config.method).get(setting.name, setting.default))
 
 
 class Setting(NamedTuple):
