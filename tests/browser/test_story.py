@@ -1,10 +1,11 @@
 """The story once through, as people use the page: train, look in again, compare, vote, read it on a phone."""
 
 import re
+import shutil
 import zipfile
 
 import pytest
-from hands import download, open_tab, sticks_out
+from hands import ROOMS, download, open_tab, sticks_out
 from PIL import Image
 
 pytestmark = pytest.mark.browser
@@ -162,6 +163,23 @@ def test_the_first_minute_three_repaints_side_by_side(page, studio_url, keep_pic
     missing = "images => images.filter(image => !image.alt || !image.naturalWidth).map(image => image.src)"
     assert page.locator("#results img").evaluate_all(missing) == []
     keep_picture(page, "compare")
+
+
+def test_a_lora_of_ones_own_is_judged_when_it_is_added_and_paints(page, studio_url, tmp_path):
+    from playwright.sync_api import expect
+
+    open_tab(page, studio_url, "Compare")
+    shipped = ROOMS.parent / "loras" / "new" / "pytorch_lora_weights.safetensors"
+    for name in ("Sơn mới 🎨", "Sơn mới 🎨"):  # twice the same name: two arms
+        shutil.copyfile(shipped, tmp_path / f"{name}.safetensors")
+        page.locator("#add-lora input[type=file]").set_input_files(tmp_path / f"{name}.safetensors")
+        expect(page.locator("#own-loras li").last).to_contain_text("LoRA of rank 16, for room-tiny")
+    expect(page.locator("#own-loras li")).to_have_count(2)
+    for name in ("old", "new", "color"):
+        page.locator("#arms").get_by_label(name, exact=True).uncheck()
+    page.locator("#paint").click()
+    names = ["recolor", "Sơn mới 🎨", "Sơn mới 🎨 2", "truth"]
+    expect(page.locator("#results figcaption b")).to_have_text(names)
 
 
 def test_a_blind_vote_tells_names_and_figures_after_it(page, studio_url):

@@ -139,7 +139,7 @@ def test_what_is_hostile_is_told_in_words(page, studio_url, tmp_path):
         expect(page.get_by_text(told)).to_be_visible()
     (tmp_path / "evil.safetensors").write_bytes(b"\x80\x04cos\nsystem\n")
     large_file(page, "#add-lora", tmp_path / "evil.safetensors")
-    expect(page.get_by_text("evil.safetensors is no LoRA")).to_be_visible()
+    expect(page.get_by_text("evil.safetensors cannot be read")).to_be_visible()
     page.get_by_role("tab", name="Dataset").click()
     upload(page, "#upload-photo", [bomb, text])
     expect(page.get_by_text("none of these files is a photo")).to_be_visible()
