@@ -6,6 +6,7 @@ reader that comes in between finds a whole dataset.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import shutil
@@ -168,4 +169,5 @@ def _drop_pictures(where: Path, names: list[str], rest: list[Row]) -> None:
     needed = {plain_name(name).casefold() for row in rest for name in picture_names(row)}
     for name in names:
         if plain_name(name).casefold() not in needed:
-            find_picture(where, name, "a picture").unlink(missing_ok=True)
+            with contextlib.suppress(UserError):  # it is gone already
+                find_picture(where, name, "a picture").unlink()

@@ -11,11 +11,11 @@ import json
 import os
 import posixpath
 import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch
@@ -26,6 +26,10 @@ METADATA = ("metadata.jsonl", "metadata.csv")  # the first that is there is read
 KINDS = ("plain", "dark", "patterned", "accent")
 REQUIRED = ("file_name", "mask_file_name", "reference_color_rgb", "text", "room_id")
 MAX_LINE = 1_000_000  # characters; a row is about 200, and a file without line ends must not fill the memory
+SURROGATE = re.compile("[\ud800-\udfff]")
+# An absolute path, of whichever system, or '..' anywhere in it; on Windows 'C:x' is one too.
+DRIVE = "[A-Za-z]:" if os.name == "nt" else r"[A-Za-z]:[/\\]"
+LEADS_OUT = re.compile(rf"^[/\\]|^{DRIVE}|(^|[/\\])\.\.([/\\]|$)")
 Row = dict[str, Any]
 
 
@@ -146,12 +150,12 @@ def tidy_text(text: object) -> str:
 
 def tidy_room(name: object) -> str:
     """Give a room's name in one form: accents composed (NFC), single spaces."""
-    return unicodedata.normalize("NFC", tidy_text(name))
+    return normalize("NFC", tidy_text(name))
 
 
 def plain_name(name: str) -> str:
     """Write a file's name with slashes and composed accents, as rows compare."""
-    return posixpath.normpath(unicodedata.normalize("NFC", name.replace("\\", "/")))
+    return posixpath.normpath(normalize("NFC", name.replace("\\", "/")))
 
 
 def picture_names(row: Row) -> list[str]:
@@ -195,9 +199,6 @@ def parse_row(row: Row, where: Path, place: str) -> Sample:
     color = _read_color(row["reference_color_rgb"], f"{place}: 'reference_color_rgb'")
     image = find_picture(where, row["file_name"], f"{place}: 'file_name'")
     mask = find_picture(where, row["mask_file_name"], f"{place}: 'mask_file_name'")
-    for path in (image, mask):
-        if not os.path.isfile(path):  # not Path's own, which raises where a name is too long
-            raise UserError(f"{place}: image {path} does not exist: bring it, or delete the row")
     truths = tuple(_read_truths(row.get("truths") or [], where, place))
     return Sample(image, mask, color, row["text"], row["room_id"], kind, truths, row["file_name"])
 
@@ -223,33 +224,43 @@ def _read_color(value: object, place: str) -> tuple[int, int, int]:
 
 def is_text(value: object) -> bool:
     """Whether this is text that can be written: JSON may hold half of a surrogate pair."""
-    return isinstance(value, str) and not re.search("[\ud800-\udfff]", value)
+    return isinstance(value, str) and (value.isascii() or not SURROGATE.search(value))
+
+
+def check_name(where: Path, name: object, place: str) -> str:
+    """Give a file's name of a row; UserError for what is none, or leads out of the folder by its words."""
+    if not is_text(name) or not name or "\0" in str(name):
+        raise UserError(f"{place} is {name!a:.99}: write the name of a file in {where}")
+    name = str(name)
+    if LEADS_OUT.search(name):
+        raise UserError(f"{place} {name!r} leads out of {where}: keep every picture inside the folder")
+    return name
 
 
 def find_picture(where: Path, name: object, place: str) -> Path:
-    """Turn a file name of a row into a path inside the split's folder, which no link may lead out of.
+    """Find a file of a row in the split's folder or below, out of which no link may lead.
 
     Backslashes of Windows are slashes, unless the very name is there; accents may be composed or not.
 
     Raises:
-        UserError: no name, or one that leads out. Whether the file exists is not said.
+        UserError: no name, one that leads out, or no such file.
     """
-    if not is_text(name) or not name or "\0" in str(name):
-        raise UserError(f"{place} is {name!a:.99}: write the name of a file in {where}")
-    name = str(name)
-    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
-    leads_out = ".." in parts or bool(re.match(r"[/\\]|[A-Za-z]:[/\\]", name))
-    path = where / name
-    if not leads_out and not os.path.lexists(path):
-        path = where
-        for part in parts:
-            forms = (path / form for form in (part, *(unicodedata.normalize(f, part) for f in ("NFC", "NFD"))))
-            path = next((form for form in forms if os.path.lexists(form)), path / part)
-    if not leads_out and any(os.path.islink(part) for part in (path, *path.parents[: len(parts) - 1])):
-        leads_out = not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(where))
-    if leads_out:
+    name = check_name(where, name, place)
+    path = os.path.join(where, name)
+    if not os.path.lexists(path):
+        path = str(where)
+        for part in name.replace("\\", "/").split("/"):
+            forms = [os.path.join(path, form) for form in (part, normalize("NFC", part), normalize("NFD", part))]
+            path = next(filter(os.path.lexists, forms), forms[0])
+    links, folder = [path], os.path.dirname(path)
+    while len(folder) > len(str(where)):
+        links.append(folder)
+        folder = os.path.dirname(folder)
+    if any(map(os.path.islink, links)) and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(where)):
         raise UserError(f"{place} {name!r} leads out of {where}: keep every picture inside the folder")
-    return path
+    if not os.path.isfile(path):  # not Path's own, which raises where a name is too long
+        raise UserError(f"{place}: image {path} does not exist: bring it, or delete the row")
+    return Path(path)
 
 
 def _size(path: Path, place: str) -> tuple[int, int]:

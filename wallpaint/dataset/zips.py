@@ -25,6 +25,7 @@ from wallpaint.dataset.rows import (
     METADATA,
     SPLITS,
     Row,
+    check_name,
     find_picture,
     find_splits,
     iterate_rows,
@@ -60,10 +61,7 @@ def export_zip(folder: str | Path, path: str | Path) -> Path:
                     read_row(row, where, f"{split}/{row.get('file_name')}")  # leads nowhere else
                 names = portable_names(rows)
                 for name, new in names.items():
-                    try:
-                        archive.write(find_picture(where, name, split), f"{split}/{new}")
-                    except FileNotFoundError:
-                        raise UserError(f"{split}/{name} was deleted meanwhile, export {folder.name} again") from None
+                    archive.write(find_picture(where, name, split), f"{split}/{new}")
                 if rows:
                     archive.writestr(
                         f"{split}/{METADATA[0]}", dump_rows([rename_pictures(row, names) for row in rows])
@@ -169,7 +167,7 @@ def _unpack(archive: zipfile.ZipFile, name: str, folder: Path, left: int) -> Non
             (where / metadata).unlink()
             names = portable_names(rows)
             for old, new in names.items():
-                find_picture(where, old, f"{split}: a picture")  # which leads nowhere else
+                check_name(where, old, f"{split}: a picture")
                 if not (where / new).exists():
                     copy(f"{top}{split}/{plain_name(old)}", where / new)
             write_table(where, [rename_pictures(row, names) for row in rows])
