@@ -10,8 +10,7 @@ from safetensors.torch import load_file
 from wallpaint.cache.batches import Batch
 from wallpaint.learned.denoiser import Noised, build_denoiser
 from wallpaint.learned.weights import save_weights
-from wallpaint.models.bundle import encode_references
-from wallpaint.models.texts import encode_text
+from wallpaint.models.encoders import encode_references, encode_text
 from wallpaint.settings.methods import METHODS
 from wallpaint.train import loop as train_module
 

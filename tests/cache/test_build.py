@@ -11,9 +11,8 @@ from wallpaint.cache.batches import BatchSettings, draw_batch
 from wallpaint.cache.build import encode_samples
 from wallpaint.cache.draws import sample_draws
 from wallpaint.dataset.folder import add_sample, read_samples
-from wallpaint.models.bundle import encode_references
+from wallpaint.models.encoders import encode_references, encode_text
 from wallpaint.models.latents import encode_pictures, prepare_picture
-from wallpaint.models.texts import encode_text
 
 
 def encode(loaded, folder, cache_dir, **options):
@@ -63,7 +62,7 @@ def test_pictures_encoded_a_few_at_a_time_are_those_encoded_at_once(loaded, monk
     whole = encode_pictures(loaded, pictures)
     seen, encode = [], loaded.vae.encode
     monkeypatch.setattr(loaded.vae, "encode", lambda some: seen.append(len(some)) or encode(some))
-    monkeypatch.setattr("wallpaint.models.latents.AT_ONCE", 2 * 64**2)
+    monkeypatch.setattr("wallpaint.models.latents.ENCODED_PIXELS", 2 * 64**2)
     for part, again in zip(whole, encode_pictures(loaded, pictures), strict=True):
         torch.testing.assert_close(again, part)
     assert seen == [2, 2, 1]

@@ -6,7 +6,8 @@ from steps import a_batch, a_noised
 from wallpaint.cache.batches import Batch
 from wallpaint.cache.draws import sample_draws
 from wallpaint.learned.denoiser import add_noise, build_denoiser, painting_denoiser, parameter_groups
-from wallpaint.models.bundle import encode_references, set_ip_adapter_scale
+from wallpaint.models.bundle import set_ip_adapter_scale
+from wallpaint.models.encoders import encode_references
 from wallpaint.settings.methods import METHODS
 
 

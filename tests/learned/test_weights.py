@@ -12,7 +12,7 @@ from wallpaint.learned.adapter import adapter_state, load_adapter
 from wallpaint.learned.denoiser import build_denoiser, painting_denoiser
 from wallpaint.learned.lora import load_lora
 from wallpaint.learned.weights import find_arm, load_arm, save_weights, start_from
-from wallpaint.models.bundle import encode_references
+from wallpaint.models.encoders import encode_references
 from wallpaint.models.families import find_adapter
 from wallpaint.models.loading import read_adapter
 from wallpaint.paint.sampler import lora_batch

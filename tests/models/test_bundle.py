@@ -5,11 +5,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from wallpaint.errors import UserError
-from wallpaint.models.bundle import encode_references, load_models
+from wallpaint.models.bundle import load_models
+from wallpaint.models.encoders import encode_references, encode_text
 from wallpaint.models.families import FAMILIES, find_adapter, resolve_family
 from wallpaint.models.loading import read_adapter
 from wallpaint.models.runtime import pick_runtime
-from wallpaint.models.texts import encode_text
 
 
 def test_missing_weights_are_one_error_with_file_place_and_command(monkeypatch, tmp_path):

@@ -26,11 +26,11 @@ from wallpaint.learned.denoiser import painting_denoiser
 from wallpaint.learned.export import export_kohya
 from wallpaint.learned.lora import load_lora
 from wallpaint.models.bundle import load_models
+from wallpaint.models.encoders import encode_text
 from wallpaint.models.families import FAMILIES, resolve_family
 from wallpaint.models.fetching import fetch_command
 from wallpaint.models.latents import decode_latents
 from wallpaint.models.runtime import pick_runtime
-from wallpaint.models.texts import encode_text
 from wallpaint.paint import sampler
 from wallpaint.paint.painter import Painter
 from wallpaint.paint.sampler import lora_batch
@@ -206,7 +206,7 @@ def test_row_0_of_the_cache_is_no_text_and_an_empty_text_has_a_row_of_its_own(sd
         assert torch.equal(pooled, encoded.pooled[torch.tensor([row])][0])
         met.add(row)
     assert met == {0, 1, 2, 3}
-    assert encode_samples(sdxl, samples, tmp_path, report=lambda line: None).encoded == 0
+    assert encode_samples(sdxl, samples, tmp_path, report=lambda line: None).new_rows == 0
 
 
 @pytest.mark.parametrize("method", TRAINS)

@@ -73,7 +73,7 @@ def test_the_painter_equals_the_stock_pipeline_at_the_same_seed(load, family):
     models = dataclasses.replace(models, family=dataclasses.replace(models.family, mask_growth=0))
     batch, noise = prepare_painting(models, photo, mask, SAGE, "a room", 11)
     nothing, _ = prepare_painting(models, photo, mask, SAGE, "", 11)
-    from wallpaint.models.bundle import encode_references
+    from wallpaint.models.encoders import encode_references
 
     with torch.no_grad():
         null = models.image_proj(encode_references(models, [None]))

@@ -10,8 +10,7 @@ from wallpaint.cache.references import cut_reference, draw_hole
 from wallpaint.cache.shards import ShardCache, content_hash
 from wallpaint.cache.views import EncodingOptions, View
 from wallpaint.models.bundle import Models
-from wallpaint.models.encoders import encode_images, encoder_key, reference_side
-from wallpaint.models.texts import encode_text
+from wallpaint.models.encoders import encode_images, encode_text, encoder_key, reference_side
 from wallpaint.pixels.color import Swatch
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from diffusers.utils import logging as diffusers_logging
-from PIL import Image
 from torch import nn
 from transformers import (
     CLIPImageProcessor,
@@ -131,26 +130,6 @@ def _no_text(index: Path) -> str | None:
     """SDXL's pipeline puts zeros in place of no text, unless its model_index.json says otherwise."""
     zeros = json.loads(index.read_text(encoding="utf-8")).get("force_zeros_for_empty_prompt", True)
     return None if zeros else ""
-
-
-def encode_references(models: Models, images: list[Image.Image | None]) -> torch.Tensor:
-    """Reference pictures to the image encoder's states (N, S, D); None is the null image.
-
-    IP-Adapter-Plus reads `hidden_states[-2]`, and its null image is what the encoder says to zero pixels,
-    not zeros in place of its states.
-    """
-    pixels = process(models, models.image_processor, images)
-    with torch.no_grad():
-        return models.image_encoder(pixels, output_hidden_states=True).hidden_states[-2]
-
-
-def process(models: Models, processor: Any, images: list[Image.Image | None]) -> torch.Tensor:
-    """Pictures as an encoder takes them, (N, 3, S, S) on the models' device; None gives zeros."""
-    ready = [None if i is None else processor(i, return_tensors="pt").pixel_values[0] for i in images]
-    size = processor.crop_size
-    zeros = torch.zeros(3, size["height"], size["width"])
-    batch = torch.stack([zeros if pixels is None else pixels for pixels in ready])
-    return batch.to(models.runtime.device, models.runtime.weight_dtype)
 
 
 def send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:

@@ -7,7 +7,7 @@ from PIL import Image
 from wallpaint.models.bundle import Models
 from wallpaint.pixels.images import to_tensor
 
-AT_ONCE = 2 * 512**2  # pixels that the VAE encodes: they take 2 GB in float32, and more are no faster
+ENCODED_PIXELS = 2 * 512**2  # at a time by the VAE: they take 2 GB in float32 (bench_memory), and more are no faster
 
 
 def prepare_picture(
@@ -44,10 +44,10 @@ def blank_wall(image: torch.Tensor, wall: torch.Tensor, growth: int, factor: int
 def encode_pictures(models: Models, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Pictures (B, 3, H, W) in -1 to 1 to the scaled mean and deviation of their latents (B, 4, h, w)."""
     shift, scale = models.vae.config.shift_factor or 0.0, models.vae.config.scaling_factor
-    some = pictures.split(max(1, AT_ONCE // pictures[0, 0].numel()))
+    batches = pictures.split(max(1, ENCODED_PIXELS // pictures[0, 0].numel()))
     with torch.no_grad():
-        told = [models.vae.encode(part.to(models.runtime.device)).latent_dist for part in some]
-    mean, std = torch.cat([t.mean for t in told]), torch.cat([t.std for t in told])
+        posteriors = [models.vae.encode(batch.to(models.runtime.device)).latent_dist for batch in batches]
+    mean, std = torch.cat([p.mean for p in posteriors]), torch.cat([p.std for p in posteriors])
     return (mean - shift) * scale, std * scale
 
 

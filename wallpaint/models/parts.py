@@ -39,7 +39,7 @@ def _dino(models: Models) -> nn.Module:
 
 
 def _example(models: Models) -> nn.Module:
-    """Paint-by-Example's image encoder: the family's own, or a new head on the CLIP that the adapter hears.
+    """Paint-by-Example's image encoder: the family's own, or a new head on the adapter's CLIP.
 
     Of it mapper, last norm, projection and the null vector learn; CLIP stays as it is.
     """
@@ -49,13 +49,8 @@ def _example(models: Models) -> nn.Module:
     config = CLIPVisionConfig(**models.image_encoder.config.to_dict())
     config.projection_dim = models.unet.config.cross_attention_dim
     encoder = PaintByExampleImageEncoder(config)
-    encoder.model.load_state_dict(
-        {
-            key.removeprefix("vision_model."): value
-            for key, value in models.image_encoder.state_dict().items()
-            if key.startswith("vision_model.")
-        }
-    )
+    state = models.image_encoder.state_dict()
+    encoder.model.load_state_dict({k[13:]: v for k, v in state.items() if k.startswith("vision_model.")})
     return encoder
 
 
@@ -65,7 +60,7 @@ def _identity(models: Models) -> nn.Module:
 
 
 def _detail(models: Models) -> nn.Module:
-    """A ControlNet that begins as the UNet's own encoder and says nothing yet: its last layers are zero."""
+    """A ControlNet that begins as the UNet's own encoder and adds nothing yet: its last layers are zero."""
     source = models.family.unet_model or models.family.base_model
     plain = load_module(
         UNet2DConditionModel, find_weights(source, "unet"), models.runtime.weight_dtype

@@ -18,9 +18,8 @@ from wallpaint.cache.mapped import Rows
 from wallpaint.cache.references import detail_map
 from wallpaint.learned.denoiser import Denoiser, Noised
 from wallpaint.models.bundle import Models
-from wallpaint.models.encoders import encode_images, reference_side
+from wallpaint.models.encoders import encode_images, encode_text, reference_side
 from wallpaint.models.latents import decode_latents, encode_pictures, prepare_picture
-from wallpaint.models.texts import encode_text
 from wallpaint.paint.settings import OnStep, SamplingSettings
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.composite import composite
