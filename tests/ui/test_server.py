@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 from urllib.request import Request, urlopen
 
 import gradio
@@ -73,7 +74,8 @@ def test_a_space_registers_nothing_that_trains_or_keeps(serve):
 def test_the_studio_started_as_a_space_offers_painting_alone(tmp_path):
     """The real thing: `python studio.py` with SPACE_ID set, asked under a name that is not this machine's.
 
-    Its environment names a proxy, and a console that shows ASCII alone.
+    Its environment names a proxy, a console that shows ASCII alone, and a folder for temporary files in which
+    Gradio's cannot be made, as if it were another user's.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -81,6 +83,9 @@ def test_the_studio_started_as_a_space_offers_painting_alone(tmp_path):
     command = [sys.executable, str(ROOT / "studio.py"), "--port", str(port), "--workspace", str(tmp_path)]
     proxies = {"http_proxy": "http://127.0.0.1:9", "ALL_PROXY": "http://127.0.0.1:9"}  # nobody answers there
     place = {**os.environ, **proxies, "SPACE_ID": "someone/wallpaint", "PYTHONIOENCODING": "ascii"}
+    (tmp_path / "temporary").mkdir()
+    (tmp_path / "temporary" / "gradio").touch()
+    place |= {"TMPDIR": str(tmp_path / "temporary")}
     process = subprocess.Popen(command, env=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         end = time.monotonic() + 90
@@ -88,8 +93,13 @@ def test_the_studio_started_as_a_space_offers_painting_alone(tmp_path):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 break
             time.sleep(0.2)
-        asked = Request(f"http://127.0.0.1:{port}/config", headers={"Host": "someone-wallpaint.hf.space"})
+        url = f"http://127.0.0.1:{port}"
+        asked = Request(f"{url}/config", headers={"Host": "someone-wallpaint.hf.space"})
         config = json.loads(urlopen(asked, timeout=60).read())
+        form = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\npixels\r\n--x--\r\n'
+        head = {"Content-Type": "multipart/form-data; boundary=x"}
+        (uploaded,) = json.loads(urlopen(Request(f"{url}/gradio_api/upload", form, head), timeout=60).read())
+        assert Path(uploaded).is_relative_to(tmp_path / "tmp" / "gradio") and Path(uploaded).read_text() == "pixels"
     finally:
         process.terminate()
         process.wait(30)

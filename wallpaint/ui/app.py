@@ -1,6 +1,7 @@
 """The studio: the page put together from its tabs, and the server it runs on."""
 
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -186,6 +187,8 @@ def serve(
         check_bind(host, port, auth, share)
         if allowed_hosts and not auth:
             print("note: whoever reaches the allowed host reaches the studio, --auth asks for a password", flush=True)
+    tempfile.tempdir = str(workspace.resolve() / "tmp")  # Gradio's lie there too, see studio.py
+    Path(tempfile.tempdir).mkdir(parents=True, exist_ok=True)
     segmenter.warm_up()
     demo = build_page(workspace, public)
     keep_house(workspace.resolve(), public)

@@ -245,6 +245,17 @@ def test_the_paint_on_a_wall_is_estimated_until_somebody_says_it(call, picture, 
     assert canvas.mask_at(picture, SIZE) is None and not list(canvas.Path(picture["folder"]).glob("wall-*"))
 
 
+def test_a_mask_that_is_the_wrong_way_round_is_told(tmp_path, looks):
+    room = canvas.read_rooms("sample")[0]
+    picture = canvas.open_picture(room.image, tmp_path)
+    right = np.asarray(Image.open(room.mask)) > 0
+    for mask, told in ((right, False), (~right, True)):
+        asked = {"token": component.describe_picture(picture)["token"], "walls": [{"runs": calls.encode_runs(mask)}]}
+        assert calls.save_walls(tmp_path, asked)["inverted"] is told
+        assert component.describe_picture(picture)["inverted"] is told
+    assert not calls.save_walls(tmp_path, {**asked, "walls": [{}]})["inverted"]  # told once, while it does not change
+
+
 def test_the_live_repaint_is_the_classical_one_on_every_marked_wall(call, photo):
     assert call("repaint") == {}
     call("save_walls", walls=[{"runs": half_runs(True)}, {"runs": half_runs(False)}, {"runs": None}])

@@ -18,6 +18,7 @@ from PIL import Image
 
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch, parse_color
+from wallpaint.pixels.mask_ops import looks_inverted
 from wallpaint.pixels.palettes import MAX_BYTES, Palette, nearest_color, read_palette, shipped_palettes
 from wallpaint.pixels.recolor import estimate_paint, recolor
 from wallpaint.ui.board import pictures, segmenter
@@ -77,7 +78,10 @@ def predict(workspace: Path, asked: dict) -> dict:
 
 
 def save_walls(workspace: Path, asked: dict) -> dict:
-    """Save all walls as the page has them: {now: each wall's paint, estimated where nobody said it}."""
+    """Save all walls as the page has them: {now: each wall's paint, estimated where nobody said it, inverted}.
+
+    `inverted` tells that the mask at hand has changed and looks like all but the wall.
+    """
     folder = pictures.find_folder(workspace, asked.get("token"))
     told = asked.get("walls")
     if not isinstance(told, list) or not 1 <= len(told) <= pictures.MAX_WALLS:
@@ -95,7 +99,14 @@ def save_walls(workspace: Path, asked: dict) -> dict:
     pictures.write_walls(folder, walls, active)
     for old in {wall.mask for wall in before} - {wall.mask for wall in walls} - {"", pictures.GIVEN}:
         (folder / old).unlink(missing_ok=True)
-    return {"now": [wall.now for wall in walls]}
+    inverted = told[active].get("runs") is not None and is_inverted(folder, walls[active], view)
+    return {"now": [wall.now for wall in walls], "inverted": inverted}
+
+
+def is_inverted(folder: Path, wall: pictures.Wall, view: Image.Image) -> bool:
+    """Tell whether a wall's mask looks like all but the wall."""
+    mask = pictures.wall_mask(folder, wall, view.size)
+    return mask is not None and looks_inverted(view, mask)
 
 
 def _estimate_now(folder: Path, mask: str, view: Image.Image) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from wallpaint.pixels.photo_files import PHOTO_SUFFIXES
 from wallpaint.ui.board import pictures
-from wallpaint.ui.board.calls import FUNCTIONS, data_url, encode_runs
+from wallpaint.ui.board.calls import FUNCTIONS, data_url, encode_runs, is_inverted
 from wallpaint.ui.board.segmenter import load_view
 from wallpaint.ui.page import UPLOAD_BYTES, run_script, serve_function
 from wallpaint.ui.words.words import BOARD
@@ -53,6 +53,7 @@ def describe_picture(picture: pictures.Picture | None) -> dict[str, Any] | None:
     return {
         **{"token": folder.name, "name": picture["name"], "given": picture["given"], "size": list(view.size)},
         **{"image": data_url(view, quality=92), "walls": told, "active": active},
+        "inverted": is_inverted(folder, walls[active], view),
     }
 
 

@@ -83,8 +83,8 @@ def find_folder(workspace: Path, token: object) -> Path:
 
 
 def clear_old(workspace: Path) -> None:
-    """Throw away working folders and uploads of yesterday and before."""
-    for folder in [*(workspace / "working").glob("*"), *(workspace / "uploads").glob("*")]:
+    """Throw away working folders, uploads and temporary files of yesterday and before."""
+    for folder in (path for name in ("working", "uploads", "tmp/gradio") for path in (workspace / name).glob("*")):
         with contextlib.suppress(OSError):  # it may be gone by now
             if time.time() - folder.stat().st_mtime > KEPT_SECONDS:
                 shutil.rmtree(folder, ignore_errors=True)
