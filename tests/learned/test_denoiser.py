@@ -111,3 +111,18 @@ def test_a_noise_offset_moves_whole_channels():
     still = add_noise(latents, DDIMScheduler(), sample_draws(64, 0, 5))
     moved = add_noise(latents, DDIMScheduler(), sample_draws(64, 0, 5), noise_offset=0.5)
     assert still.noise.mean((2, 3)).std() < 0.1 < 0.4 < moved.noise.mean((2, 3)).std()
+
+
+def test_what_learns_stays_float32_and_computes_in_the_dtype_of_the_frozen_layers(load):
+    models = load()
+    batch, noised = a_batch(models), a_noised()
+    models.unet.to(torch.bfloat16)
+    denoiser, dtypes = build_denoiser(models, METHODS["lora_ip"], lora_rank=2, lora_target="all"), set()
+    learning = [p for p in denoiser.parameters() if p.requires_grad]
+    for module in models.unet.modules():
+        if not list(module.children()) and any(p.requires_grad for p in module.parameters()):
+            module.register_forward_hook(lambda _, args, out: dtypes.update({args[0].dtype, out.dtype}))
+    out = denoiser(noised, batch)
+    out.square().mean().backward()
+    assert out.dtype == torch.float32 and dtypes == {torch.bfloat16}
+    assert all(p.dtype == p.grad.dtype == torch.float32 for p in learning)

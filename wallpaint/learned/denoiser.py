@@ -1,4 +1,10 @@
-"""Denoiser: the UNet with its conditions; `build_denoiser` freezes all but what a method learns."""
+"""Denoiser: the UNet with its conditions; `build_denoiser` freezes all but what a method learns.
+
+Precision, decided here alone: frozen layers are in the runtime's `weight_dtype`, and compute in it; what learns is
+kept, updated and saved in float32, and its weights are cast where they meet the activations of frozen layers, so
+that no activation is widened. What comes in is cast once, what goes out is float32. Autocast is off inside the
+UNet: it would run every norm in float32 and keep that for the backward pass.
+"""
 
 import re
 from dataclasses import dataclass
@@ -37,7 +43,7 @@ GROUPS = {  # what may learn, by the names of the denoiser's parameters
 class Noised:
     """Noisy latents on their way: `latents` (B, 4, h, w) float32 at `timesteps` (B,) int64.
 
-    `noise` and `target` (what the UNet should say) are known in training only.
+    `noise` and `target` (what the UNet should predict) are known in training only.
     """
 
     latents: torch.Tensor
@@ -81,28 +87,26 @@ class Denoiser(nn.Module):
         return next((str(c.reads) for c in self.conditions if hasattr(c, "reads")), "tokens")
 
     def forward(self, noised: Noised, batch: Any) -> torch.Tensor:
-        """What the UNet says of the noise: (B, 4, h, w) float32.
+        """The UNet's prediction: (B, 4, h, w) float32.
 
         Args:
             noised: latents (B, 4, h, w) and timesteps (B,).
             batch: `mask` (B, 1, h, w), `masked_image_latents` (B, 4, h, w), and what the conditions read.
         """
-        inputs = {
+        available = {
             "latents": noised.latents,
             "mask": batch.mask,
             "kept": 1 - batch.mask,
             "masked_image_latents": batch.masked_image_latents,
         }
-        sample = torch.cat([inputs[name] for name in self.takes], dim=1)
-        told: dict[str, Any] = {"sample": sample, "timestep": noised.timesteps}
+        sample = torch.cat([available[name] for name in self.takes], dim=1)
+        inputs: dict[str, Any] = {"sample": sample, "timestep": noised.timesteps}
         for condition in self.conditions:
-            told |= condition(batch, told)
+            inputs |= condition(batch, inputs)
         # `unet.dtype` would go through all its parameters, at every step.
-        told = _cast(told, self.unet.conv_in.weight.dtype)
-        # Autocast would run every norm in float32 and keep that for the backward pass: the frozen layers are
-        # of their dtype already, and what learns casts itself.
+        inputs = _cast(inputs, self.unet.conv_in.weight.dtype)
         with torch.autocast(sample.device.type, enabled=False):
-            return self.unet(**told).sample.float()
+            return self.unet(**inputs).sample.float()
 
 
 def build_denoiser(
@@ -131,9 +135,9 @@ def build_denoiser(
         unet.add_adapter(LoraConfig(target_modules=LORA_TARGETS[lora_target], **shape))
     for group in method.learns:
         for parameter in parameter_groups(denoiser)[group].values():
-            parameter.data = parameter.data.float()  # what learns is float32; autocast does the rest
+            parameter.data = parameter.data.float()
             parameter.requires_grad_(True)
-    _cast_along(unet)
+    _cast_where_they_meet(unet)
     if gradient_checkpointing:
         for module in (unet, *models.parts.values()):
             if getattr(module, "_supports_gradient_checkpointing", False):
@@ -157,15 +161,26 @@ class CastConv2d(nn.Conv2d):
         return self._conv_forward(x, self.weight.to(x.dtype), None)
 
 
-def _cast_along(unet: nn.Module) -> None:
-    """Let what learns in the UNet compute in the dtype of the frozen layers round it, and not the reverse."""
-    cast: dict[type, type] = {nn.Linear: CastLinear, nn.Conv2d: CastConv2d}
-    for module in unet.modules():
-        if isinstance(module, LoraLayer):
-            module.cast_input_dtype_enabled = False  # peft would copy every input to float32
-        elif type(module) in cast and module.weight.requires_grad:
-            assert module.bias is None, "a LoRA and the adapter's keys and values have none"
-            module.__class__ = cast[type(module)]
+def _cast_where_they_meet(unet: nn.Module) -> None:
+    """Put layers that cast their weight in the place of those that learn in the UNet; the parameters stay the same."""
+    for parent in list(unet.modules()):
+        if isinstance(parent, LoraLayer):
+            parent.cast_input_dtype_enabled = False  # peft would copy every input to float32
+        for name, child in parent.named_children():
+            if type(child) in (nn.Linear, nn.Conv2d) and child.weight.requires_grad:
+                assert child.bias is None, "a LoRA and the adapter's keys and values have none"
+                setattr(parent, name, _casting(child))
+
+
+def _casting(layer: nn.Linear | nn.Conv2d) -> nn.Module:
+    """A layer that is the same but for casting its weight, which it shares."""
+    if isinstance(layer, nn.Linear):
+        cast: nn.Module = CastLinear(layer.in_features, layer.out_features, bias=False, device="meta")
+    else:
+        shape = (layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.padding)
+        cast = CastConv2d(*shape, layer.dilation, layer.groups, bias=False, device="meta")
+    cast.weight = layer.weight
+    return cast.train(layer.training)
 
 
 def compile_blocks(model: nn.Module) -> None:
@@ -185,7 +200,7 @@ def painting_denoiser(models: Models, paints: tuple[str, ...] = TEXT_AND_IMAGE) 
 
 
 def set_adapter_strength(models: Models, conditions: tuple[str, ...], scale: float) -> None:
-    """Let the adapter act as strongly as `scale` where its image prompt is heard, and be silent elsewhere."""
+    """Let the adapter act as strongly as `scale` where its image prompt is a condition, and be silent elsewhere."""
     set_ip_adapter_scale(models.unet, scale if "image_prompt" in conditions else 0.0)
 
 

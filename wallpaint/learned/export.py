@@ -49,7 +49,7 @@ def export_kohya(source: str | Path, out: str | Path | None = None) -> Path:
         if key.endswith(".alpha") and alpha is not None:
             kohya[key] = torch.tensor(float(alpha))
     rank = max(ranks.values())
-    told = {
+    header = {
         "ss_network_module": "networks.lora",
         "ss_network_dim": str(rank),
         "ss_network_alpha": str(rank if alpha is None else alpha),
@@ -57,7 +57,7 @@ def export_kohya(source: str | Path, out: str | Path | None = None) -> Path:
     name, where = (source.name, source) if source.is_dir() else (source.stem, source.parent)
     out = Path(out) if out else where / f"{name}-kohya.safetensors"
     with atomic_path(out) as temporary:
-        save_file({key: value.contiguous() for key, value in kohya.items()}, temporary, metadata=told)
+        save_file({key: value.contiguous() for key, value in kohya.items()}, temporary, metadata=header)
     return out
 
 

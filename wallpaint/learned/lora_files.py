@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from wallpaint.errors import UserError
 
 ADAPTER = "IP-Adapter"
-# The width of the text that cross-attention hears tells the base model. https://github.com/huggingface/diffusers
+# The width of the text that cross-attention takes tells the base model. https://github.com/huggingface/diffusers
 WIDTHS = {96: "room-tiny", 768: "sd15", 1024: "Stable Diffusion 2", 2048: "sdxl"}
 VERSIONS = {  # the same by what Kohya's trainers and the model spec write into the header
     r"^(sd_)?v?1|stable-diffusion-v1": "sd15",
@@ -50,7 +50,7 @@ TEXT = r"^(base_model\.model\.)?(lora_te\d?_|text_encoder(_\d)?\.|text_model\.)"
 UNET = r"^(lora_unet_|(unet|base_model\.model)\.|(down_blocks|mid_block|up_blocks|conv_in|conv_out|time_embedding)\.)"
 DOWN, UP = (r"(lora_down|lora\.down|lora_A|\.down)\.weight$", r"(lora_up|lora\.up|lora_B|\.up)\.weight$")
 OWN = rf"^(?!{TEXT[1:]}){UNET[1:]}.*({DOWN}|{UP}|(lora_up|lora_B)\.bias$|\.alpha$)"  # what is used of a LoRA
-LEFT_OUT = {  # what stands beside a LoRA's factors, and what people are told of it
+LEFT_OUT = {  # what stands beside a LoRA's factors, and its name for people
     "the LoRA of the text encoder": TEXT,
     "the magnitudes of a DoRA (dora_scale)": r"\.dora_scale$",
     "differences of whole weights, biases or norms (diff, diff_b, norm)": r"\.diff(_b)?$|[._][wb]_norm$|\.set_weight$",
@@ -147,9 +147,9 @@ def _family(shapes: Shapes, metadata: dict[str, str]) -> str:
     """Tell the base model: by cross-attention, else by the header's words, else by layers that only one has."""
     if found := _family_of_width(shapes, r"attn2.*to_[kv][._](lora|processor)?.*(lora_down|lora\.down|lora_A|\.down)"):
         return found
-    said = metadata.get("modelspec.architecture", "") + metadata.get("ss_base_model_version", "")
+    words = metadata.get("modelspec.architecture", "") + metadata.get("ss_base_model_version", "")
     for pattern, family in VERSIONS.items():
-        if re.search(pattern, said.lower()):
+        if re.search(pattern, words.lower()):
             return family
     if any(re.match(r"lora_te2_|text_encoder_2\.|lora_unet_(input|output)_blocks", key) for key in shapes):
         return "sdxl"

@@ -53,7 +53,7 @@ def save_part(models: Models, group: str, folder: Path, earlier: Sequence[Path] 
         for file in sorted(Path(scratch).iterdir()):
             with atomic_path(path / file.name) as temporary:
                 os.replace(file, temporary)
-    if group in FROZEN:  # whole, from before they were told apart: it would be read first
+    if group in FROZEN:  # whole, as older versions wrote them: it would be read first
         (path / "model.safetensors").unlink(missing_ok=True)
 
 
@@ -82,9 +82,9 @@ def load_part(models: Models, group: str, state: State, source: str) -> None:
     try:
         part(models, group).load_state_dict(state)
     except RuntimeError as error:
-        said = " ".join(str(error).split())[:200]
+        reason = " ".join(str(error).split())[:200]
         raise UserError(
-            f"{source} does not fit family {models.family.name} ({said}): give one trained on it"
+            f"{source} does not fit family {models.family.name} ({reason}): give one trained on it"
         ) from None
 
 

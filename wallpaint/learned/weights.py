@@ -117,7 +117,7 @@ def find_arm(path: str | Path) -> ArmFiles:
 
 
 def start_from(models: Models, path: str | Path, learns: tuple[str, ...]) -> tuple[str, ...]:
-    """Begin at an earlier run's weights; an adapter that it learned is heard also where it does not learn on.
+    """Begin at an earlier run's weights; an adapter that it learned acts also where it does not learn on.
 
     Returns:
         the groups that are the earlier run's: to be saved with what learns, even if they stay as they are.

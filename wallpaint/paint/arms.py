@@ -39,7 +39,7 @@ class Arms:
     @property
     def left_out(self) -> dict[str, tuple[str, ...]]:
         """By arm what of its files is not used, for people; only arms that leave something out."""
-        return {name: said for painter in self.painters for name, said in painter.left_out.items() if said}
+        return {name: what for painter in self.painters for name, what in painter.left_out.items() if what}
 
     def paint(
         self,
@@ -137,13 +137,13 @@ def find_run(path: Path) -> TrainConfig | None:
     known = {f.name for f in config_fields()}
     for folder in [path, *list(path.parents)[:2]]:
         try:
-            said = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+            config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
         except (OSError, ValueError, yaml.YAMLError):
-            said = None
+            config = None
         run = (folder / "run.json").is_file()
-        if isinstance(said, dict):
-            if run or (said.get("family") in FAMILY_NAMES and said.get("method") in METHOD_NAMES):
-                return load_config(None, {key: value for key, value in said.items() if key in known})
+        if isinstance(config, dict):
+            if run or (config.get("family") in FAMILY_NAMES and config.get("method") in METHOD_NAMES):
+                return load_config(None, {key: value for key, value in config.items() if key in known})
         elif run:
             raise UserError(f"config.yaml of the run {folder} cannot be read: restore it, or give its weights' file")
     return None
@@ -158,12 +158,12 @@ def _bases(paths: dict[str, Path | None], runs: dict[str, TrainConfig], family: 
     for name, path in paths.items():
         files = find_arm(path) if path and name not in runs else None
         file = files and (files.lora or files.adapter)
-        if file and (said := describe_lora(file).family):
-            families[name] = said
+        if file and (trained_on := describe_lora(file).family):
+            families[name] = trained_on
     if len({*families.values(), *([family] if family else [])}) > 1:
-        told = ", ".join(f"{name} on {said}" for name, said in families.items())
-        told += f"; --family {family}" if family else ""
-        raise UserError(f"the arms were trained on different families ({told}): compare arms of one family")
+        each = ", ".join(f"{name} on {trained_on}" for name, trained_on in families.items())
+        each += f"; --family {family}" if family else ""
+        raise UserError(f"the arms were trained on different families ({each}): compare arms of one family")
     chosen = family or next(iter(families.values()), "room-tiny")
     own = {name: _base_of(run) for name, run in runs.items()}
     first = next(iter(own.values()), (chosen, ()))
@@ -181,7 +181,7 @@ def _base_of(run: TrainConfig) -> Base:
         "" if "identity" in method.conditions else "dinov2_model",
         "" if method.base else "paint_by_example_model",
     }
-    said = {key: getattr(run, key) for key in FAMILY_FIELDS if key not in unused}
-    own = {key: value for key, value in said.items() if value and value != getattr(FAMILIES[run.family], key)}
+    settings = {key: getattr(run, key) for key in FAMILY_FIELDS if key not in unused}
+    own = {key: value for key, value in settings.items() if value and value != getattr(FAMILIES[run.family], key)}
     base = {"base": method.base} if getattr(FAMILIES[run.family], method.base, "") or own.get(method.base) else {}
     return run.family, tuple((base | own).items())

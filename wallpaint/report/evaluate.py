@@ -112,7 +112,7 @@ def choose_repaints(samples: Iterable[Sample], limit: int | None) -> list[Repain
 def _paint_all(
     opened: Arms, chosen: Sequence[Repaint], settings: SamplingSettings, say: Callable[[str], None]
 ) -> tuple[list[Figures], list[float], list[dict[str, Any]]]:
-    """Paint every repaint: rows, floors, and the pictures of some SHOWN of them; says a line after each."""
+    """Paint every repaint: rows, floors, and the pictures of some SHOWN of them; a line to `say` after each."""
     rows: list[Figures] = []
     floors: list[float] = []
     strips: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""What an evaluation says in the end: the means of each arm, and how sure their order is."""
+"""What an evaluation comes to: the means of each arm, and how sure their order is."""
 
 from __future__ import annotations
 
