@@ -9,6 +9,7 @@ from PIL import Image
 
 from brought import Case
 from wallpaint.pixels.images import load_photo
+from wallpaint.pixels.photo_files import SIGNATURES as SIGNATURES
 
 TITLE, read = "Photos", load_photo
 SIZE = (80, 40)
@@ -83,14 +84,18 @@ def encoded(form="JPEG", image=room, **options):
     return buffer.getvalue()
 
 
+def turned_exif(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
 def turned(orientation):
     """A JPEG that stands upright only if its EXIF is heard."""
     turn = Image.Transpose
     backwards = {2: turn.FLIP_LEFT_RIGHT, 3: turn.ROTATE_180, 4: turn.FLIP_TOP_BOTTOM, 5: turn.TRANSPOSE}
     backwards |= {6: turn.ROTATE_90, 7: turn.TRANSVERSE, 8: turn.ROTATE_270}
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    return encoded(image=lambda: room().transpose(backwards[orientation]), exif=exif, quality=95)
+    return encoded(image=lambda: room().transpose(backwards[orientation]), exif=turned_exif(orientation), quality=95)
 
 
 def adobe_by_exif(color=(120, 160, 90)):

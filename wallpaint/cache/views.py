@@ -43,7 +43,7 @@ class View:
     def read(self, models: Models) -> tuple[Image.Image, dict[str, torch.Tensor]]:
         """The photo at working size, and what `prepare_picture` makes of it."""
         photo = load_photo(self.sample.image)
-        mask = load_mask(self.sample.mask, photo.size)
+        mask = load_mask(self.sample.mask, photo.size, photo=self.sample.image)
         if self.mirrored:
             photo, mask = ImageOps.mirror(photo), ImageOps.mirror(mask)
         picture = prepare_picture(photo, mask, self.size, models.family.mask_growth, models.latent_factor)

@@ -137,7 +137,7 @@ def _repaint(
 ) -> tuple[list[Figures], list[float], list]:
     """Paint one room in one colour: a row an arm, the VAE's floor (where there is one), titled pictures."""
     photo, true = load_photo(sample.image), load_photo(truth.image)
-    mask = load_mask(sample.mask, photo.size)
+    mask = load_mask(sample.mask, photo.size, photo=sample.image)
     swatch = Swatch(truth.color)
     painted = opened.paint(photo, mask, swatch, replace(settings, prompt=sample.text))
     rows = []

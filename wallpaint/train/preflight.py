@@ -113,7 +113,7 @@ def vae_floor(models: Models, samples: Sequence[Sample]) -> float:
     found = []
     for sample in samples:
         photo = load_photo(sample.image)
-        mask = load_mask(sample.mask, photo.size)
+        mask = load_mask(sample.mask, photo.size, photo=sample.image)
         found.append(delta_e_truth(vae_round_trip(models, photo, photo, mask), photo, mask)["mean"])
     return float(np.mean(found))
 
@@ -123,7 +123,7 @@ def draw_overlay(samples: Sequence[Sample], path: Path) -> None:
     grid = Image.new("RGB", (TILE * len(samples), TILE), "white")
     for i, sample in enumerate(samples):
         photo = load_photo(sample.image)
-        mask = np.asarray(load_mask(sample.mask, photo.size)) >= 128
+        mask = np.asarray(load_mask(sample.mask, photo.size, photo=sample.image)) >= 128
         pixels = np.asarray(photo).astype(np.float32)
         pixels[mask] = 0.5 * pixels[mask] + 0.5 * np.array([255, 0, 255], np.float32)
         tile = ImageOps.contain(Image.fromarray(pixels.round().astype(np.uint8)), (TILE, TILE))

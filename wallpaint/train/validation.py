@@ -78,7 +78,7 @@ def validate(
         if stopped():
             break
         photo, goal, swatch = load_photo(before.image), load_photo(after.image), Swatch(after.color)
-        mask = load_mask(after.mask, photo.size)
+        mask = load_mask(after.mask, photo.size, photo=after.image)
         (painted,) = paint_wall(
             models, painting_denoiser(models, method.paints), photo, mask, swatch, replace(settings, prompt=after.text)
         )

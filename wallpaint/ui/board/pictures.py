@@ -105,7 +105,7 @@ def open_picture(
     view.thumbnail((VIEW, VIEW), Image.Resampling.LANCZOS)
     view.save(folder / "view.png", compress_level=1)
     if given is not None:
-        load_mask(given, photo.size).save(folder / GIVEN)
+        load_mask(given, photo.size, photo=path).save(folder / GIVEN)
     if ahead:
         embed_soon(folder)
     return {"folder": str(folder), "name": name, "given": given is not None}
