@@ -133,6 +133,17 @@ def test_any_palette(folder, suffix):
     run()
 
 
+@pytest.mark.parametrize(
+    "data", [b"ab\n" * 600_000, b"a,b\n" * 400_000, b"1" * 2_000_000, b" " * 1_999_990 + b"a,b", b'"' * 2_000_000]
+)
+def test_a_large_table_that_is_none_is_told_soon(folder, data):
+    (folder / "large.csv").write_bytes(data)
+    start = time.monotonic()
+    with pytest.raises(UserError):
+        read_palette(folder / "large.csv")
+    assert time.monotonic() - start < 5
+
+
 def test_any_name_of_a_paint():
     @fuzz
     @given(st.text(max_size=40))

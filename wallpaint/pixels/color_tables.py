@@ -30,6 +30,7 @@ AROUND_CHANNELS = re.compile(r"\b(s?rgb|value|wert|channel|kanal|valeur|gia tri|
 NUMBER = re.compile(r"(\d+(?:[.,]\d*)?|[.,]\d+)\s*(%?)", re.ASCII)
 TRIPLE = re.compile(r"(?:rgb)?\s*[\[({]?\s*(\d{1,3})[\s,;/]+(\d{1,3})[\s,;/]+(\d{1,3})\s*[\])}]?", re.I | re.ASCII)
 HEX = re.compile(r"(?:#|0x|&h)?([0-9a-f]{6})|#([0-9a-f]{3})", re.I | re.ASCII)
+MAX_LINES = 10_000
 REMEDY = "write a first line that names the columns, like 'name,hex' or 'name,r,g,b'"
 
 
@@ -82,6 +83,8 @@ def _rows(text: str) -> list[tuple[int, list[str]]]:
     """The rows that hold anything, as (line, cells), empty cells at their ends and comments ('# by me') left out."""
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
     lines = [(number, line) for number, line in lines if line.strip(" \t;,|") and not re.match(r"(#+|//)(\s|$)", line)]
+    if len(lines) > MAX_LINES:
+        raise UserError(f"{len(lines)} lines are more than a palette has: give at most {MAX_LINES}")
     told = re.fullmatch(r"sep=(.)", lines[0][1], re.I) if lines else None  # Excel's own first line
     lines = lines[1:] if told else lines
 
