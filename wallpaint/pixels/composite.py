@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
+from scipy import ndimage
 
 from wallpaint.errors import UserError
-from wallpaint.pixels.arrays import BOX, blur_inside, erode, fill_outside, resize, window_sum
+from wallpaint.pixels.arrays import BOX, blur_inside, box_mean, erode, fill_outside, resize
 from wallpaint.pixels.color import LUMINANCE, bytes_to_linear, linear_to_bytes
 
 # Half a latent of a VAE that takes 8 pixels to one. Measured on rendered rooms whose truth went through
@@ -121,7 +122,7 @@ class Canvas:
         """The pixels (h, w) that bicubic scaling looks at for any pixel of the wall."""
         scale = max(1, self.size[0] / self.photo.width, self.size[1] / self.photo.height)
         radius = math.ceil(2 * scale) + 1
-        return window_sum(window_sum((self.share > 0).astype(np.uint32), radius, 0), radius, 1) > 0
+        return ndimage.maximum_filter(self.share > 0, 2 * radius + 1, mode="constant")
 
 
 def _most(share: np.ndarray) -> np.ndarray:
@@ -132,10 +133,9 @@ def _most(share: np.ndarray) -> np.ndarray:
 def _cover(inside: np.ndarray, radius: int, box: tuple[int, int, int, int]) -> Image.Image:
     """How much of a painting shows, 'L' of the box: half at the wall's rim, all `radius` pixels within."""
     left, top, right, bottom = box
-    height, width = inside.shape
-    count = window_sum(window_sum(inside.astype(np.uint16), radius, 0), radius, 1)[top:bottom, left:right]
-    rows = window_sum(np.ones(height, np.float32), radius, 0)[top:bottom]
-    columns = window_sum(np.ones(width, np.float32), radius, 0)[left:right]
-    share = count / (rows[:, None] * columns)
-    shown = np.clip(share, 0.5, 1) * inside[top:bottom, left:right]
-    return Image.fromarray((shown * 255).round().astype(np.uint8))
+    wall = inside[top:bottom, left:right]
+    # Beyond the box there is no wall, beyond the picture there is nothing to count.
+    rows, columns = (np.convolve(np.ones(side), np.ones(2 * radius + 1), "same") for side in inside.shape)
+    counted = np.outer(rows[top:bottom], columns[left:right]).astype(np.float32) / (2 * radius + 1) ** 2
+    share = box_mean(wall.astype(np.float32), radius) / counted
+    return Image.fromarray((np.clip(share, 0.5, 1) * wall * 255).round().astype(np.uint8))
