@@ -126,11 +126,11 @@ def even_out(chance: np.ndarray, photo: Image.Image) -> np.ndarray:
 
 def cut(masker: Masker, photo: Image.Image) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cut a photo into masks: (N, SIDE, SIDE) boolean, (N, 2) SAM's own guesses, (C, h, w) embedding."""
-    embedding = masker.set_image(photo).embedding()
+    masker.set_image(photo)
     masks, guesses = masker.segment()
     masks = shrink_masks(masks)
     there = masks.any(axis=(1, 2))
-    return masks[there], guesses[there], embedding
+    return masks[there], guesses[there], masker.embedding()
 
 
 def fingerprint(masker: Masker) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,26 +28,8 @@ if TYPE_CHECKING:
 KEPT_EMBEDDINGS = 16  # 64 KB each with room-tiny, 4 MB with Meta's
 
 
-@dataclass(frozen=True)
-class Look:
-    """What segment-anything saw in a photo: its embedding and the sizes that go with it."""
-
-    photo: Image.Image
-    scale: np.ndarray  # (2,) photo pixels to the model's
-    features: torch.Tensor  # (1, C, h, w)
-    original_size: tuple[int, int]
-    input_size: tuple[int, int]
-
-    def embedding(self) -> np.ndarray:
-        """The embedding of the photo itself, without what pads it to a square: (C, h, w) float32."""
-        found = self.features[0].float().cpu().numpy()
-        side = max(self.input_size)
-        height, width = (max(1, round(found.shape[-1] * part / side)) for part in self.input_size)
-        return found[:, :height, :width]
-
-
 class Masker:
-    """Segment-anything with one photo looked at: `set_image` once, `predict` as often as the user clicks."""
+    """Segment-anything with one photo embedded: `set_image` once, `predict` as often as the user clicks."""
 
     def __init__(self, sam: Sam, stretch: bool = False) -> None:
         """Wrap a model; its weights are frozen.
@@ -59,7 +40,8 @@ class Masker:
 
         self.predictor = SamPredictor(sam.eval().requires_grad_(False))
         self.stretch = stretch
-        self.photo: Image.Image | None = None
+        self.photo: Image.Image | None = None  # the one embedded last
+        self._given: Image.Image | None = None  # the very object that `set_image` was given
         self._embeddings: OrderedDict[tuple, Any] = OrderedDict()  # by the picture shown
 
     @classmethod
@@ -86,35 +68,38 @@ class Masker:
             reason = " ".join(str(error).split())[:200]
             raise UserError(f"segment-anything weights {path} cannot be loaded ({reason}): fetch them again") from None
 
-    def set_image(self, photo: Image.Image) -> Look:
-        """Embed a photo, unless it is one of the last few; what this gives, `recall` takes.
+    def set_image(self, photo: Image.Image) -> None:
+        """Embed a photo, unless it is one of the last few; then ask `predict`, `segment` or `embedding`.
 
         Everything slow happens here, once for the clicks on a photo and the search for its walls.
         """
-        photo = photo.convert("RGB")
-        side = self.predictor.model.image_encoder.img_size
-        shown = photo.resize((side, side), Image.Resampling.LANCZOS) if self.stretch else photo
+        of = self.predictor
+        if photo is self._given:
+            return
+        side = of.model.image_encoder.img_size
+        self.photo = shown = photo.convert("RGB")
+        if self.stretch:
+            shown = shown.resize((side, side), Image.Resampling.LANCZOS)
         key = (shown.size, hashlib.sha256(shown.tobytes()).digest())
         if key not in self._embeddings:
-            self.predictor.set_image(np.asarray(shown))
-            of = self.predictor
+            of.set_image(np.asarray(shown))
             self._embeddings[key] = of.features, of.original_size, of.input_size
         self._embeddings.move_to_end(key)
         while len(self._embeddings) > KEPT_EMBEDDINGS:
             self._embeddings.popitem(last=False)
-        scale = np.array(shown.size, dtype=np.float32) / photo.size
-        look = Look(photo, scale, *self._embeddings[key])
-        self.recall(look)
-        return look
-
-    def recall(self, look: Look) -> None:
-        """Return to a photo looked at before, in no time."""
-        self.photo, self._scale, of = look.photo, look.scale, self.predictor
-        of.features, of.original_size, of.input_size = look.features, look.original_size, look.input_size
+        of.features, of.original_size, of.input_size = self._embeddings[key]
         of.is_image_set = True
+        self._scale = np.array(shown.size, dtype=np.float32) / photo.size
+        self._given = photo
+
+    def embedding(self) -> np.ndarray:
+        """Give the embedding of the photo itself, without what pads it to a square: (C, h, w) float32."""
+        found, sizes = self.predictor.features[0].float().cpu().numpy(), self.predictor.input_size
+        height, width = (max(1, round(found.shape[-1] * size / max(sizes))) for size in sizes)
+        return found[:, :height, :width]
 
     def segment(self, points_per_side: int = 8) -> tuple[np.ndarray, np.ndarray]:
-        """Cut the photo looked at into every mask that a grid of clicks gives.
+        """Cut the photo into every mask that a grid of clicks gives.
 
         As segment-anything's own generator asks, but nothing is sifted out: two walls and the rest of the
         room between them share one box, so sifting by boxes would throw walls away.
@@ -123,14 +108,14 @@ class Masker:
             (N, h, w) boolean masks at the size the model sees, (N, 2) its guesses of IoU and their stability.
 
         Raises:
-            UserError: no photo has been looked at.
+            UserError: no photo has been embedded.
         """
         import torch
         from segment_anything.utils.amg import build_point_grid, calculate_stability_score
 
         of = self.predictor
         if not of.is_image_set:
-            raise UserError("no photo has been looked at: call set_image first")
+            raise UserError("no photo is embedded: call set_image first")
         height, width = of.original_size
         places = of.transform.apply_coords(build_point_grid(points_per_side) * (width, height), (height, width))
         masks, guesses = [], []
@@ -174,7 +159,7 @@ class Masker:
     def _check(self, points, labels, box) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
         """Turn prompts into arrays; refuse what cannot be asked."""
         if self.photo is None:
-            raise UserError("no photo has been looked at: call set_image first")
+            raise UserError("no photo is embedded: call set_image first")
         points, labels = (np.asarray(points, dtype=np.float32).reshape(-1, 2), np.asarray(labels, dtype=np.int64))
         if len(points) != len(labels) or not np.isin(labels, (0, 1)).all():
             raise UserError(f"{len(points)} clicks have {len(labels)} labels: give each click 1 (wall) or 0 (not)")

@@ -22,6 +22,7 @@ from wallpaint.ui.board import pictures as canvas
 from wallpaint.ui.dataset import findings, photos, samples, tab
 from wallpaint.ui.page import read_paint
 from wallpaint.ui.words.words import TEXT, t
+from wallpaint.walls.classifier import ClassifierFinder, WallClassifier
 
 GREEN = (122, 158, 126)
 SIZE = (160, 96)
@@ -32,7 +33,6 @@ def looks(family, monkeypatch):
     """Let the page see with the random family's SAM; give how often its encoder ran."""
     monkeypatch.setattr(segmenter, "SAM", family)
     monkeypatch.setattr(segmenter, "_models", {})
-    segmenter._embed.cache_clear()
     with segmenter._lock:
         encoder = segmenter._masker().predictor.model.image_encoder
     counted = []
@@ -187,7 +187,20 @@ def test_a_photo_is_looked_at_once_however_often_it_is_opened_and_clicked(call, 
         assert 1 <= len(answer["masks"]) <= 3 and len(answer["scores"]) == len(answer["masks"])
         assert all(sum(runs) == SIZE[0] * SIZE[1] for runs in answer["masks"])
     assert "error" not in call("predict", points=[], box=[10, 10, 90, 60])
-    segmenter.embed(canvas.open_picture(photo, tmp_path)["folder"])
+    again = canvas.open_picture(photo, tmp_path)["folder"]
+    segmenter.embed(again)
+    width = segmenter._masker().predictor.model.prompt_encoder.embed_dim + 25
+    shapes = {
+        "mean": (width,),
+        "scale": (width,),
+        "weight1": (width, 1),
+        "bias1": (1,),
+        "weight2": (1, 2),
+        "bias2": (2,),
+    }
+    weights = {key: np.ones(shape, np.float32) for key, shape in shapes.items()}
+    segmenter._models["finder"] = ClassifierFinder(segmenter._masker(), WallClassifier(weights))
+    assert segmenter.propose(again) is not None  # the search for walls looks at the same embedding
     assert len(looks) == 1
 
 

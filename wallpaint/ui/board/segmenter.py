@@ -20,7 +20,7 @@ from PIL import Image
 from wallpaint.errors import UserError
 from wallpaint.models.families import FAMILIES
 from wallpaint.pixels.mask_ops import obey_clicks, surface_at
-from wallpaint.walls.masks import KEPT_EMBEDDINGS, Look, Masker
+from wallpaint.walls.masks import KEPT_EMBEDDINGS, Masker
 from wallpaint.walls.propose import Proposal, WallFinder, load_finder, propose_wall
 
 FAMILY = os.environ.get("WALLPAINT_WALLS") or "room-tiny"  # the family whose wall finder proposes
@@ -56,17 +56,16 @@ def predict(
 ) -> list[tuple[np.ndarray, float]]:
     """Give what clicks and a box, in pixels of the view, may mean: (mask (h, w), guessed IoU), best first."""
     with _lock:
-        look, masker = _embed(str(folder)), _masker()
-        masker.recall(look)
-        found = masker.predict(points, labels, box)
-    surface = functools.cache(functools.partial(surface_at, look.photo))  # one for all candidates
+        view = _embed(str(folder))
+        found = _masker().predict(points, labels, box)
+    surface = functools.cache(functools.partial(surface_at, view))  # one for all candidates
     return [(obey_clicks(np.asarray(mask) >= 128, surface, points, labels), score) for mask, score in found]
 
 
 def propose(folder: str | Path) -> Proposal | None:
     """Propose the wall of a picture, at the size of its view, without a click; None where none is found."""
     with _lock:
-        return propose_wall(_finder(), load_view(folder))
+        return propose_wall(_finder(), _view(str(folder)))
 
 
 def load_view(folder: str | Path) -> Image.Image:
@@ -75,9 +74,15 @@ def load_view(folder: str | Path) -> Image.Image:
 
 
 @functools.lru_cache(maxsize=KEPT_EMBEDDINGS)
-def _embed(folder: str) -> Look:
-    """Give a picture's embedding; call with the lock held."""
-    return _masker().set_image(load_view(folder))
+def _view(folder: str) -> Image.Image:
+    """Keep the last views, by whose identity the Masker knows them; nobody may change them."""
+    return load_view(folder)
+
+
+def _embed(folder: str) -> Image.Image:
+    """Embed a picture's view, and give it; call with the lock held."""
+    _masker().set_image(_view(folder))
+    return _view(folder)
 
 
 def _masker() -> Masker:
