@@ -134,7 +134,7 @@ def test_each_command_has_a_help_of_its_own(command, capsys):
     with pytest.raises(SystemExit) as end:
         studio.main([command, "--help"])
     shown = capsys.readouterr().out
-    assert end.value.code == 0 and shown.startswith(f"usage: studio.py {command}") and "--doctor" not in shown
+    assert end.value.code == 0 and shown.startswith(f"usage: python studio.py {command}") and "--doctor" not in shown
 
 
 def test_bad_input_prints_no_traceback_as_a_process(tmp_path):

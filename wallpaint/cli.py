@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from wallpaint.errors import UserError
-from wallpaint.paths import find_shipped
+from wallpaint.paths import COMMAND, find_shipped
 from wallpaint.settings.train_config import config_fields
 
 if TYPE_CHECKING:
     from wallpaint.pixels.color import Swatch
 
-HELP = "see python studio.py --help"
+HELP = f"see {COMMAND} --help"
 PAINTING = ("family", "seed", "num_inference_steps", "guidance_scale", "ip_adapter_scale")
 QUOTE = "put the colour in quotes, '#7A9E7E': a bare # begins a comment in most shells"
 ENGINES = ("plain", "ray")  # of train/encode.py
@@ -174,7 +174,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {  # its flag -> how
 def build_parser(command: str) -> Parser:
     """Build the parser of one command, named by its flag; '' is the studio."""
     usage, add_arguments = COMMANDS[command]
-    parser = Parser(usage=f"studio.py {usage}", allow_abbrev=False, add_help=False)
+    parser = Parser(usage=f"{COMMAND} {usage}", allow_abbrev=False, add_help=False)
     add_arguments(parser)
     return parser
 

@@ -9,6 +9,7 @@ SHIPPED = PACKAGE if (PACKAGE / "assets").is_dir() else ROOT
 ASSETS = SHIPPED / "assets"
 CONFIGS = SHIPPED / "configs"
 MODELS = ASSETS / "models"
+COMMAND = "python studio.py" if SHIPPED == ROOT else "wallpaint"  # how people call it
 
 
 def find_shipped(path: str | Path) -> Path:

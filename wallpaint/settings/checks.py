@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from wallpaint.errors import UserError
+from wallpaint.paths import COMMAND
 from wallpaint.settings.choices import CANNOT_TRAIN, PRESET_FIELDS, PRESETS, SWITCHES, presets_of
 
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
@@ -16,7 +17,7 @@ KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "
 def unknown_setting(name: str, where: str, known: Iterable[str]) -> str:
     """Say that no setting has this name, and which name is the nearest."""
     near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else "see python studio.py --help for the names"
+    hint = f"did you mean {near[0]}?" if near else f"see {COMMAND} --help for the names"
     return f"unknown setting {name!r} in {where}: {hint}"
 
 

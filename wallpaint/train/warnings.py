@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from wallpaint.dataset.doctor import check_dataset
 from wallpaint.dataset.rows import Sample
 from wallpaint.models.families import Family
+from wallpaint.paths import COMMAND
 from wallpaint.runs.disk import format_bytes, free_bytes
 from wallpaint.runs.forecast import find_cost, find_device, in_float32
 from wallpaint.settings.choices import choose_preset
@@ -96,7 +97,7 @@ def settle_preset(config: TrainConfig) -> tuple[TrainConfig, str]:
 
 
 def _dataset(config: TrainConfig, rows: int) -> list[str]:
-    check = f"python studio.py --check {config.dataset}"
+    check = f"{COMMAND} --check {config.dataset}"
     if rows > CHECKED_ROWS:
         return [f"dataset: {rows} samples are not gone through here, see {check}"]
     found = [f"dataset: {finding}" for finding in check_dataset(config.dataset)]
