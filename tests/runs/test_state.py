@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -84,6 +85,27 @@ def test_runs_are_numbered_and_listed_newest_first(tmp_path):
 def test_a_broken_run_folder_is_read_as_unknown(tmp_path):
     (tmp_path / "run.json").write_text('{"state": "runn')
     assert state.read_run(tmp_path).state == "unknown"
+
+
+@pytest.mark.parametrize("name", state.NUMBERS)
+@pytest.mark.parametrize("value", ["three", [1], {}, -1, 1.5, 1e300, float("nan"), True, None])
+def test_a_run_whose_numbers_are_none_is_read_all_the_same(tmp_path, name, value):
+    folder = tmp_path / "runs" / "lora-1"
+    folder.mkdir(parents=True)
+    told = {"state": "running", "pid": os.getpid(), "step": 3, "updated": 5, "max_train_steps": 9}
+    (folder / "run.json").write_text(json.dumps(told | {name: value}))
+    (run,) = state.list_runs(tmp_path)
+    assert run.state in ("running", "crashed") and run.max_train_steps >= -1
+    assert state.write_state(folder, step=4)["step"] == 4
+
+
+def test_a_write_where_modes_cannot_be_set_is_a_write(tmp_path, monkeypatch):
+    def refuse(*args, **options):
+        raise PermissionError("no modes on this drive")
+
+    monkeypatch.setattr(Path, "chmod", refuse)
+    state.write_state(tmp_path, step=1)
+    assert json.loads((tmp_path / "run.json").read_text())["step"] == 1
 
 
 def test_half_a_metrics_line_is_left_for_later(tmp_path):

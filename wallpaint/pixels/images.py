@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -130,7 +130,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         yield temporary
         umask = os.umask(0)
         os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp makes it 0600, which a web server could not read
+        with suppress(OSError):  # a drive without modes
+            temporary.chmod(0o666 & ~umask)  # mkstemp makes it 0600, which a web server could not read
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

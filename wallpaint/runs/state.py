@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import re
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,10 +20,14 @@ import psutil
 
 from wallpaint.errors import UserError
 from wallpaint.locks import locked
+from wallpaint.pixels.images import atomic_path
 
 ALIVE = ("starting", "running")  # then done, failed or stopped; crashed is what we find, nobody reports it
 QUEUED = "queued"  # a folder with its config, waiting for its turn
 GROWING = ("run.json", "metrics.jsonl", "train.log")  # what changes while a run goes on
+NUMBERS = (
+    "step max_train_steps pid pid_started exit_code created queued updated running_since running_from stop_requested"
+).split()
 START_SECONDS = 60  # a run that has no pid after this long never got one
 
 
@@ -58,7 +61,7 @@ def process_started(pid: int) -> float | None:
     try:
         process = psutil.Process(pid)
         return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
-    except psutil.Error:
+    except (psutil.Error, ValueError, TypeError):  # the last two of a pid that cannot be one
         return None
 
 
@@ -93,11 +96,15 @@ def claim(folder: str | Path) -> Iterator[None]:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
+    """What run.json holds, without the numbers that are none."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
-    return value if isinstance(value, dict) else {}
+    fields = value if isinstance(value, dict) else {}
+    numbers = {name: value for name, value in fields.items() if name in NUMBERS}
+    wrong = [name for name, value in numbers.items() if type(value) not in (int, float) or not abs(value) < 1e12]
+    return {name: value for name, value in fields.items() if name not in wrong}
 
 
 def write_state(folder: str | Path, **fields: Any) -> dict[str, Any]:
@@ -116,16 +123,8 @@ def write_state(folder: str | Path, **fields: Any) -> dict[str, Any]:
             new["pid_started"] = process_started(fields["pid"])
         if fields.get("state") == "running" and (old.get("state") != "running" or "pid" in fields):
             new["running_since"], new["running_from"] = now, new.get("step") or 0
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".run-", suffix=".json")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(new, file, indent=2, default=str)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, folder / "run.json")
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
+        with atomic_path(folder / "run.json") as path:
+            path.write_text(json.dumps(new, indent=2, default=str), encoding="utf-8")
     return new
 
 
@@ -219,6 +218,6 @@ def read_metrics(folder: str | Path) -> list[dict[str, Any]]:
     for line in text.splitlines():
         with contextlib.suppress(ValueError):
             row = json.loads(line)
-            if isinstance(row, dict) and "step" in row:
+            if isinstance(row, dict) and isinstance(row.get("step"), int):
                 rows.append(row)
     return rows
