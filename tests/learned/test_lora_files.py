@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from wallpaint.errors import UserError
 from wallpaint.learned.lora import load_lora
-from wallpaint.learned.lora_files import ADAPTER, WIDTHS, describe_lora
+from wallpaint.learned.lora_files import ADAPTER, KINDS, describe_lora
 from wallpaint.models.families import FAMILIES, find_adapter, resolve_family
 
 LAYER = "mid_block.attentions.0.transformer_blocks.0"
@@ -36,7 +36,9 @@ def write(tmp_path, state, metadata=None):
 def test_the_widths_are_those_of_the_families():
     from wallpaint.recipes.tiny.sizes import UNET
 
-    assert WIDTHS[UNET["cross_attention_dim"]] == "room-tiny" and set(FAMILIES) < set(WIDTHS.values())
+    assert KINDS["widths"][UNET["cross_attention_dim"]] == "room-tiny" and set(FAMILIES) < set(
+        KINDS["widths"].values()
+    )
 
 
 @pytest.mark.parametrize(

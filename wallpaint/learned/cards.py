@@ -2,9 +2,9 @@
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from wallpaint.learned.weights import ADAPTER_NAME, LORA_NAME
 from wallpaint.models.families import FAMILIES
@@ -19,9 +19,19 @@ LICENSES = {"room-tiny": "apache-2.0", "sd15": "creativeml-openrail-m", "sdxl": 
 FIGURES = {  # name -> what it is, for people
     "delta_e_truth": "mean CIEDE2000 to the true repaint, over the wall",
     "delta_e_paint": "median CIEDE2000 to the paint in the wall's own light",
-    "validation_loss": "diffusion loss on the validation rooms, noise and timesteps fixed",
+    "validation_loss": "diffusion loss on the {rooms} rooms, noise and timesteps fixed",
 }
+# Learned parts that diffusers' own classes read; they need this package's conditions round them.
+PARTS = {"image_encoder": "PaintByExampleImageEncoder", "controlnet": "ControlNetModel"}
 PLACES = {"output_dir", "cache_dir", "dataset", "init_from", "device", "report_to"}  # of one machine alone
+
+_templates = Environment(
+    loader=FileSystemLoader(Path(__file__).with_name("templates")),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
 
 
 def write_card(
@@ -42,60 +52,53 @@ def write_card(
         figures: of the last validation.
         processes: that trained together.
     """
-    rows = config.train_batch_size * config.gradient_accumulation_steps * processes
-    told = f"{', '.join(f'{count} samples in {split}' for split, count in samples.items())}.\n"
-    text = _card(folder, config, f"{told}{step} steps of batch {rows}.", figures)
+    rooms = "validation" if samples.get("validation") else "training"  # where none are held out
+    weights = folder / "weights"
+    learned = {
+        LORA_NAME: f'pipe.load_lora_weights("weights", weight_name="{LORA_NAME}")',
+        ADAPTER_NAME: f'pipe.load_ip_adapter(".", subfolder="weights", weight_name="{ADAPTER_NAME}")',
+    }
+    pictures = sorted((folder / "samples").glob("step-*.png"), key=number_in)
+    data = card_data(folder.name, config, figures, rooms)
+    text = _templates.get_template("card.md.j2").render(
+        front_matter=data.to_yaml(),
+        name=folder.name,
+        folder=folder,
+        config=config,
+        method=METHODS[config.method],
+        base=_base(config) if _on_hub(_base(config)) else Path(_base(config)).name,
+        license=data.license,
+        picture=pictures[-1].name if pictures else None,
+        rooms=rooms,
+        samples=samples,
+        step=step,
+        batch=config.train_batch_size * config.gradient_accumulation_steps * processes,
+        settings={
+            f.name: getattr(config, f.name) for f in fields(config) if f.name not in PLACES and is_said(config, f)
+        },
+        figures=figures,
+        explained=FIGURES,
+        pipeline=FAMILIES[config.family].pipeline,
+        parts={name: kind for name, kind in PARTS.items() if (weights / name).is_dir()},
+        calls=[call for name, call in learned.items() if (weights / name).is_file()],
+    )
     with atomic_path(folder / "README.md") as path:
         path.write_text(text, encoding="utf-8")
 
 
-def _card(folder: Path, config: TrainConfig, seen: str, figures: dict[str, float]) -> str:
-    data, method = card_data(folder.name, config, figures), METHODS[config.method]
-    pictures = sorted((folder / "samples").glob("step-*.png"), key=number_in)
-    measured = [f"| `{name}` | {value:.4g} | {FIGURES.get(name, '')} |" for name, value in figures.items()]
-    return f"""---
-{data.to_yaml()}
----
-# {folder.name}: {method.study_name}
+def card_data(name: str, config: TrainConfig, figures: dict[str, float], rooms: str = "validation") -> ModelCardData:
+    """The card's front matter. A base model or dataset that is a local folder has no place in it.
 
-Repaints the walls of a room photo in a paint colour, with wallpaint.
-
-{_picture(pictures)}
-
-## Base and method
-{_base(config)}
-Method `{config.method}` ({method.study_name}): learns {", ".join(f"`{name}`" for name in method.learns)};
-the image adapter was {"active" if "image_prompt" in method.conditions else "absent"} while training;
-colour loss: {_color(config)}.
-
-## Data
-`{config.dataset}`: {seen}
-
-## Settings
-{_settings(config)}
-
-## Measured on the validation rooms (lower is better)
-{_table(("figure", "value", "what it is"), measured) if measured else "Nothing was measured."}
-
-## Use
-{_use(folder, FAMILIES[config.family].pipeline)}
-
-## Licence
-`{data.license}`, that of the base model.
-"""
-
-
-def card_data(name: str, config: TrainConfig, figures: dict[str, float]) -> ModelCardData:
-    """The card's front matter. A base model or dataset that is a local folder has no place in it."""
-    base, data = config.base_model or FAMILIES[config.family].base_model, config.dataset
+    `rooms`: which the figures were measured on, 'validation' or 'training'.
+    """
     results = [
         EvalResult(
             task_type="image-to-image",
             dataset_type="imagefolder",
-            dataset_name=Path(data).name,
-            dataset_split="validation",
+            dataset_name=Path(config.dataset).name,
+            dataset_split="validation" if rooms == "validation" else "train",
             metric_type=figure,
-            metric_name=FIGURES.get(figure),
+            metric_name=FIGURES.get(figure, "").format(rooms=rooms) or None,
             metric_value=value,
         )
         for figure, value in figures.items()
@@ -104,60 +107,16 @@ def card_data(name: str, config: TrainConfig, figures: dict[str, float]) -> Mode
         license=LICENSES[config.family],
         library_name="diffusers",
         pipeline_tag="image-to-image",
-        base_model=base if _on_hub(base) else None,
+        base_model=_base(config) if _on_hub(_base(config)) else None,
         tags=["wallpaint", "inpainting", "stable-diffusion", *METHODS[config.method].learns],
         model_name=name,
         eval_results=results or None,
     )
 
 
+def _base(config: TrainConfig) -> str:
+    return config.base_model or FAMILIES[config.family].base_model
+
+
 def _on_hub(base: str) -> bool:
     return is_hub_id(base) and not Path(base).exists()
-
-
-def _base(config: TrainConfig) -> str:
-    base = config.base_model or FAMILIES[config.family].base_model
-    return f"Family `{config.family}`, on `{base if _on_hub(base) else Path(base).name}`."
-
-
-def _color(config: TrainConfig) -> str:
-    if not config.use_color_loss:
-        return "none"
-    start = config.color_loss_start_step
-    return f"{config.color_loss_mode}, weight {config.color_loss_weight:g}, from step {start}"
-
-
-def _picture(pictures: list[Path]) -> str:
-    if not pictures:
-        return "*No validation rooms were painted while training.*"
-    columns = "photo, mask, reference, output, and the truth where it is known"
-    return f"![{columns}](samples/{pictures[-1].name})\n\nFrom left to right: {columns}."
-
-
-def _settings(config: TrainConfig) -> str:
-    """The settings that are not their defaults; all are in config.yaml."""
-    told = [f for f in fields(config) if f.name not in PLACES and is_said(config, f)]
-    return _table(("setting", "value"), [f"| `{f.name}` | `{getattr(config, f.name)}` |" for f in told])
-
-
-def _use(folder: Path, pipeline: str) -> str:
-    lora, adapter = ((folder / "weights" / name).is_file() for name in (LORA_NAME, ADAPTER_NAME))
-    compare = f"python studio.py --compare --photo PHOTO --mask MASK --swatch '#7A9E7E' --arms mine={folder}"
-    calls = [f'pipe.load_lora_weights("weights", weight_name="{LORA_NAME}")'] if lora else []
-    if adapter:
-        calls += [f'pipe.load_ip_adapter(".", subfolder="weights", weight_name="{ADAPTER_NAME}")']
-    lines = ["In wallpaint:", "```", f"{compare} --out OUT", "```"]
-    classes = {"image_encoder": "PaintByExampleImageEncoder", "controlnet": "ControlNetModel"}
-    parts = [name for name in classes if (folder / "weights" / name).is_dir()]
-    if parts:  # they need this package's conditions round them
-        readers = [f"`weights/{name}` is read by diffusers' `{classes[name]}.from_pretrained`" for name in parts]
-        lines += ["; ".join(readers) + "."]
-    elif calls:
-        lines += [f"In diffusers, with `pipe` a `{pipeline}` of the base model:", "```python"]
-        lines += [*calls, "```"]
-    return "\n".join(lines)
-
-
-def _table(head: tuple[str, ...], rows: list[str]) -> str:
-    lines: list[Any] = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}", *rows]
-    return "\n".join(lines)

@@ -4,58 +4,19 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
 from safetensors import SafetensorError, safe_open
 
 from wallpaint.errors import UserError
 
 ADAPTER = "IP-Adapter"
-# The width of the text that cross-attention takes tells the base model. https://github.com/huggingface/diffusers
-WIDTHS = {96: "room-tiny", 768: "sd15", 1024: "Stable Diffusion 2", 2048: "sdxl"}
-VERSIONS = {  # the same by what Kohya's trainers and the model spec write into the header
-    r"^(sd_)?v?1|stable-diffusion-v1": "sd15",
-    r"^(sd_)?v?2|stable-diffusion-v2": "Stable Diffusion 2",
-    r"sdxl|stable-diffusion-xl": "sdxl",
-    r"flux|sd3|stable-diffusion-3|pixart|wan|hunyuan": "another kind of model",
-}
-# What is no LoRA of two factors, by its keys: LyCORIS (github.com/KohakuBlueleaf/LyCORIS) and peft name them so.
-NETWORKS = {
-    "a LoHa": r"hada_w|hada_t",
-    "a LoKr": r"lokr_",
-    "a BOFT": r"boft_",
-    "an OFT or BOFT": r"oft_",
-    "an IA3": r"ia3_l|\.on_input$",
-    "a GLoRA": r"\.[ab][12]\.weight$",
-    "peft's DoRA": r"lora_magnitude_vector",
-    "a LoCon with a middle factor (Tucker)": r"lora_mid",
-    "an AdaLoRA": r"\.lora_E\b",
-    "a VeRA": r"vera_lambda",
-    "a Control-LoRA": r"^lora_controlnet$",
-    "a ControlNet-LLLite": r"lllite",
-    "a motion LoRA": r"motion_modules",
-}
+# Tables of patterns: 'widths', 'versions', 'networks', 'files', 'left_out'.
+KINDS = yaml.safe_load(Path(__file__).with_name("lora_kinds.yaml").read_text(encoding="utf-8"))
 OTHER_MODELS = r"^(lora_|base_model\.model\.)?transformer[._]|(double|single|joint|single_transformer)_blocks"
-FILES = {  # whole models and parts, where nothing of a LoRA is found
-    "a textual inversion embedding": r"emb_params|string_to_param|^clip_[lg]$|^<.*>$",
-    "a ControlNet": r"^control_model\.|controlnet|input_hint_block|zero_convs",
-    "a T2I-Adapter": r"^(adapter\.)?body\.\d",
-    "a checkpoint of a whole model": r"^model\.diffusion_model\.|^cond_stage_model\.|^conditioner\.",
-    "a VAE": r"^(first_stage_model\.)?(encoder|decoder)\.(conv_in|conv_out|mid|down|up)|quant_conv",
-    "full weights (LyCORIS full or diff)": r"\.diff(_b)?$|\.[wb]_norm$",
-    "a UNet": r"^(conv_in|down_blocks|mid_block|input_blocks|middle_block)\b",
-    "an image encoder": r"vision_model|^visual\.",
-    "a text encoder": r"text_model|^(shared|encoder\.block)\.",
-    "a SAM": r"^(image_encoder|mask_decoder)\.",
-}
 TEXT = r"^(base_model\.model\.)?(lora_te\d?_|text_encoder(_\d)?\.|text_model\.)"
 UNET = r"^(lora_unet_|(unet|base_model\.model)\.|(down_blocks|mid_block|up_blocks|conv_in|conv_out|time_embedding)\.)"
 DOWN, UP = (r"(lora_down|lora\.down|lora_A|\.down)\.weight$", r"(lora_up|lora\.up|lora_B|\.up)\.weight$")
 OWN = rf"^(?!{TEXT[1:]}){UNET[1:]}.*({DOWN}|{UP}|(lora_up|lora_B)\.bias$|\.alpha$)"  # what is used of a LoRA
-LEFT_OUT = {  # what stands beside a LoRA's factors, and its name for people
-    "the LoRA of the text encoder": TEXT,
-    "the magnitudes of a DoRA (dora_scale)": r"\.dora_scale$",
-    "differences of whole weights, biases or norms (diff, diff_b, norm)": r"\.diff(_b)?$|[._][wb]_norm$|\.set_weight$",
-    "embeddings bundled with it": r"^bundle_emb\.",
-}
 Shapes = dict[str, tuple[int, ...]]
 
 
@@ -82,7 +43,9 @@ def describe_lora(path: str | Path) -> LoraFile:
             raise UserError(f"{path} is an IP-Adapter, but not a Plus in h94's layout: give an ip-adapter-plus file")
         return LoraFile(ADAPTER, _family_of_width(shapes, r"\.to_k_ip\.weight$"), (), ())
     is_lora = any(re.search(f"{DOWN}|{UP}", key) for key in shapes)
-    network = _find(shapes, NETWORKS) or ("" if is_lora else _find(shapes, FILES) or _embedding(shapes))
+    network = _find(shapes, KINDS["networks"]) or (
+        "" if is_lora else _find(shapes, KINDS["files"]) or _embedding(shapes)
+    )
     if network or not is_lora:
         raise UserError(
             f"{path} is {network or 'no LoRA of a UNet'}, which cannot be painted with: "
@@ -100,10 +63,12 @@ def describe_lora(path: str | Path) -> LoraFile:
     _check_pairs(path, factors)
     left_out = [
         f"{what} ({count} tensors)"
-        for what, pattern in LEFT_OUT.items()
+        for what, pattern in KINDS["left_out"].items()
         if (count := sum(bool(re.search(pattern, key)) for key in shapes))
     ]
-    strange = [key for key in shapes if key not in factors and not re.search("|".join(LEFT_OUT.values()), key)]
+    strange = [
+        key for key in shapes if key not in factors and not re.search("|".join(KINDS["left_out"].values()), key)
+    ]
     if strange:
         left_out.append(f"{len(strange)} tensors of an unknown kind ({strange[0][:80]})")
     dora = any(key.endswith(".dora_scale") for key in shapes)
@@ -140,7 +105,7 @@ def _embedding(shapes: Shapes) -> str:
 
 def _family_of_width(shapes: Shapes, pattern: str) -> str:
     widths = [shape[1] for key, shape in shapes.items() if re.search(pattern, key) and len(shape) > 1]
-    return WIDTHS.get(widths[0], "") if widths else ""
+    return KINDS["widths"].get(widths[0], "") if widths else ""
 
 
 def _family(shapes: Shapes, metadata: dict[str, str]) -> str:
@@ -148,7 +113,7 @@ def _family(shapes: Shapes, metadata: dict[str, str]) -> str:
     if found := _family_of_width(shapes, r"attn2.*to_[kv][._](lora|processor)?.*(lora_down|lora\.down|lora_A|\.down)"):
         return found
     words = metadata.get("modelspec.architecture", "") + metadata.get("ss_base_model_version", "")
-    for pattern, family in VERSIONS.items():
+    for family, pattern in KINDS["versions"].items():
         if re.search(pattern, words.lower()):
             return family
     if any(re.match(r"lora_te2_|text_encoder_2\.|lora_unet_(input|output)_blocks", key) for key in shapes):
