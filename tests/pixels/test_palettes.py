@@ -82,6 +82,10 @@ name,r,g,b|Sage green,47.84%,61.96%,49.41%|Night,0%,6.27%,12.55%
 name,rgb|Sage green,"122,158,126"|Night,"rgb(0, 16, 32)"
 name;r;g;b;hex|Sage green;122;158;126;#7A9E7E|Night;0;16;32;#001020
 sep=;|name;hex|Sage green;#7A9E7E|Night;#001020
+b,g,r,name|Greens|126,158,122,Sage green|Blues|32,16,0,Night
+Paints of 2024|b,g,r,name|Greens,,,|126,158,122,Sage green|32,16,0,Night
+L*,a*,b*,r,g,b,name|62,-18,13,122,158,126,Sage green|4,-1,-13,0,16,32,Night
+name,hex|Sage green,'#7A9E7E'|Night,'#001020'
 # my paints|My paints|name,hex,|Greens,,|Sage green,#7A9E7E,,|Blues,,|Night,#001020,
 """.strip().splitlines()
 
@@ -118,6 +122,7 @@ def test_a_table_in_any_encoding(tmp_path, encoding, end):
         ("name,r,g,b|Sage,0.48,0.62,0.49|Night,0,16,32", "may be 0 to 1, 0 to 255 or percent"),
         ("name,r,g,b|Sage,122,158,126|Night,0,16,320", "line 3 is out of range"),
         ("name,r,g,b|Sage,122,158,126|Night,0,16", "line 3 has no number"),
+        ("b,g,r,name|none,none,none,Night|126,158,122,Sage", "line 2 has no number"),
         ("name,hex|Sage,#7A9E7E|Night,dark", "line 3: colour 'dark' is not a hex colour"),
         ("name,r,g,b|Sage, light,122,158,126|Night,0,16,32", "line 2 has 5 cells, not 4"),
         ("name,r,g,b,hex|Sage,122,158,126,#FF0000", "line 2 has two colours, #FF0000 and #7A9E7E"),

@@ -20,7 +20,7 @@ from wallpaint.train.losses import (
     diffusion_loss,
     draw_boxes,
     predict_latents,
-    rgb_to_lab,
+    tensor_to_lab,
     trust,
 )
 
@@ -54,14 +54,14 @@ def painted(paint, light):
 
 def test_lab_agrees_with_the_metrics_own():
     rgb = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    ours = rgb_to_lab(rgb)[0].permute(1, 2, 0).numpy()
+    ours = tensor_to_lab(rgb)[0].permute(1, 2, 0).numpy()
     np.testing.assert_allclose(ours, color.rgb_to_lab(rgb[0].permute(1, 2, 0).numpy()), atol=2e-2)
 
 
 def test_lab_and_its_gradient_are_finite_everywhere():
     rgb = torch.tensor([-1.0, -0.055, 0.0, 1e-9, 0.04045, 0.5, 1.0, 2.0]).repeat(3, 1)[None, :, None]
     rgb.requires_grad_(True)
-    lab = rgb_to_lab(rgb)
+    lab = tensor_to_lab(rgb)
     lab.sum().backward()
     assert lab.isfinite().all() and rgb.grad.isfinite().all()
     assert (rgb.grad != 0).any(dim=1).all()  # also outside 0 to 1 something pulls
@@ -113,13 +113,13 @@ def descend(mode, steps=400):
 def test_flat_erases_the_walls_shading_and_shaded_keeps_it():
     flat, truth = descend("flat")
     shaded, _ = descend("shaded")
-    spread = lambda x: (rgb_to_lab(x)[:, 0, :, -1] - rgb_to_lab(x)[:, 0, :, 0]).mean().item()  # noqa: E731
+    spread = lambda x: (tensor_to_lab(x)[:, 0, :, -1] - tensor_to_lab(x)[:, 0, :, 0]).mean().item()  # noqa: E731
     assert spread(truth) > 15  # LAB units of lightness from the dark end of the wall to the bright one
     assert abs(spread(flat)) < 1
     assert spread(shaded) == pytest.approx(spread(truth), abs=1)
-    lab = rgb_to_lab(shaded) - rgb_to_lab(truth)
+    lab = tensor_to_lab(shaded) - tensor_to_lab(truth)
     assert lab.square().sum(1).sqrt().mean() < 1.5  # and the colour is the paint's, in that light
-    assert (rgb_to_lab(flat) - rgb_to_lab(truth)).square().sum(1).sqrt().mean() > 5
+    assert (tensor_to_lab(flat) - tensor_to_lab(truth)).square().sum(1).sqrt().mean() > 5
 
 
 def test_shaded_is_satisfied_by_the_paint_in_any_light_and_by_no_other_paint():
@@ -144,7 +144,7 @@ def test_flat_is_the_studys_formula():
     generator = torch.Generator().manual_seed(2)
     picture, wall = torch.rand(1, 3, 8, 8, generator=generator), torch.zeros(1, 1, 8, 8)
     wall[..., :5] = 1
-    lab, paint = rgb_to_lab(picture), rgb_to_lab(SAGE[:, :, None, None])
+    lab, paint = tensor_to_lab(picture), tensor_to_lab(SAGE[:, :, None, None])
     expected = torch.nn.functional.mse_loss(lab * wall, paint.expand_as(lab))
     torch.testing.assert_close(ColorConsistencyLoss("flat")(picture, wall, SAGE), expected)
 

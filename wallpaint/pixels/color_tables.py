@@ -43,15 +43,16 @@ def read_table(data: bytes) -> list[tuple[str, Swatch]]:
         UserError: a row has no colour, or the columns can be taken in more than one way.
     """
     rows = _rows(decode(data))
+    usual = Counter(len(row) for _, row in rows if _is_data(row)).most_common(1)
+    width = usual[0][0] if usual else 0
+    rows = [(line, row) for line, row in rows if len(row) > 1 or width == 1]
     first = next((i for i, (_, row) in enumerate(rows) if _is_data(row)), len(rows))
-    header = next((row for _, row in reversed(rows[:first])), [])
-    rows = rows[first:]
-    usual = Counter(len(row) for _, row in rows).most_common(1)[0][0] if rows else 0
-    roles = [_role(title) for title in header]
-    if len(header) != usual and set(roles) <= {"unknown"}:
+    known = [i for i, (_, row) in enumerate(rows[:first]) if {_role(title) for title in row} != {"unknown"}]
+    header = known[0] if known else first - 1  # what stands between it and the first colour has to have one too
+    roles = [_role(title) for title in rows[header][1]] if header >= 0 else []
+    if not known and len(roles) != width:
         roles = []  # a title, no header
-    rows = [(line, row) for line, row in rows if len(row) > 1 or usual == 1]
-    width = len(roles) or usual
+    width, rows = len(roles) or width, rows[header + 1 :]
     for line, row in rows:
         if len(row) > width:
             raise UserError(f"line {line} has {len(row)} cells, not {width}: put a name with a separator into quotes")
@@ -85,8 +86,8 @@ def _rows(text: str) -> list[tuple[int, list[str]]]:
     lines = [(number, line) for number, line in lines if line.strip(" \t;,|") and not re.match(r"(#+|//)(\s|$)", line)]
     if len(lines) > MAX_LINES:
         raise UserError(f"{len(lines)} lines are more than a palette has: give at most {MAX_LINES}")
-    told = re.fullmatch(r"sep=(.)", lines[0][1], re.I) if lines else None  # Excel's own first line
-    lines = lines[1:] if told else lines
+    declared = re.fullmatch(r"sep=(.)", lines[0][1], re.I) if lines else None  # Excel's own first line
+    lines = lines[1:] if declared else lines
 
     def split(separator: str) -> list[list[str]]:
         """One reader a line: a quote that is never closed must not swallow the rest."""
@@ -96,8 +97,8 @@ def _rows(text: str) -> list[tuple[int, list[str]]]:
         """How many rows have as many cells as most have."""
         return max(Counter(len(row) for row in split(separator) if len(row) > 1).values(), default=0)
 
-    separator = told[1] if told else max(";\t|,", key=agreement)
-    if told or 2 * agreement(separator) >= len(lines):
+    separator = declared[1] if declared else max(";\t|,", key=agreement)
+    if declared or 2 * agreement(separator) >= len(lines):
         rows = split(separator)
     else:  # aligned by spaces, at least two of them if all rows agree on that
         rows = [re.split(r"\s{2,}", line) for _, line in lines]
@@ -128,7 +129,9 @@ def _is_data(row: Sequence[str]) -> bool:
 
 
 def _role(title: str) -> str:
-    """What a header's cell says of its column: a key of ROLES, or 'unknown'."""
+    """What a header's cell says of its column: a key of ROLES, or 'unknown'; 'b*' is CIELAB's."""
+    if "*" in title:
+        return "other"
     words = re.sub(r"[^a-z0-9%]+", " ", plain(title))
     for text in (words, AROUND_CHANNELS.sub("", words)):
         if role := ROLE_OF.get(re.sub(r"[ %]", "", text)):
@@ -138,7 +141,7 @@ def _role(title: str) -> str:
 
 def _color(cell: str) -> Swatch | None:
     """A colour written in one cell: #7A9E7E, 7A9E7E, 0x7A9E7E, #abc, rgb(122, 158, 126); else None."""
-    if match := HEX.fullmatch(cell):
+    if match := HEX.fullmatch(cell.strip("'\"")):
         return parse_color(match[1] or match[2])
     if (match := TRIPLE.fullmatch(cell)) and max(int(value) for value in match.groups()) <= 255:
         red, green, blue = (int(value) for value in match.groups())

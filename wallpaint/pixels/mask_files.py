@@ -11,7 +11,7 @@ from wallpaint.pixels.photo_files import deep_to_bytes, has_alpha
 STRAY = 0.005  # share of pixels below which they are edges, noise or dust
 NEARLY_ALL = 0.97
 DARK, BRIGHT, COLORFUL = 40, 215, 60  # bytes: below, above it is meant as black, white; apart in a colour's channels
-LOOK = 512  # longest side at which colours and grey areas are looked for
+SAMPLE_SIDE = 512  # longest side at which colours and grey areas are looked for
 REMEDY = "paint the wall white and all else black, without transparency"
 
 
@@ -81,6 +81,6 @@ def _wall_by_grey(grey: np.ndarray) -> np.ndarray:
 
 
 def _small(array: np.ndarray) -> np.ndarray:
-    """Every so many pixels of (H, W[, 3]), so that the longest side is LOOK to 2 LOOK."""
-    step = max(1, max(array.shape[:2]) // LOOK)
+    """Every so many pixels of (H, W[, 3]), so that the longest side is SAMPLE_SIDE to twice that."""
+    step = max(1, max(array.shape[:2]) // SAMPLE_SIDE)
     return array[::step, ::step]

@@ -14,7 +14,7 @@ from wallpaint.pixels.arrays import components, erode, grow
 from wallpaint.pixels.color import rgb_to_lab
 
 SURFACE_SIDE, ALIKE, LIGHTNESS_COUNTS = 256, 9.0, 0.35  # see `surface_at`; ALIKE in CIELAB
-LOOK, FLOOR = 96, 0.8  # see `looks_inverted`
+HINT_SIDE, FLOOR = 96, 0.8  # see `looks_inverted`
 SPECK, HOLE = 0.001, 0.0003  # of the picture: smaller islands are dropped, smaller holes filled
 
 
@@ -65,7 +65,7 @@ def looks_inverted(photo: Image.Image, mask: Image.Image) -> bool:
 
     A hint, no verdict. On the 230 samples of assets/rooms no true mask gives it, and 92 % of their opposites do.
     """
-    size = [max(1, round(side * LOOK / max(photo.size))) for side in photo.size]
+    size = [max(1, round(side * HINT_SIDE / max(photo.size))) for side in photo.size]
     small = np.asarray(photo.resize(size, Image.Resampling.BOX).convert("RGB"), dtype=np.float32) / 255
     marked = np.asarray(mask.resize(size, Image.Resampling.BOX)) >= 128
     if marked.all() or not marked.any() or marked[-max(1, len(marked) // 20) :].mean() < FLOOR:

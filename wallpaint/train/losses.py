@@ -152,13 +152,13 @@ class ColorConsistencyLoss:
             weight: (B,), 1 by default.
         """
         with torch.autocast(picture.device.type, enabled=False):
-            lab, paint = rgb_to_lab(picture.float()), rgb_to_lab(color.float()[:, :, None, None])
+            lab, paint = tensor_to_lab(picture.float()), tensor_to_lab(color.float()[:, :, None, None])
             weight = torch.ones(len(lab), device=lab.device) if weight is None else weight.float()
             wall = wall.float()
             if self.mode == "flat":
                 each = (lab * wall - paint).square().mean(dim=(1, 2, 3))
             else:
-                target = shade(paint, lab[:, :1]) if reference is None else rgb_to_lab(reference.float())
+                target = shade(paint, lab[:, :1]) if reference is None else tensor_to_lab(reference.float())
                 # The 1e-2 keeps the root's gradient finite where the target is met.
                 distance = ((lab - target.detach()).square().sum(1, keepdim=True) + 1e-2).sqrt() / COLOR_SCALE
                 each = (distance * wall).sum(dim=(1, 2, 3)) / wall.sum(dim=(1, 2, 3)).clamp(min=1)
@@ -171,7 +171,7 @@ def shade(paint: torch.Tensor, lightness: torch.Tensor) -> torch.Tensor:
     return torch.cat([lightness, paint[:, 1:] * ratio], dim=1)
 
 
-def rgb_to_lab(rgb: torch.Tensor) -> torch.Tensor:
+def tensor_to_lab(rgb: torch.Tensor) -> torch.Tensor:
     """(B, 3, H, W) sRGB to CIELAB, float32; it goes on outside 0 to 1, so that no gradient is lost there."""
     # Both arms of a `where` are differentiated: the clamps keep the unused one finite.
     curve = ((rgb.clamp(min=LINEAR_BELOW) + 0.055) / 1.055) ** 2.4
