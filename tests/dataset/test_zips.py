@@ -1,14 +1,18 @@
 """Datasets come back from a zip as they went out, whoever made the zip; a hostile one leaves nothing behind."""
 
+import filecmp
 import json
 import os
 import stat
 import struct
+import tracemalloc
 import types
 import unicodedata
 import zipfile
 
+import numpy as np
 import pytest
+from PIL import Image
 from toys import toy_room
 
 from wallpaint.dataset import zips
@@ -246,3 +250,25 @@ def test_rows_of_any_kind_survive_the_way_out_and_back(folder, tmp_path):
 def test_a_photo_from_before_zips_could_say_when_is_exported(folder, tmp_path):
     os.utime(folder / "train" / "hall-001.png", (0, 0))
     assert zips.import_zip(zips.export_zip(folder, tmp_path / "mine.zip"), tmp_path / "new")["train"] == 3
+
+
+def test_a_large_dataset_goes_out_and_in_a_piece_at_a_time(tmp_path):
+    """60 MB of photos that no compression shrinks; what is at hand at once stays far below one of them."""
+    noise = np.random.default_rng(0).integers(0, 256, (2400, 2800, 3), dtype=np.uint8)
+    where = tmp_path / "d" / "train"
+    where.mkdir(parents=True)
+    Image.new("1", (2800, 2400), 1).save(where / "m.png")
+    rows = []
+    for number in range(3):
+        Image.fromarray(noise).save(where / f"{number}.bmp")
+        rows.append({"file_name": f"{number}.bmp", "mask_file_name": "m.png", "reference_color_rgb": [1, 2, 3]})
+    rows = [{**row, "text": "x", "room_id": f"r{number}"} for number, row in enumerate(rows)]
+    (where / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    del noise
+    tracemalloc.start()
+    assert zips.import_zip(zips.export_zip(tmp_path / "d", tmp_path / "x.zip"), tmp_path / "new") == {"train": 3}
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8_000_000 < (where / "0.bmp").stat().st_size
+    names = [path.name for path in where.iterdir()]
+    assert filecmp.cmpfiles(where, tmp_path / "new" / "train", names, shallow=False)[1:] == ([], [])

@@ -11,7 +11,7 @@ from toys import toy_room
 
 from wallpaint.dataset.folder import read_samples
 from wallpaint.errors import UserError
-from wallpaint.walls.classifier import ClassifierFinder, WallClassifier, cut, even_out, fingerprint
+from wallpaint.walls.classifier import ClassifierFinder, WallClassifier, cut, even_out, hash_sam
 from wallpaint.walls.features import SIDE, mask_features
 from wallpaint.walls.masks import Masker
 from wallpaint.walls.propose import list_photos, load_finder, mask_folder, name_room, propose_wall
@@ -59,7 +59,7 @@ def test_features_say_where_a_mask_is_and_what_is_in_it(features):
 
 
 def test_a_fitted_classifier_ranks_walls_first_and_survives_its_file(features, tmp_path):
-    from wallpaint.walls.__main__ import fit
+    from wallpaint.recipes.walls import fit
 
     rows, masks, wall = features
     share = (masks & wall).sum(axis=(1, 2)) / masks.sum(axis=(1, 2))
@@ -97,9 +97,7 @@ def test_a_classifier_for_another_sam_is_refused_or_warned_of(masker, tmp_path, 
         WallClassifier(weights, "another").save(tmp_path / f"{size}.safetensors")
     ClassifierFinder.load(tmp_path / f"{width}.safetensors", masker)
     assert "learned from another SAM" in capsys.readouterr().err
-    WallClassifier(weights | {"mean": np.ones(width, np.float32)}, fingerprint(masker)).save(
-        tmp_path / "own.safetensors"
-    )
+    WallClassifier(weights | {"mean": np.ones(width, np.float32)}, hash_sam(masker)).save(tmp_path / "own.safetensors")
     ClassifierFinder.load(tmp_path / "own.safetensors", masker)
     assert capsys.readouterr().err == ""
     with pytest.raises(UserError, match="does not fit this SAM"):

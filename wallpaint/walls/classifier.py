@@ -16,8 +16,10 @@ from wallpaint.pixels.color import rgb_to_lab
 from wallpaint.walls.features import SIDE, mask_features, shrink_masks
 from wallpaint.walls.masks import Masker
 
-# Chosen on every third view of a pool of 53 rendered rooms and two real photos, not on the test rooms.
-EDGE, LARGE, ENOUGH = 2.0, 0.01, 0.35
+# Of `even_out`, chosen on every third view of a pool of 53 rendered rooms and two real photos, not on the test rooms.
+EDGE = 2.0  # LAB a pixel: where a smooth part ends
+LARGE = 0.01  # share of the photo: smaller parts stay as they are
+ENOUGH = 0.35  # share of a part that has to be found for all of it
 KEYS = ("mean", "scale", "weight1", "bias1", "weight2", "bias2")
 
 
@@ -26,7 +28,7 @@ class WallClassifier:
     """One hidden layer: features (N, F) to (N, 2), the share of a mask that is wall, and its IoU with it."""
 
     weights: dict[str, np.ndarray]  # KEYS
-    sam: str = ""  # fingerprint of the segment-anything whose embeddings it learned
+    sam: str = ""  # `hash_sam` of the segment-anything whose embeddings it learned from
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
         """(N, F) to (N, 2), each 0 to 1."""
@@ -44,7 +46,7 @@ class WallClassifier:
         from safetensors import safe_open
 
         if not Path(path).is_file():
-            raise UserError(f"no wall classifier at {path}, give another or run python -m wallpaint.walls")
+            raise UserError(f"no wall classifier at {path}, give another or run python -m wallpaint.recipes.walls")
         try:
             with safe_open(path, "numpy") as file:
                 weights = {key: file.get_tensor(key) for key in KEYS}
@@ -76,11 +78,11 @@ class ClassifierFinder:
         classifier = WallClassifier.load(path)
         width = masker.predictor.model.prompt_encoder.embed_dim + 25
         if classifier.weights["mean"].shape != (width,):
-            raise UserError(f"wall classifier {path} does not fit this SAM, run python -m wallpaint.walls")
-        if classifier.sam != fingerprint(masker):
+            raise UserError(f"wall classifier {path} does not fit this SAM, run python -m wallpaint.recipes.walls")
+        if classifier.sam != hash_sam(masker):
             print(
                 f"warning: the wall classifier {path} learned from another SAM, its confidence may be off, "
-                "run python -m wallpaint.walls",
+                "run python -m wallpaint.recipes.walls",
                 file=sys.stderr,
             )
         return cls(masker, classifier)
@@ -133,7 +135,7 @@ def cut(masker: Masker, photo: Image.Image) -> tuple[np.ndarray, np.ndarray, np.
     return masks[there], guesses[there], masker.embedding()
 
 
-def fingerprint(masker: Masker) -> str:
+def hash_sam(masker: Masker) -> str:
     """Tell one segment-anything from another by its weights."""
     digest = hashlib.sha256()
     for name, value in sorted(masker.predictor.model.image_encoder.state_dict().items()):

@@ -38,8 +38,8 @@ def mask_features(photo: Image.Image, masks: np.ndarray, guesses: np.ndarray, em
     edges = np.stack([masks[:, 0], masks[:, -1], masks[:, :, 0], masks[:, :, -1]], axis=1).mean(axis=2)
     box = np.concatenate([_extent(np.any(masks, axis=2)), _extent(np.any(masks, axis=1))], axis=1)
     full = inside[:, 0] / SIDE**2 / np.maximum(1e-3, (box[:, 1] - box[:, 0]) * (box[:, 3] - box[:, 2]))
-    said = _mean_inside(masks, embedding)
-    parts = [said, inside / SIDE**2, mean, spread, outside, place, edges, box, full[:, None], guesses]
+    means = _mean_inside(masks, embedding)
+    parts = [means, inside / SIDE**2, mean, spread, outside, place, edges, box, full[:, None], guesses]
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 

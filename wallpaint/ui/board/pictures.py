@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image
 
 from wallpaint.dataset.folder import read_samples
-from wallpaint.dataset.rows import Sample
+from wallpaint.dataset.rows import Sample, find_metadata, find_splits
 from wallpaint.errors import UserError
 from wallpaint.paths import ASSETS
 from wallpaint.pixels.arrays import erode
@@ -202,10 +202,9 @@ def read_rooms(which: str) -> list[Sample]:
 
 @functools.cache  # what is shipped does not change while the studio runs
 def _read_folder(folder: Path) -> list[Sample]:
-    if (folder / "metadata.jsonl").is_file():
+    if find_metadata(folder).is_file():
         return read_samples(folder, None)
-    splits = [split for split in ("train", "validation") if (folder / split / "metadata.jsonl").is_file()]
-    return [sample for split in splits for sample in read_samples(folder, split)]
+    return [sample for split in find_splits(folder) for sample in read_samples(folder, split)]
 
 
 def thumbnail(path: str | Path, size: int = 320) -> Image.Image:

@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from wallpaint.dataset.rows import find_splits
 from wallpaint.errors import UserError
 from wallpaint.paths import CONFIGS
 from wallpaint.runs import launch, state
@@ -31,11 +32,10 @@ def list_presets() -> list[str]:
 
 def list_datasets(workspace: Path) -> list[tuple[str, str]]:
     """Give (name, folder) of what can be trained on: the workspace's datasets, then the shipped sample."""
-    folders = sorted((workspace / "datasets").glob("*/train/metadata.jsonl"))
-    found = [(path.parent.parent.name, str(path.parent.parent)) for path in folders]
+    folders = sorted(path for path in (workspace / "datasets").glob("[!.]*") if "train" in find_splits(path))
     sample = pictures.ASSETS / "rooms" / "sample"
-    shipped = (sample / "train" / "metadata.jsonl").is_file()
-    return [*found, *([("sample rooms", str(sample))] if shipped else [])]
+    shipped = [("sample rooms", str(sample))] if find_splits(sample) else []
+    return [*((path.name, str(path)) for path in folders), *shipped]
 
 
 def run_folder(workspace: Path, name: str | None, language: str = "en") -> Path:

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from wallpaint.dataset.folder import read_splits
-from wallpaint.dataset.rows import Sample
+from wallpaint.dataset.rows import Sample, find_metadata
 from wallpaint.errors import UserError
 from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.report.pages import data_uri
@@ -28,7 +28,7 @@ Coverage = tuple[float, float, float]  # smallest, mean and largest share of a p
 
 def draw_preflight(config: TrainConfig, workspace: Path, language: str) -> str:
     """Give the plan of a run as HTML; UserError when its dataset cannot be read."""
-    metadata = Path(config.dataset) / "train" / "metadata.jsonl"
+    metadata = find_metadata(Path(config.dataset) / "train")
     stamp = metadata.stat().st_mtime_ns if metadata.is_file() else 0
     splits, coverage = look_at_dataset(config.dataset, stamp)
     expected = expect(config, workspace)

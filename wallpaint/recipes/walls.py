@@ -1,6 +1,6 @@
 """Train the wall classifier of a family on rooms whose walls are known, and say how well it does on others.
 
-python -m wallpaint.walls [--rooms assets/rooms/sample] [--test assets/rooms/test] [--sam DIR] [--out FILE]
+python -m wallpaint.recipes.walls [--rooms assets/rooms/sample] [--test assets/rooms/test] [--sam DIR] [--out FILE]
 
 On the rooms here it takes some minutes of one CPU core. The figures are printed and kept beside the weights.
 """
@@ -22,7 +22,7 @@ from wallpaint.dataset.rows import Sample
 from wallpaint.models.families import FAMILIES
 from wallpaint.paths import ASSETS
 from wallpaint.pixels.images import load_mask, load_photo
-from wallpaint.walls.classifier import KEYS, ClassifierFinder, WallClassifier, cut, fingerprint
+from wallpaint.walls.classifier import KEYS, ClassifierFinder, WallClassifier, cut, hash_sam
 from wallpaint.walls.features import mask_features, shrink_masks
 from wallpaint.walls.masks import Masker
 from wallpaint.walls.propose import propose_wall
@@ -98,7 +98,7 @@ def measure(finder: ClassifierFinder, samples: list[Sample]) -> dict[str, float]
 
 def main() -> None:
     """Train, measure, save."""
-    parser = argparse.ArgumentParser(prog="python -m wallpaint.walls", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m wallpaint.recipes.walls", description=__doc__.split("\n")[0])
     parser.add_argument("--rooms", type=Path, default=ROOMS / "sample", help="dataset to learn from")
     parser.add_argument("--test", type=Path, default=ROOMS / "test", help="rooms to measure on")
     parser.add_argument("--sam", default=FAMILY.base_model, help="folder of segment-anything")
@@ -108,7 +108,7 @@ def main() -> None:
     masker = Masker.load(options.sam)
     train = [s for split in ("train", "validation") for s in read_samples(options.rooms, split)]
     features, truths = gather(train, masker, (False, True))
-    classifier = fit(features, truths, fingerprint(masker))
+    classifier = fit(features, truths, hash_sam(masker))
     classifier.save(options.out)
     figures = measure(ClassifierFinder(masker, classifier), read_samples(options.test, None))
     options.out.with_suffix(".json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
