@@ -132,6 +132,45 @@ def test_compare_has_the_same_board_and_what_is_marked_there_is_painted(page, st
     expect(page.locator(f"{board} .board")).to_have_attribute("data-marked", str(marked(page)))
 
 
+def test_a_mask_the_wrong_way_round_is_told_and_turned(page, studio_url):
+    from playwright.sync_api import expect
+
+    open_sample(page, studio_url)
+    page.locator("[data-do=given]").click()
+    own = wait_marked(page, 0)
+    page.locator("#board canvas.photo").focus()
+    page.keyboard.press("v")
+    assert wait_marked(page, own) == 256 * 256 - own
+    expect(page.locator("#board .status.wrong")).to_contain_text("everything but the wall")
+    page.locator("[data-do=invert]").click()
+    assert wait_marked(page, 256 * 256 - own) == own
+
+
+def test_what_the_server_could_not_take_is_sent_again_and_never_saved_half(page, studio_url):
+    from playwright.sync_api import expect
+
+    def refuse(route):
+        refused = "save_walls" in (route.request.post_data or "")
+        if refused:
+            route.fulfill(json={"error": "the disk is full"})
+        else:
+            route.continue_()
+
+    open_sample(page, studio_url)
+    name_dataset(page, "again")
+    page.route("**/component_server/", refuse)
+    page.locator("[data-do=given]").click()
+    wait_marked(page, 0)
+    expect(page.locator("#board .status.wrong")).to_have_text("the disk is full")
+    page.locator("#save-sample").click()
+    page.wait_for_timeout(500)
+    expect(page.locator("#save-message")).not_to_contain_text("Saved")
+    expect(page.locator("#saved-samples img")).to_have_count(0)
+    page.unroute("**/component_server/")
+    page.locator("#save-sample").click()
+    expect(page.locator("#save-message")).to_contain_text("Saved 1 to again")
+
+
 def test_on_a_phone_a_tap_marks_two_fingers_zoom_and_nothing_sticks_out(phone, studio_url):
     open_sample(phone, studio_url)
     assert phone.locator("[data-do=auto]").text_content() == "Tự tìm tường"
