@@ -75,6 +75,12 @@ def test_the_classical_repaint_alone_needs_no_model_and_writes_every_file(room, 
     assert result.folder == out and result.arms[0].figures == arm and result.arms[0].image == out / "recolor.png"
 
 
+def test_a_photo_whose_name_is_no_utf_8_is_compared(room, tmp_path):
+    photo = room[0].rename(tmp_path / "ph\udcf2ng.png")
+    compare(photo, room[1], SAGE, ["recolor"], tmp_path / "o\udcf2")
+    assert json.loads((tmp_path / "o\udcf2" / "comparison.json").read_text("utf-8"))["photo"] == str(photo)
+
+
 def test_an_inverted_mask_is_turned_when_told_and_paints_the_same(room, tmp_path, capsys):
     turned = tmp_path / "turned.png"
     ImageOps.invert(Image.open(room[1])).save(turned)

@@ -199,6 +199,13 @@ def test_resuming_without_a_checkpoint_or_with_another_shape_is_a_clear_error(co
         train(config(lora_rank=4), resume=True)
 
 
+def test_a_run_folder_whose_name_is_no_utf_8_is_trained_in(config, tmp_path):
+    folder = train(config(max_train_steps=1, output_dir=str(tmp_path / "ph\udcf2ng")))
+    assert "ph\\udcf2ng" in (folder / "train.log").read_text("utf-8")
+    assert load_config(folder / "config.yaml").output_dir == str(folder)
+    assert (folder / "README.md").is_file()
+
+
 def test_a_missing_dataset_is_said_before_anything_is_written(config, tmp_path):
     with pytest.raises(UserError, match="nowhere"):
         train(config(dataset=str(tmp_path / "nowhere")))

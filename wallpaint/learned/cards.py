@@ -83,7 +83,7 @@ def write_card(
         calls=[call for name, call in learned.items() if (weights / name).is_file()],
     )
     with atomic_path(folder / "README.md") as path:
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, "utf-8", "backslashreplace")  # a folder's name may be no UTF-8
 
 
 def card_data(name: str, config: TrainConfig, figures: dict[str, float], rooms: str = "validation") -> ModelCardData:

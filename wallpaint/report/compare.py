@@ -110,7 +110,7 @@ def compare(
         opened = open_arms(COMPARED_ARMS if arms is None else arms, family, models, settings.ip_adapter_scale)
         say_left_out(opened)
         rows, section = paint_scene(opened, scene, swatch, settings, folder)
-        (folder / "report.html").write_text(comparison_page([section]), "utf-8")
+        (folder / "report.html").write_text(comparison_page([section]), "utf-8", "backslashreplace")
     return _comparison(Path(out_dir), rows)
 
 
@@ -154,7 +154,9 @@ def compare_paints(
             place.mkdir(exist_ok=True)
             true = scene if not done else replace(scene, truth=None)
             done.append(paint_scene(opened, true, swatch, settings, place, progress))
-        (folder / "report.html").write_text(comparison_page(section for _, section in done), "utf-8")
+        (folder / "report.html").write_text(
+            comparison_page(section for _, section in done), "utf-8", "backslashreplace"
+        )
     places = [Path(out_dir) / swatch.hex.lstrip("#") for swatch in swatches]
     return [_comparison(place, rows) for place, (rows, _) in zip(places, done, strict=True)]
 
@@ -194,7 +196,9 @@ def paint_scene(
             figures["left_out"] = list(opened.left_out[name])
         rows.append(clean(figures | measure(picture, scene.photo, scene.mask, swatch, scene.truth)))
     comparison = {"photo": scene.name, "swatch": swatch.hex, "seed": settings.seed, "arms": rows}
-    (folder / "comparison.json").write_text(json.dumps(comparison, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    (folder / "comparison.json").write_text(
+        json.dumps(comparison, indent=2, ensure_ascii=False) + "\n", "utf-8", "backslashreplace"
+    )
     write_csv(folder / "comparison.csv", [flat(row) for row in rows])
     pictures = [("photo", scene.photo), *([("truth", scene.truth)] if scene.truth else [])]
     pictures += [(name, picture) for name, (picture, _) in painted.items()]

@@ -76,11 +76,13 @@ def evaluate(
         for name, left_out in opened.left_out.items():
             summary["arms"][name]["left_out"] = list(left_out)
         write_csv(folder / "results.csv", [flat(clean(row)) for row in rows])
-        (folder / "summary.json").write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        (folder / "summary.json").write_text(
+            json.dumps(summary, indent=2, ensure_ascii=False) + "\n", "utf-8", "backslashreplace"
+        )
         order = [describe(pair) for pair in summary["pairs"]]
         table = markdown(evaluation_table(summary["arms"])) + "".join(f"\n- {text}" for text in order) + "\n"
-        (folder / "table.md").write_text(table, "utf-8")
-        (folder / "report.html").write_text(evaluation_page(summary, order, strips), "utf-8")
+        (folder / "table.md").write_text(table, "utf-8", "backslashreplace")
+        (folder / "report.html").write_text(evaluation_page(summary, order, strips), "utf-8", "backslashreplace")
     say(table)
     return summary
 

@@ -77,7 +77,7 @@ class Record:
         """Add a line to train.log, or remember it until there is a folder to keep it in."""
         self._early.append(line)
         if self._tee and self.folder.is_dir():
-            with open(self.folder / "train.log", "a", encoding="utf-8") as file:
+            with open(self.folder / "train.log", "a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write("".join(f"{early}\n" for early in self._early))
             self._early.clear()
 
