@@ -104,4 +104,6 @@ def score_of(arm: dict[str, Any], truth: bool) -> float | None:
 
 def write(number: float | None, digits: int, sign: str = "") -> str:
     """Write a number of a table, a dash where there is none; `sign` '+' writes it with its sign."""
-    return "–" if number is None or number != number else f"{number:{sign}.{digits}f}"
+    if number is None or number != number:
+        return "–"
+    return f"{round(number, digits) + 0.0:{sign}.{digits}f}"  # no -0
