@@ -64,7 +64,7 @@ def build_page(workspace: Path, public: bool) -> gr.Blocks:
         wire_refresh(spoken, ((None, dataset.refresh), (train_tab, train.refresh), (compare_tab, compare.refresh)))
         if train.use:
             wire_use(page, train.use, train.run, compare.arms, tabs)
-    return demo.queue(max_size=20, api_open=False)
+    return demo.queue(max_size=60, api_open=False)  # twenty visitors who each paint, open a room and click
 
 
 def wire_language(page: Page, demo: gr.Blocks, language: gr.State, switch: gr.Radio) -> tuple:

@@ -1,6 +1,7 @@
 """Tab 3 without a browser: the room, what is painted, how it is shown and voted on."""
 
 import json
+import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -332,6 +333,20 @@ def test_blind_results_tell_no_names_until_the_vote(painted, tmp_path):
     assert votes == {"old": 1, "new": 1}
     said = results_html.draw_results(shown, "en", votes)
     assert "Your vote went to old" in said and "<b>new</b>" in said
+
+
+def test_votes_of_two_studios_count_and_half_a_line_does_not(painted, tmp_path):
+    shown = painted({"new": (5.0, 0.5), "old": (15.0, 0.5)}, blind=True)
+    painting.cast_vote(shown, 0, tmp_path, store=True)
+    with open(tmp_path / "results" / "votes.jsonl", "a") as file:
+        file.write('{"arms": ["new", "old"], "vo\n[1]\n')
+    assert painting.cast_vote(shown, 0, tmp_path, store=True)[1] == {"new": 2}
+
+
+def test_results_that_were_deleted_meanwhile_say_what_to_do(painted):
+    shown = painted({"new": (5.0, 0.5)})
+    shutil.rmtree(shown.folder)
+    assert t("results_gone", "vi") in results_html.draw_results(shown, "vi")
 
 
 def test_a_vote_on_a_public_page_is_not_kept(painted, tmp_path):

@@ -294,3 +294,12 @@ def test_a_dataset_saved_meanwhile_can_be_chosen(data, tmp_path):
     add_sample(tmp_path / "datasets" / "mine", "train", photo, Image.new("L", (64, 64), 255), (9, 9, 9), "", "a")
     update = actions.choose_dataset(data, tmp_path)
     assert [name for name, _ in update["choices"]] == ["mine", "sample rooms"] and update["value"] == data
+
+
+def test_looking_at_a_run_again_and_again_passes_by_the_queue(tmp_path):
+    from wallpaint.ui import app
+
+    page = app.build_page(tmp_path, public=False)
+    queued = {row["api_name"]: row["queue"] for row in page.config["dependencies"]}
+    assert queued["refresh_panel"] is False and queued["paint_arms"]
+    assert queued["start_training"] is not False

@@ -133,5 +133,6 @@ def wire_run(page: Page, panel: RunPanel, language: gr.State, timer: gr.Timer) -
     answered = [panel.really_delete.click, panel.cancel_delete.click]
     gr.on(answered, lambda: gr.update(visible=False), None, panel.confirm, **QUIET)
     step = Step(guarded(refresh_panel), [run, snapshot, language], [snapshot, *panel.shown])
-    gr.on([timer.tick, run.change, language.change], *step, trigger_mode="once", **QUIET)
+    # Past the queue: what many pages read every few seconds must not fill it, nor wait behind who paints.
+    gr.on([timer.tick, run.change, language.change], *step, trigger_mode="once", queue=False, **QUIET)
     return step
