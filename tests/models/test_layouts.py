@@ -18,7 +18,8 @@ from wallpaint.learned.adapter import adapter_heads, resampler_to_h94
 from wallpaint.models.bundle import _attach_adapter, load_models
 from wallpaint.models.encoders import encode_images, encoder_key, reference_side
 from wallpaint.models.families import resolve_family
-from wallpaint.models.loading import read_adapter
+from wallpaint.models.files import find_weights
+from wallpaint.models.loading import load_module, read_adapter
 from wallpaint.models.runtime import pick_runtime
 from wallpaint.runs.machine import is_ready, list_parts
 from wallpaint.walls.masks import Masker
@@ -245,3 +246,16 @@ def test_a_fine_tune_without_adapter_dino_and_sam_has_its_familys_own(family, tm
     assert resolved.base_model == str(folder)
     (folder / "ip_adapter").mkdir()
     assert resolve_family("room-tiny", base_model=str(folder)).ip_adapter_model == str(folder / "ip_adapter")
+
+
+@pytest.mark.parametrize("variant", [None, "fp16"])
+@pytest.mark.parametrize(("safe", "size"), [(True, "10GB"), (True, "2MB"), (False, "10GB")])
+def test_a_fine_tune_is_read_as_it_was_saved(family, tmp_path, variant, safe, size):
+    saved = UNet2DConditionModel.from_pretrained(family / "unet")
+    shutil.copytree(family, tmp_path / "base", ignore=shutil.ignore_patterns("unet"))
+    options = {"safe_serialization": safe, "variant": variant, "max_shard_size": size}
+    saved.save_pretrained(tmp_path / "base" / "unet", **options)
+    files = [path for path in (tmp_path / "base" / "unet").iterdir() if path.name != "config.json"]
+    assert len(files) == 1 if size == "10GB" else len(files) > 2
+    found = load_module(UNet2DConditionModel, find_weights(str(tmp_path / "base"), "unet"), torch.float32).state_dict()
+    assert all(torch.equal(found[key], value) for key, value in saved.state_dict().items())

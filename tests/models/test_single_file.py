@@ -1,6 +1,8 @@
 """A checkpoint in one file, under the names of CompVis' first release: made here from random tiny modules."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -199,3 +201,13 @@ def test_without_a_tokenizer_its_command_is_said(place):
 def test_a_checkpoint_that_is_not_there_is_named(tmp_path):
     with pytest.raises(UserError, match="nowhere.safetensors"):
         resolve_family("sd15", base_model=str(tmp_path / "nowhere.safetensors"))
+
+
+def test_of_many_processes_that_need_a_checkpoint_one_unpacks_it(place, monkeypatch):
+    path, written = place / "sd.safetensors", []
+    save_file(checkpoint(*modules()), path)
+    write = single_file._write
+    monkeypatch.setattr(single_file, "_write", lambda *args: (written.append(args), time.sleep(0.1), write(*args)))
+    with ThreadPoolExecutor(4) as pool:
+        folders = set(pool.map(single_file.unpack, [path] * 4))
+    assert len(written) == len(folders) == 1

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-from diffusers.utils import logging as diffusers_logging
 from torch import nn
 from transformers import (
     CLIPImageProcessor,
@@ -16,11 +15,10 @@ from transformers import (
     CLIPTokenizer,
     CLIPVisionModelWithProjection,
 )
-from transformers.utils import logging as transformers_logging
 
 from wallpaint.errors import UserError
 from wallpaint.models.families import Family, find_files, resolve_family, with_base
-from wallpaint.models.loading import hash_files, load_module, read_adapter
+from wallpaint.models.loading import hash_files, load_module, quiet_libraries, read_adapter
 from wallpaint.models.runtime import Runtime, pick_runtime
 
 TEXT_ENCODERS: dict[str, Any] = {"text_encoder": CLIPTextModel, "text_encoder_2": CLIPTextModelWithProjection}
@@ -79,9 +77,7 @@ def load_models(family_name: str, runtime: Runtime | None = None, base: str = ""
 
 def load_family(family: Family, runtime: Runtime) -> Models:
     """Load the models that a family's row names, see `load_models`."""
-    diffusers_logging.set_verbosity_error()  # they draw a progress bar a module and warn of nothing
-    transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
+    quiet_libraries()
     files, dtype = find_files(family), runtime.weight_dtype
     texts: dict[str, Any] = {
         name: load_module(TEXT_ENCODERS[name], files[name], dtype) for name in family.text_encoders

@@ -7,16 +7,20 @@ from wallpaint.errors import UserError
 from wallpaint.models.fetching import fetch, fetch_command
 from wallpaint.paths import MODELS
 
+# Ends of names of weights, as diffusers and transformers save them: whole, in half precision, or in pieces.
+SAFETENSORS = (".safetensors", ".fp16.safetensors", ".safetensors.index.json", ".safetensors.index.fp16.json")
+PICKLES = (".bin", ".fp16.bin")
+
 
 def find_weights(source: str, folder: str, fetched: str = "") -> Path:
-    """The weights in `source/folder` ('': right in it), by any usual name, with their config.json beside them.
+    """The weights in `source/folder` ('': right in it), or their index, with their config.json beside them.
 
     `fetched`: see `fetch_command`.
     """
-    stem = "diffusion_pytorch_model" if folder in ("vae", "unet") else "model"
     inside = f"{folder}/" if folder else ""
-    names = [f"{inside}{stem}{end}" for end in (".safetensors", ".fp16.safetensors", ".bin")]
-    found = find_file(source, [*names, f"{inside}pytorch_model.bin"], "", fetched)
+    stems = ("diffusion_pytorch_model",) * 2 if folder in ("vae", "unet") else ("model", "pytorch_model")
+    names = [f"{inside}{stems[0]}{end}" for end in SAFETENSORS] + [f"{inside}{stems[1]}{end}" for end in PICKLES]
+    found = find_file(source, names, "", fetched)
     find_file(source, f"{inside}config.json", "", fetched)
     return found
 

@@ -5,12 +5,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers.utils import logging as diffusers_logging
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 from transformers import PreTrainedModel
+from transformers.utils import logging as transformers_logging
 
 from wallpaint.errors import UserError
+
+
+def quiet_libraries() -> None:
+    """Let diffusers and transformers draw no progress bar a module and warn of nothing; what counts is checked here."""
+    diffusers_logging.set_verbosity_error()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
 
 
 def load_module(kind: Any, weights: Path, dtype: torch.dtype) -> nn.Module:
@@ -21,7 +30,7 @@ def load_module(kind: Any, weights: Path, dtype: torch.dtype) -> nn.Module:
     """
     options = {
         "variant": "fp16" if ".fp16." in weights.name else None,
-        "use_safetensors": weights.suffix == ".safetensors",
+        "use_safetensors": ".safetensors" in weights.name,
         "local_files_only": True,
         "output_loading_info": True,
         "dtype" if issubclass(kind, PreTrainedModel) else "torch_dtype": dtype,

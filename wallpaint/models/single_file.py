@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from wallpaint.errors import UserError
+from wallpaint.locks import locked
 from wallpaint.models.files import find_file
 from wallpaint.paths import MODELS
 
@@ -31,18 +32,20 @@ def unpack(path: Path) -> Path:
     stat = path.stat()
     key = hashlib.sha256(f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode()).hexdigest()[:12]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wallpaint"
+    cache.mkdir(parents=True, exist_ok=True)
     folder = cache / f"{path.stem}-{key}"
-    if not (folder / "model_index.json").is_file():
-        tokenizer = _find_tokenizer(path)
-        weights = _read(path)
-        fresh = folder.with_name(f"{folder.name}.tmp{os.getpid()}")
-        try:
-            _write(weights, path, fresh)
-            shutil.copytree(tokenizer, fresh / "tokenizer", dirs_exist_ok=True)
-            shutil.rmtree(folder, ignore_errors=True)
-            fresh.rename(folder)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+    with locked(cache):  # every process of a run comes here at once
+        if not (folder / "model_index.json").is_file():
+            tokenizer = _find_tokenizer(path)
+            weights = _read(path)
+            fresh = folder.with_name(f"{folder.name}.tmp{os.getpid()}")
+            try:
+                _write(weights, path, fresh)
+                shutil.copytree(tokenizer, fresh / "tokenizer", dirs_exist_ok=True)
+                shutil.rmtree(folder, ignore_errors=True)
+                fresh.rename(folder)
+            finally:
+                shutil.rmtree(fresh, ignore_errors=True)
     return folder
 
 
@@ -81,9 +84,10 @@ def _write(weights: Weights, path: Path, folder: Path) -> None:
     """
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    from wallpaint.models.loading import quiet_libraries
+
+    quiet_libraries()
     shutil.copytree(CONFIGS, folder)
     index = json.loads((CONFIGS / "model_index.json").read_text()) | {"unpacked_from": str(path)}
     (folder / "model_index.json").write_text(json.dumps(index, indent=2))
