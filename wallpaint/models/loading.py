@@ -16,7 +16,7 @@ from wallpaint.errors import UserError
 
 
 def quiet_libraries() -> None:
-    """Let diffusers and transformers draw no progress bar a module and warn of nothing; what counts is checked here."""
+    """Let diffusers and transformers draw no progress bars and warn of nothing; what counts is checked here."""
     diffusers_logging.set_verbosity_error()
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
