@@ -182,6 +182,42 @@ def test_a_disk_that_fills_while_a_room_moves_or_a_sample_goes_loses_nothing(tmp
     assert curate.move_room(tmp_path / "d", "hall", "validation") == 1
 
 
+def test_a_move_that_fails_is_undone_and_one_that_is_killed_is_finished_by_the_next(tmp_path, monkeypatch):
+    folder = tmp_path / "d"
+    for room in ("attic", "hall", "hall"):
+        add_sample(folder, "train", PHOTO, MASK, GREEN, "", room)
+    whole, before, write = read_samples(folder, "train"), files_in(folder), curate.write_table
+    for failing in range(2):
+        for error in (OSError(errno.ENOSPC, "full"), KeyboardInterrupt()):
+            calls = iter(range(9))
+
+            def fail(where, rows, failing=failing, error=error, calls=calls):
+                if next(calls) == failing:
+                    raise error
+                write(where, rows)
+
+            with monkeypatch.context() as patch:
+                patch.setattr(curate, "write_table", fail)
+                with pytest.raises((UserError, KeyboardInterrupt)):
+                    curate.move_room(folder, "hall", "validation")
+            assert files_in(folder) == before
+    code = """
+from wallpaint.dataset import folder as dataset
+write = curate.write_table
+def die(where, rows):
+    if where.name == "train":
+        os._exit(9)
+    write(where, rows)
+import os
+curate.write_table = die
+curate.move_room(folder, "hall", "validation")
+"""
+    assert start(code, folder).wait(timeout=60) == 9
+    assert read_samples(folder, "train") == whole  # nothing is lost, though the room is in both splits
+    assert curate.move_room(folder, "hall", "validation") == 2
+    assert [len(read_samples(folder, split)) for split in ("train", "validation")] == [1, 2]
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who may not write here")
 def test_a_folder_that_may_not_be_written_is_named(tmp_path):
     add_sample(tmp_path / "d", "train", PHOTO, MASK, GREEN, "", "hall")

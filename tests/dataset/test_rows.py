@@ -1,5 +1,7 @@
 """Rows as people and tools write them: other spellings, other line ends, deeper folders; and how fast many are."""
 
+import csv
+import io
 import json
 import os
 import time
@@ -126,9 +128,14 @@ b.png,1_mask.png,"[1, 2, 3]",,hall,,
 """
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_an_imagefolder_with_metadata_csv_is_read_and_becomes_jsonl_when_it_changes(write, end):
-    folder = write("a.png", "b.png", file="metadata.csv", text=CSV.replace("\n", end))
+SHEETS = [(",", "\n", ""), (",", "\r\n", "\ufeff"), (";", "\n", "\ufeff")]
+
+
+@pytest.mark.parametrize(("delimiter", "end", "bom"), SHEETS)
+def test_an_imagefolder_with_metadata_csv_is_read_and_becomes_jsonl_when_it_changes(write, delimiter, end, bom):
+    packed = io.StringIO(newline="")
+    csv.writer(packed, delimiter=delimiter, lineterminator=end).writerows(csv.reader(io.StringIO(CSV)))
+    folder = write("a.png", "b.png", file="metadata.csv", text=bom + packed.getvalue())
     first, second = read_splits(folder)["train"]
     assert (first.text, first.kind, first.color) == ('a "nice", lit one', "dark", GREEN)
     assert first.truths[0].image.name == "b.png" and (second.text, second.kind, second.truths) == ("", None, ())

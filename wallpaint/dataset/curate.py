@@ -7,6 +7,7 @@ reader that comes in between finds a whole dataset.
 from __future__ import annotations
 
 import contextlib
+import filecmp
 import json
 import secrets
 import shutil
@@ -25,6 +26,7 @@ from wallpaint.dataset.rows import (
     picture_names,
     plain_name,
     read_row,
+    rename_pictures,
     tidy_room,
 )
 from wallpaint.dataset.saving import writing
@@ -32,6 +34,7 @@ from wallpaint.errors import UserError
 from wallpaint.pixels.images import atomic_path, read_size
 
 TRASH = ".deleted"
+NAMES = ("file_name", "mask_file_name", "truths")  # what a row names its pictures by
 
 
 def edit_sample(
@@ -79,9 +82,18 @@ def move_room(folder: str | Path, room_id: str, split: str) -> int:
                 return 0
             raise UserError(f"no room {room_id!r}, in {folder.name}, choose one of the list")
         rest = [row for row in before if row.get("room_id") != room_id]
-        moved = [_copy_pictures(row, folder / source, folder / split) for row in moving]
-        write_table(folder / split, [*there, *moved])
-        write_table(folder / source, rest)
+        moved: list[Row] = []
+        try:
+            for row in moving:
+                if not any(_is_copy(row, folder / source, other, folder / split) for other in there):
+                    moved.append(_copy_pictures(row, folder / source, folder / split))
+            write_table(folder / split, [*there, *moved])
+            write_table(folder / source, rest)
+        except BaseException:
+            _drop_pictures(folder / split, [name for row in moved for name in picture_names(row)], there)
+            with contextlib.suppress(OSError):
+                write_table(folder / split, there)
+            raise
         _drop_pictures(folder / source, [name for row in moving for name in picture_names(row)], rest)
     return len(moving)
 
@@ -146,19 +158,29 @@ def _copy_pictures(row: Row, source: Path, target: Path) -> Row:
     parse_row(row, source, str(row.get("file_name")))  # a row that leads elsewhere, or to nothing, stays
     stem = free_name(target, str(row["room_id"]))
 
-    def copy(name: str, ending: str) -> str:
-        path = target / f"{stem}{ending}{Path(name).suffix}"
-        with atomic_path(path) as temporary:
-            shutil.copyfile(find_picture(source, name, "a picture"), temporary)
-        return path.name
+    endings = {row["file_name"]: "", row["mask_file_name"]: "_mask"}
+    for number, truth in enumerate(row.get("truths") or []):
+        endings.setdefault(truth["file_name"], f"_truth{number}")
+    names = {name: f"{stem}{ending}{Path(name).suffix}" for name, ending in endings.items()}
+    try:
+        for name, new in names.items():
+            with atomic_path(target / new) as temporary:
+                shutil.copyfile(find_picture(source, name, "a picture"), temporary)
+    except BaseException:
+        for new in names.values():
+            (target / new).unlink(missing_ok=True)
+        raise
+    return rename_pictures(row, names)
 
-    new: Row = {**row, "file_name": copy(row["file_name"], ""), "mask_file_name": copy(row["mask_file_name"], "_mask")}
-    if row.get("truths"):
-        new["truths"] = [
-            {**truth, "file_name": copy(truth["file_name"], f"_truth{number}")}
-            for number, truth in enumerate(row["truths"])
-        ]
-    return new
+
+def _is_copy(row: Row, where: Path, other: Row, there: Path) -> bool:
+    """Whether a move that was killed has copied a row already: all is alike but the names of its pictures."""
+    bare, other_bare = ({key: value for key, value in one.items() if key not in NAMES} for one in (row, other))
+    pairs = list(zip(picture_names(row), picture_names(other), strict=False))
+    return bare == other_bare and all(
+        filecmp.cmp(find_picture(where, a, "a picture"), find_picture(there, b, "a picture"), shallow=False)
+        for a, b in pairs
+    )
 
 
 def _drop_pictures(where: Path, names: list[str], rest: list[Row]) -> None:

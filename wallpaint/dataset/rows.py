@@ -123,7 +123,9 @@ def _scan_json(file: Any) -> Iterator[tuple[int, Row | str]]:
 
 def _scan_csv(file: Any) -> Iterator[tuple[int, Row | str]]:
     """Give each row's line number and the row; colours and truths stand as JSON in their cells."""
-    reader = csv.DictReader(file)
+    delimiter = max(",;\t", key=file.readline().count)  # spreadsheets write the one of their country
+    file.seek(0)
+    reader = csv.DictReader(file, delimiter=delimiter)
     for cells in reader:
         row: Row = {key: cell for key, cell in cells.items() if key and cell is not None}
         try:
@@ -164,6 +166,21 @@ def picture_names(row: Row) -> list[str]:
     named = [row, *(truths if isinstance(truths, list) else [])]
     names = [row.get("mask_file_name"), *(one.get("file_name") for one in named if isinstance(one, dict))]
     return [name for name in names if isinstance(name, str)]
+
+
+def rename_pictures(row: Row, names: dict[str, str]) -> Row:
+    """Give a row with its pictures under their new names."""
+
+    def rename(part: Any) -> Any:
+        if not isinstance(part, dict):
+            return part
+        keys = [key for key in ("file_name", "mask_file_name") if isinstance(part.get(key), str)]
+        return {**part, **{key: names[part[key]] for key in keys if part[key] in names}}
+
+    new = rename(row)
+    if isinstance(row.get("truths"), list):
+        new["truths"] = [rename(truth) for truth in row["truths"]]
+    return new
 
 
 def read_row(row: Row, where: Path, place: str) -> Sample:

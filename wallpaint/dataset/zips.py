@@ -18,7 +18,6 @@ import time
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
 
 from wallpaint.dataset.folder import dump_rows, read_samples, read_table, write_table
 from wallpaint.dataset.rows import (
@@ -32,6 +31,7 @@ from wallpaint.dataset.rows import (
     picture_names,
     plain_name,
     read_row,
+    rename_pictures,
 )
 from wallpaint.dataset.saving import FORBIDDEN, FULL, LEFTOVER_SECONDS, explain_disk
 from wallpaint.errors import UserError
@@ -220,18 +220,3 @@ def portable_names(rows: list[Row]) -> dict[str, str]:
             places[plain_name(old)] = new
         names[old] = places[plain_name(old)]
     return names
-
-
-def rename_pictures(row: Row, names: dict[str, str]) -> Row:
-    """Give a row with its pictures under their new names."""
-
-    def rename(part: Any) -> Any:
-        if not isinstance(part, dict):
-            return part
-        keys = [key for key in ("file_name", "mask_file_name") if isinstance(part.get(key), str)]
-        return {**part, **{key: names[part[key]] for key in keys if part[key] in names}}
-
-    new = rename(row)
-    if isinstance(row.get("truths"), list):
-        new["truths"] = [rename(truth) for truth in row["truths"]]
-    return new
