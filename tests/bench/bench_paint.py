@@ -187,7 +187,7 @@ def time_arms(
     def ours() -> None:
         for group in painter._groups:
             group.encodings._values.clear()
-        painter._canvases._values.clear()
+        painter._canvas = None
         painter.paint(photo, mask, SAGE, SamplingSettings(0, options.steps, GUIDANCE, prompt="a room"))
 
     def stock() -> None:

@@ -223,3 +223,20 @@ def test_all_arms_and_the_next_paint_share_one_canvas(load, arms, monkeypatch):
     assert len(asked) == 1
     painter.paint(toy_room(2, (200, 60, 50))[0], mask, SAGE, how("a room", 1, 1, 2.0))
     assert len(asked) == 2
+
+
+def test_memory_is_flat_over_many_repaints(load):
+    import gc
+
+    import psutil
+
+    painter, kept = Painter(load(), {"base": None}), []
+    for number in range(24):
+        photo, mask = toy_room(number, (200, 60, 50))
+        painter.paint(photo, mask, Swatch((number, 60, 50)), how("a room", number, 1, 1.0))
+        if number in (7, 23):
+            gc.collect()
+            tensors = sum(torch.is_tensor(thing) for thing in gc.get_objects())
+            kept.append((tensors, psutil.Process().memory_info().rss / 1e6))
+    # A paint is kept (one tensor), of which there may be many; of photos only the last few.
+    assert kept[1][0] - kept[0][0] <= 16 and kept[1][1] - kept[0][1] < 20

@@ -100,7 +100,7 @@ class Painter:
         self.names = list(arms)
         self.seconds: dict[str, float] = {}
         self.left_out: dict[str, tuple[str, ...]] = {}
-        self._canvases = EncodingCache(capacity=1)  # a large photo's takes as much memory as the photo
+        self._canvas: tuple[tuple, Canvas] | None = None  # the last: a large photo's takes as much memory as the photo
         self._bases = {models.family.unet_model: models}
         if getattr(models.unet, "peft_config", None):
             models.unet.unload_lora()
@@ -163,4 +163,8 @@ class Painter:
 
     def _stretch(self, photo: Image.Image, mask: Image.Image, size: tuple[int, int]) -> Canvas:
         """The canvas of a photo for paintings of a size; all arms share it, and the next paint on it too."""
-        return self._canvases((digest(photo), digest(mask), size), lambda: Canvas.stretch(photo, mask, size))
+        key = (digest(photo), digest(mask), size)
+        if self._canvas is None or self._canvas[0] != key:
+            self._canvas = None  # let go before the next is made
+            self._canvas = (key, Canvas.stretch(photo, mask, size))
+        return self._canvas[1]
