@@ -30,13 +30,9 @@ FIGURES = {  # a metric people watch, and how it is written
 }
 
 
-def smooth(values: list[float]) -> list[float]:
+def smooth(values: pd.Series) -> pd.Series:
     """Give the running mean of `values`, without the pull towards 0 at its start."""
-    mean, weight, out = 0.0, 0.0, []
-    for value in values:
-        mean, weight = SMOOTH * mean + (1 - SMOOTH) * value, SMOOTH * weight + (1 - SMOOTH)
-        out.append(mean / weight)
-    return out
+    return values.ewm(alpha=1 - SMOOTH, adjust=True).mean()
 
 
 def draw_curves(rows: list[dict[str, Any]], names: tuple[str, ...], smoothed: str) -> pd.DataFrame | None:
@@ -45,20 +41,19 @@ def draw_curves(rows: list[dict[str, Any]], names: tuple[str, ...], smoothed: st
     Few values, as of a validation, stand alone. None before the first value. A plot that is being watched
     takes up no further curve, so those that may still come are there from the start, without a value.
     """
-    points: list[tuple[int, float | None, str]] = []
+    curves: dict[str, pd.DataFrame] = {}
     for name in names:
         known = [(row["step"], row[name]) for row in rows if is_number(row.get(name)) and is_number(row["step"])]
-        means = smooth([value for _, value in known])  # of all values; thinning comes after
-        every = max(1, -(-len(known) // POINTS))
-        points += [(step, value, name) for step, value in known[::every]]
-        if len(known) >= FEW:
-            last = [(step, mean) for (step, _), mean in zip(known, means, strict=True)][::every]
-            points += [(step, mean, smoothed.format(name=name)) for step, mean in last]
-    if not points:
+        raw = pd.DataFrame(known, columns=["step", "value"])
+        drawn = {name: raw, smoothed.format(name=name): raw.assign(value=smooth(raw.value))}
+        every = max(1, -(-len(raw) // POINTS))
+        for curve, points in list(drawn.items())[: 2 if len(raw) >= FEW else min(1, len(raw))]:
+            curves[curve] = points[::every].assign(curve=curve)  # thinned after the mean was taken
+    if not curves:
         return None
-    coming = sorted(set(color_map(names, smoothed)) - {curve for _, _, curve in points})
-    points += [(points[0][0], None, curve) for curve in coming]
-    return pd.DataFrame(points, columns=["step", "value", "curve"])
+    first = next(iter(curves.values())).step.iloc[0]
+    coming = [(first, float("nan"), curve) for curve in sorted(set(color_map(names, smoothed)) - curves.keys())]
+    return pd.concat([*curves.values(), pd.DataFrame(coming, columns=["step", "value", "curve"])], ignore_index=True)
 
 
 def is_number(value: Any) -> bool:

@@ -2,7 +2,6 @@
 
 import functools
 import statistics
-from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from wallpaint.report.pages import data_uri
 from wallpaint.runs.forecast import GB, Expected, expect
 from wallpaint.settings.methods import METHODS, Method
 from wallpaint.settings.train_config import TrainConfig
+from wallpaint.ui.html import render
 from wallpaint.ui.words.words import t
 
 TINT = (255, 64, 129)
@@ -31,22 +31,39 @@ def draw_preflight(config: TrainConfig, workspace: Path, language: str) -> str:
     metadata = find_metadata(Path(config.dataset) / "train")
     stamp = metadata.stat().st_mtime_ns if metadata.is_file() else 0
     splits, coverage = look_at_dataset(config.dataset, stamp)
-    expected = expect(config, workspace)
-    adapter = adapter_of(METHODS[config.method])
-    facts = {
-        "adapter": f'<span class="pill {adapter}">{t(f"adapter_{adapter}", language)}</span>',
-        "learns": write_learns(config, language),
-        "losses": write_losses(config, language),
-        "data": write_data(splits, coverage, language),
-        "time": write_time(expected, language),
-        "memory": write_memory(expected, language),
-        "device": escape(expected.device.name),
+    expected, method, train = expect(config, workspace), METHODS[config.method], splits["train"]
+    return render(
+        "train/plan.html",
+        language,
+        config=config,
+        method=method,
+        adapter=adapter_of(method),
+        facts=list_facts(config, splits, coverage, expected, language),
+        warnings=list_warnings(config, splits, coverage, expected),
+        samples=[found for sample in train[:: max(1, len(train) // 4)][:4] if (found := draw_sample(sample))],
+    )
+
+
+def list_facts(
+    config: TrainConfig, splits: Splits, coverage: Coverage, expected: Expected, language: str
+) -> dict[str, str]:
+    """Say, by the key of its title, what the run learns by and from, how long it takes, how much memory, where."""
+    start, weight = config.color_loss_start_step, f"{config.color_loss_weight:g}"
+    names = ("diffusion", "color") if config.use_color_loss else ("diffusion",)
+    train, held = splits["train"], len(splits.get("validation", []))
+    rooms, (low, mean, high) = len({sample.room_id for sample in train}), (f"{share:.0%}" for share in coverage)
+    need, free = (f"{size / GB:.1f}" for size in (expected.memory, expected.device.free))
+    time = t("time_unknown", language)
+    if expected.seconds is not None:
+        key = "time_here" if expected.here else "time_elsewhere"
+        time = t(key, language, time=write_duration(expected.seconds), run=expected.earlier)
+    return {
+        "fact_losses": " + ".join(t(f"loss_{name}", language, step=start, weight=weight) for name in names),
+        "fact_data": t("data_said", language, train=len(train), rooms=rooms, held=held, low=low, mean=mean, high=high),
+        "fact_time": time,
+        "fact_memory": t("memory_known" if expected.measured else "memory_reckoned", language, need=need, free=free),
+        "fact_device": expected.device.name,
     }
-    rows = "".join(f"<dt>{t(f'fact_{name}', language)}</dt><dd>{said}</dd>" for name, said in facts.items())
-    warnings = "".join(f"<li>{t(key, language)}</li>" for key in list_warnings(config, splits, coverage, expected))
-    warnings = f'<ul class="warnings">{warnings}</ul>' if warnings else ""
-    strip = draw_strip(splits["train"], language)
-    return f'<section class="card" id="preflight"><dl>{rows}</dl>{warnings}{strip}</section>'
 
 
 def list_warnings(config: TrainConfig, splits: Splits, coverage: Coverage, expected: Expected) -> list[str]:
@@ -87,41 +104,6 @@ def _coverage(mask: Path) -> float:
     return float((np.asarray(image.resize((64, 64))) >= 128).mean())
 
 
-def write_learns(config: TrainConfig, language: str) -> str:
-    """Name what may move; everything else stays as it is, to the bit."""
-    names = [t(f"learns_{group}", language, rank=config.lora_rank) for group in METHODS[config.method].learns]
-    return f"<b>{' + '.join(names)}</b> <small>{t('rest_frozen', language)}</small>"
-
-
-def write_losses(config: TrainConfig, language: str) -> str:
-    """Name the losses, with the step from which the colour loss acts."""
-    start, weight = config.color_loss_start_step, f"{config.color_loss_weight:g}"
-    names = ("diffusion", "color") if config.use_color_loss else ("diffusion",)
-    return " + ".join(t(f"loss_{name}", language, step=start, weight=weight) for name in names)
-
-
-def write_data(splits: Splits, coverage: Coverage, language: str) -> str:
-    """Count samples and rooms, and tell how much of a picture is wall."""
-    low, mean, high = (f"{share:.0%}" for share in coverage)
-    train, held = splits["train"], len(splits.get("validation", []))
-    rooms = len({sample.room_id for sample in train})
-    return t("data_said", language, train=len(train), rooms=rooms, held=held, low=low, mean=mean, high=high)
-
-
-def write_time(expected: Expected, language: str) -> str:
-    """Tell the time it should take, and from which run that is known."""
-    if expected.seconds is None:
-        return t("time_unknown", language)
-    key = "time_here" if expected.here else "time_elsewhere"
-    return t(key, language, time=write_duration(expected.seconds), run=escape(expected.earlier))
-
-
-def write_memory(expected: Expected, language: str) -> str:
-    """Tell the memory it should take, and what is free."""
-    key = "memory_known" if expected.measured else "memory_reckoned"
-    return t(key, language, need=f"{expected.memory / GB:.1f}", free=f"{expected.device.free / GB:.1f}")
-
-
 def write_duration(seconds: float) -> str:
     """Write 75 as '1 min 15 s', 7500 as '2 h 5 min'."""
     minutes, rest = divmod(round(seconds), 60)
@@ -129,23 +111,13 @@ def write_duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def draw_strip(samples: list[Sample], language: str) -> str:
-    """Show four samples as the trainer will take them: wall tinted, paint below."""
-    some = samples[:: max(1, len(samples) // 4)][:4]
-    return f'<div class="strip">{"".join(_draw_sample(sample, language) for sample in some)}</div>'
-
-
-def _draw_sample(sample: Sample, language: str) -> str:
+def draw_sample(sample: Sample) -> tuple[str, str, str] | None:
+    """Give (picture, paint, room) of a sample as the trainer takes it, its wall tinted; None if it is unreadable."""
     try:
         photo, mask = load_photo(sample.image), load_mask(sample.mask)
     except UserError:  # the trainer will say what is wrong with it
-        return ""
+        return None
     photo.thumbnail((THUMB, THUMB))
     tinted = Image.blend(photo, Image.new("RGB", photo.size, TINT), 0.45)
     shown = Image.composite(tinted, photo, mask.resize(photo.size))
-    paint, room = f"#{bytes(sample.color).hex().upper()}", escape(sample.room_id)
-    alt = t("sample_alt", language, room=room, paint=paint)
-    return (
-        f'<figure><img src="{data_uri(shown)}" alt="{alt}">'
-        f'<figcaption><span class="chip" style="background:{paint}"></span>{paint}</figcaption></figure>'
-    )
+    return data_uri(shown), f"#{bytes(sample.color).hex().upper()}", sample.room_id
