@@ -105,9 +105,9 @@ def delete_sample(folder: str | Path, split: str, file_name: str) -> str:
         rows = read_table(folder, split)
         row = _find(rows, split, file_name)
         name = f"{len(list((folder / TRASH).glob('*'))):05d}-{secrets.token_hex(4)}"
-        bin_ = folder / TRASH / name
-        copied = _copy_pictures(row, folder / split, bin_)
-        (bin_ / "row.json").write_text(json.dumps({"split": split, "row": copied}), "utf-8")
+        trash = folder / TRASH / name
+        copied = _copy_pictures(row, folder / split, trash)
+        (trash / "row.json").write_text(json.dumps({"split": split, "row": copied}), "utf-8")
         rest = [one for one in rows if one is not row]
         write_table(folder / split, rest)
         _drop_pictures(folder / split, picture_names(row), rest)

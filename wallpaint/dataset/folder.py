@@ -56,7 +56,7 @@ def read_samples(folder: str | Path, split: str | None) -> list[Sample]:
 def list_samples(folder: str | Path, split: str) -> tuple[list[Sample], int]:
     """List a split without opening a picture: (samples, how many rows the doctor would complain of).
 
-    A picture that is there but broken is told by who opens it. 10,000 rows take 0.4 s of one core.
+    A picture that is there but broken is named by whoever opens it. 10,000 rows take 0.4 s of one core.
     """
     where, samples, broken = Path(folder) / split, [], 0
     for place, row in scan_rows(where) if find_metadata(where).is_file() else ():

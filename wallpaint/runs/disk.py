@@ -1,11 +1,11 @@
 """A disk that is full, told from other failures; what is free on it; bytes for people. Imports nothing heavy."""
 
-import errno
 import re
 import shutil
 from pathlib import Path
 
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # no space, no quota, a file longer than it may be
+from wallpaint.dataset.saving import FULL
+
 # Writers that are not Python's say it in words alone: safetensors 'os error 28', torch 'file write failed'.
 WORDS = re.compile(rf"os error ({'|'.join(str(n) for n in FULL)})\b|no space left|file write failed", re.I)
 

@@ -73,22 +73,22 @@ class Masker:
 
         Everything slow happens here, once for the clicks on a photo and the search for its walls.
         """
-        of = self.predictor
+        predictor = self.predictor
         if photo is self._given:
             return
-        side = of.model.image_encoder.img_size
+        side = predictor.model.image_encoder.img_size
         self.photo = shown = photo.convert("RGB")
         if self.stretch:
             shown = shown.resize((side, side), Image.Resampling.LANCZOS)
         key = (shown.size, hashlib.sha256(shown.tobytes()).digest())
         if key not in self._embeddings:
-            of.set_image(np.asarray(shown))
-            self._embeddings[key] = of.features, of.original_size, of.input_size
+            predictor.set_image(np.asarray(shown))
+            self._embeddings[key] = predictor.features, predictor.original_size, predictor.input_size
         self._embeddings.move_to_end(key)
         while len(self._embeddings) > KEPT_EMBEDDINGS:
             self._embeddings.popitem(last=False)
-        of.features, of.original_size, of.input_size = self._embeddings[key]
-        of.is_image_set = True
+        predictor.features, predictor.original_size, predictor.input_size = self._embeddings[key]
+        predictor.is_image_set = True
         self._scale = np.array(shown.size, dtype=np.float32) / photo.size
         self._given = photo
 
@@ -113,18 +113,18 @@ class Masker:
         import torch
         from segment_anything.utils.amg import build_point_grid, calculate_stability_score
 
-        of = self.predictor
-        if not of.is_image_set:
+        predictor = self.predictor
+        if not predictor.is_image_set:
             raise UserError("no photo is embedded: call set_image first")
-        height, width = of.original_size
-        places = of.transform.apply_coords(build_point_grid(points_per_side) * (width, height), (height, width))
+        height, width = predictor.original_size
+        places = predictor.transform.apply_coords(build_point_grid(points_per_side) * (width, height), (height, width))
         masks, guesses = [], []
-        for batch in torch.as_tensor(places, dtype=torch.float32, device=of.device)[:, None].split(16):
-            ones = torch.ones(batch.shape[:2], dtype=torch.int, device=of.device)
-            logits, ious, _ = of.predict_torch(batch, ones, multimask_output=True, return_logits=True)
+        for batch in torch.as_tensor(places, dtype=torch.float32, device=predictor.device)[:, None].split(16):
+            ones = torch.ones(batch.shape[:2], dtype=torch.int, device=predictor.device)
+            logits, ious, _ = predictor.predict_torch(batch, ones, multimask_output=True, return_logits=True)
             flat = logits.flatten(0, 1)
-            stable = calculate_stability_score(flat, of.model.mask_threshold, 0.3)
-            masks.append((flat > of.model.mask_threshold).cpu().numpy())
+            stable = calculate_stability_score(flat, predictor.model.mask_threshold, 0.3)
+            masks.append((flat > predictor.model.mask_threshold).cpu().numpy())
             guesses.append(torch.stack([ious.flatten(), stable.nan_to_num()], dim=1).float().cpu().numpy())
         return np.concatenate(masks), np.concatenate(guesses)
 
@@ -187,5 +187,5 @@ def _agreement(mask: Image.Image, points: Sequence[tuple[float, float]], labels:
     """How many clicks a mask says the same of."""
     wall = np.asarray(mask) >= 128
     height, width = wall.shape
-    told = zip(points, labels, strict=True)
-    return sum(wall[min(int(y), height - 1), min(int(x), width - 1)] == bool(label) for (x, y), label in told)
+    pairs = zip(points, labels, strict=True)
+    return sum(wall[min(int(y), height - 1), min(int(x), width - 1)] == bool(label) for (x, y), label in pairs)
