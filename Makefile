@@ -26,4 +26,4 @@ test: lint
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
 
 clean:
-	rm -rf $(VENV) workspace .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) workspace build *.egg-info .pytest_cache .ruff_cache .mypy_cache

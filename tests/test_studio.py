@@ -143,6 +143,12 @@ def test_bad_input_prints_no_traceback_as_a_process(tmp_path):
     assert done.stderr == "error: no such file 'missing.yaml', given to --train, check the path\n"
 
 
+def test_the_package_runs_as_a_module():
+    command = [sys.executable, "-m", "wallpaint", "--train", "missing.yaml"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert done.returncode == 2 and "'missing.yaml', given to --train" in done.stderr
+
+
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("arguments", [("--doctor",), ("--check", "rows"), ("--help",)])
 def test_a_reader_that_leaves_ends_it_without_a_word(arguments, unbuffered, tmp_path):
