@@ -21,6 +21,7 @@ from wallpaint.dataset.rows import (
     SPLITS,
     Row,
     Sample,
+    SizeOf,
     find_metadata,
     is_text,
     iterate_rows,
@@ -33,12 +34,12 @@ from wallpaint.dataset.rows import (
 from wallpaint.dataset.saving import sweep, writing
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch
-from wallpaint.pixels.images import atomic_path
+from wallpaint.pixels.images import atomic_path, read_size
 
 PROMPT = "a room with painted walls"  # names no colour: that is what the swatch is for
 
 
-def read_samples(folder: str | Path, split: str | None) -> list[Sample]:
+def read_samples(folder: str | Path, split: str | None, size_of: SizeOf = read_size) -> list[Sample]:
     """Read and check every row of a split of `folder` (split None: of the folder itself).
 
     Headers alone are read of the pictures: they must be there, be pictures, and be of the photo's size.
@@ -47,7 +48,7 @@ def read_samples(folder: str | Path, split: str | None) -> list[Sample]:
         UserError: the first row that is wrong, named by its number, with the file and what to do about it.
     """
     where = Path(folder) / split if split else Path(folder)
-    samples = [read_row(row, where, place) for place, row in iterate_rows(where)]
+    samples = [read_row(row, where, place, size_of) for place, row in iterate_rows(where)]
     if not samples:
         raise UserError(f"{find_metadata(where)} has no rows: mark at least one wall first")
     return samples
@@ -69,16 +70,16 @@ def list_samples(folder: str | Path, split: str) -> tuple[list[Sample], int]:
     return samples, broken
 
 
-def read_splits(folder: str | Path) -> dict[str, list[Sample]]:
+def read_splits(folder: str | Path, size_of: SizeOf = read_size) -> dict[str, list[Sample]]:
     """Read `train` and, where there is one, `validation`; no room may be in both.
 
     Raises:
         UserError: as `read_samples`, and a room that is in both splits.
     """
     folder = Path(folder)
-    splits = {"train": read_samples(folder, "train")}
+    splits = {"train": read_samples(folder, "train", size_of)}
     if find_metadata(folder / "validation").exists():
-        splits["validation"] = read_samples(folder, "validation")
+        splits["validation"] = read_samples(folder, "validation", size_of)
         shared = {s.room_id for s in splits["train"]} & {s.room_id for s in splits["validation"]}
         if shared:
             raise UserError(f"room {min(shared)!r} is in both splits of {folder}: keep each room in one alone")

@@ -11,7 +11,7 @@ import json
 import os
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 DRIVE = "[A-Za-z]:" if os.name == "nt" else r"[A-Za-z]:[/\\]"
 LEADS_OUT = re.compile(rf"^[/\\]|^{DRIVE}|(^|[/\\])\.\.([/\\]|$)")
 Row = dict[str, Any]
+SizeOf = Callable[[Path], tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -183,12 +184,15 @@ def rename_pictures(row: Row, names: dict[str, str]) -> Row:
     return new
 
 
-def read_row(row: Row, where: Path, place: str) -> Sample:
-    """Check one row and the headers of its pictures: they must be pictures, and of the photo's size."""
+def read_row(row: Row, where: Path, place: str, size_of: SizeOf = read_size) -> Sample:
+    """Check one row and the headers of its pictures: they must be pictures, and of the photo's size.
+
+    `size_of` reads a header, or remembers it, see `FileIndex`.
+    """
     sample = parse_row(row, where, place)
-    size = _size(sample.image, place)
+    size = _size(sample.image, place, size_of)
     for what, path in (("mask", sample.mask), *(("truth", truth.image) for truth in sample.truths)):
-        found = _size(path, place)
+        found = _size(path, place, size_of)
         if found != size:
             turned = ", when it stands upright" if found == size[::-1] else ""
             raise UserError(
@@ -280,9 +284,9 @@ def find_picture(where: Path, name: object, place: str) -> Path:
     return Path(path)
 
 
-def _size(path: Path, place: str) -> tuple[int, int]:
+def _size(path: Path, place: str, size_of: SizeOf) -> tuple[int, int]:
     """Read a picture's size; an error names the row as well."""
     try:
-        return read_size(path)
+        return size_of(path)
     except UserError as error:
         raise UserError(f"{place}: {error}") from None

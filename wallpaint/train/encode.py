@@ -49,7 +49,8 @@ def encode_dataset(config: TrainConfig, engine: str = "plain", piece: int = PIEC
     """
     if engine not in ENGINES:
         raise UserError(f"engine {engine!r} is unknown, given to --engine, choose {' or '.join(ENGINES)}")
-    files, splits = FileIndex(config.cache_dir), read_splits(config.dataset)
+    files = FileIndex(config.cache_dir)
+    splits = read_splits(config.dataset, files.size)
     models, options = _open(config)
     sizes = dataset_sizes(splits, files, models.family)
     samples = [sample for rows in splits.values() for sample in rows]

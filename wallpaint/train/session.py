@@ -33,6 +33,7 @@ from wallpaint.settings.choices import FAMILY_FIELDS
 from wallpaint.settings.methods import METHODS, Method
 from wallpaint.settings.train_config import TrainConfig, load_config, to_yaml
 from wallpaint.train.checkpoints import find_start, load_checkpoint
+from wallpaint.train.dataset_rows import ROWS_FILE, Row, changed_rows, describe_rows, save_rows
 from wallpaint.train.prepare import attach, dataset_sizes, encoding_options, load_for
 from wallpaint.train.records import Record
 from wallpaint.train.validation import pick_samples
@@ -90,16 +91,20 @@ def open_session(config: TrainConfig, resume: bool) -> Session:
     """
     config, preset = settle_preset(config)
     files = FileIndex(config.cache_dir)
-    splits = read_splits(config.dataset)
+    splits = read_splits(config.dataset, files.size)
     folder = Path(config.output_dir) if config.output_dir else new_run_folder("workspace", config.method)
     start = find_start(folder, resume)
     accelerator, runtime = _accelerate(config, folder)
     record = Record(folder, config, accelerator.is_main_process)
+    rows: list[Row] = []
     if accelerator.is_main_process:
-        for warning in _warn(config, folder, splits, start):
+        rows = describe_rows(splits, files, config.dataloader_num_workers)
+        for warning in _warn(config, folder, splits, rows, start):
             record.warn(warning)
     models = load_for(config, runtime)
     _open_folder(folder, config, accelerator)
+    if accelerator.is_main_process and not (start and (folder / ROWS_FILE).is_file()):
+        save_rows(folder, rows)
     record.say(f"{config.method}, family {config.family}, on {runtime.device} ({runtime.reason}), run {folder}")
     if preset:
         record.say(preset)
@@ -118,7 +123,7 @@ def open_session(config: TrainConfig, resume: bool) -> Session:
     return session
 
 
-def _warn(config: TrainConfig, folder: Path, splits: Splits, start: Path | None) -> list[str]:
+def _warn(config: TrainConfig, folder: Path, splits: Splits, rows: list[Row], start: Path | None) -> list[str]:
     """What is odd, before anything is loaded; of a resumed run, in what it differs from what it was."""
     warnings = []
     if config.report_to != "none" and not _tracker(config):
@@ -126,7 +131,9 @@ def _warn(config: TrainConfig, folder: Path, splits: Splits, start: Path | None)
             f"{config.report_to} is not installed, metrics.jsonl alone is written: pip install {config.report_to}"
         )
     if start:
-        return warnings + other_settings(config, load_config(folder / "config.yaml"))
+        warnings += other_settings(config, load_config(folder / "config.yaml"))
+        changed = changed_rows(folder, rows)
+        return [*warnings, changed] if changed else warnings
     family = resolve_family(config.family, **{name: getattr(config, name) for name in FAMILY_FIELDS})
     return warnings + warn_early(config, family, [s for rows in splits.values() for s in rows])
 
