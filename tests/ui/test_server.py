@@ -238,7 +238,7 @@ def test_the_queue_moves_on_by_itself(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(app, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(app.launch, "start_next", asked.append)
-    app.keep_house(tmp_path, public=False)
+    app.start_housekeeping(tmp_path, public=False)
     end = time.monotonic() + 60
     while len(asked) < 3 and time.monotonic() < end:
         time.sleep(0.01)

@@ -7,21 +7,19 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+import gradio as gr
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
 
-import gradio as gr  # noqa: E402  (reads the line above)
-from starlette.routing import Mount  # noqa: E402
-from starlette.staticfiles import StaticFiles  # noqa: E402
-
-from wallpaint.runs import launch  # noqa: E402
-from wallpaint.ui.board import pictures, segmenter  # noqa: E402
-from wallpaint.ui.compare.painting import sweep_results  # noqa: E402
-from wallpaint.ui.compare.tab import add_run, build_compare_tab  # noqa: E402
-from wallpaint.ui.dataset.tab import build_dataset_tab  # noqa: E402
-from wallpaint.ui.guard import check_bind, check_free, middleware  # noqa: E402
-from wallpaint.ui.page import PRIVATE, QUIET, SCRIPTS, SCRIPTS_AT, UPLOAD_BYTES, Page, Step, guarded  # noqa: E402
-from wallpaint.ui.train.tab import POLL_SECONDS, build_train_tab  # noqa: E402
-from wallpaint.ui.words.words import T, pick_language  # noqa: E402
+from wallpaint.runs import launch
+from wallpaint.ui.board import pictures, segmenter
+from wallpaint.ui.compare.painting import sweep_results
+from wallpaint.ui.compare.tab import add_run, build_compare_tab
+from wallpaint.ui.dataset.tab import build_dataset_tab
+from wallpaint.ui.guard import check_bind, check_free, middleware
+from wallpaint.ui.page import PRIVATE, QUIET, SCRIPTS, SCRIPTS_AT, UPLOAD_BYTES, Page, Step, guarded
+from wallpaint.ui.train.tab import POLL_SECONDS, build_train_tab
+from wallpaint.ui.words.words import T, pick_language
 
 # The reader's own fonts: nothing is fetched from elsewhere.
 FONTS = ["system-ui", "Segoe UI", "Roboto", "sans-serif"]
@@ -111,10 +109,10 @@ def wire_use(page: Page, use: gr.Button, run: gr.Dropdown, arms: gr.CheckboxGrou
     use.click(use_here, [run, arms], [arms, tabs], **PRIVATE)
 
 
-def keep_house(workspace: Path, public: bool) -> None:
+def start_housekeeping(workspace: Path, public: bool) -> None:
     """Move the queue of runs on and throw away what is old, in the background, as long as the studio runs."""
 
-    def keep() -> None:
+    def keep_in_order() -> None:
         swept = 0.0
         while True:
             if not public:
@@ -126,7 +124,7 @@ def keep_house(workspace: Path, public: bool) -> None:
                 swept = time.monotonic()
             time.sleep(POLL_SECONDS)
 
-    threading.Thread(target=keep, daemon=True).start()
+    threading.Thread(target=keep_in_order, daemon=True).start()
 
 
 def make_theme() -> gr.themes.Base:
@@ -191,7 +189,7 @@ def serve(
     Path(tempfile.tempdir).mkdir(parents=True, exist_ok=True)
     segmenter.warm_up()
     demo = build_page(workspace, public)
-    keep_house(workspace.resolve(), public)
+    start_housekeeping(workspace.resolve(), public)
     results = str(workspace.resolve() / "results")
     name = tuple(auth.split(":", 1)) if auth else None
     demo.launch(

@@ -17,8 +17,7 @@ from wallpaint.dataset import doctor, folder
 from wallpaint.errors import UserError
 from wallpaint.pixels.recolor import estimate_paint, recolor
 from wallpaint.ui import page
-from wallpaint.ui.board import calls, component, segmenter
-from wallpaint.ui.board import pictures as canvas
+from wallpaint.ui.board import calls, component, pictures, segmenter
 from wallpaint.ui.dataset import findings, photos, samples, tab
 from wallpaint.ui.page import read_paint
 from wallpaint.ui.words.words import TEXT, t
@@ -49,7 +48,7 @@ def photo(tmp_path):
 
 @pytest.fixture
 def picture(photo, tmp_path, looks):
-    return canvas.open_picture(photo, tmp_path, "attic")
+    return pictures.open_picture(photo, tmp_path, "attic")
 
 
 @pytest.fixture
@@ -160,8 +159,8 @@ def test_a_room_is_named_after_its_file_whatever_that_is_called(photo, tmp_path,
     opened, told = photos.add_photos([str(path)], [], "en")
     assert opened[0].name == room and told == ""
     opened, picture = photos.open_photo(opened, 0, tmp_path)
-    wall = canvas.save_wall_mask(picture["folder"], np.ones(SIZE[::-1], bool))
-    canvas.write_walls(picture["folder"], [canvas.Wall(wall, "#7A9E7E")])
+    wall = pictures.save_wall_mask(picture["folder"], np.ones(SIZE[::-1], bool))
+    pictures.write_walls(picture["folder"], [pictures.Wall(wall, "#7A9E7E")])
     assert photos.save_photos(tmp_path, opened, [room], "mine", "train", "", "en") == 1
     (sample,) = folder.read_samples(tmp_path / "datasets" / "mine", "train")
     assert sample.room_id == room and samples.show_dataset(tmp_path, "mine", "en").shown[0][1].startswith(room)
@@ -170,7 +169,7 @@ def test_a_room_is_named_after_its_file_whatever_that_is_called(photo, tmp_path,
 def test_a_sample_room_brings_its_own_mask(tmp_path, looks, monkeypatch):
     image, mask = toy_room(0, GREEN, SIZE)
     folder.add_sample(tmp_path / "assets" / "rooms" / "sample", "train", image, mask, GREEN, "", "attic")
-    monkeypatch.setattr(canvas, "ASSETS", tmp_path / "assets")
+    monkeypatch.setattr(pictures, "ASSETS", tmp_path / "assets")
     picture, shown, name = tab.open_sample(0, tmp_path)
     assert name == "attic" and shown["given"] and shown["walls"][0]["runs"] is None
     given = calls.load_given(tmp_path, {"token": shown["token"]})
@@ -187,7 +186,7 @@ def test_a_photo_is_looked_at_once_however_often_it_is_opened_and_clicked(call, 
         assert 1 <= len(answer["masks"]) <= 3 and len(answer["scores"]) == len(answer["masks"])
         assert all(sum(runs) == SIZE[0] * SIZE[1] for runs in answer["masks"])
     assert "error" not in call("predict", points=[], box=[10, 10, 90, 60])
-    again = canvas.open_picture(photo, tmp_path)["folder"]
+    again = pictures.open_picture(photo, tmp_path)["folder"]
     segmenter.embed(again)
     width = segmenter._masker().predictor.model.prompt_encoder.embed_dim + 25
     shapes = {
@@ -251,16 +250,16 @@ def test_the_paint_on_a_wall_is_estimated_until_somebody_says_it(call, picture, 
     assert call("save_walls", walls=[{"runs": None, "now": "#abc", "chosen": True, "paint": "#102030"}])["now"] == [
         "#AABBCC"
     ]
-    walls, active = canvas.read_walls(picture["folder"])
+    walls, active = pictures.read_walls(picture["folder"])
     assert (walls[0].now, walls[0].paint, walls[0].chosen, active) == ("#AABBCC", "#102030", True, 0)
-    assert np.array_equal(np.asarray(canvas.mask_at(picture, SIZE)), np.asarray(mask))
+    assert np.array_equal(np.asarray(pictures.mask_at(picture, SIZE)), np.asarray(mask))
     call("save_walls", walls=[{"runs": [SIZE[0] * SIZE[1]]}])
-    assert canvas.mask_at(picture, SIZE) is None and not list(canvas.Path(picture["folder"]).glob("wall-*"))
+    assert pictures.mask_at(picture, SIZE) is None and not list(pictures.Path(picture["folder"]).glob("wall-*"))
 
 
 def test_a_mask_that_is_the_wrong_way_round_is_told(tmp_path, looks):
-    room = canvas.read_rooms("sample")[0]
-    picture = canvas.open_picture(room.image, tmp_path)
+    room = pictures.read_rooms("sample")[0]
+    picture = pictures.open_picture(room.image, tmp_path)
     right = np.asarray(Image.open(room.mask)) > 0
     for mask, told in ((right, False), (~right, True)):
         asked = {"token": component.describe_picture(picture)["token"], "walls": [{"runs": calls.encode_runs(mask)}]}
@@ -321,7 +320,7 @@ def test_every_wall_becomes_a_sample_of_the_same_room_with_its_own_paint(call, p
         and not (np.asarray(Image.open(left.mask)) & np.asarray(Image.open(right.mask))).any()
     )
     assert "Saved 2 to mine: 0 for training, 2 for validation" in message
-    photo, mask = canvas.save_photo_mask(picture)  # what tab Compare takes: the wall at hand
+    photo, mask = pictures.save_photo_mask(picture)  # what tab Compare takes: the wall at hand
     assert np.array_equal(np.asarray(Image.open(mask)), np.asarray(Image.open(right.mask)))
 
 
@@ -432,7 +431,7 @@ def test_a_dataset_goes_out_and_comes_in_as_a_zip(saved, tmp_path):
     with pytest.raises(UserError, match="exists"):
         samples.import_dataset(tmp_path, path)
     again = tmp_path / "again.zip"
-    again.write_bytes(canvas.Path(path).read_bytes())
+    again.write_bytes(pictures.Path(path).read_bytes())
     assert samples.import_dataset(tmp_path, again) == ("again", {"train": 1})
     assert samples.list_datasets(tmp_path) == ["again", "mine", "my-rooms"]
 

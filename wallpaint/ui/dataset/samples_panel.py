@@ -12,21 +12,9 @@ from wallpaint.dataset import curate, zips
 from wallpaint.dataset.folder import PROMPT
 from wallpaint.dataset.rows import SPLITS
 from wallpaint.ui.board.component import AFTER_BOARD, BoardPanel, describe_picture
+from wallpaint.ui.dataset import samples
 from wallpaint.ui.dataset.photos import Photo, PhotosPanel, save_photos
-from wallpaint.ui.dataset.samples import (
-    DATASET,
-    Key,
-    dataset_folder,
-    export_dataset,
-    import_dataset,
-    list_datasets,
-    open_saved,
-    read_sample,
-    save_sample,
-    say_saved,
-    show_dataset,
-    write_color,
-)
+from wallpaint.ui.dataset.samples import DATASET, Key, dataset_folder, list_datasets
 from wallpaint.ui.page import PRIVATE, QUIET, Page, Step, add_gallery, guarded, read_paint
 from wallpaint.ui.upload import build_upload, open_upload
 from wallpaint.ui.words.words import T, t
@@ -122,7 +110,7 @@ def wire_samples(
     workspace, name = page.workspace, save.name
 
     def relist(name: str, language: str, number: int = 1, check: bool = False) -> tuple:
-        shown, keys, pages, checkup = show_dataset(workspace, name, language, number, check)
+        shown, keys, pages, checkup = samples.show_dataset(workspace, name, language, number, check)
         label = t("list_page_of", language, pages=pages)
         number = gr.update(value=min(max(1, int(number or 1)), pages), visible=pages > 1, label=label)
         return shown, keys, number, checkup
@@ -141,7 +129,7 @@ def wire_samples(
 
     @guarded
     def save_here(picture: Any, name: str, split: str, room: str, text: str, language: str) -> tuple:
-        message = save_sample(workspace, picture, name, split, room, text, language)
+        message = samples.save_sample(workspace, picture, name, split, room, text, language)
         return message, gr.update(choices=list_datasets(workspace)), *relist(name, language)
 
     @guarded
@@ -149,7 +137,7 @@ def wire_samples(
         photos: list[Photo], ticked: list[str], name: str, split: str, text: str, language: str
     ) -> tuple:
         count = save_photos(workspace, photos, ticked, name, split, text, language)
-        message = say_saved(dataset_folder(workspace, name, language), count, language)
+        message = samples.say_saved(dataset_folder(workspace, name, language), count, language)
         return message, gr.update(choices=list_datasets(workspace)), *relist(name, language)
 
     saved, asked = [save.message, name, *listing.listed], [name, language]
@@ -176,24 +164,24 @@ def wire_edits(
     @guarded
     def choose_here(name: str, keys: list, language: str, event: gr.SelectData) -> tuple:
         key = tuple(keys[event.index])
-        sample = read_sample(workspace, name, key, language)
-        return key, gr.update(visible=True), write_color(sample), sample.room_id, sample.text
+        sample = samples.read_sample(workspace, name, key, language)
+        return key, gr.update(visible=True), samples.write_color(sample), sample.room_id, sample.text
 
     @guarded
     def edit_here(name: str, key: Key, color: str, room: str, text: str, language: str, number: int) -> tuple:
-        read_sample(workspace, name, key, language)
+        samples.read_sample(workspace, name, key, language)
         folder, rgb = dataset_folder(workspace, name, language), list(read_paint(color).rgb)
         curate.edit_sample(folder, *key, reference_color_rgb=rgb, room_id=room, text=text)
         return t("edited", language, file=key[1]), *relist(name, language, number)
 
     @guarded
     def open_here(name: str, key: Key, language: str) -> tuple:
-        picture = open_saved(workspace, name, key, language)
+        picture = samples.open_saved(workspace, name, key, language)
         return picture, describe_picture(picture), picture["name"]
 
     @guarded
     def move_here(name: str, key: Key, language: str, number: int) -> tuple:
-        room = read_sample(workspace, name, key, language).room_id
+        room = samples.read_sample(workspace, name, key, language).room_id
         split = SPLITS[1 - SPLITS.index(key[0])]
         count = curate.move_room(dataset_folder(workspace, name, language), room, split)
         message = t("moved", language, count=count, room=room, split=t("split_" + split, language))
@@ -201,7 +189,7 @@ def wire_edits(
 
     @guarded
     def delete_here(name: str, key: Key, language: str, number: int) -> tuple:
-        read_sample(workspace, name, key, language)
+        samples.read_sample(workspace, name, key, language)
         curate.delete_sample(dataset_folder(workspace, name, language), *key)
         return t("sample_deleted", language, file=key[1]), *relist(name, language, number), *closed
 
@@ -225,13 +213,13 @@ def wire_zips(workspace: Path, save: SavePanel, listing: ListPanel, language: gr
 
     @guarded
     def export_here(name: str, language: str) -> Any:
-        path = export_dataset(workspace, name, language)
+        path = samples.export_dataset(workspace, name, language)
         return gr.update(value=path, label=t("download", language, name=Path(path).name), visible=True)
 
     @guarded
     def import_here(uploaded: dict | None, name: str, language: str) -> tuple:
         with open_upload(workspace, uploaded, (".zip",)) as path:
-            new, counts = import_dataset(workspace, path)
+            new, counts = samples.import_dataset(workspace, path)
         message = t("imported_zip", language, dataset=new, **{split: counts.get(split, 0) for split in SPLITS})
         names = gr.update(choices=list_datasets(workspace), value=new)
         # Another name in the box lists what is there by itself.
