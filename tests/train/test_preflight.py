@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from wallpaint.train import preflight as module
-from wallpaint.train.loop import draw_pieces
+from wallpaint.train.loop import draw_microbatches
 from wallpaint.train.preflight import available_bytes, preflight
 from wallpaint.train.session import open_session
 
@@ -49,6 +49,6 @@ def test_the_preflight_compiles_nothing(config, monkeypatch):
     session = open_session(settings, False)
     told = preflight(session)
     assert told["expected_seconds"] > 0 and shapes == []
-    piece = next(draw_pieces(session))
-    session.denoiser(piece.sent[1], piece.sent[0])
+    batch, noised = next(draw_microbatches(session)).sent
+    session.denoiser(noised, batch)
     assert shapes  # a batch is compiled as before
