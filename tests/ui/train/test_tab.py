@@ -278,6 +278,9 @@ def test_a_curve_is_raw_and_smoothed_and_not_too_long():
     frame = curves.draw_curves(rows, ("loss",), "{name} (mean)")
     raw, mean = (frame[frame.curve == name] for name in ("loss", "loss (mean)"))
     assert len(raw) == len(mean) <= curves.POINTS
+    both = curves.draw_curves([{**row, "loss_color": 1.0} for row in rows], curves.LOSSES, "{name} (mean)")
+    for drawn in (frame, both):
+        assert pd.api.types.is_numeric_dtype(drawn.step) and pd.api.types.is_numeric_dtype(drawn.value)
     assert mean.value.iloc[50:].between(0.4, 0.6).all() and raw.value.isin([0.0, 1.0]).all()
     assert curves.draw_curves([{"step": 1, "lr": 1}], ("loss",), "{name}") is None
     assert list(curves.smooth(pd.Series([3.0, 3.0]))) == pytest.approx([3.0, 3.0])  # no pull towards 0

@@ -53,7 +53,8 @@ def draw_curves(rows: list[dict[str, Any]], names: tuple[str, ...], smoothed: st
         return None
     first = next(iter(curves.values())).step.iloc[0]
     coming = [(first, float("nan"), curve) for curve in sorted(set(color_map(names, smoothed)) - curves.keys())]
-    return pd.concat([*curves.values(), pd.DataFrame(coming, columns=["step", "value", "curve"])], ignore_index=True)
+    frames = [*curves.values(), pd.DataFrame(coming, columns=["step", "value", "curve"])]
+    return pd.concat(frames, ignore_index=True).astype({"step": int, "value": float})  # else no axis of numbers
 
 
 def is_number(value: Any) -> bool:
