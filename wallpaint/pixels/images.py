@@ -31,7 +31,9 @@ def load_photo(path: str | Path) -> Image.Image:
     """
     image = open_picture(path)
     try:
-        return Image.fromarray(np.asarray(to_srgb(image)))  # a fresh picture: no EXIF, no profile
+        photo = to_srgb(image).copy()  # a fresh picture, its file closed
+        photo.info = {}  # no EXIF, no profile
+        return photo
     except (ValueError, OSError) as error:  # a mode that PIL opens and does not turn to RGB
         raise UserError(f"image {path} cannot be read ({error}): save it again as JPEG or PNG") from None
 

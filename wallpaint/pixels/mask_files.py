@@ -61,7 +61,7 @@ def _wall_by_alpha(rgb: np.ndarray, visible: np.ndarray) -> np.ndarray:
 
 def _wall_by_grey(grey: np.ndarray) -> np.ndarray:
     """The one value beside 0, else what is 128 and above; grey areas may mean anything."""
-    values = np.flatnonzero(np.bincount(grey.ravel(), minlength=256))
+    values = np.flatnonzero(Image.fromarray(grey).histogram())  # bincount would take 8 bytes a pixel
     if len(values) == 2 and not values[0]:
         return grey > 0
     if values[-1] < 128 and len(values) > 1 and values[-1] < DARK:
