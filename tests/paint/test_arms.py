@@ -121,6 +121,15 @@ def test_a_file_tells_its_family(tmp_path, opened):
             open_arms(arms, family)
 
 
+def test_a_file_whose_family_is_not_here_says_which_it_needs(tmp_path, monkeypatch):
+    def missing(name, **options):
+        raise UserError("model_index.json is missing: fetch it")
+
+    monkeypatch.setattr("wallpaint.models.bundle.load_models", missing)
+    with pytest.raises(UserError, match="^mine needs family sd15: model_index.json is missing: fetch it$"):
+        open_arms([f"mine={lora_file(tmp_path / 'x.safetensors', 768)}", "base"])
+
+
 def test_models_are_kept_for_the_next_call_and_let_go_when_others_are_asked_for(tmp_path, opened, monkeypatch):
     monkeypatch.setattr(module, "_kept", {})
     a, b = run(tmp_path, "a"), run(tmp_path, "b", "resolution: 64")

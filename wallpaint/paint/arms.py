@@ -107,7 +107,11 @@ def open_arms(
     if models is not None:
         return Arms(names, (Painter(models, paths, scales),))
     bases = _bases(paths, runs, family)
-    loaded = _load(list(dict.fromkeys(bases.values())), keep)
+    try:
+        loaded = _load(list(dict.fromkeys(bases.values())), keep)
+    except UserError as error:
+        which = ", ".join(f"{name} needs family {base[0]}" for name, base in bases.items() if paths[name])
+        raise UserError(f"{which}: {error}" if which and not family else str(error)) from None
     groups = {base: {name: paths[name] for name in paths if bases[name] == base} for base in loaded}
     return Arms(names, tuple(Painter(loaded[base], group, scales) for base, group in groups.items()))
 
