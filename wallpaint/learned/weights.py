@@ -8,7 +8,7 @@ that their own `from_pretrained` reads.
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,11 +16,11 @@ import torch
 from diffusers import StableDiffusionInpaintPipeline
 from diffusers.training_utils import _collate_lora_metadata
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from wallpaint.errors import UserError
 from wallpaint.learned.adapter import Adapter, adapter_state, load_adapter
-from wallpaint.learned.lora import load_lora
+from wallpaint.learned.lora import load_lora, read_lora
 from wallpaint.learned.lora_files import ADAPTER, describe_lora
 from wallpaint.learned.part_files import PART_NAMES, load_part, read_part, save_part
 from wallpaint.models.bundle import Models
@@ -116,7 +116,9 @@ def find_arm(path: str | Path) -> ArmFiles:
     )
 
 
-def start_from(models: Models, path: str | Path, learns: tuple[str, ...]) -> tuple[str, ...]:
+def start_from(
+    models: Models, path: str | Path, learns: tuple[str, ...], say: Callable[[str], None] = print
+) -> tuple[str, ...]:
     """Begin at an earlier run's weights; an adapter that it learned acts also where it does not learn on.
 
     Returns:
@@ -133,16 +135,27 @@ def start_from(models: Models, path: str | Path, learns: tuple[str, ...]) -> tup
             f"{' and '.join(learns)}: choose the method it was trained with"
         )
     if files.lora:
-        own = get_peft_model_state_dict(models.unet)
-        state = {key.removeprefix("unet."): value for key, value in load_file(files.lora).items()}
-        if {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in own.items()}:
-            raise UserError(f"init_from {files.lora} has another rank or family: set lora_rank as it was trained")
-        set_peft_model_state_dict(models.unet, state)
+        _start_lora(models, files.lora, say)
     if files.adapter:
         load_adapter(models, read_adapter(files.adapter), f"init_from {files.adapter}")
     for group, found in files.parts.items():
         load_part(models, group, read_part(group, found), f"init_from {found}")
     return files.groups
+
+
+def _start_lora(models: Models, path: Path, say: Callable[[str], None]) -> None:
+    """Load a LoRA into the one that learns, as strong as it was, whatever alpha it goes on with."""
+    own, now = get_peft_model_state_dict(models.unet), models.unet.peft_config["default"]
+    _, state, metadata = read_lora(path, models.unet.config)
+    if {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in own.items()}:
+        raise UserError(f"init_from {path} has another rank or family: set lora_rank as it was trained")
+    metadata = metadata or {}  # without it a LoRA is of scale 1
+    rank, alpha = metadata.get("r", now.r), metadata.get("lora_alpha", metadata.get("r", now.r))
+    before, after = alpha / (rank**0.5 if metadata.get("use_rslora") else rank), now.lora_alpha / now.r
+    if before != after:
+        say(f"init_from {path} was trained at alpha / rank {before:g}, this run has {after:g}: its weights are scaled")
+        state = {key: value * before / after if "lora_B" in key else value for key, value in state.items()}
+    set_peft_model_state_dict(models.unet, state)
 
 
 def load_arm(models: Models, files: ArmFiles, name: str) -> ArmWeights:

@@ -48,7 +48,7 @@ def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensors], states
         buffer = io.BytesIO()
         torch.save(states, buffer)
         (temporary / "states.pt").write_bytes(buffer.getbuffer())
-        (temporary / "step.json").write_text(json.dumps({"step": step, "layout": LAYOUT}))
+        (temporary / "step.json").write_text(json.dumps({"step": step, "layout": LAYOUT}), encoding="utf-8")
     for old in list_checkpoints(folder)[:-keep]:
         doomed = old.with_suffix(".tmp")  # a kill while it is deleted leaves none that looks whole
         old.rename(doomed)
@@ -153,4 +153,4 @@ def _whole(path: Path) -> bool:
 
 
 def _read_step(path: Path) -> dict[str, Any]:
-    return json.loads((path / "step.json").read_text())
+    return json.loads((path / "step.json").read_text(encoding="utf-8"))

@@ -1,5 +1,7 @@
 """What a run needs before it can begin: models, what is to be encoded, the denoiser."""
 
+from collections.abc import Callable
+
 import torch
 
 from wallpaint.cache.buckets import Size, working_sizes
@@ -41,7 +43,9 @@ def encoding_options(config: TrainConfig) -> EncodingOptions:
     )
 
 
-def attach(config: TrainConfig, models: Models, method: Method) -> tuple[Denoiser, tuple[str, ...]]:
+def attach(
+    config: TrainConfig, models: Models, method: Method, say: Callable[[str], None] = print
+) -> tuple[Denoiser, tuple[str, ...]]:
     """The denoiser with what the method learns, begun anew or where `init_from` ended; the groups to save."""
     torch.manual_seed(config.seed)  # the LoRA's start
     denoiser = build_denoiser(
@@ -54,5 +58,5 @@ def attach(config: TrainConfig, models: Models, method: Method) -> tuple[Denoise
         config.ip_adapter_scale,
         config.gradient_checkpointing,
     )
-    loaded = start_from(models, config.init_from, method.learns) if config.init_from else ()
+    loaded = start_from(models, config.init_from, method.learns, say) if config.init_from else ()
     return denoiser, tuple(dict.fromkeys((*method.learns, *loaded)))

@@ -47,9 +47,13 @@ class Record:
         self._began, self._first = time.perf_counter(), step
         path = self.folder / "metrics.jsonl"
         if self.main and path.exists():
-            kept = [line for line in path.read_text().splitlines() if _step_of(line) <= step] if step else []
+            kept = (
+                [line for line in path.read_text(encoding="utf-8").splitlines() if _step_of(line) <= step]
+                if step
+                else []
+            )
             with atomic_path(path) as temporary:
-                temporary.write_text("".join(line + "\n" for line in kept))
+                temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
 
     def has_figures(self, step: int) -> bool:
         """Whether what was painted after this step has been measured and logged."""

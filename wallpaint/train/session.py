@@ -149,7 +149,7 @@ def _set_up(
 ) -> Session:
     """Data encoded, what learns attached, its optimizer made."""
     repaints = pick_samples(splits.get("validation", splits["train"]), config.num_validation_images)
-    plain, saves = attach(config, models, METHODS[config.method])
+    plain, saves = attach(config, models, METHODS[config.method], record.say)
 
     def encode(samples: list[Sample], flip: bool) -> Encoded:
         workers = config.dataloader_num_workers
