@@ -2,17 +2,26 @@
 
 import io
 import os
-import struct
-import zlib
+import sys
 
 import numpy as np
 import pytest
 import torch
+from brought import photos
 from PIL import Image, ImageCms
 
 from wallpaint.errors import UserError
 from wallpaint.pixels import photo_files
-from wallpaint.pixels.images import atomic_path, load_mask, load_photo, model_size, read_size, to_image, to_tensor
+from wallpaint.pixels.images import (
+    atomic_path,
+    load_mask,
+    load_photo,
+    model_size,
+    photo_problem,
+    read_size,
+    to_image,
+    to_tensor,
+)
 
 torch.set_num_threads(1)
 
@@ -23,13 +32,7 @@ def noise(width=24, height=16, seed=0):
 
 def bomb(path, width, height):
     """A PNG of some hundred bytes whose header promises width x height."""
-
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 99)) + chunk(b"IEND", b"")
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+    path.write_bytes(photos.png_header(width, height))
 
 
 @pytest.mark.parametrize("size", [(12001, 9000), (12000, 12000), (60000, 60000)])
@@ -58,6 +61,26 @@ def test_a_file_cut_short_is_refused(tmp_path, form):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(UserError, match="cannot be read"):
         load_photo(path)
+
+
+@pytest.mark.parametrize("name", ["a.heic", "a.jpg"])
+def test_heic_without_its_library_is_one_line_with_the_remedy(tmp_path, monkeypatch, name):
+    path = photos.saved(name, "HEIF")(tmp_path)
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    for read in (load_photo, read_size):
+        with pytest.raises(UserError, match=rf"{name} is a HEIC picture: run pip install pillow-heif"):
+            read(path)
+
+
+def test_a_photo_of_64_megapixels_is_let_in(tmp_path):
+    bomb(tmp_path / "a.png", 9248, 6936)
+    assert read_size(tmp_path / "a.png") == (9248, 6936)
+    assert photo_problem(tmp_path / "a.png") is None
+
+
+def test_what_is_wrong_with_a_photo_is_told_from_its_header(tmp_path):
+    (tmp_path / "a.nef").write_bytes(b"??")
+    assert photo_problem(tmp_path / "a.nef") == f"image {tmp_path / 'a.nef'} is a camera raw file: export it as JPEG"
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -22,9 +22,9 @@ def resize(
     stack = array[..., None] if array.ndim == 2 else array
     left, top, right, bottom = box or (0, 0, *size)
     x, y = stack.shape[1] / size[0], stack.shape[0] / size[1]
-    seen = (left * x, top * y, right * x, bottom * y)
+    source = (left * x, top * y, right * x, bottom * y)
     planes = [
-        Image.fromarray(stack[..., c].astype(np.float32)).resize((right - left, bottom - top), how, seen)
+        Image.fromarray(stack[..., c].astype(np.float32)).resize((right - left, bottom - top), how, source)
         for c in range(stack.shape[-1])
     ]
     if array.ndim == 2:

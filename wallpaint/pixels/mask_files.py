@@ -46,14 +46,14 @@ def wall_in(image: Image.Image) -> np.ndarray:
 
 def _wall_by_alpha(rgb: np.ndarray, visible: np.ndarray) -> np.ndarray:
     """A hole in a picture is the wall, white on nothing too; what is drawn in another way may mean either."""
-    seen = rgb[visible].astype(np.int32)
-    if not len(seen):
+    shown = rgb[visible].astype(np.int32)
+    if not len(shown):
         raise UserError(f"is transparent all over: {REMEDY}")
-    white, black = (seen.min(axis=1) > BRIGHT).mean(), (seen.max(axis=1) < DARK).mean()
+    white, black = (shown.min(axis=1) > BRIGHT).mean(), (shown.max(axis=1) < DARK).mean()
     if white > NEARLY_ALL:
         return visible
-    color = np.median(seen, axis=0)
-    brush = color.max() - color.min() > COLORFUL and (np.abs(seen - color).max(axis=1) < DARK).mean() > NEARLY_ALL
+    color = np.median(shown, axis=0)
+    brush = color.max() - color.min() > COLORFUL and (np.abs(shown - color).max(axis=1) < DARK).mean() > NEARLY_ALL
     if brush or white + black > NEARLY_ALL:
         raise UserError(f"is drawn on a transparent ground, and the drawing or the rest may be the wall: {REMEDY}")
     return ~visible

@@ -83,9 +83,9 @@ def clean_mask(mask: Image.Image, speck: float = SPECK, hole: float = HOLE) -> I
     wall = wall | (small[labels] & (labels > 0))
     labels, sizes = components(wall)
     if len(sizes) > 1:
-        keep = sizes >= speck * wall.size
-        keep[1 + np.argmax(sizes[1:])] = True
-        wall = keep[labels] & (labels > 0)
+        large = sizes >= speck * wall.size
+        large[1 + np.argmax(sizes[1:])] = True
+        wall = large[labels] & (labels > 0)
     return to_mask(wall)
 
 

@@ -45,13 +45,13 @@ def delta_e_paint(out: Image.Image, swatch: Swatch, mask: Image.Image) -> dict[s
     linear, where = _colors(_bytes(out)[wall_region(mask)])
     bright = luminance(linear) >= DARK
     difference = delta_e(linear_to_lab(linear), linear_to_lab(in_own_light(linear, swatch)))[where]
-    seen = bright[where]
-    difference = difference[seen]
+    counted = bright[where]
+    difference = difference[counted]
     return {
         "median": _figure(np.median, difference),
         "p90": _figure(np.percentile, difference, 90),
         "under_5": _figure(np.mean, difference < 5),
-        "left_out": _figure(np.mean, ~seen),
+        "left_out": _figure(np.mean, ~counted),
     }
 
 
@@ -78,9 +78,9 @@ def error_map(out: Image.Image, mask: Image.Image, swatch: Swatch, truth: Image.
     """CIEDE2000 a pixel (H, W) to the truth, or to the paint in the pixel's own light; nan off the wall."""
     wall = wall_region(mask)
     linear = bytes_to_linear(_bytes(out)[wall])
-    wanted = in_own_light(linear, swatch) if truth is None else bytes_to_linear(_bytes(truth)[wall])
+    target = in_own_light(linear, swatch) if truth is None else bytes_to_linear(_bytes(truth)[wall])
     errors = np.full(wall.shape, np.nan, np.float32)
-    errors[wall] = delta_e(linear_to_lab(linear), linear_to_lab(wanted))
+    errors[wall] = delta_e(linear_to_lab(linear), linear_to_lab(target))
     return errors
 
 
