@@ -434,6 +434,13 @@ def test_a_dataset_goes_out_and_comes_in_as_a_zip(saved, tmp_path):
     again.write_bytes(pictures.Path(path).read_bytes())
     assert samples.import_dataset(tmp_path, again) == ("again", {"train": 1})
     assert samples.list_datasets(tmp_path) == ["again", "mine", "my-rooms"]
+    for name, dataset in (
+        ("mine (1).zip", "mine-1"),
+        ("pho\u0300ng \N{COUCH AND LAMP}.zip", "ph\xf2ng"),
+        ("\u2728.zip", "my-rooms"),
+    ):
+        again = again.rename(tmp_path / name)  # as browsers call a second download, macOS an accent, people anything
+        assert samples.import_dataset(tmp_path, again) == (dataset, {"train": 1})
 
 
 def test_the_walls_of_many_photos_are_proposed_and_the_ticked_ones_kept(tmp_path, looks, monkeypatch):

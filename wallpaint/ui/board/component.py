@@ -67,7 +67,8 @@ def build_board(workspace: Path, elem_id: str = "board", drop: str = "#upload-ph
         plain: it marks walls and leaves paints to others.
     """
     here = Path(__file__).parent
-    about = {"plain": plain, "drop": drop, "suffixes": sorted(PHOTO_SUFFIXES), "limit": UPLOAD_BYTES}
+    uploads = [drop] if plain else [drop, "#upload-folder"]
+    about = {"plain": plain, "uploads": uploads, "suffixes": sorted(PHOTO_SUFFIXES), "limit": UPLOAD_BYTES}
     return gr.HTML(
         value=None,
         html_template=(here / "board.html").read_text("utf-8"),

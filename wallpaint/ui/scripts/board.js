@@ -30,6 +30,7 @@ class Board {
     bindKeys(this);
     this.bindButtons();
     this.bindDrop();
+    this.bindUploads();
     this.root.classList.toggle("plain", about.plain);
     if (about.plain) this.$(".stage .empty").dataset.word = "empty_plain";
     else this.attempt(() => this.paints.listPalettes());
@@ -158,18 +159,40 @@ class Board {
     stage.addEventListener("drop", (event) => { mark(event, false); this.attempt(() => this.takeFiles(event.dataTransfer)); });
   }
 
-  async takeFiles(transfer) { // photos go to the upload button, the rest is named
-    const { drop, suffixes, limit } = this.about, input = document.querySelector(`input[type=file]:has(+ ${drop})`);
+  async takeFiles(transfer) { // folders are walked, their photos go to the upload button
+    const input = document.querySelector(`input[type=file]:has(+ ${this.about.uploads[0]})`);
     const files = await listFiles([...transfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean));
-    const fits = ({ name, size }) => size <= limit && suffixes.some((suffix) => name.toLowerCase().endsWith(suffix));
-    const good = files.filter(fits).slice(0, input?.multiple ? MOST_PHOTOS : 1), other = files.filter((file) => !good.includes(file));
-    if (!good.length || !input) return this.say("no_photos", {}, true);
-    if (other.length) this.say("left_out", { count: other.length, names: other.slice(0, 5).map(({ name }) => name).join(", ") }, true);
-    const bag = new DataTransfer();
-    for (const file of good) bag.items.add(file);
-    input.files = bag.files;
-    input.dispatchEvent(new Event("change", { bubbles: true }));
+    const good = this.sift(files).slice(0, input?.multiple ? MOST_PHOTOS : 1);
+    if (good.length && input) giveFiles(input, good);
   }
+
+  bindUploads() { // a file too large would end the upload of all that come with it
+    const inputs = this.about.uploads.map((button) => `input[type=file]:has(+ ${button})`).join();
+    document.addEventListener("change", (event) => {
+      const input = event.target;
+      if (!input.matches(inputs) || !input.files.length) return;
+      const good = this.sift([...input.files]);
+      if (good.length === input.files.length) return;
+      event.stopImmediatePropagation();
+      if (good.length) giveFiles(input, good); else input.value = "";
+    }, true);
+  }
+
+  sift(files) { // give the photos that may go up, name the rest
+    const { suffixes, limit } = this.about;
+    const fits = ({ name, size }) => size <= limit && suffixes.some((suffix) => name.toLowerCase().endsWith(suffix));
+    const good = files.filter(fits), other = files.filter((file) => !fits(file)), names = other.slice(0, 5).map(({ name }) => name).join(", ");
+    if (other.length) this.say("left_out", { count: other.length, names }, true);
+    if (!good.length) this.say("no_photos", { names, most: limit / 1e6 }, true);
+    return good;
+  }
+}
+
+function giveFiles(input, files) {
+  const bag = new DataTransfer();
+  for (const file of files) bag.items.add(file);
+  input.files = bag.files;
+  input.dispatchEvent(new Event("change", { bubbles: true }));
 }
 
 async function listFiles(entries) { // folders are walked
