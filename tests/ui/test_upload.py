@@ -1,5 +1,6 @@
 """Large files: in pieces into the workspace, or from there; bounded, resumed, cleaned up, nothing outside."""
 
+import io
 import json
 import os
 import time
@@ -104,6 +105,23 @@ def test_a_full_disk_and_a_crowded_public_page_say_so(tmp_path, monkeypatch):
     monkeypatch.setattr(upload, "PUBLIC_FILES", 1)
     with pytest.raises(UserError, match="too many"):
         upload.begin_upload(tmp_path, ask, ZIP, 100, public=True)
+
+
+def test_a_disk_that_fills_up_on_the_way_leaves_what_arrived_whole(call, tmp_path, monkeypatch):
+    token = call("begin", name="a.zip", size=8)["token"]
+    call("add_piece", b"0123", token=token, offset=0)
+
+    class Full(io.BufferedWriter):  # half a piece fits
+        def write(self, data):
+            super().write(data[:2])
+            self.flush()
+            raise OSError(28, "No space left on device")
+
+    real = open
+    monkeypatch.setattr(upload, "open", lambda path, mode: Full(real(path, mode, 0)), raising=False)
+    assert "No space left" in call("add_piece", b"4567", token=token, offset=4)["error"]
+    monkeypatch.undo()
+    assert call("add_piece", b"4567", token=token, offset=4) == {"arrived": 8}
 
 
 @pytest.mark.parametrize("token", [None, "", "../..", "0" * 24, ["a"]])

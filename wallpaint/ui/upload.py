@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 import shutil
@@ -116,8 +117,12 @@ def add_piece(workspace: Path, asked: dict) -> dict:
         if isinstance(piece, bytes) and str(asked.get("offset")) == str(arrived):
             if len(piece) > PIECE or arrived + len(piece) > _about(folder)["size"]:
                 raise UserError("more arrives than was announced, in this upload, try it again")
-            with open(folder / "part", "ab") as sink:
-                sink.write(piece)
+            try:
+                with open(folder / "part", "ab") as sink:
+                    sink.write(piece)
+            except OSError as problem:  # a full disk: what is there stays whole
+                os.truncate(folder / "part", arrived)
+                raise UserError(f"cannot be written ({problem.strerror}), in {workspace}, make room there") from None
             arrived += len(piece)
     return {"arrived": arrived}
 

@@ -192,10 +192,13 @@ def wire_photos(page: Page, panel: PhotosPanel, board: BoardPanel, language: gr.
         return photos, picture, describe_picture(picture), picture["name"]
 
     def find_here(photos: list[Photo], language: str) -> Iterator[tuple]:
-        for done, found in enumerate(find_walls(photos, workspace), start=1):
-            photos = found
-            message = t("finding", language, done=done, total=len(photos))
-            yield photos, gr.skip(), message, gr.skip(), gr.skip()
+        try:
+            for done, found in enumerate(find_walls(photos, workspace), start=1):
+                photos = found
+                message = t("finding", language, done=done, total=len(photos))
+                yield photos, gr.skip(), message, gr.skip(), gr.skip()
+        except UserError as problem:
+            raise gr.Error(html.escape(str(problem)), print_exception=False) from None
         marked = [photo.name for photo in photos if is_marked(photo)]
         message = t("found_all", language, found=len(marked), total=len(photos))
         box = gr.update(visible=bool(marked) and not page.public)
