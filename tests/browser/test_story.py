@@ -5,7 +5,7 @@ import shutil
 import zipfile
 
 import pytest
-from hands import ROOMS, download, open_tab, sticks_out
+from hands import ROOMS, download, marked, open_tab, sticks_out, wait_marked
 from PIL import Image
 
 pytestmark = pytest.mark.browser
@@ -213,3 +213,21 @@ def test_vietnamese_by_browser_and_by_switch_on_a_phone_in_the_dark(phone, studi
     phone.reload()  # the address keeps the language
     expect(phone.get_by_role("tab", name="Compare")).to_be_visible()
     assert phone.evaluate("document.documentElement.lang") == "en"
+
+
+def test_a_mask_is_inverted_in_compare_too(page, studio_url):
+    from playwright.sync_api import expect
+
+    open_tab(page, studio_url, "Compare")
+    board = page.locator("#compare-board .board")
+    expect(board).to_have_attribute("data-marked", re.compile(r"^[1-9]\d*$"))
+    before = marked(page, "#compare-board")
+    board.get_by_role("button", name="Invert").click()
+    after = wait_marked(page, before, "#compare-board")
+    assert before + after == 256 * 256
+    for name in ("old", "new", "color"):
+        page.locator("#arms").get_by_label(name, exact=True).uncheck()
+    page.locator("#paint").click()
+    expect(page.locator("#results figcaption b").first).to_have_text("recolor")
+    board.get_by_role("button", name="Undo").click()
+    assert wait_marked(page, after, "#compare-board") == before
