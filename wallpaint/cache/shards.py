@@ -6,10 +6,12 @@ rest is found again.
 """
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
 import platform
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,9 +99,13 @@ class ShardCache:
 
 @contextlib.contextmanager
 def _temporary(path: Path) -> Iterator[Path]:
-    """A path beside `path` that takes its place on success; its name says whose it is, see `remove_leftovers`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{platform.node()}.{os.getpid()}.tmp")
+    """A path that takes the place of `path` on success, in a folder named by its owner, see `remove_leftovers`.
+
+    A folder, because safetensors writes to a temporary file of its own beside what it is given.
+    """
+    folder = path.parent / f".{platform.node()}.{os.getpid()}.tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / path.name
     try:
         temporary.touch()
         mode = temporary.stat().st_mode
@@ -107,15 +113,15 @@ def _temporary(path: Path) -> Iterator[Path]:
         temporary.chmod(mode)  # safetensors makes it 0600, which other users of a shared cache could not read
         os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_leftovers(folder: Path) -> None:
     """Delete what killed processes of this machine left half-written."""
-    for path in folder.glob(".*.tmp"):
-        owner, _, pid = path.stem.rpartition(".")
-        if owner.endswith(f".{platform.node()}") and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
-            path.unlink(missing_ok=True)
+    for path in folder.glob(f".{glob.escape(platform.node())}.*.tmp"):
+        pid = path.stem.rpartition(".")[2]
+        if pid.isdecimal() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def content_hash(text: str) -> str:
