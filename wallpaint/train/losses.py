@@ -23,7 +23,7 @@ RGB_TO_XYZ = ((0.4123908, 0.3575843, 0.1804808), (0.2126390, 0.7151687, 0.072192
 LINEAR_BELOW, CUBE_BELOW = 0.04045, (6 / 29) ** 3
 Box = tuple[int, int, int, int]  # top, left, height, width
 TRUST_FLOOR = 0.25  # of SD1.5's timesteps 52 % lie above it, with 90 % of the weight
-AT_ONCE = 4  # pieces decoded at a time
+DECODE_BATCH = 4  # pieces decoded at a time
 COLOR_SCALE = 100.0  # the shaded loss counts in hundreds of LAB units, about the size of the diffusion loss
 
 
@@ -70,31 +70,31 @@ def color_loss(step: Step) -> torch.Tensor:
     """
     scheduler, config = step.models.noise_scheduler, step.config
     drawn, drawn_noise = step.drawn or (step.batch, step.noised)
-    told = (trust(scheduler, drawn_noise.timesteps) > TRUST_FLOOR).cpu()  # others cost a decode, hardly count
-    if not told.any():
+    trusted = (trust(scheduler, drawn_noise.timesteps) > TRUST_FLOOR).cpu()  # others cost a decode and hardly count
+    if not trusted.any():
         return 0.0 * step.noise_pred.float().sum()
-    size, at_once = step.noise_pred.shape[-2:], min(AT_ONCE, len(told))
+    size, decode_batch = step.noise_pred.shape[-2:], min(DECODE_BATCH, len(trusted))
     # In latents the piece is cut before decoding; a full decode would cost more than the step itself.
     side = min(config.color_loss_crop, 3 * min(size) // 8)
-    rows = told.nonzero()[:, 0].tolist()
-    boxes = draw_boxes(drawn.wall[told], size, side, step.draws.pick(told))
+    rows = trusted.nonzero()[:, 0].tolist()
+    boxes = draw_boxes(drawn.wall[trusted], size, side, step.draws.pick(trusted))
     predicted = predict_latents(step.noise_pred, step.noised, scheduler)
     total, gradient = predicted.new_zeros(()), torch.zeros_like(predicted)
-    for start in range(0, len(rows), at_once):
-        some, places = rows[start : start + at_once], boxes[start : start + at_once]
-        loss, slopes = _decoded_loss(step, predicted, some, places, at_once)
+    for start in range(0, len(rows), decode_batch):
+        some, places = rows[start : start + decode_batch], boxes[start : start + decode_batch]
+        loss, gradients = _decoded_loss(step, predicted, some, places, decode_batch)
         total = total + loss
-        for row, (y, x, h, w), slope in zip(some, places, slopes, strict=False):
-            gradient[row, :, y : y + h, x : x + w] = slope
-    given = (predicted * gradient).sum()
-    return total + given - given.detach()  # of this value, with that gradient
+        for row, (y, x, h, w), piece_gradient in zip(some, places, gradients, strict=False):
+            gradient[row, :, y : y + h, x : x + w] = piece_gradient
+    surrogate = (predicted * gradient).sum()
+    return total + surrogate - surrogate.detach()  # of this value, with that gradient
 
 
 def _decoded_loss(
-    step: Step, predicted: torch.Tensor, rows: list[int], boxes: list[Box], at_once: int
+    step: Step, predicted: torch.Tensor, rows: list[int], boxes: list[Box], decode_batch: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The colour loss of some rows, their share of the batch's mean, and its gradient by their boxes."""
-    device, fill = predicted.device, at_once - len(rows)  # what fills up to one shape weighs nothing
+    device, fill = predicted.device, decode_batch - len(rows)  # what fills up to one shape weighs nothing
     index = send(torch.tensor(rows + rows[:1] * fill), device)
     share = send(torch.tensor([1.0] * len(rows) + [0.0] * fill), device) / len(predicted)
     weight = trust(step.models.noise_scheduler, step.noised.timesteps[index]) * share
@@ -107,9 +107,9 @@ def _decoded_loss(
     with torch.set_grad_enabled(predicted.requires_grad):
         picture = decode_latents(step.models, pieces)
         consistency = ColorConsistencyLoss(step.config.color_loss_mode)
-        loss = at_once * consistency(picture, wall, batch.color, reference, weight)  # of a mean, the sum
-    slopes = torch.autograd.grad(loss, pieces)[0] if loss.requires_grad else torch.zeros_like(pieces)
-    return loss.detach(), slopes
+        loss = decode_batch * consistency(picture, wall, batch.color, reference, weight)  # of a mean, the sum
+    gradients = torch.autograd.grad(loss, pieces)[0] if loss.requires_grad else torch.zeros_like(pieces)
+    return loss.detach(), gradients
 
 
 LOSSES: dict[str, Callable[[Step], torch.Tensor]] = {"diffusion": diffusion_loss, "color": color_loss}
