@@ -45,6 +45,7 @@ class FileIndex:
         self._database = Path(folder) / "files.sqlite" if folder else None
         self._known: dict[str, dict[str, Entry]] = {}  # by folder, by name
         self._new: dict[tuple[str, str], Entry] = {}
+        self._checked: dict[Path, Entry] = {}  # the system is asked once a file
 
     def size(self, path: Path) -> tuple[int, int]:
         """The (width, height) of a picture as it stands upright; it raises what `read_size` does."""
@@ -82,6 +83,8 @@ class FileIndex:
 
     def _find(self, path: Path) -> tuple[str, Entry | None]:
         """A file's stamp, and what is known of it as it is now."""
+        if checked := self._checked.get(path):
+            return checked.stamp, checked
         folder, name = os.path.split(path)
         if folder not in self._known:
             self._known[folder] = self._load(folder)
@@ -92,11 +95,14 @@ class FileIndex:
             raise
         stamp = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
         entry = self._known[folder].get(name)
-        return stamp, entry if entry and entry.stamp == stamp else None
+        if entry and entry.stamp == stamp:
+            self._checked[path] = entry
+            return stamp, entry
+        return stamp, None
 
     def _add(self, path: Path, entry: Entry) -> Entry:
         folder, name = os.path.split(path)
-        self._known[folder][name] = entry
+        self._checked[path] = entry
         if time.time_ns() - int(entry.stamp.split()[2]) > YOUNG_NS:
             self._new[os.path.abspath(folder), name] = entry
         return entry
