@@ -28,7 +28,7 @@ def parse(argv=None) -> argparse.Namespace:
     p.add_argument("--seed", type=int, default=1, help="seed of the first room; the next rooms count up")
     p.add_argument("--workers", type=int, default=1)
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="of the renderer")
-    p.add_argument("--layout", choices=("truths", "dataset"), default="truths")
+    p.add_argument("--layout", choices=("truths", "dataset", "layers"), default="truths")
     p.add_argument("--validation", type=int, default=0, help="rooms of the validation split (dataset layout)")
     p.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="taken in turn")
     p.add_argument("--format", choices=("png", "jpg"), default="png", help="of photos; masks are always PNG")

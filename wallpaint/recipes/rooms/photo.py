@@ -45,6 +45,24 @@ def denoise(colour: np.ndarray, albedo: np.ndarray, normal: np.ndarray) -> np.nd
     return result
 
 
+GREYS = (0.05, 0.3, 0.6, 0.9)  # a cubic through these is within 0.1 of 255 of any paint's picture
+
+
+def series(layers: Layers) -> np.ndarray:
+    """The denoised room as a cubic in the wall's albedo: (4, H, W, 3) linear, picture(ρ) = Σ_k ρ^k series[k].
+
+    Any paint follows from it, and any camera may photograph it (Dong et al., SIGGRAPH 2015: albedo edits as a
+    weighted sum of pictures by the number of interactions).
+    """
+    guides = [layers.albedo + layers.wall[..., None] * grey for grey in GREYS]
+    shown = [
+        denoise(repaint(layers.bins, (grey,) * 3), guide, layers.normal)
+        for grey, guide in zip(GREYS, guides, strict=True)
+    ]
+    inverse = np.linalg.inv(np.vander(GREYS, increasing=True))
+    return np.einsum("kg,ghwc->khwc", inverse, np.stack(shown)).astype(np.float32)
+
+
 @dataclass(frozen=True)
 class Exposure:
     """Gains (3,) a channel: exposure times white balance, the same for all paints of a view."""

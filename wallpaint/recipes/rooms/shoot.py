@@ -8,8 +8,9 @@ import numpy as np
 
 from .geometry import Camera
 from .palette import sample_paints, to_linear
-from .photo import meter, picture
+from .photo import denoise, meter, picture, series
 from .scene import build_room
+from .tracer import repaint
 
 COVERAGE = (0.15, 0.70)  # of the picture is wall
 FURNISHED = 0.07  # of the picture is furniture, at least
@@ -74,6 +75,10 @@ def shoot_room(out: Path, seed: int, kind: str, args, save) -> list[dict]:
             cameras += choose_cameras(room, tracer, 1, rng) if spare > 0 else []
             spare -= 1
             continue
+        if args.layout == "layers":
+            own = patterned.render(camera, args.size, args.samples, render_seed) if patterned else None
+            rows.append(write_layers(out, room, f"{seed:06d}-{view}", layers, own))
+            continue
         if patterned is None:
             photo = picture(layers, to_linear(room.paint), exposure)
         else:
@@ -83,6 +88,35 @@ def shoot_room(out: Path, seed: int, kind: str, args, save) -> list[dict]:
         mask = np.where(layers.wall >= 0.5, 255, 0).astype(np.uint8)
         rows += write_view(out, room, f"{seed:06d}-{view}", photo, mask, pictures, args, save)
     return rows
+
+
+def write_layers(out: Path, room, stem: str, layers, own) -> dict:
+    """Write a view before any camera: the series, the photo as the wall is now, how much of a pixel is wall.
+
+    `own` are the layers of the room with its pattern; None where the wall is plain. All are scaled by one
+    number, so that the photo's median luminance is 1: float16 holds it.
+    """
+    powers = series(layers)
+    if own is None:
+        photo = repaint(powers, to_linear(room.paint))
+    else:
+        photo = denoise(repaint(own.bins, np.ones(3)), own.albedo, own.normal)
+    scale = 1 / max(float(np.median(photo @ np.array([0.2126, 0.7152, 0.0722]))), 1e-6)
+    beside = out / f".{stem}.npz"
+    np.savez_compressed(
+        beside,
+        series=np.clip(powers * scale, -1000, 1000).astype(np.float16),
+        photo=np.clip(photo * scale, 0, 1000).astype(np.float16),
+        wall=np.round(255 * np.clip(layers.wall, 0, 1)).astype(np.uint8),
+    )
+    beside.replace(out / f"{stem}.npz")
+    return {
+        "file_name": f"{stem}.npz",
+        "reference_color_rgb": [int(c) for c in room.paint],
+        "text": room.text(),
+        "room_id": f"room-{room.seed:06d}",
+        "kind": room.kind,
+    }
 
 
 def write_view(out: Path, room, stem: str, photo, mask, pictures, args, save) -> list[dict]:
