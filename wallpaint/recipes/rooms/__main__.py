@@ -20,6 +20,9 @@ def parse(argv=None) -> argparse.Namespace:
     p = argparse.ArgumentParser("python -m wallpaint.recipes.rooms", description=__doc__)
     p.add_argument("--out", type=Path, help="folder to fill; what it holds already is kept")
     p.add_argument("--verify", action="store_true", help="compare repaints with direct renders instead")
+    p.add_argument("--develop", type=Path, metavar="LAYERS", help="photograph a folder of layers instead")
+    p.add_argument("--cameras", type=int, default=1, help="photographs of a view, each by a camera of its own")
+    p.add_argument("--maker", choices=("any", "unseen"), default="any", help="unseen: for test rooms alone")
     p.add_argument("--rooms", type=int, default=4)
     p.add_argument("--views", type=int, default=1, help="cameras a room")
     p.add_argument("--truths", type=int, default=5, help="paints a view")
@@ -79,6 +82,15 @@ def write_metadata(out: Path) -> int:
     return len(rows)
 
 
+def develop(args) -> None:
+    """Photograph layers; the last `--validation` rooms are the validation split of a dataset."""
+    from .develop import develop_folder
+
+    rows = develop_folder(args.develop, args.out, args, save_image)
+    write_atomic(args.out / "metadata.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+    print(f"{len(rows)} rows in {args.out}", flush=True)
+
+
 def main(argv=None) -> None:
     """Render what is missing, a process a worker."""
     args = parse(argv)
@@ -86,6 +98,9 @@ def main(argv=None) -> None:
         from .verify import report as verify
 
         verify(args.seed, args.rooms)
+        return
+    if args.develop:
+        develop(args)
         return
     tasks = []
     for i in range(args.rooms):

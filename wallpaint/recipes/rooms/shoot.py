@@ -121,24 +121,31 @@ def write_layers(out: Path, room, stem: str, layers, own) -> dict:
 
 def write_view(out: Path, room, stem: str, photo, mask, pictures, args, save) -> list[dict]:
     """Write one view's files in the layout asked for."""
+    row = {
+        "reference_color_rgb": [int(c) for c in room.paint],
+        "text": room.text(),
+        "room_id": f"room-{room.seed:06d}",
+        "kind": room.kind,
+    }
+    return write_rows(out, row, stem, photo, mask, pictures, args, save)
 
-    def row(name: str, paint) -> dict:
-        return {
-            "file_name": name,
-            "mask_file_name": f"{stem}-mask.png",
-            "reference_color_rgb": [int(c) for c in paint],
-            "text": room.text(),
-            "room_id": f"room-{room.seed:06d}",
-        }
 
+def write_rows(out: Path, row: dict, stem: str, photo, mask, pictures, args, save) -> list[dict]:
+    """Write a photo, its mask and its repaints; rows as `args.layout` has them, begun with `row`."""
     save(out / f"{stem}-mask.png", mask)
     names = [f"{stem}-paint{i}.{args.format}" for i in range(len(pictures))]
     for name, (_, image) in zip(names, pictures, strict=True):
         save(out / name, image)
+    paints = [[int(c) for c in paint] for paint, _ in pictures]
+    row = {"file_name": f"{stem}.{args.format}", "mask_file_name": f"{stem}-mask.png"} | {
+        key: value for key, value in row.items() if key != "file_name"
+    }
     if args.layout == "dataset":
-        return [row(name, paint) for name, (paint, _) in zip(names, pictures, strict=True)]
+        kept = {key: value for key, value in row.items() if key != "kind"}
+        return [
+            {**kept, "file_name": name, "reference_color_rgb": paint}
+            for name, paint in zip(names, paints, strict=True)
+        ]
     save(out / f"{stem}.{args.format}", photo)
-    truths = [
-        {"color": [int(c) for c in paint], "file_name": name} for name, (paint, _) in zip(names, pictures, strict=True)
-    ]
-    return [{**row(f"{stem}.{args.format}", room.paint), "kind": room.kind, "truths": truths}]
+    truths = [{"color": paint, "file_name": name} for name, paint in zip(names, paints, strict=True)]
+    return [{**row, "truths": truths}]

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from wallpaint.recipes.tiny import assemble, base, clip, dino, sam, vae
+from wallpaint.recipes.tiny.begin import begin
 from wallpaint.recipes.tiny.data import Pool
 
 
@@ -39,6 +40,7 @@ def main() -> None:
     parser.add_argument("--pool", type=Path, nargs="+", required=True, help="folders of rooms; the first counts most")
     parser.add_argument("--out", type=Path, required=True, help="the family folder to write")
     parser.add_argument("--work", type=Path, default=Path("runs/tiny"), help="checkpoints, cached latents, the log")
+    parser.add_argument("--begin", type=Path, metavar="FAMILY", help="go on from the weights of this family")
     parser.add_argument("--stage", choices=[*STAGES, "export", "figures", "all"], default="all")
     parser.add_argument("--minutes", type=float, help="how long each chosen stage may train (default: its own)")
     parser.add_argument("--threads", type=int, default=1)
@@ -47,6 +49,8 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     torch.set_float32_matmul_precision("high")  # TF32 on a GPU
     pool = Pool(args.pool, device=args.device)
+    if args.begin:
+        begin(args.begin, args.work)
     names = list(STAGES) if args.stage == "all" else [args.stage]
     for name in names:
         if name in STAGES:

@@ -93,7 +93,7 @@ def read_view(folder: Path, row: dict, device: str = "cpu") -> View:
     pictures = [read_picture(folder / row["file_name"])]
     pictures += [read_picture(folder / truth["file_name"]) for truth in truths]
     mask = torch.from_numpy(np.asarray(Image.open(folder / row["mask_file_name"]).convert("L")) > 127)[None]
-    own = tuple(row["reference_color_rgb"]) if row.get("kind", "plain") in ("plain", "dark") else None
+    own = tuple(row["reference_color_rgb"]) if row.get("kind", "plain") != "patterned" else None
     colors = [own, *(tuple(truth["color"]) for truth in truths)]
     return View(torch.stack(pictures).to(device), mask, colors, row["text"], row["room_id"], row["file_name"])
 

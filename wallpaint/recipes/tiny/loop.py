@@ -11,6 +11,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+GOING_ON = 0.4  # of a stage's learning rate, where it goes on from weights that have learned before
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -42,7 +44,7 @@ def fit(
     average = {key: value.detach().clone() for key, value in weights.items()}
     fused = next(iter(weights.values())).is_cuda
     optimizer = torch.optim.AdamW(weights.values(), lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=fused)
-    count, spent = _resume(checkpoint_path(work, name), weights, average, optimizer)
+    count, spent, pace = _resume(checkpoint_path(work, name), weights, average, optimizer)
     generator = torch.Generator().manual_seed(plan.seed + count)
     started = saved = time.monotonic()
     budget = plan.minutes * 60
@@ -50,7 +52,7 @@ def fit(
     steps = 0
     while (elapsed := spent + time.monotonic() - started) < budget:
         warm = min(1.0, (count + 1) / plan.warmup_steps)
-        rate = plan.learning_rate * warm * (0.02 + 0.49 * (1 + math.cos(math.pi * elapsed / budget)))
+        rate = pace * plan.learning_rate * warm * (0.02 + 0.49 * (1 + math.cos(math.pi * elapsed / budget)))
         for group in optimizer.param_groups:
             group["lr"] = rate
         losses = step(generator)
@@ -67,11 +69,11 @@ def fit(
         if time.monotonic() - saved > plan.save_minutes * 60:
             means = _means(name, count, sums, steps)
             _report(name, count, elapsed, rate, means, work, swapped(weights, average, evaluate))
-            _save(checkpoint_path(work, name), weights, average, optimizer, count, elapsed)
+            _save(checkpoint_path(work, name), weights, average, optimizer, count, elapsed, pace)
             saved, sums, steps = time.monotonic(), {}, 0
     means = _means(name, count, sums, steps)
     with torch.no_grad():
-        _save(checkpoint_path(work, name), weights, average, optimizer, count, max(spent, elapsed))
+        _save(checkpoint_path(work, name), weights, average, optimizer, count, max(spent, elapsed), pace)
         for key, value in weights.items():
             value.copy_(average[key])
     _report(name, count, elapsed, 0.0, means, work, evaluate() if evaluate else {})
@@ -119,6 +121,20 @@ def load_result(work: Path, name: str, modules: Iterable[nn.Module]) -> bool:
     return True
 
 
+def begin_with(
+    work: Path, name: str, modules: Iterable[nn.Module], chosen: Callable[[nn.Parameter], bool] = lambda p: True
+) -> None:
+    """Let a stage that has not begun go on from these weights, with a fresh optimizer."""
+    path = checkpoint_path(work, name)
+    if not path.exists():
+        weights = {
+            f"{i}.{key}": value for i, m in enumerate(modules) for key, value in m.named_parameters() if chosen(value)
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        weights = {key: value.detach() for key, value in weights.items()}
+        torch.save({"weights": weights, "average": weights}, path)
+
+
 def swapped(weights: dict, average: dict, evaluate: Callable[[], dict] | None) -> dict[str, float]:
     """Runs `evaluate` on the averaged weights and puts the raw ones back."""
     if evaluate is None:
@@ -133,23 +149,26 @@ def swapped(weights: dict, average: dict, evaluate: Callable[[], dict] | None) -
     return figures
 
 
-def _resume(path: Path, weights: dict, average: dict, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
+def _resume(path: Path, weights: dict, average: dict, optimizer: torch.optim.Optimizer) -> tuple[int, float, float]:
+    """Steps done, seconds spent, and the share of the stage's learning rate."""
     if not path.exists():
-        return 0, 0.0
+        return 0, 0.0, 1.0
     state = torch.load(path, weights_only=True, map_location="cpu")
     with torch.no_grad():
         for key, value in weights.items():
             value.copy_(state["weights"][key])
             average[key].copy_(state["average"][key])
+    if "optimizer" not in state:  # the weights of a family to go on from, see `begin_with`
+        return 0, 0.0, GOING_ON
     optimizer.load_state_dict(state["optimizer"])
-    return state["count"], state["seconds"]
+    return state["count"], state["seconds"], state["pace"]
 
 
-def _save(path: Path, weights: dict, average: dict, optimizer, count: int, seconds: float) -> None:
+def _save(path: Path, weights: dict, average: dict, optimizer, count: int, seconds: float, pace: float) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".tmp")
     state = {"weights": {k: v.detach() for k, v in weights.items()}, "average": average}
-    torch.save(state | {"optimizer": optimizer.state_dict(), "count": count, "seconds": seconds}, fresh)
+    torch.save(state | {"optimizer": optimizer.state_dict(), "count": count, "seconds": seconds, "pace": pace}, fresh)
     os.replace(fresh, path)
 
 

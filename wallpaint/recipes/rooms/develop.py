@@ -1,0 +1,84 @@
+"""Photograph rendered rooms: linear layers and cameras drawn anew give photos with every repaint's truth.
+
+A view may be photographed any number of times, by another camera and with another paint on its wall each time:
+one render teaches any paint under any camera.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .camera import CAMERAS, UNSEEN, Camera, Maker, draw_camera
+from .palette import sample_paint, sample_paints, to_linear
+from .tracer import repaint
+
+MAKERS: dict[str, Maker] = {"any": CAMERAS, "unseen": UNSEEN}
+OWN = 0.5  # how often a plain wall is photographed in the paint that its room was made with
+
+
+@dataclass(frozen=True)
+class View:
+    """A rendered view before any camera; H, W pixels."""
+
+    series: np.ndarray  # (4, H, W, 3) float32, see photo.series
+    photo: np.ndarray  # (H, W, 3) float32, linear, the wall as the room was made
+    wall: np.ndarray  # (H, W) uint8, 255 = all wall
+    row: dict
+
+    @property
+    def plain(self) -> bool:
+        """Whether the wall of `photo` is one paint."""
+        return self.row["kind"] != "patterned"
+
+
+def read_view(folder: Path, row: dict) -> View:
+    """One view of a folder that `--layout layers` wrote."""
+    with np.load(folder / row["file_name"]) as file:
+        return View(*(file[name].astype(np.float32) for name in ("series", "photo")), file["wall"], row)
+
+
+def photograph(view: View, rng: np.random.Generator, maker: Maker = CAMERAS) -> tuple[Camera, np.ndarray, tuple]:
+    """A camera that metered the view, the photo (H, W, 3) uint8, and the paint on its wall."""
+    paint, linear = tuple(view.row["reference_color_rgb"]), view.photo
+    if view.plain and rng.random() > OWN:
+        paint = sample_paint(rng)
+        linear = repaint(view.series, to_linear(paint))
+    camera = draw_camera(linear, rng, maker)
+    return camera, camera.develop(linear), paint
+
+
+def develop_view(view: View, rng: np.random.Generator, paints: list, maker: Maker = CAMERAS) -> tuple:
+    """A photo, (paint, picture) of its true repaints by the same camera, and the paint on the photo's wall."""
+    camera, photo, paint = photograph(view, rng, maker)
+    return photo, [(paint, camera.develop(repaint(view.series, to_linear(paint)))) for paint in paints], paint
+
+
+def develop_folder(layers: Path, out: Path, args, save) -> list[dict]:
+    """Photograph every view `args.cameras` times; write pictures and masks; give the rows.
+
+    Views that were photographed before are left: the renderer may still be at work.
+    """
+    from .shoot import write_rows
+
+    rows: list[dict] = []
+    (out / ".rows").mkdir(parents=True, exist_ok=True)
+    for row in map(json.loads, (layers / "metadata.jsonl").read_text().splitlines()):
+        stem = Path(row["file_name"]).stem
+        done = out / ".rows" / f"{stem}.json"
+        if not done.exists():
+            view, fresh = read_view(layers, row), []
+            mask = np.where(view.wall >= 128, 255, 0).astype(np.uint8)
+            # All cameras see the same paints, so that a paint is met in more than one light.
+            paints = sample_paints(np.random.default_rng([args.seed, *stem.encode()]), args.truths)
+            for number in range(args.cameras):
+                rng = np.random.default_rng([args.seed, 1 + number, *stem.encode()])
+                photo, pictures, paint = develop_view(view, rng, paints, MAKERS[args.maker])
+                kept = {**row, "reference_color_rgb": [int(c) for c in paint]}
+                fresh += write_rows(out, kept, f"{stem}-{number}", photo, mask, pictures, args, save)
+            done.write_text(json.dumps(fresh))
+        rows += json.loads(done.read_text())
+    return rows
