@@ -1,0 +1,134 @@
+"""The light on a wall, read off the photo: how bright it is and of what tint, so that a paint's colour follows.
+
+A small network looks at statistics of the photo in and outside the wall and says what the old paint reflects,
+how much the room brightens with its wall, and how steep the camera's curve is there. It learned from rendered
+rooms under cameras drawn anew for every picture (`python -m wallpaint.recipes.light`); numpy alone runs it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image
+from safetensors.numpy import load_file
+
+from wallpaint.paths import ASSETS
+from wallpaint.pixels.arrays import erode, grow
+from wallpaint.pixels.color import bytes_to_linear, luminance
+
+WEIGHTS = ASSETS / "light" / "light.safetensors"
+SIDE = 128  # the photo is looked at with its long side of so many pixels
+GRID = 6  # cells across and down of the coarse picture
+FAINT = 1e-3  # linear light added before logarithms
+LEAST = 0.01  # no paint reflects less; keeps noise in a black wall from blowing up
+MOST = 0.9  # nor more in any channel
+TINT = 3.0  # no light on a wall is more than this times redder, greener or bluer than its mean
+SHARES = (2, 10, 25, 50, 75, 90, 98)  # percentiles
+WALL = 2 * len(SHARES)  # where in the features the wall's level and tint stand
+SLOPE = 0.1  # of the network's leaky ReLU
+
+
+@dataclass(frozen=True)
+class Light:
+    """What was read off a photo about its wall."""
+
+    paint: np.ndarray  # (3,) linear, what the old paint reflects of the light
+    bounce: float  # 0 to 0.7: a wall that reflects ρ makes its own light 1 / (1 - bounce ρ) times brighter
+    slope: float  # of the camera's curve: a ratio of light r is shown as r ** slope
+    spread: float  # standard deviation of the error of the new wall's log luminance
+
+    def with_paint(self, paint: np.ndarray) -> Light:
+        """The same where the old paint is known, linear (3,)."""
+        return replace(self, paint=np.clip(paint, LEAST, 1))
+
+    def repaint(self, wall: np.ndarray, paint: np.ndarray) -> np.ndarray:
+        """The wall in another paint.
+
+        Args:
+            wall: (N, 3) linear light of the wall's pixels.
+            paint: (3,) linear, the new paint.
+
+        Returns:
+            (N, 3) linear light, above 1 where it would clip.
+        """
+        new, old = paint.astype(np.float32), self.paint.astype(np.float32)
+        lifted = (1 - self.bounce * old) / (1 - self.bounce * new)
+        gain = new * lifted * np.maximum(new * lifted / old, 1e-3) ** (self.slope - 1)
+        return falling_light(wall, old) * gain
+
+
+def falling_light(wall: np.ndarray, paint: np.ndarray) -> np.ndarray:
+    """Light that falls on a wall of a paint (3,): (N, 3) from linear light (N, 3).
+
+    For a white wall this is the plain ratio. A teal wall's red is noise and gloss; divided by next to nothing
+    it would turn into red light. So the level comes from all channels by least squares, and a channel's own
+    departure from it counts the less the less the paint reflects there.
+    """
+    level = np.maximum(wall @ paint / (paint @ paint), np.float32(1e-5))
+    light = np.empty_like(wall)
+    for c, weight in enumerate((paint / paint.max()) ** 2):
+        light[:, c] = level * np.clip(wall[:, c] / (paint[c] * level), 1 / TINT, TINT) ** weight
+    return light
+
+
+def estimate_light(photo: Image.Image, mask: Image.Image) -> Light:
+    """Read the light off a photo, RGB, and its wall, 'L' of the same size, 255 = wall."""
+    weights, seen = _weights(), features(photo, mask)
+    told = (seen - weights["mean"]) / weights["deviation"]
+    for number in range(3):
+        told = weights[f"{number}.weight"] @ told + weights[f"{number}.bias"]
+        told = np.where(told > 0, told, SLOPE * told) if number < 2 else told
+    level, red, blue, bounce, slope, spread = told.tolist()
+    wall = np.exp([seen[WALL + 1], 0, seen[WALL + 2]])  # its tint as the photo shows it, green is 1
+    tint = wall / np.exp([red, 0, blue])  # less the light's
+    reflected = min(np.exp(level), MOST) / luminance(tint)
+    return Light(
+        paint=np.clip(reflected * tint, LEAST, 1).astype(np.float32),
+        bounce=0.7 / (1 + np.exp(-bounce)),
+        slope=float(np.exp(0.4 * np.tanh(slope))),
+        spread=float(np.exp(spread) * weights["widen"].item()),
+    )
+
+
+@lru_cache(maxsize=1)
+def _weights() -> dict[str, np.ndarray]:
+    return {key: value.astype(np.float32) for key, value in load_file(WEIGHTS).items()}
+
+
+def features(photo: Image.Image, mask: Image.Image) -> np.ndarray:
+    """Statistics of the photo, (F,) float32: levels and tints of wall, surroundings, rim, top and bottom, a grid."""
+    size = [max(GRID, round(side * SIDE / max(photo.size))) for side in photo.size]
+    pixels = bytes_to_linear(np.asarray(photo.convert("RGB").resize(size, Image.Resampling.BOX)))
+    share = np.asarray(mask.convert("L").resize(size, Image.Resampling.BOX)) / np.float32(255)
+    inside = erode(share > 0.95, 1) if (share > 0.95).any() else share >= share.max()
+    wall = inside if inside.any() else share >= share.max()
+    outside = share < 0.05
+    rim = outside & grow(share > 0.5, 6)
+    third = np.arange(size[1])[:, None] * 3 // size[1] * np.ones(size[0], int)
+    level = np.log(luminance(pixels) + FAINT)
+    bright = outside & (level > (np.percentile(level[outside], 75) if outside.any() else 0))
+    tint = np.log(pixels[..., ::2] + FAINT) - np.log(pixels[..., 1:2] + FAINT)  # of red and blue over green
+    clipped = pixels.max(-1) > 0.95
+    told = [_shares(level, wall), _shares(level, outside)]
+    for region in (wall, outside, rim, bright, outside & (third == 0), outside & (third == 2)):
+        told += [_medians(level, tint, region), [region.mean(), clipped[region].mean() if region.any() else 0.0]]
+    told.append([np.abs(tint[outside]).mean() if outside.any() else 0.0, np.abs(tint[wall]).std()])
+    rows, columns = (np.arange(n) * GRID // n for n in size[::-1])
+    for row in range(GRID):
+        for column in range(GRID):
+            cell = (rows == row)[:, None] & (columns == column)
+            told += [_medians(level, tint, cell & outside), [share[cell].mean()]]
+    return np.concatenate(told).astype(np.float32)
+
+
+def _shares(level: np.ndarray, region: np.ndarray) -> np.ndarray:
+    return np.percentile(level[region], SHARES) if region.any() else np.full(len(SHARES), np.log(0.18))
+
+
+def _medians(level: np.ndarray, tint: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """Level and tint (3,) of a region; middle grey where it has no pixel."""
+    if not region.any():
+        return np.array([np.log(0.18), 0.0, 0.0])
+    return np.array([np.median(level[region]), *np.median(tint[region], axis=0)])

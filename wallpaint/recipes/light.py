@@ -1,0 +1,182 @@
+"""Teach `pixels.light` from rendered rooms: `python -m wallpaint.recipes.light --layers DIR --out FILE`.
+
+A room is photographed again and again, by a camera drawn anew and with another paint on its wall each time; the
+network reads the photo's statistics and is told how the wall's mean colour should have become in other paints.
+One room in twenty is held out: the spread is widened until it covers 90 % there.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.numpy import save_file
+from torch import nn
+
+from wallpaint.pixels.arrays import erode
+from wallpaint.pixels.color import bytes_to_linear
+from wallpaint.pixels.light import LEAST, MOST, SLOPE, TINT, WALL, features
+from wallpaint.recipes.rooms.develop import MAKERS, develop_view, read_view
+from wallpaint.recipes.rooms.palette import sample_paints, to_linear
+from wallpaint.recipes.tiny.data import is_held_out
+
+PAINTS = 4  # repaints of a photograph
+HIDDEN = (96, 48)
+COVERED = 0.9
+LUMINANCE = torch.tensor([0.2126, 0.7152, 0.0722])
+# sRGB's linear RGB to CIE XYZ relative to D65 (IEC 61966-2-1).
+TO_XYZ = torch.tensor([[0.4339, 0.3762, 0.1899], [0.2126, 0.7152, 0.0722], [0.0177, 0.1095, 0.8728]])
+NAMES = ("features", "wall", "paint", "truth", "known", "held")
+
+
+def photograph_all(layers: Path, cameras: int, seed: int, maker: str) -> dict[str, np.ndarray]:
+    """Features (N, F), the wall's mean (N, 3) before and (N, P, 3) after, paints (N, P, 3), the old one (N, 3)."""
+    found: dict[str, list] = {name: [] for name in NAMES}
+    for row in map(json.loads, (layers / "metadata.jsonl").read_text().splitlines()):
+        view = read_view(layers, row)
+        mask = np.where(view.wall >= 128, 255, 0).astype(np.uint8)
+        wall = erode(mask > 0, 1)
+        if wall.sum() < 50:
+            continue
+        for number in range(cameras):
+            rng = np.random.default_rng([seed, number, *row["file_name"].encode()])
+            paints = sample_paints(rng, PAINTS)
+            photo, pictures, own = develop_view(view, rng, paints, MAKERS[maker])
+            found["features"].append(features(Image.fromarray(photo), Image.fromarray(mask)))
+            found["wall"].append(bytes_to_linear(photo[wall]).mean(0))
+            found["truth"].append([bytes_to_linear(picture[wall]).mean(0) for _, picture in pictures])
+            found["paint"].append(to_linear(paints))
+            found["known"].append(to_linear(own) if view.plain else np.full(3, np.nan))
+            found["held"].append(is_held_out(row["room_id"]))
+    return {name: np.asarray(values, bool if name == "held" else np.float32) for name, values in found.items()}
+
+
+class Reader(nn.Module):
+    """The network of `pixels.light`, and what its six numbers mean."""
+
+    def __init__(self, mean: torch.Tensor, deviation: torch.Tensor):
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("deviation", deviation)
+        widths = (len(mean), *HIDDEN, 6)
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.drop = nn.Dropout(0.1)
+        with torch.no_grad():
+            self.layers[-1].weight.mul_(0.1)
+            self.layers[-1].bias.copy_(torch.tensor([-1.2, 0, 0, 0, 0, -1.0]))
+
+    def forward(
+        self, seen: torch.Tensor, wall: torch.Tensor, paint: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The wall's mean (N, P, 3) in other paints, and the spread (N,) of its log luminance."""
+        told = (seen - self.mean) / self.deviation
+        for number, layer in enumerate(self.layers):
+            told = layer(self.drop(told) if number else told)
+            told = nn.functional.leaky_relu(told, SLOPE) if number < 2 else told
+        level, red, blue, bounce, slope, spread = told.unbind(-1)
+        zero = torch.zeros_like(red)
+        tint = torch.exp(torch.stack([seen[:, WALL + 1] - red, zero, seen[:, WALL + 2] - blue], -1))
+        reflected = torch.exp(level).clamp(max=MOST) / (tint @ LUMINANCE)
+        old = (reflected[:, None] * tint).clamp(LEAST, 1)
+        bounce, slope = 0.7 * torch.sigmoid(bounce)[:, None], torch.exp(0.4 * torch.tanh(slope))[:, None, None]
+        light = ((wall * old).sum(-1) / (old * old).sum(-1)).clamp(min=1e-5)[:, None]
+        light = light * (wall / (old * light)).clamp(1 / TINT, TINT) ** ((old / old.amax(-1, True)) ** 2)
+        new = paint * ((1 - bounce * old)[:, None] / (1 - bounce[..., None] * paint))
+        gain = new * (new / old[:, None]).clamp(min=1e-3) ** (slope - 1)
+        return light[:, None] * gain, torch.exp(spread)
+
+
+def to_lab(linear: torch.Tensor) -> torch.Tensor:
+    """CIELAB (..., 3) of linear light."""
+    xyz = (linear @ TO_XYZ.T).clamp(min=0)
+    f = torch.where(xyz > 0.008856, xyz.clamp(min=1e-4) ** (1 / 3), 7.787 * xyz + 16 / 116)
+    return torch.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], -1)
+
+
+def distance(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Colour difference (CIE94 in all but the hue term) of linear light, (..., 3) -> (...)."""
+    a, b = to_lab(first.clamp(0, 1) + 0.02 * (first - first.clamp(0, 1))), to_lab(second)
+    chroma = 1 + 0.045 * b[..., 1:].norm(dim=-1)
+    return ((a[..., 0] - b[..., 0]) ** 2 + ((a - b)[..., 1:] ** 2).sum(-1) / chroma**2 + 1e-4).sqrt()
+
+
+def miss(shown: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """Error of the log luminance."""
+    return ((shown.clamp(max=1) @ LUMINANCE + 0.01) / (truth @ LUMINANCE + 0.01)).log()
+
+
+def fit(data: dict[str, torch.Tensor], steps: int, seed: int = 0) -> Reader:
+    """Train on the rooms that are not held out."""
+    torch.manual_seed(seed)
+    learned = ~data["held"]
+    rows = {name: values[learned] for name, values in data.items()}
+    reader = Reader(rows["features"].mean(0), rows["features"].std(0).clamp(min=0.05))
+    optimizer = torch.optim.AdamW(reader.parameters(), lr=2e-3, weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps, pct_start=0.1)
+    for step in range(1, steps + 1):
+        picked = torch.randint(len(rows["wall"]), (256,))
+        seen = rows["features"][picked]
+        seen = seen + 0.05 * reader.deviation * torch.randn_like(seen)
+        shown, spread = reader(seen, rows["wall"][picked], rows["paint"][picked])
+        error = miss(shown, rows["truth"][picked]).detach()
+        likelihood = (error**2 / (2 * spread[:, None] ** 2)).clamp(max=20) + spread[:, None].log()
+        loss = distance(shown, rows["truth"][picked]).mean() + likelihood.mean()
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(reader.parameters(), 5.0)
+        optimizer.step()
+        schedule.step()
+        if step % 1000 == 0:
+            print(json.dumps({"step": step, **measure(reader, data)}), flush=True)
+    return reader.eval()
+
+
+@torch.no_grad()
+def measure(reader: Reader, data: dict[str, torch.Tensor]) -> dict[str, float]:
+    """Figures on the rooms held out."""
+    held = data["held"]
+    reader.eval()
+    shown, spread = reader(data["features"][held], data["wall"][held], data["paint"][held])
+    error = miss(shown, data["truth"][held])
+    reader.train()
+    return {
+        "delta_e": round(float(distance(shown, data["truth"][held]).mean()), 2),
+        "bias": round(float(error.mean()), 3),
+        "deviation": round(float(error.std()), 3),
+        "quantile": round(float((error.abs() / spread[:, None]).quantile(COVERED)), 3),
+    }
+
+
+def main() -> None:
+    """Photograph, train, write the weights and the log."""
+    parser = argparse.ArgumentParser(prog="python -m wallpaint.recipes.light", description=__doc__)
+    parser.add_argument("--layers", type=Path, nargs="+", required=True, help="folders of `rooms --layout layers`")
+    parser.add_argument("--out", type=Path, required=True, help="the .safetensors to write; its log lies beside it")
+    parser.add_argument("--cameras", type=int, default=10, help="photographs of a view")
+    parser.add_argument("--steps", type=int, default=6000)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    started = time.monotonic()
+    parts = [photograph_all(folder, args.cameras, 0, "any") for folder in args.layers]
+    data = {name: torch.from_numpy(np.concatenate([part[name] for part in parts])) for name in NAMES}
+    print(f"{len(data['wall'])} photographs in {time.monotonic() - started:.0f} s", flush=True)
+    reader = fit(data, args.steps)
+    figures = measure(reader, data)
+    weights = {"mean": reader.mean, "deviation": reader.deviation}
+    weights |= {
+        key.removeprefix("layers."): value for key, value in reader.layers.state_dict(prefix="layers.").items()
+    }
+    # 1.645 standard deviations cover 90 % of a normal error: so the spread reads as one.
+    arrays = {key: value.numpy().astype(np.float16) for key, value in weights.items()}
+    arrays["widen"] = np.array([figures["quantile"] / 1.645], np.float32)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    save_file(arrays, args.out)
+    figures |= {"photographs": len(data["wall"]), "rooms held out": int(data["held"].sum()) // args.cameras}
+    args.out.with_suffix(".json").write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
