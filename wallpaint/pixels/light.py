@@ -111,7 +111,7 @@ def features(photo: Image.Image, mask: Image.Image) -> np.ndarray:
     bright = outside & (level > (np.percentile(level[outside], 75) if outside.any() else 0))
     tint = np.log(pixels[..., ::2] + FAINT) - np.log(pixels[..., 1:2] + FAINT)  # of red and blue over green
     clipped = pixels.max(-1) > 0.95
-    told = [_shares(level, wall), _shares(level, outside)]
+    told: list = [_shares(level, wall), _shares(level, outside)]
     for region in (wall, outside, rim, bright, outside & (third == 0), outside & (third == 2)):
         told += [_medians(level, tint, region), [region.mean(), clipped[region].mean() if region.any() else 0.0]]
     told.append([np.abs(tint[outside]).mean() if outside.any() else 0.0, np.abs(tint[wall]).std()])

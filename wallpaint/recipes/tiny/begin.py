@@ -25,5 +25,5 @@ def begin(family: Path, work: Path) -> None:
     begin_with(work, "sam", [loaded.sam])
     begin_with(work, "dino", [loaded.dino])
     learned = {id(parameter) for parameter in adapter_parameters(loaded.unet)}
-    for name, wanted in (("base", False), ("adapter", True)):
-        begin_with(work, name, [loaded.unet], lambda p, wanted=wanted: (id(p) in learned) == wanted)
+    begin_with(work, "base", [loaded.unet], lambda parameter: id(parameter) not in learned)
+    begin_with(work, "adapter", [loaded.unet], lambda parameter: id(parameter) in learned)
