@@ -38,7 +38,7 @@ class View:
 def read_view(folder: Path, row: dict) -> View:
     """One view of a folder that `--layout layers` wrote."""
     with np.load(folder / row["file_name"]) as file:
-        return View(*(file[name].astype(np.float32) for name in ("series", "photo")), file["wall"], row)
+        return View(file["series"].astype(np.float32), file["photo"].astype(np.float32), file["wall"], row)
 
 
 def photograph(view: View, rng: np.random.Generator, maker: Maker = CAMERAS) -> tuple[Camera, np.ndarray, tuple]:
