@@ -13,6 +13,7 @@ from wallpaint.pixels.metrics import (
     in_own_light,
     outside_changed_pixels,
     shading_correlation,
+    split_error,
     wall_region,
 )
 
@@ -159,3 +160,23 @@ def test_a_colour_counts_as_often_as_it_is_there():
     figures = delta_e_paint(out, SAGE, MASK)
     assert figures["median"] == np.median(errors) and figures["p90"] == np.percentile(errors, 90)
     assert figures["under_5"] == np.mean(errors < 5)
+
+
+def test_an_error_is_split_into_level_tint_and_the_rest():
+    rng = np.random.default_rng(0)
+    light = rng.uniform(0.2, 0.5, (40, 60, 1)) * (0.5, 0.6, 0.4)
+    mask = Image.new("L", (60, 40), 255)
+
+    def picture(linear):
+        return Image.fromarray((linear_to_srgb(linear) * 255).round().astype(np.uint8))
+
+    truth = picture(light)
+    bright = split_error(picture(1.5 * light), truth, mask)
+    assert bright["level"] == pytest.approx(np.log(1.5), abs=0.03)
+    assert bright["level_delta_e"] > 5 > 1 > abs(bright["tint_delta_e"]) and bright["rest_delta_e"] < 1
+    tinted = split_error(picture(light * (1.3, 1.0, 0.8)), truth, mask)
+    assert tinted["tint_delta_e"] > 5 and abs(tinted["level"]) < 0.1 and tinted["rest_delta_e"] < 1.5
+    flat = split_error(picture(np.full_like(light, light.mean((0, 1)))), truth, mask)
+    assert flat["rest_delta_e"] > 5 and abs(flat["level"]) < 0.1
+    whole = delta_e_truth(picture(1.5 * light), truth, mask)["mean"]
+    assert sum(bright[f"{part}_delta_e"] for part in ("level", "tint", "rest")) == pytest.approx(whole, abs=1e-3)

@@ -134,3 +134,28 @@ def _gradients(lightness: np.ndarray, wall: np.ndarray) -> np.ndarray:
 def _figure(function, values: np.ndarray, *args) -> float:
     """Apply a statistic; nan where there is nothing to apply it to."""
     return float(function(values, *args)) if len(values) else float("nan")
+
+
+def split_error(out: Image.Image, truth: Image.Image, mask: Image.Image) -> dict[str, float]:
+    """Where the error to the truth comes from: {'level', 'level_delta_e', 'tint_delta_e', 'rest_delta_e'}.
+
+    `level` is the log of the one gain by which the wall is too bright (above 0) or too dark. The others add up
+    to `delta_e_truth`'s mean: what that one gain would mend, what a gain a channel would mend beside it, and
+    what is left for shading and pattern. Gains are geometric means over the pixels of the wall, in linear light.
+    """
+    wall = wall_region(mask)
+    shown, wanted = (bytes_to_linear(_bytes(image)[wall]) for image in (out, truth))
+    if not len(shown):
+        return dict.fromkeys(("level", "level_delta_e", "tint_delta_e", "rest_delta_e"), float("nan"))
+    faint = np.float32(DARK)  # else black pixels alone would say how large a gain is
+    level = float(np.log((luminance(shown) + faint) / (luminance(wanted) + faint)).mean())
+    tint = np.exp(np.log((shown + faint) / (wanted + faint)).mean(0))
+    truth_lab = linear_to_lab(wanted)
+    gains = (1.0, np.exp(level), tint)
+    errors = [float(delta_e(linear_to_lab((shown / gain).clip(0, 1)), truth_lab).mean()) for gain in gains]
+    return {
+        "level": level,
+        "level_delta_e": errors[0] - errors[1],
+        "tint_delta_e": errors[1] - errors[2],
+        "rest_delta_e": errors[2],
+    }
