@@ -20,7 +20,6 @@ from wallpaint.pixels.color import bytes_to_linear, luminance
 
 WEIGHTS = ASSETS / "light" / "light.safetensors"
 SIDE = 128  # the photo is looked at with its long side of so many pixels
-GRID = 6  # cells across and down of the coarse picture
 FAINT = 1e-3  # linear light added before logarithms
 LEAST = 0.01  # no paint reflects less; keeps noise in a black wall from blowing up
 MOST = 0.9  # nor more in any channel
@@ -98,8 +97,8 @@ def _weights() -> dict[str, np.ndarray]:
 
 
 def features(photo: Image.Image, mask: Image.Image) -> np.ndarray:
-    """Statistics of the photo, (F,) float32: levels and tints of wall, surroundings, rim, top and bottom, a grid."""
-    size = [max(GRID, round(side * SIDE / max(photo.size))) for side in photo.size]
+    """Statistics of the photo, (F,) float32: levels and tints of wall, surroundings, rim, top and bottom."""
+    size = [max(8, round(side * SIDE / max(photo.size))) for side in photo.size]
     pixels = bytes_to_linear(np.asarray(photo.convert("RGB").resize(size, Image.Resampling.BOX)))
     share = np.asarray(mask.convert("L").resize(size, Image.Resampling.BOX)) / np.float32(255)
     inside = erode(share > 0.95, 1) if (share > 0.95).any() else share >= share.max()
@@ -115,11 +114,6 @@ def features(photo: Image.Image, mask: Image.Image) -> np.ndarray:
     for region in (wall, outside, rim, bright, outside & (third == 0), outside & (third == 2)):
         told += [_medians(level, tint, region), [region.mean(), clipped[region].mean() if region.any() else 0.0]]
     told.append([np.abs(tint[outside]).mean() if outside.any() else 0.0, np.abs(tint[wall]).std()])
-    rows, columns = (np.arange(n) * GRID // n for n in size[::-1])
-    for row in range(GRID):
-        for column in range(GRID):
-            cell = (rows == row)[:, None] & (columns == column)
-            told += [_medians(level, tint, cell & outside), [share[cell].mean()]]
     return np.concatenate(told).astype(np.float32)
 
 

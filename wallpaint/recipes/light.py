@@ -24,7 +24,7 @@ from wallpaint.recipes.rooms.palette import sample_paints, to_linear
 from wallpaint.recipes.tiny.data import is_held_out
 
 PAINTS = 4  # repaints of a photograph
-HIDDEN = (96, 48)
+HIDDEN = (64, 32)
 COVERED = 0.9
 LUMINANCE = torch.tensor([0.2126, 0.7152, 0.0722])
 # sRGB's linear RGB to CIE XYZ relative to D65 (IEC 61966-2-1).
@@ -156,7 +156,7 @@ def main() -> None:
     parser.add_argument("--layers", type=Path, nargs="+", required=True, help="folders of `rooms --layout layers`")
     parser.add_argument("--out", type=Path, required=True, help="the .safetensors to write; its log lies beside it")
     parser.add_argument("--cameras", type=int, default=10, help="photographs of a view")
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=2000)
     args = parser.parse_args()
     torch.set_num_threads(1)
     started = time.monotonic()
