@@ -80,6 +80,14 @@ def test_pixels_too_dark_for_a_colour_are_left_out_and_counted():
     assert figures["median"] < 1
 
 
+def a_room(paint, dim=0.6):
+    """The wall before a white ceiling and a wooden floor: something to read the light from."""
+    picture = np.asarray(paint) * np.ones((80, 100, 3)) * (np.asarray(MASK)[..., None] > 0)
+    picture[:10], picture[60:] = (0.8, 0.8, 0.78), (0.3, 0.18, 0.1)
+    picture[10:60, :10], picture[10:60, 90:] = 0.75, 0.75
+    return render(picture, dim * LIGHT)
+
+
 WHITE, GREY, BLACK = Swatch((245, 245, 245)), Swatch((120, 120, 120)), Swatch((60, 60, 60))
 
 
@@ -87,7 +95,7 @@ WHITE, GREY, BLACK = Swatch((245, 245, 245)), Swatch((120, 120, 120)), Swatch((6
     ("old", "new", "sign"), [(GREY, WHITE, -1), (BLACK, GREY, -1), (WHITE, BLACK, 1), (GREY, BLACK, 1)]
 )
 def test_a_wall_left_as_it_was_is_too_dark_or_too_bright_for_another_grey(old, new, sign):
-    photo = render(old.linear, 0.6 * LIGHT)
+    photo = a_room(old.linear)
     assert delta_e_paint(photo, new, MASK)["median"] < 1  # which looks at the hue alone
     assert sign * brightness_error(photo, photo, new, MASK) > TOO_BRIGHT
 
@@ -95,9 +103,9 @@ def test_a_wall_left_as_it_was_is_too_dark_or_too_bright_for_another_grey(old, n
 @pytest.mark.parametrize("new", [WHITE, GREY, BLACK, SAGE])
 @pytest.mark.parametrize("old", [WHITE, GREY, SAGE])
 def test_the_true_repaint_is_about_as_bright_as_expected(old, new):
-    photo, out = render(old.linear, 0.6 * LIGHT), render(new.linear, 0.6 * LIGHT)
+    photo, out = a_room(old.linear), a_room(new.linear)
     assert abs(brightness_error(out, photo, new, MASK)) < 13  # the old paint is guessed within 30 %
-    darker = render(new.linear, 0.2 * LIGHT)
+    darker = a_room(new.linear, 0.2)
     assert brightness_error(darker, photo, new, MASK) < brightness_error(out, photo, new, MASK) - 3
 
 
@@ -177,6 +185,6 @@ def test_an_error_is_split_into_level_tint_and_the_rest():
     tinted = split_error(picture(light * (1.3, 1.0, 0.8)), truth, mask)
     assert tinted["tint_delta_e"] > 5 and abs(tinted["level"]) < 0.1 and tinted["rest_delta_e"] < 1.5
     flat = split_error(picture(np.full_like(light, light.mean((0, 1)))), truth, mask)
-    assert flat["rest_delta_e"] > 5 and abs(flat["level"]) < 0.1
+    assert flat["rest_delta_e"] > 4 and abs(flat["level"]) < 0.1
     whole = delta_e_truth(picture(1.5 * light), truth, mask)["mean"]
     assert sum(bright[f"{part}_delta_e"] for part in ("level", "tint", "rest")) == pytest.approx(whole, abs=1e-3)

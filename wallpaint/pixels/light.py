@@ -24,8 +24,10 @@ FAINT = 1e-3  # linear light added before logarithms
 LEAST = 0.01  # no paint reflects less; keeps noise in a black wall from blowing up
 MOST = 0.9  # nor more in any channel
 TINT = 3.0  # no light on a wall is more than this times redder, greener or bluer than its mean
-SHARES = (2, 10, 25, 50, 75, 90, 98)  # percentiles
-WALL = 2 * len(SHARES)  # where in the features the wall's level and tint stand
+SHARES = (2, 10, 25, 50, 75, 90, 98)  # percentiles of what surrounds the wall
+WALL_SHARES = (25, 50, 75)  # a shelf or a lamp inside the mask hardly moves these
+WALL = len(WALL_SHARES) + len(SHARES)  # where in the features the wall's level and tint stand
+FAR = 2.5  # deviations from the usual room; what is stranger counts as this, and is not extrapolated
 SLOPE = 0.1  # of the network's leaky ReLU
 
 
@@ -75,7 +77,7 @@ def falling_light(wall: np.ndarray, paint: np.ndarray) -> np.ndarray:
 def estimate_light(photo: Image.Image, mask: Image.Image) -> Light:
     """Read the light off a photo, RGB, and its wall, 'L' of the same size, 255 = wall."""
     weights, seen = _weights(), features(photo, mask)
-    told = (seen - weights["mean"]) / weights["deviation"]
+    told = ((seen - weights["mean"]) / weights["deviation"]).clip(-FAR, FAR)
     for number in range(3):
         told = weights[f"{number}.weight"] @ told + weights[f"{number}.bias"]
         told = np.where(told > 0, told, SLOPE * told) if number < 2 else told
@@ -110,15 +112,17 @@ def features(photo: Image.Image, mask: Image.Image) -> np.ndarray:
     bright = outside & (level > (np.percentile(level[outside], 75) if outside.any() else 0))
     tint = np.log(pixels[..., ::2] + FAINT) - np.log(pixels[..., 1:2] + FAINT)  # of red and blue over green
     clipped = pixels.max(-1) > 0.95
-    told: list = [_shares(level, wall), _shares(level, outside)]
+    told: list = [_shares(level, wall, WALL_SHARES), _shares(level, outside, SHARES)]
     for region in (wall, outside, rim, bright, outside & (third == 0), outside & (third == 2)):
-        told += [_medians(level, tint, region), [region.mean(), clipped[region].mean() if region.any() else 0.0]]
-    told.append([np.abs(tint[outside]).mean() if outside.any() else 0.0, np.abs(tint[wall]).std()])
+        told += [_medians(level, tint, region), [region.mean()]]
+        if region is not wall:  # nothing about the wall that a lamp before it would move
+            told.append([clipped[region].mean() if region.any() else 0.0])
+    told.append([np.abs(tint[outside]).mean() if outside.any() else 0.0])
     return np.concatenate(told).astype(np.float32)
 
 
-def _shares(level: np.ndarray, region: np.ndarray) -> np.ndarray:
-    return np.percentile(level[region], SHARES) if region.any() else np.full(len(SHARES), np.log(0.18))
+def _shares(level: np.ndarray, region: np.ndarray, shares: tuple[int, ...]) -> np.ndarray:
+    return np.percentile(level[region], shares) if region.any() else np.full(len(shares), np.log(0.18))
 
 
 def _medians(level: np.ndarray, tint: np.ndarray, region: np.ndarray) -> np.ndarray:

@@ -18,22 +18,23 @@ from torch import nn
 
 from wallpaint.pixels.arrays import erode
 from wallpaint.pixels.color import bytes_to_linear
-from wallpaint.pixels.light import LEAST, MOST, SLOPE, TINT, WALL, features
+from wallpaint.pixels.light import FAR, LEAST, MOST, SLOPE, TINT, WALL, features
 from wallpaint.recipes.rooms.develop import MAKERS, develop_view, read_view
-from wallpaint.recipes.rooms.palette import sample_paints, to_linear
+from wallpaint.recipes.rooms.palette import sample_paints, to_linear, to_srgb
 from wallpaint.recipes.tiny.data import is_held_out
 
+SKETCHES = 0.15  # so many drawings a photograph
 PAINTS = 4  # repaints of a photograph
 HIDDEN = (64, 32)
 COVERED = 0.9
 LUMINANCE = torch.tensor([0.2126, 0.7152, 0.0722])
 # sRGB's linear RGB to CIE XYZ relative to D65 (IEC 61966-2-1).
 TO_XYZ = torch.tensor([[0.4339, 0.3762, 0.1899], [0.2126, 0.7152, 0.0722], [0.0177, 0.1095, 0.8728]])
-NAMES = ("features", "wall", "paint", "truth", "known", "held")
+NAMES = ("features", "wall", "paint", "truth", "held")
 
 
 def photograph_all(layers: Path, cameras: int, seed: int, maker: str) -> dict[str, np.ndarray]:
-    """Features (N, F), the wall's mean (N, 3) before and (N, P, 3) after, paints (N, P, 3), the old one (N, 3)."""
+    """Features (N, F), the wall's mean (N, 3) before and (N, P, 3) after, paints (N, P, 3)."""
     found: dict[str, list] = {name: [] for name in NAMES}
     for row in map(json.loads, (layers / "metadata.jsonl").read_text().splitlines()):
         view = read_view(layers, row)
@@ -44,13 +45,51 @@ def photograph_all(layers: Path, cameras: int, seed: int, maker: str) -> dict[st
         for number in range(cameras):
             rng = np.random.default_rng([seed, number, *row["file_name"].encode()])
             paints = sample_paints(rng, PAINTS)
-            photo, pictures, own = develop_view(view, rng, paints, MAKERS[maker])
+            photo, pictures, _ = develop_view(view, rng, paints, MAKERS[maker])
             found["features"].append(features(Image.fromarray(photo), Image.fromarray(mask)))
             found["wall"].append(bytes_to_linear(photo[wall]).mean(0))
             found["truth"].append([bytes_to_linear(picture[wall]).mean(0) for _, picture in pictures])
             found["paint"].append(to_linear(paints))
-            found["known"].append(to_linear(own) if view.plain else np.full(3, np.nan))
             found["held"].append(is_held_out(row["room_id"]))
+    return {name: np.asarray(values, bool if name == "held" else np.float32) for name, values in found.items()}
+
+
+def sketch_all(count: int, seed: int) -> dict[str, np.ndarray]:
+    """The same of plain drawings: a flat wall in falling light before one or two flat colours.
+
+    They are what little there is to read off a bare wall, a screenshot or a drawing: the light is as bright as
+    pictures usually are, nothing bounces, and no camera bends it.
+    """
+    found: dict[str, list] = {name: [] for name in NAMES}
+    for number in range(count):
+        rng = np.random.default_rng([seed, number])
+        height, width = rng.integers(48, 97, 2)
+        wall = np.zeros((height, width), bool)
+        left, top = int(width * rng.uniform(0, 0.25)), int(height * rng.uniform(0, 0.25))
+        wall[top : int(height * rng.uniform(0.6, 1)), left : int(width * rng.uniform(0.7, 1))] = True
+        bare = rng.random() < 0.35  # nothing but the wall: then it is as bright as pictures usually are
+        light = (0.75 if bare else 0.7) * np.exp((0.15 if bare else 0.3) * rng.standard_normal())
+        light = light * np.exp(0.05 * rng.standard_normal(3) * (1, 0, 1))
+        fall = np.linspace(rng.uniform(0.7 if bare else 0.3, 1), rng.uniform(0.7, 1.3), width)[None, :, None]
+        fall = fall * np.linspace(1, rng.uniform(0.7 if bare else 0.4, 1.3), height)[:, None, None]
+        old, paints = (to_linear(sample_paints(rng, n)) for n in (1, PAINTS))
+        around = np.broadcast_to(to_linear(sample_paints(rng, 1)[0]), (height, width, 3)).copy()
+        around[int(0.7 * height) :] = to_linear(sample_paints(rng, 1)[0])
+        if bare:
+            around[:] = old[0]
+        pictures = [np.where(wall[..., None], paint, around) * light * fall for paint in (*old, *paints)]
+        shown = [to_srgb(picture.clip(0, 1)) for picture in pictures]
+        means = [bytes_to_linear(picture[wall]).mean(0) for picture in shown]
+        mask = Image.fromarray(np.where(wall, 255, 0).astype(np.uint8))
+        if rng.random() < 0.3:  # something stands before the wall and the mask does not know
+            y, x = rng.integers(0, height - 8), rng.integers(0, width - 8)
+            color = (255, 255, 255) if rng.random() < 0.5 else rng.integers(0, 255, 3)
+            shown[0][y : y + rng.integers(4, 16), x : x + rng.integers(4, 40)] = color
+        found["features"].append(features(Image.fromarray(shown[0]), mask))
+        found["wall"].append(means[0])
+        found["truth"].append(means[1:])
+        found["paint"].append(paints)
+        found["held"].append(number % 10 == 0)
     return {name: np.asarray(values, bool if name == "held" else np.float32) for name, values in found.items()}
 
 
@@ -72,7 +111,7 @@ class Reader(nn.Module):
         self, seen: torch.Tensor, wall: torch.Tensor, paint: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The wall's mean (N, P, 3) in other paints, and the spread (N,) of its log luminance."""
-        told = (seen - self.mean) / self.deviation
+        told = ((seen - self.mean) / self.deviation).clamp(-FAR, FAR)
         for number, layer in enumerate(self.layers):
             told = layer(self.drop(told) if number else told)
             told = nn.functional.leaky_relu(told, SLOPE) if number < 2 else told
@@ -136,7 +175,7 @@ def fit(data: dict[str, torch.Tensor], steps: int, seed: int = 0) -> Reader:
 
 @torch.no_grad()
 def measure(reader: Reader, data: dict[str, torch.Tensor]) -> dict[str, float]:
-    """Figures on the rooms held out."""
+    """Figures on the rooms and drawings held out."""
     held = data["held"]
     reader.eval()
     shown, spread = reader(data["features"][held], data["wall"][held], data["paint"][held])
@@ -161,6 +200,7 @@ def main() -> None:
     torch.set_num_threads(1)
     started = time.monotonic()
     parts = [photograph_all(folder, args.cameras, 0, "any") for folder in args.layers]
+    parts.append(sketch_all(round(SKETCHES * sum(len(part["wall"]) for part in parts)), 0))
     data = {name: torch.from_numpy(np.concatenate([part[name] for part in parts])) for name in NAMES}
     print(f"{len(data['wall'])} photographs in {time.monotonic() - started:.0f} s", flush=True)
     reader = fit(data, args.steps)
