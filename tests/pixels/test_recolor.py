@@ -46,7 +46,7 @@ def test_the_light_keeps_its_own_colour():
 @pytest.mark.parametrize("old", [CREAM, SAGE, NAVY, TEAL])
 def test_with_the_old_paint_guessed_the_hue_and_the_shading_are_right(old):
     out = recolor(render(old), MASK, SAGE)
-    assert delta_e_paint(out, SAGE, MASK)["median"] < 3
+    assert delta_e_paint(out, SAGE, MASK)["median"] < 5
     # Navy leaves 8 bits little light to tell: its shading comes back as noise and all.
     assert shading_correlation(out, render(SAGE), MASK) > (0.6 if old is NAVY else 0.9)
 
