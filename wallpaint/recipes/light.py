@@ -16,9 +16,12 @@ from PIL import Image
 from safetensors.numpy import save_file
 from torch import nn
 
+from wallpaint.dataset.folder import read_samples
 from wallpaint.pixels.arrays import erode
-from wallpaint.pixels.color import bytes_to_linear
-from wallpaint.pixels.light import FAR, LEAST, MOST, SLOPE, TINT, WALL, features
+from wallpaint.pixels.color import Swatch, bytes_to_linear, luminance
+from wallpaint.pixels.images import load_mask, load_photo
+from wallpaint.pixels.light import FAR, LEAST, MOST, SLOPE, TINT, WALL, WEIGHTS, estimate_light, features
+from wallpaint.pixels.metrics import brightness_error, wall_region
 from wallpaint.recipes.rooms.develop import MAKERS, develop_view, read_view
 from wallpaint.recipes.rooms.palette import sample_paints, to_linear, to_srgb
 from wallpaint.recipes.tiny.data import is_held_out
@@ -189,14 +192,41 @@ def measure(reader: Reader, data: dict[str, torch.Tensor]) -> dict[str, float]:
     }
 
 
+def measure_rooms(rooms: Path) -> dict[str, float]:
+    """How well the shipped network does on rooms with truths: log luminance, its cover, and brightness_error."""
+    errors, covered, bright = [], [], []
+    for sample in read_samples(rooms, None):
+        photo = load_photo(sample.image)
+        mask = load_mask(sample.mask, photo.size)
+        wall, light = wall_region(mask), estimate_light(photo, mask)
+        before = bytes_to_linear(np.asarray(photo)[wall]).mean(0)[None]
+        for truth in sample.truths:
+            swatch, true = Swatch(truth.color), load_photo(truth.image)
+            after = bytes_to_linear(np.asarray(true)[wall]).mean(0)
+            shown = light.repaint(before, swatch.linear)[0].clip(0, 1)
+            errors.append(float(np.log((luminance(shown) + 0.01) / (luminance(after) + 0.01))))
+            covered.append(abs(errors[-1]) < 1.645 * light.spread)
+            bright.append(abs(brightness_error(true, photo, swatch, mask)))
+    figures = {"bias": np.mean(errors), "deviation": np.std(errors), "covered": np.mean(covered)}
+    return {name: round(float(value), 3) for name, value in figures.items()} | {
+        "brightness_error_p90_of_truths": round(float(np.percentile(bright, 90)), 1)
+    }
+
+
 def main() -> None:
-    """Photograph, train, write the weights and the log."""
+    """Photograph, train, write the weights and the log; or measure."""
     parser = argparse.ArgumentParser(prog="python -m wallpaint.recipes.light", description=__doc__)
-    parser.add_argument("--layers", type=Path, nargs="+", required=True, help="folders of `rooms --layout layers`")
-    parser.add_argument("--out", type=Path, required=True, help="the .safetensors to write; its log lies beside it")
+    parser.add_argument("--layers", type=Path, nargs="+", default=[], help="folders of `rooms --layout layers`")
+    parser.add_argument(
+        "--measure", type=Path, metavar="ROOMS", help="measure the shipped network on rooms with truths"
+    )
+    parser.add_argument("--out", type=Path, default=WEIGHTS, help="the .safetensors to write; its log lies beside it")
     parser.add_argument("--cameras", type=int, default=10, help="photographs of a view")
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=3000)
     args = parser.parse_args()
+    if args.measure:
+        print(json.dumps(measure_rooms(args.measure)))
+        return
     torch.set_num_threads(1)
     started = time.monotonic()
     parts = [photograph_all(folder, args.cameras, 0, "any") for folder in args.layers]
