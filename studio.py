@@ -127,7 +127,11 @@ def run_compare(options: argparse.Namespace) -> int:
 
     family = options.overrides.get("family")
     how = {"family": family, "invert_mask": options.invert_mask}
-    compare(options.photo, options.mask, swatch, options.arms, options.out, painting(options), **how)
+    settings = painting(options)
+    if options.old_paint is not None:
+        old_paint = read_swatch(options.old_paint, options.palette, "--old-paint")
+        settings = dataclasses.replace(settings, old_paint=old_paint)
+    compare(options.photo, options.mask, swatch, options.arms, options.out, settings, **how)
     print(f"report: {options.out / 'report.html'}")
     return 0
 

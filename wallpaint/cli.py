@@ -53,12 +53,13 @@ def existing(path: str, flag: str, folder: bool = False) -> Path:
     return found
 
 
-def read_swatch(text: str, palette: Path | None) -> Swatch:
+def read_swatch(text: str, palette: Path | None, flag: str = "--swatch") -> Swatch:
     """Give the colour of a hex code, quoted twice or without its #, or of a paint's name.
 
     Args:
-        text: what --swatch was given.
+        text: what the flag was given.
         palette: the file in which a name is looked for before the shipped ones.
+        flag: its name, for the complaint.
 
     Raises:
         UserError: no colour and no paint is called so, or the palette cannot be read.
@@ -68,7 +69,7 @@ def read_swatch(text: str, palette: Path | None) -> Swatch:
 
     bare = text.strip(" \t'\"`‘’“”")
     if bare in ("", "#"):
-        raise UserError(f"no colour is given, to --swatch, {QUOTE}")
+        raise UserError(f"no colour is given, to {flag}, {QUOTE}")
     if bare.startswith("#") or re.fullmatch("[0-9a-fA-F]{3}|[0-9a-fA-F]{6}", bare):
         return parse_color(bare)
     return find_paint(bare, read_palette(palette) if palette else None).swatch
@@ -106,6 +107,7 @@ def _compare(add: Parser) -> None:
     text = "the paint, such as '#7A9E7E', or its name in a palette, such as 'RAL 6021'"
     add.add_argument("--swatch", metavar="COLOUR", required=True, help=text)
     add.path("--palette", "FILE", "look there first for the paint's name")
+    add.add_argument("--old-paint", metavar="COLOUR", help="the paint on the wall now, where it is known")
     _arms(add)
 
 

@@ -317,3 +317,14 @@ def test_painting_tells_how_far_it_is_and_can_be_cancelled(room, tmp_path, load)
             scene, [SAGE, parse_color("#C80000")], ["base"], tmp_path / "o", settings, on_step, models=load()
         )
     assert heard == [0.0, 0.25, 0.5] and not (tmp_path / "o").exists()
+
+
+def test_a_known_old_paint_is_not_read_off_the_photo(room, tmp_path):
+    """A wall of mid grey that is said to be a white one in the dark, and a black one in bright light."""
+    Image.new("RGB", (64, 48), (120, 120, 120)).save(room[0])
+    levels = []
+    for old in ("#F4F4F4", "#303030"):
+        settings = SamplingSettings(old_paint=parse_color(old))
+        compare(*room, parse_color("#F4F4F4"), ["recolor"], tmp_path / "out", settings)
+        levels.append(np.asarray(Image.open(tmp_path / "out" / "recolor.png"))[24, 32].mean())
+    assert levels[0] == pytest.approx(120, abs=4) and levels[1] > 240

@@ -51,7 +51,7 @@ class Arms:
     ) -> dict[str, tuple[Image.Image, float]]:
         """Repaint with every arm, as `Painter.paint`: name -> (picture at the photo's size, seconds)."""
         start = time.perf_counter()
-        painted = {RECOLOR: recolor(photo, mask, swatch)} if RECOLOR in self.names else {}
+        painted = {RECOLOR: recolor(photo, mask, swatch, settings.old_paint)} if RECOLOR in self.names else {}
         seconds = {RECOLOR: time.perf_counter() - start}
         diffusing = sum(len(painter.names) for painter in self.painters)
         for painter in self.painters:

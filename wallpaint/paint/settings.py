@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from wallpaint.pixels.color import Swatch
+
 OnStep = Callable[[float], None]  # gets the share that is done, 0 to 1; what it raises ends the painting
 
 
@@ -16,6 +18,7 @@ class SamplingSettings:
         guidance_scale: 1 switches guidance off, None takes the family's.
         ip_adapter_scale: strength of the image adapter; None takes what each arm's run was trained with, or 1.
         prompt: what the picture shows; None takes the usual one, or a row's own.
+        old_paint: the paint on the wall now, where it is known: the classical repaint need not read it off.
     """
 
     seed: int = 0
@@ -23,6 +26,7 @@ class SamplingSettings:
     guidance_scale: float | None = None
     ip_adapter_scale: float | None = None
     prompt: str | None = None
+    old_paint: Swatch | None = None
 
 
 def share_of(on_step: OnStep | None, before: int, count: int, total: int) -> OnStep | None:

@@ -57,7 +57,9 @@ def delta_e_paint(out: Image.Image, swatch: Swatch, mask: Image.Image) -> dict[s
     }
 
 
-def brightness_error(out: Image.Image, photo: Image.Image, swatch: Swatch, mask: Image.Image) -> float:
+def brightness_error(
+    out: Image.Image, photo: Image.Image, swatch: Swatch, mask: Image.Image, old_paint: Swatch | None = None
+) -> float:
     """Median over the wall of L* as painted less L* as it should be; below 0 is too dark, 100 is white on black.
 
     How bright the paint should be is reckoned as `recolor` does, from the light on the old wall; so beyond
@@ -66,7 +68,7 @@ def brightness_error(out: Image.Image, photo: Image.Image, swatch: Swatch, mask:
     wall = wall_region(mask)
     if not wall.any():
         return float("nan")
-    expected = lightness(repainted_wall(photo, mask, swatch, wall).clip(0, 1))
+    expected = lightness(repainted_wall(photo, mask, swatch, wall, old_paint).clip(0, 1))
     return float(np.median(lightness(bytes_to_linear(_bytes(out)[wall])) - expected))
 
 

@@ -60,16 +60,24 @@ class Scene:
 
 
 def measure(
-    painted: Image.Image, photo: Image.Image, mask: Image.Image, swatch: Swatch, truth: Image.Image | None = None
+    painted: Image.Image,
+    photo: Image.Image,
+    mask: Image.Image,
+    swatch: Swatch,
+    truth: Image.Image | None = None,
+    old_paint: Swatch | None = None,
 ) -> Figures:
-    """Take every metric of a repaint; `delta_e_truth` only where the truth is known."""
+    """Take every metric of a repaint; `delta_e_truth` and where it comes from only where the truth is known."""
     figures = {
         "delta_e_paint": metrics.delta_e_paint(painted, swatch, mask),
-        "brightness_error": metrics.brightness_error(painted, photo, swatch, mask),
+        "brightness_error": metrics.brightness_error(painted, photo, swatch, mask, old_paint),
         "shading_correlation": metrics.shading_correlation(painted, truth or photo, mask),
         "outside_changed_pixels": metrics.outside_changed_pixels(painted, photo, mask),
     }
-    return figures if truth is None else figures | {"delta_e_truth": metrics.delta_e_truth(painted, truth, mask)}
+    if truth is not None:
+        figures["delta_e_truth"] = metrics.delta_e_truth(painted, truth, mask)
+        figures["error_split"] = metrics.split_error(painted, truth, mask)
+    return figures
 
 
 def compare(
@@ -191,10 +199,12 @@ def paint_scene(
     for name, image in zip(painted, file_names(list(painted)), strict=True):
         picture, seconds = painted[name]
         picture.save(folder / image)
-        figures = {"name": name, "seconds": round(seconds, 3), "image": image}
+        figures: dict[str, Any] = {"name": name, "seconds": round(seconds, 3), "image": image}
         if name in opened.left_out:
             figures["left_out"] = list(opened.left_out[name])
-        rows.append(clean(figures | measure(picture, scene.photo, scene.mask, swatch, scene.truth)))
+        rows.append(
+            clean(figures | measure(picture, scene.photo, scene.mask, swatch, scene.truth, settings.old_paint))
+        )
     comparison = {"photo": scene.name, "swatch": swatch.hex, "seed": settings.seed, "arms": rows}
     (folder / "comparison.json").write_text(
         json.dumps(comparison, indent=2, ensure_ascii=False) + "\n", "utf-8", "backslashreplace"

@@ -10,7 +10,8 @@ from typing import Any
 
 from wallpaint.report.files import Figures, clean
 
-MEASURED = ("delta_e_truth", "delta_e_paint", "shading_correlation")  # their means over repaints are reported
+# Their means over repaints are reported.
+MEASURED = ("delta_e_truth", "error_split", "delta_e_paint", "shading_correlation")
 
 
 def summarise(rows: Sequence[Figures], floors: Sequence[float], rooms: int) -> Figures:
@@ -85,7 +86,7 @@ def describe(pair: Figures) -> str:
 
 def _means(rows: Sequence[Figures]) -> Figures:
     """Average MEASURED over rows, and add up what changed outside the masks."""
-    means = {key: _mean([row[key] for row in rows]) for key in MEASURED}
+    means = {key: _mean([row[key] for row in rows]) for key in MEASURED if key in rows[0]}
     changed = sum(row["outside_changed_pixels"] for row in rows)
     return {**means, "outside_changed_pixels": changed, "repaints": len(rows)}
 
