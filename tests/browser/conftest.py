@@ -110,7 +110,7 @@ def browser():
     if not os.access(CHROMIUM, os.X_OK):
         give_up(f"no Chromium at {CHROMIUM}: apt install chromium, or set CHROMIUM")
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    playwright.expect.set_options(timeout=60_000)
+    playwright.expect.set_options(timeout=180_000)
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser

@@ -120,7 +120,7 @@ def test_compare_has_the_same_board_and_what_is_marked_there_is_painted(page, st
         page.locator("#arms").get_by_label(name, exact=True).uncheck()
     page.locator("#paint").click()  # at once: the stroke is on its way still
     expect(page.locator("#results figcaption b")).to_have_text(["recolor", "truth"])
-    outside = page.locator("#results .measured dd").nth(3)
+    outside = page.locator("#results .measured dt", has_text="outside").first.locator("xpath=following-sibling::dd[1]")
     assert outside.text_content() == "0"
     floor = page.locator("#results .after").first.evaluate(
         """image => { const pen = new OffscreenCanvas(256, 256).getContext("2d"); pen.drawImage(image, 0, 0);

@@ -23,7 +23,7 @@ def sam(family, monkeypatch):
     """Click with the random family's segment-anything."""
     monkeypatch.setattr(segmenter, "SAM", family)
     monkeypatch.setattr(segmenter, "_models", {})
-    segmenter._embed.cache_clear()
+    segmenter._view.cache_clear()
 
 
 @pytest.fixture
@@ -96,6 +96,6 @@ def test_memory_and_disk_stay_flat_over_hundreds_of_calls(tmp_path, sam, photo):
 
     before = use(60)  # caches are full by now
     assert use(160) - before < 6e6  # a view takes 46 KB, so one that stays would be above it
-    assert len(calls._imported) <= calls.KEPT_PALETTES and segmenter._embed.cache_info().currsize <= 16
+    assert len(calls._imported) <= calls.KEPT_PALETTES and segmenter._view.cache_info().currsize <= 16
     for folder in folders:  # masks that no wall names any more are gone
         assert len(list((tmp_path / "working" / os.path.basename(folder)).glob("wall-*.png"))) == 1
