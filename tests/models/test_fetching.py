@@ -9,7 +9,7 @@ from huggingface_hub import close_session
 
 from wallpaint.errors import UserError
 from wallpaint.models import fetching
-from wallpaint.models.families import FAMILIES, find_adapter, find_image_encoder
+from wallpaint.models.families import FAMILIES, find_adapter, list_files
 from wallpaint.models.files import find_file
 from wallpaint.paint.painter import resolve_arms
 from wallpaint.runs.machine import list_parts
@@ -98,7 +98,7 @@ def test_what_a_family_misses_is_fetched_and_nothing_else_of_its_repository(hub,
     assert find_adapter(family).read_text() == "models/ip-adapter-plus_sd15.safetensors"
     assert "fetching h94/IP-Adapter (about 2.6 GB)" in capsys.readouterr().err
     asked = len(hub.asked)
-    encoder = find_image_encoder(family)
+    encoder = list_files(family)["image encoder"]()
     assert encoder.read_text() == "models/image_encoder/model.safetensors"
     assert (encoder.parent / "config.json").is_file()
     assert len(hub.asked) == asked  # all of it came at once

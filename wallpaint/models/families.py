@@ -136,7 +136,7 @@ def list_files(family: Family) -> dict[str, Callable[[], Path]]:
         **{name: partial(find_weights, base, name) for name in family.text_encoders},
         **{f"tokenizer of {name}": partial(find_tokenizer, family, name) for name in family.text_encoders},
         "image adapter": partial(find_adapter, family),
-        "image encoder": partial(find_image_encoder, family),
+        "image encoder": partial(find_weights, family.ip_adapter_model, IMAGE_ENCODER, family.ip_adapter_folder),
     }
 
 
@@ -156,11 +156,6 @@ def find_adapter(family: Family) -> Path:
     inside = family.ip_adapter_folder
     names = [f"{inside}/{stem}{suffix}" for suffix in dict.fromkeys((wanted, ".safetensors", ".bin"))]
     return find_file(family.ip_adapter_model, names, "the image adapter", inside)
-
-
-def find_image_encoder(family: Family) -> Path:
-    """The weights of the CLIP that the adapter reads."""
-    return find_weights(family.ip_adapter_model, IMAGE_ENCODER, family.ip_adapter_folder)
 
 
 def find_tokenizer(family: Family, text_encoder: str) -> Path:

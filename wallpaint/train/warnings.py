@@ -30,9 +30,9 @@ IDLE = (  # (settings, when they do nothing, why)
     (
         "image_drop_prob both_drop_prob reference",
         lambda c, m: not m.reference,
-        "this method hears no reference while it trains",
+        "this method takes no reference while it trains",
     ),
-    ("text_drop_prob", lambda c, m: "text" not in m.conditions, "this method hears no text"),
+    ("text_drop_prob", lambda c, m: "text" not in m.conditions, "this method takes no text"),
     (
         "color_jitter reference_variants",
         lambda c, m: (c.reference or m.reference or "swatch") == "swatch",
@@ -66,13 +66,13 @@ def warn_early(config: TrainConfig, family: Family, samples: Sequence[Sample]) -
 
 def idle_settings(config: TrainConfig, method: Method) -> list[str]:
     """Settings that somebody changed and that have no effect in this run."""
-    said = {f.name for f in fields(config) if is_said(config, f)}
+    changed = {f.name for f in fields(config) if is_said(config, f)}
     return [
         f"{name} {getattr(config, name)} has no effect: {why}"
         for names, idle, why in IDLE
         if idle(config, method)
         for name in names.split()
-        if name in said
+        if name in changed
     ]
 
 

@@ -63,6 +63,11 @@ class ResultsPanel:
     report: gr.DownloadButton
     zip: gr.DownloadButton
 
+    @property
+    def shown(self) -> list[Any]:
+        """What new results change."""
+        return [self.results, self.vote, self.heat, self.report, self.zip]
+
 
 def build_room(page: Page) -> RoomPanel:
     """Lay out the room: where it comes from, its board to mark the wall on."""

@@ -135,10 +135,9 @@ def wire_painting(
     def cancel_painting(request: gr.Request) -> None:
         _cancelled.append(request.session_hash or "")
 
-    shown = [results, panel.results, panel.vote, panel.heat, panel.report, panel.zip]
     asked = choice.go.click(forget_cancel, None, None, queue=False, js=AFTER_BOARD, **QUIET)
     given = [room, own_loras, language, *choice.request]
-    asked.then(guarded(paint_arms), given, shown, show_progress_on=panel.results, **GPU, **PRIVATE)
+    asked.then(guarded(paint_arms), given, [results, *panel.shown], show_progress_on=panel.results, **GPU, **PRIVATE)
     choice.cancel.click(cancel_painting, None, None, queue=False, **QUIET)
 
 
@@ -159,8 +158,7 @@ def wire_results(page: Page, panel: ResultsPanel, results: gr.State, language: g
         results = replace(results, heat=heat)
         return results, draw_results(results, language)
 
-    outputs = [results, panel.results, panel.vote, panel.heat, panel.report, panel.zip]
-    panel.vote.input(guarded(add_vote), [panel.vote, results, language], outputs, **QUIET)
+    panel.vote.input(guarded(add_vote), [panel.vote, results, language], [results, *panel.shown], **QUIET)
     panel.heat.input(guarded(show_heat), [panel.heat, results, language], [results, panel.results], **PRIVATE)
     language.change(draw_results, [results, language], panel.results, **QUIET)
 
