@@ -2,6 +2,7 @@
 
 import io
 import os
+import subprocess
 import sys
 
 import numpy as np
@@ -11,6 +12,7 @@ from brought import photos
 from PIL import Image, ImageCms
 
 from wallpaint.errors import UserError
+from wallpaint.paths import ROOT
 from wallpaint.pixels import photo_files
 from wallpaint.pixels.images import (
     atomic_path,
@@ -199,3 +201,13 @@ def test_a_photo_can_be_read_from_a_buffered_copy(tmp_path):
     noise().save(buffer, "PNG")
     (tmp_path / "a.bin").write_bytes(buffer.getvalue())  # the content tells the format, not the name
     assert load_photo(tmp_path / "a.bin").tobytes() == noise().tobytes()
+
+
+@pytest.mark.parametrize("suffix", ["avif", "webp", "tif"])
+def test_a_format_is_read_by_a_process_that_has_read_nothing_else(tmp_path, suffix):
+    """In this one other tests have registered what plugins there are."""
+    path = tmp_path / f"room.{suffix}"
+    Image.new("RGB", (64, 48), (122, 158, 126)).save(path)
+    code = f"from wallpaint.pixels.images import load_photo; print(load_photo({str(path)!r}).size)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout == "(64, 48)\n", done.stderr

@@ -10,7 +10,7 @@ from wallpaint.pixels.photo_files import deep_to_bytes, has_alpha
 
 STRAY = 0.005  # share of pixels below which they are edges, noise or dust
 NEARLY_ALL = 0.97
-DARK, BRIGHT, COLORFUL = 40, 215, 60  # bytes: below, above it is meant as black, white; apart in a colour's channels
+DARK, BRIGHT, COLORFUL = 40, 215, 40  # bytes: below, above it is meant as black, white; apart in a colour's channels
 SAMPLE_SIDE = 512  # longest side at which colours and grey areas are looked for
 REMEDY = "paint the wall white and all else black, without transparency"
 

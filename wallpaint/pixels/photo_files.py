@@ -16,7 +16,7 @@ from wallpaint.pixels.color import XYZ_TO_RGB, linear_to_bytes
 # The largest common phone camera, 12000 x 9000: 324 MB as RGB. A file of 20 KB can claim any size.
 MAX_PIXELS = 108_000_000
 MAX_ASPECT = 64  # at 512 px the short side is one multiple (64) of a model's size; panoramas have 10 at most
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "HEIF", "AVIF")  # no EPS: PIL would start Ghostscript on it
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF")  # no EPS: PIL would start Ghostscript on it
 
 
 def _suffixes(names: str) -> frozenset[str]:
@@ -72,9 +72,11 @@ def open_picture(path: str | Path, decode: bool = True) -> Image.Image:
             head = file.read(64)
         kind = RAW if path.suffix.lower() in RAW_SUFFIXES else ""
         kind = next((what for at, magic, what in SIGNATURES if head[at:].startswith(magic)), kind)
+        formats = FORMATS
         if kind == HEIF and b"avif" not in head:
             _register_heif(path)
-        with Image.open(path, formats=FORMATS) as image:
+            formats = (*FORMATS, "HEIF")  # which Pillow knows only once it is registered
+        with Image.open(path, formats=formats) as image:
             if image.format == "TIFF" and (kind == RAW or _holds_raw(image, head)):
                 raise UserError(f"image {path} is {RAW} ({path.suffix}): {REMEDIES[RAW]}")
             if image.width * image.height > MAX_PIXELS:
