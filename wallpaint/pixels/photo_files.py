@@ -72,7 +72,7 @@ def open_picture(path: str | Path, decode: bool = True) -> Image.Image:
             head = file.read(64)
         kind = RAW if path.suffix.lower() in RAW_SUFFIXES else ""
         kind = next((what for at, magic, what in SIGNATURES if head[at:].startswith(magic)), kind)
-        formats = FORMATS
+        formats: tuple[str, ...] = FORMATS
         if kind == HEIF and b"avif" not in head:
             _register_heif(path)
             formats = (*FORMATS, "HEIF")  # which Pillow knows only once it is registered
