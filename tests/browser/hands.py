@@ -10,6 +10,12 @@ WALL = (0.5, 0.25)  # on the wall of the first sample room, as shares of the pho
 def open_tab(page, url, name):
     page.goto(url)
     page.get_by_role("tab", name=name).click()
+    # What is clicked before the page's script has taken hold of the tab is lost, as on any page.
+    page.wait_for_function(
+        """() => [...document.querySelectorAll("[role=tabpanel]")].filter(panel => panel.offsetParent)
+            .every(panel => [...panel.querySelectorAll(".board")].every(board => board.settled))"""
+    )
+    page.wait_for_timeout(1000)
 
 
 def open_sample(page, url, number=0):
