@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import tempfile
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -11,6 +12,16 @@ import numpy as np
 import pytest
 from PIL import Image
 from toys import PAINTS, toy_room
+
+
+@pytest.fixture(autouse=True)
+def own_environment():
+    """What a command sets for its own process and its children ends with the test that ran it."""
+    variables, directory = dict(os.environ), tempfile.tempdir
+    yield
+    os.environ.clear()
+    os.environ.update(variables)
+    tempfile.tempdir = directory
 
 
 @pytest.fixture(scope="session")
