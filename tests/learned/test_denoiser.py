@@ -63,7 +63,7 @@ def test_the_adapter_is_heard_where_the_method_says_so(load):
         with torch.no_grad():
             out = denoiser(noised, batch)
             changed = Batch(**{**vars(batch), "image_embeds": batch.image_embeds + 1})
-            assert torch.allclose(denoiser(noised, changed), out, atol=1e-6) == (name == "lora")
+            assert torch.allclose(denoiser(noised, changed), out, atol=1e-5) == (name == "lora")
         models.unet.unload_lora()
 
 

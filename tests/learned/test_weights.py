@@ -83,7 +83,7 @@ def test_a_saved_lora_loads_as_it_was(trained, load, tmp_path):
     with torch.no_grad():
         with lora_batch(fresh.unet, ["mine", "__base__"]):
             out = painting_denoiser(fresh)(noised, batch)
-        assert torch.allclose(out[:1], painting_denoiser(trained)(noised, batch)[:1], atol=1e-6)
+        assert torch.allclose(out[:1], painting_denoiser(trained)(noised, batch)[:1], atol=1e-5)
         assert not torch.allclose(out[1:], painting_denoiser(trained)(noised, batch)[1:], atol=1e-3)
     assert not any(p.requires_grad for p in fresh.unet.parameters())
 
