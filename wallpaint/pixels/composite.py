@@ -66,7 +66,7 @@ class Canvas:
         box = Image.fromarray(inside).getbbox() or (0, 0, 0, 0)
         # Half of the rim's first pixel stays the photo: there the camera mixed wall and foreground.
         cover = _cover(inside, max(1, round(max(photo.size) / 1000)), box)
-        share = resize(inside, size, BOX)
+        share = inside if size == photo.size else resize(inside, size, BOX)
         canvas = cls(photo, box, cover, size, detail, share, None)
         if not detail or not inside.any():
             return canvas

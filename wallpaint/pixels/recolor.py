@@ -13,7 +13,9 @@ from PIL import Image
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch, bytes_to_linear, linear_to_bytes
 from wallpaint.pixels.composite import composite
-from wallpaint.pixels.light import estimate_light
+from wallpaint.pixels.light import Light, estimate_light
+
+BAND = 256  # rows painted at once: a phone's 64 megapixels in linear light would take gigabytes
 
 
 def estimate_paint(photo: Image.Image, mask: Image.Image) -> Swatch:
@@ -38,8 +40,11 @@ def recolor(photo: Image.Image, mask: Image.Image, swatch: Swatch, old_paint: Sw
     Raises:
         UserError: the mask is empty or not of the photo's size.
     """
+    light = _read_light(photo, mask, old_paint)
     pixels, inside = np.array(photo.convert("RGB")), _inside(mask)
-    pixels[inside] = linear_to_bytes(repainted_wall(photo, mask, swatch, inside, old_paint))
+    for top in range(0, len(pixels), BAND):
+        part, wall = pixels[top : top + BAND], inside[top : top + BAND]
+        part[wall] = linear_to_bytes(light.repaint(bytes_to_linear(part[wall]), swatch.linear))
     return composite(photo, Image.fromarray(pixels), mask, detail=0)
 
 
@@ -50,11 +55,14 @@ def repainted_wall(
 
     The other arguments and errors are those of `recolor`.
     """
+    light = _read_light(photo, mask, old_paint)
+    return light.repaint(bytes_to_linear(np.asarray(photo.convert("RGB"))[where]), swatch.linear)
+
+
+def _read_light(photo: Image.Image, mask: Image.Image, old_paint: Swatch | None) -> Light:
     _check(photo, mask)
     light = estimate_light(photo, mask)
-    if old_paint is not None:
-        light = light.with_paint(old_paint.linear)
-    return light.repaint(bytes_to_linear(np.asarray(photo.convert("RGB"))[where]), swatch.linear)
+    return light if old_paint is None else light.with_paint(old_paint.linear)
 
 
 def _inside(mask: Image.Image) -> np.ndarray:
