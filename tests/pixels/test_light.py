@@ -95,3 +95,14 @@ def test_it_reads_how_bright_test_rooms_become_and_knows_how_sure_it_is():
 
 
 LIMITS = (0.2, 0.4)  # bias and deviation of the log luminance; docs/results.md has what was measured
+
+
+def test_learning_from_drawings_tells_how_bright_a_wall_becomes():
+    import torch
+
+    from wallpaint.recipes.light import Reader, fit, measure, sketch_all
+
+    data = {name: torch.from_numpy(values) for name, values in sketch_all(400, 1).items()}
+    untaught = Reader(data["features"].mean(0), data["features"].std(0).clamp(min=0.05))
+    before, after = measure(untaught, data), measure(fit(data, 400), data)
+    assert after["delta_e"] < 0.75 * before["delta_e"] and abs(after["bias"]) < 0.2

@@ -212,3 +212,43 @@ def test_a_dataset_has_no_room_in_both_splits(tmp_path):
         rooms[split] = {json.loads(line)["room_id"] for line in lines}
         assert all((tmp_path / split / json.loads(line)["file_name"]).exists() for line in lines)
     assert rooms["train"] and rooms["validation"] and not rooms["train"] & rooms["validation"]
+
+
+def test_layers_give_any_paint_and_any_camera_photographs_them(tmp_path, monkeypatch):
+    from wallpaint.dataset.folder import read_samples
+    from wallpaint.recipes import light
+    from wallpaint.recipes.rooms import shoot
+    from wallpaint.recipes.rooms.develop import read_view
+    from wallpaint.recipes.rooms.photo import denoise
+
+    rendered, write = [], shoot.write_layers
+    monkeypatch.setattr(shoot, "write_layers", lambda *given: rendered.append(given[3]) or write(*given))
+    layers, out = tmp_path / "layers", tmp_path / "photographs"
+    arguments = ["--layout", "layers", "--rooms", "2", "--size", "48", "--samples", "4", "--seed", "3"]
+    command.main([*arguments, "--out", str(layers), "--kinds", "plain", "patterned"])
+    plain, patterned = (json.loads(line) for line in (layers / "metadata.jsonl").read_text().splitlines())
+    view, paint = read_view(layers, plain), np.array([0.45, 0.15, 0.7])  # between the greys of the cubic
+    np.testing.assert_allclose(view.photo, repaint(view.series, to_linear(plain["reference_color_rgb"])), atol=0.02)
+    room = rendered[0]
+    direct = denoise(repaint(room.bins, paint), room.albedo + room.wall[..., None] * paint, room.normal)
+    shown = repaint(view.series, paint)
+    scale = (shown * direct).sum() / (direct * direct).sum()  # a view is scaled by one number
+    # 3 % at four paths a pixel, where the denoiser has most to guess and sees another guide.
+    assert np.abs(shown - scale * direct).mean() < 0.05 * shown.mean()
+    other = read_view(layers, patterned)
+    assert view.plain and not other.plain
+
+    command.main(["--develop", str(layers), "--out", str(out), "--cameras", "2", "--truths", "3"])
+    samples = read_samples(out, None)
+    assert len(samples) == 4 and all(len(sample.truths) == 3 for sample in samples)
+    assert [t.color for t in samples[0].truths] == [
+        t.color for t in samples[1].truths
+    ]  # more cameras, the same paints
+    before = {path.name: path.stat().st_mtime_ns for path in out.glob("*.png")}
+    command.main(["--develop", str(layers), "--out", str(out), "--cameras", "2", "--truths", "3"])
+    assert before == {path.name: path.stat().st_mtime_ns for path in out.glob("*.png")}  # nothing is made again
+
+    weights = tmp_path / "light" / "light.safetensors"
+    monkeypatch.setattr("sys.argv", ["light", "--layers", str(layers), "--out", str(weights), "--steps", "5"])
+    light.main()
+    assert json.loads(weights.with_suffix(".json").read_text())["photographs"] == 20 + 3

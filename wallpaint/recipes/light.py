@@ -244,7 +244,7 @@ def main() -> None:
     arrays["widen"] = np.array([figures["quantile"] / 1.645], np.float32)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     save_file(arrays, args.out)
-    figures |= {"photographs": len(data["wall"]), "rooms held out": int(data["held"].sum()) // args.cameras}
+    figures |= {"photographs": len(data["wall"]), "held out": int(data["held"].sum())}
     args.out.with_suffix(".json").write_text(json.dumps(figures, indent=2) + "\n")
 
 
