@@ -7,7 +7,7 @@ from PIL import Image
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch, linear_to_srgb
 from wallpaint.pixels.metrics import delta_e_paint, delta_e_truth, outside_changed_pixels, shading_correlation
-from wallpaint.pixels.recolor import estimate_paint, recolor
+from wallpaint.pixels.recolor import BAND, estimate_paint, recolor
 
 SIZE = (96, 72)
 MASK = Image.new("L", SIZE)
@@ -88,3 +88,9 @@ def test_a_wall_of_one_pixel_and_a_black_wall_are_painted():
     assert outside_changed_pixels(recolor(render(CREAM), point, SAGE), render(CREAM), point) == 0
     out = recolor(Image.new("RGB", SIZE), MASK, CREAM)
     assert np.asarray(out).max() < 255
+
+
+def test_a_wall_higher_than_a_band_is_painted_to_its_end():
+    assert BAND < 600
+    out = np.asarray(recolor(Image.new("RGB", (40, 600), CREAM.rgb), Image.new("L", (40, 600), 255), NAVY))
+    assert np.ptp(out[5:-5, 5:-5].reshape(-1, 3), axis=0).max() <= 1 and out[300, 20, 0] < 120
