@@ -22,6 +22,9 @@ from wallpaint.pixels.photo_files import TURNS, open_picture, orientation, to_sr
 if TYPE_CHECKING:
     import torch
 
+UMASK = os.umask(0)  # it can only be read by setting it, which other threads would see later
+os.umask(UMASK)
+
 
 def load_photo(path: str | Path) -> Image.Image:
     """Open a photo as RGB in sRGB, turned upright, without EXIF or profile, alpha over white.
@@ -130,10 +133,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
         with suppress(OSError):  # a drive without modes
-            temporary.chmod(0o666 & ~umask)  # mkstemp makes it 0600, which a web server could not read
+            temporary.chmod(0o666 & ~UMASK)  # mkstemp makes it 0600, which a web server could not read
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
