@@ -19,7 +19,7 @@ from wallpaint.runs.state import read_metrics, read_run
 from wallpaint.settings.methods import METHODS
 from wallpaint.train import loop as train_module
 from wallpaint.train import losses, saving, session, validation
-from wallpaint.train.checkpoints import atomic_folder, list_checkpoints, mend_folder
+from wallpaint.train.checkpoints import atomic_folder, list_checkpoints, mend_folder, save_checkpoint
 from wallpaint.train.loop import train
 from wallpaint.train.warnings import idle_settings, other_settings
 
@@ -251,3 +251,12 @@ def test_tensorboard_hears_what_the_metrics_say_and_a_missing_tracker_is_a_warni
         return
     folder = train(config(report_to="trackio", max_train_steps=1, output_dir=str(tmp_path / "other")))
     assert "warning: trackio is not installed, metrics.jsonl alone is written" in (folder / "train.log").read_text()
+
+
+def test_what_a_kill_left_while_a_checkpoint_was_deleted_goes_and_blocks_nothing(tmp_path):
+    left = tmp_path / "checkpoints" / "step-000001.tmp"
+    left.mkdir(parents=True)
+    (left / "states.pt").write_bytes(b"half")
+    for step in (2, 3):
+        save_checkpoint(tmp_path, step, {"learned": {"a": torch.zeros(2)}}, {}, keep=1)
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-000003"]

@@ -49,6 +49,8 @@ def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensors], states
         torch.save(states, buffer)
         (temporary / "states.pt").write_bytes(buffer.getbuffer())
         (temporary / "step.json").write_text(json.dumps({"step": step, "layout": LAYOUT}), encoding="utf-8")
+    for left in final.parent.glob("step-*.tmp"):  # of a kill while one was written or deleted
+        shutil.rmtree(left, ignore_errors=True)
     for old in list_checkpoints(folder)[:-keep]:
         doomed = old.with_suffix(".tmp")  # a kill while it is deleted leaves none that looks whole
         old.rename(doomed)
