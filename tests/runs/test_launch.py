@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from wallpaint.errors import UserError
+from wallpaint.pixels.images import atomic_path
 from wallpaint.runs import launch
 from wallpaint.runs import state as runs
 
@@ -49,7 +50,8 @@ def trainer(tmp_path, monkeypatch):
 
     def start(forever=True, report=True, code=0):
         script = tmp_path / "studio.py"
-        script.write_text(TRAINER.format(root=str(ROOT), forever=forever, report=report, code=code))
+        with atomic_path(script) as fresh:  # a run started before may be reading it
+            fresh.write_text(TRAINER.format(root=str(ROOT), forever=forever, report=report, code=code))
         monkeypatch.setattr(launch, "STUDIO", script)
         (tmp_path / "my.yaml").write_text("method: lora\n")
         folder = launch.start_run(tmp_path / "my.yaml", tmp_path / "space", "lora")
