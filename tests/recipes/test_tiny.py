@@ -19,7 +19,7 @@ from wallpaint.recipes.tiny.carry import build_vae
 from wallpaint.recipes.tiny.data import Pool, is_held_out
 from wallpaint.recipes.tiny.figures import delta_e
 from wallpaint.recipes.tiny.h94 import adapter_parameters, adapter_weights, attach_adapter
-from wallpaint.recipes.tiny.latents import Latents, encode_views, whiten
+from wallpaint.recipes.tiny.latents import Latents, encode_views, repaint_view, whiten
 from wallpaint.recipes.tiny.loop import Fit, fit, load_result
 from wallpaint.recipes.tiny.sketch import write_sketches
 from wallpaint.recipes.tiny.words import name_color, with_color
@@ -245,13 +245,26 @@ def test_adapter_step_moves_the_adapter_and_nothing_else(pool, family, tmp_path)
 
 def test_masked_variants_hide_the_wall(pool, family):
     view = pool.views[0]
-    ((pictures, masked, masks, source),) = encode_views(family.vae, [view])
+    ((pictures, masked, masks, source, repainted),) = encode_views(family.vae, [view])
     wall = torch.nn.functional.max_pool2d(view.mask.float()[None], 8)[0]
     assert pictures.shape == (3, 4, 16, 16)
     assert all((mask >= wall).all() for mask in masks[:-1])
     inside = torch.nn.functional.max_pool2d(1 - wall, 5, 1, 2)[0] == 0  # what the hole's rim cannot reach
     assert inside.any()
     assert masked[:-1, :, inside].std(-1).max() < pictures[..., inside].std(-1).max()
+    assert repainted.shape == pictures.shape
+
+
+def test_a_repainted_view_has_the_walls_paints_and_the_surroundings_of_another_picture(pool):
+    view = next(view for view in pool.views if None not in view.colors)
+    repainted = repaint_view(view, torch.Generator().manual_seed(0))
+    assert torch.equal(repainted, repaint_view(view, torch.Generator().manual_seed(0)))
+    wall = view.mask[0]
+    for number, picture in enumerate(repainted):
+        others = [other for n, other in enumerate(view.pictures) if n != number]
+        assert any(torch.equal(picture[:, ~wall], other[:, ~wall]) for other in others)
+        means = [pictures.float()[..., wall].mean(-1) for pictures in (picture, view.pictures)]
+        assert (means[1] - means[0]).abs().sum(-1).argmin() == number  # its own repaint is the nearest
 
 
 def test_held_out_rooms_are_never_trained_on(pool):

@@ -17,6 +17,7 @@ from wallpaint.recipes.tiny.loop import Fit, fit, graphed, load_result
 
 BATCH = {"cpu": 16, "cuda": 128}
 BOX_SHARE = 0.15  # how often the hole is a random box instead of the wall
+REPAINT_SHARE = 0.35  # how often a wall is not blanked but repainted classically, for the method `refine`
 OUTSIDE_WEIGHT = 0.25  # the composite keeps the photo there: less to learn
 
 
@@ -46,6 +47,7 @@ class Examples:
     view: torch.Tensor
     picture: torch.Tensor  # the target
     mask: torch.Tensor  # which masked variant the UNet is shown
+    repainted: torch.Tensor  # bool: the wall stands there repainted, and not blanked
 
     def rows(self) -> list[tuple[int, int]]:
         """(view, picture) of each example."""
@@ -71,9 +73,9 @@ def draw_examples(latents: Latents, count: int, generator: torch.Generator) -> E
     box = torch.rand(count, generator=generator) < BOX_SHARE
     any_picture = (torch.rand(count, generator=generator) * latents.counts[view]).long()
     any_mask = torch.randint(WALL_MASKS, (count,), generator=generator)
-    return Examples(
-        view, torch.where(box, latents.source[view], any_picture), torch.where(box, torch.tensor(WALL_MASKS), any_mask)
-    )
+    repainted = ~box & (torch.rand(count, generator=generator) < REPAINT_SHARE)
+    picture = torch.where(box, latents.source[view], any_picture)
+    return Examples(view, picture, torch.where(box, torch.tensor(WALL_MASKS), any_mask), repainted)
 
 
 def prompt_for(view: View, picture: int, generator: torch.Generator, named: float, empty: float) -> str:
@@ -94,9 +96,11 @@ def denoising_loss(
     images: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Squared error of v, the region to repaint weighted 1, the rest OUTSIDE_WEIGHT."""
-    x = latents.pictures[(latents.first[examples.view] + examples.picture).to(latents.pictures.device)]
-    view, variant = examples.view.to(x.device), examples.mask.to(x.device)
-    masked, mask = latents.masked[view, variant], latents.masks[view, variant]
+    device = latents.pictures.device
+    picture = (latents.first[examples.view] + examples.picture).to(device)
+    x, view, variant = latents.pictures[picture], examples.view.to(device), examples.mask.to(device)
+    mask, repainted = latents.masks[view, variant], examples.repainted.to(device)[:, None, None, None]
+    masked = torch.where(repainted, latents.repainted[picture], latents.masked[view, variant])
     noise = torch.randn(x.shape, generator=generator).to(x.device)
     t = torch.randint(scheduler.config.num_train_timesteps, (len(x),), generator=generator).to(x.device)
     noisy, target = scheduler.add_noise(x, noise, t), scheduler.get_velocity(x, noise, t)
