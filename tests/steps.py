@@ -43,7 +43,7 @@ def save_arm(models, folder, method, seed):
         for parameter in denoiser.parameters():
             if parameter.requires_grad:
                 parameter += 0.1 * torch.randn_like(parameter)
-    save_weights(folder / "weights", models, METHODS[method].learns)
+    save_weights(folder / "weights", models, METHODS[method].learns, shown=METHODS[method].shown)
     return folder
 
 

@@ -17,13 +17,15 @@ from transformers import CLIPImageProcessor
 
 from wallpaint.errors import UserError
 from wallpaint.learned.denoiser import Denoiser, build_denoiser, painting_denoiser, set_adapter_strength
-from wallpaint.learned.weights import find_arm
+from wallpaint.learned.weights import LORA_NAME, find_arm
 from wallpaint.models.bundle import load_models
 from wallpaint.models.encoders import encode_images
+from wallpaint.models.latents import encode_pictures, repaint_wall
 from wallpaint.models.parts import part
 from wallpaint.models.runtime import pick_runtime
+from wallpaint.paint import sampler
 from wallpaint.paint.painter import Painter
-from wallpaint.paint.sampler import paint_wall
+from wallpaint.paint.sampler import paint_wall, prepare_painting
 from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import Swatch
 from wallpaint.settings.methods import METHODS, painted_as
@@ -64,7 +66,7 @@ def test_saved_weights_paint_what_the_weights_in_memory_paint(config, load, sess
     set_adapter_strength(models, paints, 1.0)
     models.unet.eval()
     photo, mask = toy_room(1, (200, 60, 50))
-    denoiser = painting_denoiser(models, paints)
+    denoiser = painting_denoiser(models, paints, METHODS[method].shown)
     paint_wall(models, denoiser, photo, mask, SAGE, SamplingSettings(5, 2, 2.0, prompt="a room"))
     paint(load(), {"base": None, "mine": folder})
     learned, rest = heard[0], heard[1:]
@@ -291,3 +293,22 @@ def test_half_precision_trains_what_learns_in_float32(config, load, family, meth
     half = paint(models, {"mine": folder})["mine"]
     whole = paint(load(), {"mine": folder})["mine"]
     assert np.abs(np.asarray(half).astype(int) - np.asarray(whole)).mean() < 4
+
+
+def test_what_refines_is_shown_the_classical_repaint_when_it_learns_and_when_it_paints(config, load, sessions):
+    folder = train(config(method="refine"))
+    models, (photo, mask) = sessions[0].models, toy_room(1, (200, 60, 50))
+    size = models.family.resolution, models.family.resolution
+    group = sessions[0].encoded.groups[0]
+    blank, repainted = group["masked_mean"][:], group["repainted_masked_mean"][:]
+    wall = torch.nn.functional.interpolate(group["mask"][:].float(), blank.shape[-2:]) > 0
+    near = (repainted[:, 0] - group["latents_mean"][:]).abs().mean(1, keepdim=True)[wall].mean()
+    assert near < 0.5 * (blank - group["latents_mean"][:]).abs().mean(1, keepdim=True)[wall].mean()
+    batch, _ = prepare_painting(models, photo, mask, SAGE, "a room", 0, shown="recolor")
+    mean, std = encode_pictures(models, repaint_wall(photo, mask, size, SAGE))
+    assert ((batch.masked_image_latents - mean).abs() <= 6 * std + 1e-4).all()
+    asked = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sampler, "repaint_wall", lambda *args: asked.append(args[2:]) or repaint_wall(*args))
+        paint(load(), {"base": None, "mine": folder / "weights" / LORA_NAME})  # the file alone says it
+    assert asked == [(size, SAGE, None)]

@@ -51,7 +51,7 @@ class Encoded:
 
     # latents_mean, latents_std, masked_mean, masked_std, mask, wall, color, prompt, reference (n, variants);
     # where a method needs them hole_masked_mean, hole_masked_std, hole_mask, hole_wall, each (n, variants, …),
-    # and detail
+    # detail, and repainted_masked_mean, repainted_masked_std (n, repaints, …)
     groups: list[Group]
     prompts: Mapped  # (P, L, D)
     references: Mapped  # (R, T, E)
@@ -132,10 +132,15 @@ def assemble(
     def sample(mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
         return mean.float() + std.float() * draws.randn(*mean.shape[1:])
 
+    if "repainted_masked_mean" in group:
+        turn = (draws.rand() * group["repainted_masked_mean"].shape[1]).long()
+        shown = [group[f"repainted_masked_{end}"][rows, turn] for end in ("mean", "std")]
+    else:
+        shown = [of_wall(f"masked_{end}", surroundings) for end in ("mean", "std")]
     prompt = group["prompt"][rows] * ~no_text
     return Batch(
         latents=sample(group["latents_mean"][rows], group["latents_std"][rows]),
-        masked_image_latents=sample(of_wall("masked_mean", surroundings), of_wall("masked_std", surroundings)),
+        masked_image_latents=sample(*shown),
         mask=of_wall("mask", rows).float(),
         wall=of_wall("wall", rows),
         color=group["color"][rows],

@@ -13,14 +13,16 @@ import torch
 from wallpaint.cache.batches import Encoded
 from wallpaint.cache.buckets import Size, working_sizes
 from wallpaint.cache.mapped import Group, Rows
-from wallpaint.cache.references import detail_map, draw_hole
+from wallpaint.cache.references import detail_map, draw_hole, draw_misreading
 from wallpaint.cache.shards import ShardCache, content_hash, remove_leftovers
 from wallpaint.cache.tables import cache_dtype, reference_table, text_table
 from wallpaint.cache.views import EncodingOptions, View, list_views
 from wallpaint.dataset.files import FileIndex
 from wallpaint.dataset.rows import Sample
 from wallpaint.models.bundle import Models
-from wallpaint.models.latents import blank_wall, encode_pictures
+from wallpaint.models.latents import blank_wall, encode_pictures, repaint_wall
+from wallpaint.pixels.color import Swatch
+from wallpaint.pixels.light import light_hash
 
 LAYOUT = 2  # raised when what a row holds changes, so that old caches are not read
 
@@ -106,6 +108,14 @@ def _encode_pictures(
         blanked = [blank_wall(picture["image"], hole, growth, models.latent_factor) for hole in drawn]
         return {name: torch.cat([b[name] for b in blanked])[None] for name in blanked[0]}
 
+    def repainted(view: View) -> Rows:
+        made = []
+        for k in range(options.repainted):
+            photo, mask = sources[view][k % len(sources[view])].open()
+            wrong = draw_misreading(view.key, k)
+            made.append(repaint_wall(photo, mask, view.size, Swatch(view.sample.color), misread=wrong))
+        return {"masked_image": torch.cat(made)[None]}
+
     def detail(view: View) -> Rows:
         picture = view.read(models)[1]
         texture = detail_map(picture["image"] / 2 + 0.5, picture["wall"], growth)
@@ -122,16 +132,36 @@ def _encode_pictures(
     def encode(rows: Rows) -> Rows:
         return _to_latents(models, rows)
 
-    def encode_holes(rows: Rows) -> Rows:
-        return {f"hole_{name}": value for name, value in encode(rows).items()}
+    def encode_as(name: str) -> Callable[[Rows], Rows]:
+        return lambda rows: {f"{name}_{key}": value for key, value in encode(rows).items()}
 
     keys = [content_hash(f"{v.photo_key} {v.mask_key} {growth} {v.mirrored}") for v in views]
     rows: Group = {**cache.get_or_encode(f"latents-{size}", keys, encode, 8, read(latents))}
     if options.holes:
-        rows |= cache.get_or_encode(f"holes-{options.variants}-{size}", keys, encode_holes, 4, read(holes))
+        rows |= cache.get_or_encode(f"holes-{options.variants}-{size}", keys, encode_as("hole"), 4, read(holes))
+    if options.repainted:
+        sources = _other_pictures(views)
+        named = [
+            content_hash(f"{key} {v.sample.color} {[(s.key, s.sample.color) for s in sources[v]]}")
+            for key, v in zip(keys, views, strict=True)
+        ]
+        kind = f"repainted-{options.repainted}-{light_hash()}-{size}"
+        rows |= cache.get_or_encode(kind, named, encode_as("repainted"), 4, read(repainted))
     if options.detail:
         rows |= cache.get_or_encode(f"detail-{size}", keys, encode, 8, read(detail))
     return rows
+
+
+def _other_pictures(views: list[View]) -> dict[View, list[View]]:
+    """By view the pictures of the same wall in other paints; itself where there is none."""
+    walls: dict[tuple, list[View]] = {}
+    for view in views:
+        walls.setdefault((view.sample.room_id, view.mask_key, view.mirrored), []).append(view)
+    found = {}
+    for view in views:
+        same = walls[view.sample.room_id, view.mask_key, view.mirrored]
+        found[view] = [other for other in same if other.photo_key != view.photo_key] or [view]
+    return found
 
 
 def _to_latents(models: Models, rows: Rows) -> Rows:

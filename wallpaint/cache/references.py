@@ -1,5 +1,6 @@
-"""Pictures for methods that learn from the wall itself: holes in it, pieces of it, its fine texture."""
+"""Pictures for methods that learn from the wall itself: holes in it, pieces of it, its texture, guesses at it."""
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from kornia.filters import gaussian_blur2d
@@ -9,6 +10,9 @@ from torchvision.transforms import v2
 from wallpaint.cache.draws import step_generator
 from wallpaint.pixels.images import to_tensor
 
+# How wrongly the old paint is read before a classical repaint that is learned from, log of level and of tint. In a
+# room that is known in one paint alone this is all that the repaint has wrong.
+MISREAD = (0.2, 0.06)
 SIGMA = 5.0  # pixels at working size: what is finer is detail
 GAIN = 4.0  # plaster differs by a few hundredths from its surroundings
 
@@ -71,6 +75,12 @@ def cut_reference(
     with torch.random.fork_rng(devices=[]):  # torchvision draws from torch's global generator
         torch.manual_seed(step_generator(*numbers).initial_seed())
         return disturb(picture.crop(box))
+
+
+def draw_misreading(*numbers: int | str) -> np.ndarray:
+    """(3,) log of how wrongly an old paint is read, by MISREAD; a function of `numbers`."""
+    level, red, blue = torch.randn(3, generator=step_generator(*numbers)).tolist()
+    return np.array([MISREAD[0] * level + MISREAD[1] * tint for tint in (red, 0.0, blue)], np.float32)
 
 
 def detail_map(image: torch.Tensor, wall: torch.Tensor, erosion: int) -> torch.Tensor:

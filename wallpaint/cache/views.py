@@ -23,6 +23,7 @@ class EncodingOptions:
     color_jitter: float = 0.0  # of crops; a swatch is its colour
     holes: bool = False  # random holes in the wall, beside the whole wall
     detail: bool = False  # the wall's texture, see references.detail_map
+    repainted: int = 0  # classical repaints in the blank's place, each from another picture or misread another way
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,15 @@ class View:
         """What its pixels depend on, beside the working size."""
         return f"{self.photo_key} {self.mask_key} {self.mirrored}"
 
-    def read(self, models: Models) -> tuple[Image.Image, dict[str, torch.Tensor]]:
-        """The photo at working size, and what `prepare_picture` makes of it."""
+    def open(self) -> tuple[Image.Image, Image.Image]:
+        """The photo, RGB, and its mask, 'L'."""
         photo = load_photo(self.sample.image)
         mask = load_mask(self.sample.mask, photo.size, photo=self.sample.image)
-        if self.mirrored:
-            photo, mask = ImageOps.mirror(photo), ImageOps.mirror(mask)
+        return (ImageOps.mirror(photo), ImageOps.mirror(mask)) if self.mirrored else (photo, mask)
+
+    def read(self, models: Models) -> tuple[Image.Image, dict[str, torch.Tensor]]:
+        """The photo at working size, and what `prepare_picture` makes of it."""
+        photo, mask = self.open()
         picture = prepare_picture(photo, mask, self.size, models.family.mask_growth, models.latent_factor)
         return photo.resize(self.size, Image.Resampling.LANCZOS), picture
 

@@ -75,11 +75,14 @@ def add_noise(latents: torch.Tensor, scheduler: DDIMScheduler, draws: Draws, noi
 class Denoiser(nn.Module):
     """The inpainting UNet and its conditions: `noise_pred = denoiser(noised, batch)`."""
 
-    def __init__(self, unet: nn.Module, conditions: list[nn.Module], takes: tuple[str, ...] = INPAINTING):
+    def __init__(
+        self, unet: nn.Module, conditions: list[nn.Module], takes: tuple[str, ...] = INPAINTING, shown: str = ""
+    ):
         super().__init__()
         self.unet = unet
         self.conditions = nn.ModuleList(conditions)
         self.takes = takes  # what the UNet takes in, in its order
+        self.shown = shown  # what the masked picture has in the wall's place, see Method.shown
 
     @property
     def reads(self) -> str:
@@ -129,7 +132,7 @@ def build_denoiser(
         module.requires_grad_(False)
     set_adapter_strength(models, method.conditions, ip_adapter_scale)
     conditions = make_conditions(models, method.conditions, "ip_adapter" in method.learns)
-    denoiser = Denoiser(unet, conditions, models.family.unet_takes)
+    denoiser = Denoiser(unet, conditions, models.family.unet_takes, method.shown)
     if "lora" in method.learns:  # this freezes all that is no LoRA, so the adapter is opened after it
         shape = {"r": lora_rank, "lora_alpha": lora_alpha, "lora_dropout": lora_dropout}
         unet.add_adapter(LoraConfig(target_modules=LORA_TARGETS[lora_target], **shape))
@@ -194,9 +197,9 @@ def compile_blocks(model: nn.Module) -> None:
             module.compile(dynamic=False)
 
 
-def painting_denoiser(models: Models, paints: tuple[str, ...] = TEXT_AND_IMAGE) -> Denoiser:
-    """The denoiser as it paints with the conditions `paints`, see `Method.paints`; tokens are given."""
-    return Denoiser(models.unet, make_conditions(models, paints), models.family.unet_takes)
+def painting_denoiser(models: Models, paints: tuple[str, ...] = TEXT_AND_IMAGE, shown: str = "") -> Denoiser:
+    """The denoiser as it paints with the conditions `paints`, see `Method.paints` and `shown`; tokens are given."""
+    return Denoiser(models.unet, make_conditions(models, paints), models.family.unet_takes, shown)
 
 
 def set_adapter_strength(models: Models, conditions: tuple[str, ...], scale: float) -> None:

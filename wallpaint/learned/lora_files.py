@@ -17,6 +17,7 @@ TEXT = r"^(base_model\.model\.)?(lora_te\d?_|text_encoder(_\d)?\.|text_model\.)"
 UNET = r"^(lora_unet_|(unet|base_model\.model)\.|(down_blocks|mid_block|up_blocks|conv_in|conv_out|time_embedding)\.)"
 DOWN, UP = (r"(lora_down|lora\.down|lora_A|\.down)\.weight$", r"(lora_up|lora\.up|lora_B|\.up)\.weight$")
 OWN = rf"^(?!{TEXT[1:]}){UNET[1:]}.*({DOWN}|{UP}|(lora_up|lora_B)\.bias$|\.alpha$)"  # what is used of a LoRA
+SHOWN = "wallpaint.shown"  # in the header's metadata
 Shapes = dict[str, tuple[int, ...]]
 
 
@@ -29,6 +30,7 @@ class LoraFile:
     ranks: tuple[int, ...]  # each that occurs
     left_out: tuple[str, ...]  # what of it is not used, for people
     kohya: bool = False  # in Kohya's layout, or in diffusers'
+    shown: str = ""  # what it learned to see in the wall's place, see Method.shown
 
 
 def describe_lora(path: str | Path) -> LoraFile:
@@ -74,7 +76,8 @@ def describe_lora(path: str | Path) -> LoraFile:
     dora = any(key.endswith(".dora_scale") for key in shapes)
     kind = "DoRA" if dora else "LoCon" if any(shape[2:] not in ((), (1, 1)) for shape in downs.values()) else "LoRA"
     ranks = tuple(sorted({shape[0] for shape in downs.values()}))
-    return LoraFile(kind, family, ranks, tuple(left_out), any(key.startswith("lora_unet_") for key in downs))
+    kohya, shown = any(key.startswith("lora_unet_") for key in downs), metadata.get(SHOWN, "")
+    return LoraFile(kind, family, ranks, tuple(left_out), kohya, shown)
 
 
 def read_header(path: str | Path) -> tuple[Shapes, dict[str, str]]:

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from wallpaint.errors import UserError
 from wallpaint.learned.adapter import Adapter, adapter_state, load_adapter
 from wallpaint.learned.lora import load_lora, read_lora
-from wallpaint.learned.lora_files import ADAPTER, describe_lora
+from wallpaint.learned.lora_files import ADAPTER, SHOWN, describe_lora
 from wallpaint.learned.part_files import PART_NAMES, load_part, read_part, save_part
 from wallpaint.models.bundle import Models
 from wallpaint.models.loading import read_adapter
@@ -58,10 +58,13 @@ class ArmWeights:
         return bool(self.adapter or self.parts)
 
 
-def save_weights(folder: str | Path, models: Models, learns: tuple[str, ...], earlier: Sequence[Path] = ()) -> None:
+def save_weights(
+    folder: str | Path, models: Models, learns: tuple[str, ...], earlier: Sequence[Path] = (), shown: str = ""
+) -> None:
     """Write the groups `learns` to `folder`, each file whole or not at all.
 
-    What of them never learns is written once: it stays as it is, or is linked from `earlier` folders.
+    What of them never learns is written once: it stays as it is, or is linked from `earlier` folders. A LoRA's
+    file says in its header what it was `shown` in the wall's place, see Method.shown.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -71,7 +74,7 @@ def save_weights(folder: str | Path, models: Models, learns: tuple[str, ...], ea
             StableDiffusionInpaintPipeline.save_lora_weights(
                 path.parent, state, weight_name=path.name, **_collate_lora_metadata({"unet": models.unet})
             )
-            _order_header(path)
+            _write_header(path, {SHOWN: shown} if shown else {})
     if "ip_adapter" in learns:
         groups = adapter_state(models)
         flat = {f"{g}.{k}": v.float().cpu().contiguous() for g, state in groups.items() for k, v in state.items()}
@@ -81,16 +84,18 @@ def save_weights(folder: str | Path, models: Models, learns: tuple[str, ...], ea
         save_part(models, group, folder, earlier)
 
 
-def _order_header(path: Path) -> None:
-    """Sort a safetensors file's metadata, which its writer lays out at random: equal weights, equal files."""
-    with path.open("r+b") as file:
-        size = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(size))
-        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-        if len(text) <= size:  # the rest is filled up with spaces, as the format allows
-            file.seek(8)
-            file.write(text.ljust(size))
+def _write_header(path: Path, more: dict[str, str]) -> None:
+    """Add to a safetensors file's metadata, and sort it: its writer lays it out at random; equal weights, equal files.
+
+    The tensors' places are counted from the header's end, so it may grow.
+    """
+    content = path.read_bytes()
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    header["__metadata__"] = dict(sorted((header["__metadata__"] | more).items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text = text.ljust(-(-len(text) // 8) * 8)  # filled up with spaces to whole words, as the format asks
+    path.write_bytes(len(text).to_bytes(8, "little") + text + content[end:])
 
 
 def find_arm(path: str | Path) -> ArmFiles:

@@ -1,11 +1,14 @@
 """Pictures to latents and back, and how a photo and its mask are laid out for it."""
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
 
 from wallpaint.models.bundle import Models
+from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import to_tensor
+from wallpaint.pixels.recolor import read_light, repaint_in
 
 ENCODED_PIXELS = 2 * 512**2  # at a time by the VAE: they take 2 GB in float32 (bench_memory), and more are no faster
 
@@ -28,10 +31,38 @@ def prepare_picture(
         never by average.
     """
     image = to_tensor(photo.resize(size, Image.Resampling.LANCZOS)) * 2 - 1
-    wall = (to_tensor(mask.resize(size, Image.Resampling.BOX)) >= 0.5).float()
-    if not wall.any():  # a wall thinner than a pixel at this size
-        wall = (to_tensor(mask.resize(size, Image.Resampling.BOX)) > 0).float()
-    return {"image": image, **blank_wall(image, wall, growth, factor)}
+    return {"image": image, **blank_wall(image, to_tensor(shrink_mask(mask, size)), growth, factor)}
+
+
+def shrink_mask(mask: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """A mask at another size, 0 or 255: what is mostly wall; of a wall thinner than a pixel, all that has any."""
+    share = mask.resize(size, Image.Resampling.BOX)
+    most = share.point(lambda value: 255 * (value >= 127.5))
+    return most if most.getbbox() else share.point(lambda value: 255 * (value > 0))
+
+
+def repaint_wall(
+    photo: Image.Image,
+    mask: Image.Image,
+    size: tuple[int, int],
+    swatch: Swatch,
+    old_paint: Swatch | None = None,
+    misread: np.ndarray | float = 0.0,
+) -> torch.Tensor:
+    """A photo with its wall repainted classically, in place of a blank: (1, 3, H, W) in -1 to 1.
+
+    Args:
+        photo: RGB.
+        mask: 'L', 255 = repaint, of the photo's size.
+        size: (width, height) to work at.
+        swatch: the new paint.
+        old_paint: the paint on the wall now; read off the photo where None.
+        misread: (3,) log of how wrongly the old paint is read, for training.
+    """
+    photo, mask = photo.resize(size, Image.Resampling.LANCZOS), shrink_mask(mask, size)
+    light = read_light(photo, mask, old_paint)
+    light = light.with_paint(light.paint * np.exp(misread, dtype=np.float32))
+    return to_tensor(repaint_in(light, photo, mask, swatch)) * 2 - 1
 
 
 def blank_wall(image: torch.Tensor, wall: torch.Tensor, growth: int, factor: int) -> dict[str, torch.Tensor]:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from wallpaint.errors import UserError
 from wallpaint.learned.denoiser import painting_denoiser, set_adapter_strength
+from wallpaint.learned.lora_files import describe_lora
 from wallpaint.learned.weights import (
     ADAPTER_NAME,
     LORA_NAME,
@@ -71,6 +72,7 @@ class _Group:
 
     models: Models
     paints: tuple[str, ...]  # conditions, see Method.paints
+    shown: str  # see Method.shown
     weights: ArmWeights  # what takes the family's place meanwhile
     ip_adapter_scale: float
     loras: dict[str, str]  # arm -> the name of its LoRA
@@ -112,16 +114,16 @@ class Painter:
 
     def _add(self, name: str, files: ArmFiles, lora: str, scale: float) -> None:
         """Load an arm's weights; it paints with others where nothing but its LoRA is its own."""
-        method = painted_as(files.groups)
+        method, shown = painted_as(files.groups), describe_lora(files.lora).shown if files.lora else ""
         family = with_base(self.models.family, method.base)
         if family.unet_model not in self._bases:  # a method whose UNet is another
             self._bases[family.unet_model] = load_family(family, self.models.runtime)
         base = self._bases[family.unet_model]
         weights = load_arm(base, files, lora)
-        alike = (g for g in self._groups if g.models is base and not g.weights and g.ip_adapter_scale == scale)
-        group = None if weights else next(alike, None)
+        alike = (g for g in self._groups if (g.models, g.ip_adapter_scale, g.shown) == (base, scale, shown))
+        group = None if weights else next((g for g in alike if not g.weights), None)
         if group is None:
-            group = _Group(base, method.paints, weights, scale, {})
+            group = _Group(base, method.paints, shown, weights, scale, {})
             self._groups.append(group)
         group.loras[name] = lora if files.lora else BASE
         self.left_out[name] = weights.left_out
@@ -151,7 +153,7 @@ class Painter:
             start, loras = time.perf_counter(), list(group.loras.values())
             progress = share_of(on_step, len(painted), len(loras), len(self.names))
             set_adapter_strength(group.models, group.paints, group.ip_adapter_scale)
-            denoiser = painting_denoiser(group.models, group.paints)
+            denoiser = painting_denoiser(group.models, group.paints, group.shown)
             with weights_in_place(group.models, group.weights, f"arm {' '.join(group.loras)}"):
                 pictures = paint_wall(
                     group.models, denoiser, photo, mask, swatch, settings, loras, progress, group.encodings

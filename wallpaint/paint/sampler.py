@@ -19,7 +19,7 @@ from wallpaint.cache.references import detail_map
 from wallpaint.learned.denoiser import Denoiser, Noised
 from wallpaint.models.bundle import Models
 from wallpaint.models.encoders import encode_images, encode_text, reference_side
-from wallpaint.models.latents import decode_latents, encode_pictures, prepare_picture
+from wallpaint.models.latents import decode_latents, encode_pictures, prepare_picture, repaint_wall
 from wallpaint.paint.settings import OnStep, SamplingSettings
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.composite import composite
@@ -67,7 +67,9 @@ def paint_wall(
     guidance = family.guidance_scale if settings.guidance_scale is None else settings.guidance_scale
     steps = settings.num_inference_steps or family.num_inference_steps
     batch, noise = prepare_painting(
-        models, photo, mask, swatch, settings.prompt or "", settings.seed, denoiser.reads, encodings
+        *(models, photo, mask, swatch, settings.prompt or "", settings.seed, denoiser.reads, encodings),
+        shown=denoiser.shown,
+        old_paint=settings.old_paint,
     )
 
     def repeat(tensor: torch.Tensor) -> torch.Tensor:
@@ -112,12 +114,15 @@ def prepare_painting(
     seed: int,
     reads: str = "tokens",
     encodings: EncodingCache | None = None,
+    shown: str = "",
+    old_paint: Swatch | None = None,
 ) -> tuple[Batch, torch.Tensor]:
     """The inputs of one repaint as a batch of 1, and its noise (1, 4, h, w).
 
     The generator draws the noise first and then the masked picture's latents, as the stock pipeline does.
     Whatever a method learned from, here its reference is a plain picture of the paint, by the same encoder,
-    and the texture is the photo's own.
+    and the texture is the photo's own. Where `shown` is 'recolor' the masked picture is not blanked but
+    repainted classically, from `old_paint` where that is known.
     """
     family, encodings = models.family, encodings or EncodingCache()
     size = model_size(photo.size, family.resolution, family.multiple)
@@ -127,10 +132,16 @@ def prepare_painting(
         detail = detail_map(picture["image"] / 2 + 0.5, picture["wall"], family.mask_growth)
         return picture, detail, *encode_pictures(models, picture["masked_image"])
 
+    def encode_repainted() -> tuple[torch.Tensor, torch.Tensor]:
+        return encode_pictures(models, repaint_wall(photo, mask, size, swatch, old_paint))
+
     def encode_reference() -> torch.Tensor:
         return encode_images(models, reads, [swatch.image(reference_side(models, reads))])
 
-    picture, detail, mean, std = encodings(("photo", size, digest(photo), digest(mask)), encode_photo)
+    seen = (size, digest(photo), digest(mask))
+    picture, detail, mean, std = encodings(("photo", *seen), encode_photo)
+    if shown == "recolor":
+        mean, std = encodings(("recolor", *seen, swatch.rgb, old_paint and old_paint.rgb), encode_repainted)
     generator = torch.Generator().manual_seed(seed)
     shape = (1, models.vae.config.latent_channels, *picture["mask"].shape[-2:])
     noise = torch.randn(shape, generator=generator)

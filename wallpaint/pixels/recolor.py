@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from wallpaint.errors import UserError
+from wallpaint.pixels.arrays import BILINEAR, resize
 from wallpaint.pixels.color import Swatch, bytes_to_linear, linear_to_bytes
 from wallpaint.pixels.composite import composite
 from wallpaint.pixels.light import Light, estimate_light
@@ -40,11 +41,29 @@ def recolor(photo: Image.Image, mask: Image.Image, swatch: Swatch, old_paint: Sw
     Raises:
         UserError: the mask is empty or not of the photo's size.
     """
-    light = _read_light(photo, mask, old_paint)
+    return repaint_in(read_light(photo, mask, old_paint), photo, mask, swatch)
+
+
+def repaint_in(
+    light: Light, photo: Image.Image, mask: Image.Image, swatch: Swatch, gains: np.ndarray | None = None
+) -> Image.Image:
+    """`recolor` in a light that is known.
+
+    Args:
+        light: of the wall.
+        photo: RGB.
+        mask: 'L' of the photo's size, 255 = repaint.
+        swatch: the new paint.
+        gains: (h, w, 3) logarithms of what the painted light is multiplied by, of any size; none where None.
+    """
     pixels, inside = np.array(photo.convert("RGB")), _inside(mask)
     for top in range(0, len(pixels), BAND):
         part, wall = pixels[top : top + BAND], inside[top : top + BAND]
-        part[wall] = linear_to_bytes(light.repaint(bytes_to_linear(part[wall]), swatch.linear))
+        painted = light.repaint(bytes_to_linear(part[wall]), swatch.linear)
+        if gains is not None and wall.any():
+            band = (0, top, photo.width, top + len(part))
+            painted *= np.exp(resize(gains, photo.size, BILINEAR, band)[wall])
+        part[wall] = linear_to_bytes(painted)
     return composite(photo, Image.fromarray(pixels), mask, detail=0)
 
 
@@ -55,11 +74,12 @@ def repainted_wall(
 
     The other arguments and errors are those of `recolor`.
     """
-    light = _read_light(photo, mask, old_paint)
+    light = read_light(photo, mask, old_paint)
     return light.repaint(bytes_to_linear(np.asarray(photo.convert("RGB"))[where]), swatch.linear)
 
 
-def _read_light(photo: Image.Image, mask: Image.Image, old_paint: Swatch | None) -> Light:
+def read_light(photo: Image.Image, mask: Image.Image, old_paint: Swatch | None = None) -> Light:
+    """`estimate_light`, with the old paint where it is known; errors as `recolor`."""
     _check(photo, mask)
     light = estimate_light(photo, mask)
     return light if old_paint is None else light.with_paint(old_paint.linear)

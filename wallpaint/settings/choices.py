@@ -3,7 +3,9 @@
 from typing import Any, Literal, get_args
 
 Family = Literal["room-tiny", "sd15", "sdxl"]
-MethodName = Literal["lora", "lora_ip", "lora_ip_color", "joint", "ip_adapter", "paint_by_example", "anydoor"]
+MethodName = Literal[
+    "lora", "lora_ip", "lora_ip_color", "refine", "joint", "ip_adapter", "paint_by_example", "anydoor"
+]
 Reference = Literal["swatch", "self_crop", "other_view"]
 Schedule = Literal["constant", "constant_with_warmup", "linear", "cosine", "polynomial"]
 Precision = Literal["auto", "no", "fp16", "bf16"]
@@ -26,6 +28,7 @@ SWITCHES = {
     "lora": (False, True, False),
     "lora_ip": (True, True, False),
     "lora_ip_color": (True, True, True),
+    "refine": (True, True, True),
     "joint": (True, False, False),
     "ip_adapter": (True, False, False),
     "paint_by_example": (False, True, False),

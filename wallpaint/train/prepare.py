@@ -17,6 +17,8 @@ from wallpaint.settings.choices import FAMILY_FIELDS
 from wallpaint.settings.methods import METHODS, Method
 from wallpaint.settings.train_config import TrainConfig
 
+REPAINTED = 4  # classical repaints of a row that a method is shown in turn, where it is shown such
+
 
 def load_for(config: TrainConfig, runtime: Runtime) -> Models:
     """The family as `config` wants it for its method."""
@@ -40,6 +42,7 @@ def encoding_options(config: TrainConfig) -> EncodingOptions:
         config.color_jitter,
         holes=config.random_mask_prob > 0,
         detail="detail" in method.conditions,
+        repainted=REPAINTED if method.shown == "recolor" else 0,
     )
 
 

@@ -54,7 +54,8 @@ def save_best(session: Session) -> None:
         best = math.inf
     if session.figures[name] <= best:
         with atomic_folder(folder) as temporary:
-            save_weights(temporary, session.models, session.saves, (session.folder / WEIGHTS, folder))
+            earlier = (session.folder / WEIGHTS, folder)
+            save_weights(temporary, session.models, session.saves, earlier, session.method.shown)
             figures = {"step": session.step, **session.figures}
             (temporary / "best.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
@@ -69,7 +70,8 @@ def save_session(session: Session) -> None:
     limit = session.config.checkpoints_total_limit
     save_checkpoint(session.folder, session.step, session.tensors(), states, limit)
     with averaged(session):
-        save_weights(session.folder / WEIGHTS, session.models, session.saves, (session.folder / BEST,))
+        earlier = (session.folder / BEST,)
+        save_weights(session.folder / WEIGHTS, session.models, session.saves, earlier, session.method.shown)
 
 
 def close_session(session: Session) -> Path:

@@ -80,7 +80,12 @@ def validate(
         photo, goal, swatch = load_photo(before.image), load_photo(after.image), Swatch(after.color)
         mask = load_mask(after.mask, photo.size, photo=after.image)
         (painted,) = paint_wall(
-            models, painting_denoiser(models, method.paints), photo, mask, swatch, replace(settings, prompt=after.text)
+            models,
+            painting_denoiser(models, method.paints, method.shown),
+            photo,
+            mask,
+            swatch,
+            replace(settings, prompt=after.text),
         )
         output = composite(photo, painted, mask)
         truth.append(delta_e_truth(output, goal, mask)["mean"])

@@ -1,0 +1,136 @@
+"""The classical repaint, and a small network that says how far it is off: a smooth field of gains, no diffusion.
+
+It sees the photo, its wall, the paint and `recolor`'s own guess, all small, and says for each place of the wall,
+and of what surrounds it, the log gain a channel that the guess still needs: level and tint of the light, light
+that a new wall throws back. It learned from rendered rooms under cameras drawn anew for every picture
+(`python -m wallpaint.recipes.field`). It is what a diffusion arm that also starts from the guess has to beat.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from torch import nn
+from torch.nn import functional as F
+
+from wallpaint.paths import ASSETS
+from wallpaint.pixels.color import Swatch, bytes_to_linear
+from wallpaint.pixels.light import Light
+from wallpaint.pixels.recolor import read_light, repaint_in
+
+WEIGHTS = ASSETS / "field" / "field.safetensors"
+SIDE = 64  # the photo is looked at as a square of so many pixels
+GRID = 16  # and the field has so many places a side
+FAINT = 0.02  # linear light added before logarithms
+INPUTS = 17
+WIDTHS = (32, 48, 64)  # at 32, 16 and 8 pixels a side
+MOST = 1.0  # log gain, either way
+
+
+class Field(nn.Module):
+    """A U-Net of one scale up and down: (B, 17, 64, 64) to log gains (B, 6, 16, 16), of the wall and outside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        first, second, third = WIDTHS
+        self.stem = nn.Conv2d(4 * INPUTS, first, 3, padding=1)
+        self.early = _block(first, first)
+        self.down = nn.Conv2d(first, second, 3, stride=2, padding=1)
+        self.middle = _block(second, second)
+        self.deep = nn.Conv2d(second, third, 3, stride=2, padding=1)
+        self.bottom = _block(third, third)
+        self.whole = nn.Sequential(nn.Linear(2 * third, third), nn.SiLU(), nn.Linear(third, third))
+        self.up = _block(third + second, second)
+        self.last = nn.Conv2d(second, 6, 1)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, seen: torch.Tensor) -> torch.Tensor:
+        """Log gains (B, 6, 16, 16), none beyond MOST; see `look` for what is seen."""
+        x = self.stem(F.pixel_unshuffle(seen, 2))
+        x = x + self.early(x)
+        skip = self.down(F.silu(x))
+        skip = skip + self.middle(skip)
+        x = self.deep(F.silu(skip))
+        x = x + self.bottom(x)
+        # What the whole picture says of its light goes to every place.
+        x = x + self.whole(torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1))[:, :, None, None]
+        x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        return MOST * torch.tanh(self.last(F.silu(self.up(torch.cat([x, skip], 1)))) / MOST)
+
+
+def _block(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.GroupNorm(8, inputs),
+        nn.SiLU(),
+        nn.Conv2d(inputs, outputs, 3, padding=1),
+        nn.GroupNorm(8, outputs),
+        nn.SiLU(),
+        nn.Conv2d(outputs, outputs, 3, padding=1),
+    )
+
+
+def look(
+    pixels: torch.Tensor, share: torch.Tensor, lights: dict[str, torch.Tensor], paint: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What the network sees (B, 17, 64, 64), and the guess (B, 3, 64, 64) that its gains are for.
+
+    Args:
+        pixels: (B, 3, 64, 64) linear light.
+        share: (B, 1, 64, 64), 0 to 1, how much of a pixel is wall.
+        lights: `paint` (B, 3), `bounce` (B,) and `slope` (B,), as `Light` has them.
+        paint: (B, 3) linear, the new paint.
+    """
+    old, new, size = lights["paint"][..., None, None], paint[..., None, None], pixels.shape[-2:]
+    bounce, slope = (lights[name][:, None, None, None] for name in ("bounce", "slope"))
+    level = ((pixels * old).sum(1, True) / (old * old).sum(1, True)).clamp(min=1e-5)
+    light = level * (pixels / (old * level)).clamp(1 / 3, 3) ** ((old / old.amax(1, True)) ** 2)
+    lifted = new * (1 - bounce * old) / (1 - bounce * new)
+    wall = light * lifted * (lifted / old).clamp(min=1e-3) ** (slope - 1)
+    guess = share * wall.clamp(max=1.5) + (1 - share) * pixels
+    y, x = torch.meshgrid(*(torch.linspace(-1, 1, side, device=pixels.device) for side in size), indexing="ij")
+    said = [x.expand_as(share), y.expand_as(share), share]
+    said += [(picture + FAINT).log() / 2 for picture in (pixels, guess)]
+    said += [(color + FAINT).log().expand_as(pixels) / 2 for color in (old, new)]
+    said += [number.expand_as(share) for number in (bounce, slope.log())]
+    return torch.cat(said, 1), guess
+
+
+def small(picture: Image.Image) -> np.ndarray:
+    """A photo, RGB, as the network sees it: (64, 64, 3) linear light."""
+    return bytes_to_linear(np.asarray(picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)))
+
+
+def small_mask(mask: Image.Image) -> np.ndarray:
+    """(64, 64), 0 to 1: how much of a pixel is wall."""
+    return np.asarray(mask.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)) / np.float32(255)
+
+
+def estimate_field(photo: Image.Image, mask: Image.Image, swatch: Swatch, light: Light) -> np.ndarray:
+    """Log gains (16, 16, 6): of the classical repaint in this light, and of what surrounds the wall."""
+
+    def tensor(array: np.ndarray | float) -> torch.Tensor:
+        return torch.as_tensor(np.asarray(array, np.float32))[None]
+
+    lights = {name: tensor(getattr(light, name)) for name in ("paint", "bounce", "slope")}
+    pixels, share = tensor(small(photo).transpose(2, 0, 1)), tensor(small_mask(mask)[None])
+    with torch.no_grad():
+        seen, _ = look(pixels, share, lights, tensor(swatch.linear))
+        return _network()(seen)[0].permute(1, 2, 0).numpy()
+
+
+@lru_cache(maxsize=1)
+def _network() -> Field:
+    network = Field()
+    network.load_state_dict({name: value.float() for name, value in load_file(WEIGHTS).items()})
+    return network.eval()
+
+
+def recolor_by_field(
+    photo: Image.Image, mask: Image.Image, swatch: Swatch, old_paint: Swatch | None = None
+) -> Image.Image:
+    """`recolor` times the field of gains; its arguments and errors."""
+    light = read_light(photo, mask, old_paint)
+    return repaint_in(light, photo, mask, swatch, estimate_field(photo, mask, swatch, light)[..., :3])

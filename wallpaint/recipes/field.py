@@ -1,0 +1,159 @@
+"""Teach `paint.field` from rendered rooms: `python -m wallpaint.recipes.field --layers DIR --out FILE`.
+
+A room is photographed again and again, by a camera drawn anew and with another paint on its wall each time, and cut
+another way; the network is shown the photo and what `recolor` makes of it, and told what the same camera would have
+shown. The light is misread at random, because on rooms that it was learned from it is read too well.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from wallpaint.paint.field import GRID, WEIGHTS, Field, look, small, small_mask
+from wallpaint.pixels.light import LEAST, estimate_light
+from wallpaint.recipes.light import distance
+from wallpaint.recipes.rooms.develop import MAKERS, develop_view, read_view
+from wallpaint.recipes.rooms.palette import sample_paints, to_linear
+from wallpaint.recipes.tiny.data import is_held_out
+
+PAINTS = 3  # repaints of a photograph
+LEAST_SIDE = 0.6  # a photograph is cut to so much of a side at least
+LEAST_WALL = 0.04  # of the cut; what shows less teaches nothing
+MISREAD = (0.2, 0.06)  # half of the time: standard deviations of log level and tint of the old paint
+OUTSIDE_WEIGHT = 0.3
+NAMES = ("photo", "share", "truth", "old", "bounce", "slope", "paint", "held")
+
+
+def photograph_view(view, rng: np.random.Generator, maker: str) -> list[tuple]:
+    """Rows of NAMES of one photograph, one a paint; none where the cut shows no wall."""
+    paints = sample_paints(rng, PAINTS)
+    photo, pictures, _ = develop_view(view, rng, paints, MAKERS[maker])
+    size = np.array(photo.shape[:2])
+    cut = np.round(size * (rng.uniform(LEAST_SIDE, 1, 2) if rng.random() < 0.7 else 1)).astype(int)
+    top, left = (int(rng.integers(0, whole - part + 1)) for whole, part in zip(size, cut, strict=True))
+    area = (slice(top, top + cut[0]), slice(left, left + cut[1]))
+    mask = Image.fromarray(np.where(view.wall[area] >= 128, 255, 0).astype(np.uint8))
+    share, seen = small_mask(mask), Image.fromarray(photo[area])
+    if share.mean() < LEAST_WALL:
+        return []
+    light = estimate_light(seen, mask)
+    told = (light.paint, light.bounce, light.slope)
+    held = is_held_out(view.row["room_id"])
+    return [
+        (small(seen), share, small(Image.fromarray(picture[area])), *told, to_linear(paint), held)
+        for paint, picture in pictures
+    ]
+
+
+def photograph_all(layers: Path, cameras: int, seed: int, maker: str = "any") -> dict[str, torch.Tensor]:
+    """What NAMES says, stacked over all photographs and paints: pictures float16, channels first."""
+    rows: list[tuple] = []
+    for row in map(json.loads, (layers / "metadata.jsonl").read_text().splitlines()):
+        view = read_view(layers, row)
+        for number in range(cameras):
+            rng = np.random.default_rng([seed, number, *row["file_name"].encode()])
+            rows += [
+                tuple(np.asarray(value, np.float16) if np.ndim(value) > 1 else value for value in found)
+                for found in photograph_view(view, rng, maker)
+            ]
+    data = {
+        name: torch.from_numpy(np.stack(values)) for name, values in zip(NAMES, zip(*rows, strict=True), strict=True)
+    }
+    data |= {name: data[name].permute(0, 3, 1, 2).contiguous() for name in ("photo", "truth")}
+    return data | {"share": data["share"][:, None]}
+
+
+def loss_of(network: Field, rows: dict[str, torch.Tensor], misread: torch.Generator | None) -> dict[str, torch.Tensor]:
+    """Mean colour difference over the wall and outside it; `misread` draws how wrongly the light is read."""
+    photo, truth, share = (rows[name].float() for name in ("photo", "truth", "share"))
+    old, count = rows["old"].float(), len(photo)
+    if misread is not None:
+        level = MISREAD[0] * torch.randn(count, 1, generator=misread)
+        tint = MISREAD[1] * torch.randn(count, 3, generator=misread) * torch.tensor([1.0, 0.0, 1.0])
+        wrong = (torch.rand(count, 1, generator=misread) < 0.5).float()
+        old = (old * (wrong * (level + tint)).exp()).clamp(LEAST, 1)
+    lights = {"paint": old, "bounce": rows["bounce"].float(), "slope": rows["slope"].float()}
+    seen, guess = look(photo, share, lights, rows["paint"].float())
+    gains = torch.nn.functional.interpolate(network(seen), size=photo.shape[-2:], mode="bilinear")
+    wall, outside = share > 0.95, share < 0.05
+    shown = guess * torch.where(share > 0.5, gains[:, :3], gains[:, 3:]).exp()
+    error = distance(shown.permute(0, 2, 3, 1), truth.permute(0, 2, 3, 1))[:, None]
+
+    def mean(where: torch.Tensor) -> torch.Tensor:
+        return ((error * where).sum((1, 2, 3)) / where.sum((1, 2, 3)).clamp(min=1)).mean()
+
+    return {"wall": mean(wall), "outside": mean(outside)}
+
+
+def fit(data: dict[str, torch.Tensor], minutes: float, batch: int = 32, rate: float = 2e-3, seed: int = 0) -> Field:
+    """Train by the clock on the rooms that are not held out; the averaged weights are what is given back."""
+    torch.manual_seed(seed)
+    network, generator = Field(), torch.Generator().manual_seed(seed)
+    average = {name: value.detach().clone() for name, value in network.named_parameters()}
+    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.02)
+    learned = (~data["held"]).nonzero()[:, 0]
+    started, step, said = time.monotonic(), 0, 0.0
+    while (spent := (time.monotonic() - started) / (60 * minutes)) < 1:
+        optimizer.param_groups[0]["lr"] = rate * min(1, (step + 1) / 200) * (1 + np.cos(np.pi * spent)) / 2
+        picked = learned[torch.randint(len(learned), (batch,), generator=generator)]
+        rows = {name: values[picked] for name, values in data.items()}
+        if torch.rand(1, generator=generator) < 0.5:
+            rows |= {name: rows[name].flip(-1) for name in ("photo", "truth", "share")}
+        losses = loss_of(network, rows, generator)
+        optimizer.zero_grad()
+        (losses["wall"] + OUTSIDE_WEIGHT * losses["outside"]).backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimizer.step()
+        step += 1
+        with torch.no_grad():
+            for name, value in network.named_parameters():
+                average[name].lerp_(value, 1 / min(step + 1, 300))
+        if spent - said > 0.1:
+            said = spent
+            print(json.dumps({"step": step, "share": round(spent, 2), **measure(network, data)}), flush=True)
+    network.load_state_dict(average)
+    print(json.dumps({"step": step, **measure(network, data)}), flush=True)
+    return network.eval()
+
+
+@torch.no_grad()
+def measure(network: Field, data: dict[str, torch.Tensor]) -> dict[str, float]:
+    """Mean colour difference on the rooms held out, with the field and without it."""
+    held = data["held"].nonzero()[:, 0][:1200]
+    totals: dict[str, float] = {}
+    plain = Field().eval()  # begins at no gain at all
+    for picked in held.split(100):
+        rows = {name: values[picked] for name, values in data.items()}
+        for kind, model in (("", network), ("_without", plain)):
+            for name, value in loss_of(model, rows, None).items():
+                totals[name + kind] = totals.get(name + kind, 0.0) + float(value) * len(picked) / len(held)
+    return {name: round(value, 2) for name, value in totals.items()}
+
+
+def main() -> None:
+    """Photograph, train, write the weights and the log."""
+    parser = argparse.ArgumentParser(prog="python -m wallpaint.recipes.field", description=__doc__)
+    parser.add_argument("--layers", type=Path, required=True, help="a folder of `rooms --layout layers`")
+    parser.add_argument("--out", type=Path, default=WEIGHTS, help="the .safetensors to write; its log lies beside it")
+    parser.add_argument("--cameras", type=int, default=6, help="photographs of a view")
+    parser.add_argument("--minutes", type=float, default=20)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    started = time.monotonic()
+    data = photograph_all(args.layers, args.cameras, 0)
+    print(f"{len(data['photo'])} repaints in {time.monotonic() - started:.0f} s, {GRID} places a side", flush=True)
+    network = fit(data, args.minutes)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: value.half().contiguous() for name, value in network.state_dict().items()}, args.out)
+    figures = measure(network, data) | {"repaints": len(data["photo"]), "held out": int(data["held"].sum())}
+    args.out.with_suffix(".json").write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
