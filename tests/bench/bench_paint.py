@@ -263,8 +263,7 @@ def watched():
 
     for name in ("prepare_picture", "encode_pictures", "encode_images", "encode_text", "denoise", "decode_latents"):
         watch(sampler, name)
-    watch(paint.Canvas, "stretch")
-    watch(paint.Canvas, "lay")
+    watch(paint, "lay_painted")
     yield seconds, calls
     for module, name, original in kept:
         setattr(module, name, original)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from wallpaint.pixels.arrays import blur, blur_inside, box_mean, components, erode, fill_outside, grow, resize
+from wallpaint.pixels.arrays import blur, blur_inside, box_mean, components, erode, grow, resize
 
 
 def random_masks(count=60):
@@ -63,22 +63,6 @@ def test_blur_inside_lets_nothing_in_from_outside():
     values, mask = np.full((20, 20), 9.0), np.zeros((20, 20), bool)
     values[5:15, 5:15], mask[5:15, 5:15] = 2, True
     assert np.allclose(blur_inside(values, mask, 3)[mask], 2, atol=1e-4)
-
-
-def test_fill_outside_carries_known_values_everywhere():
-    values = np.zeros((33, 47, 3))
-    known = np.zeros((33, 47), bool)
-    values[:, :5], known[:, :5] = (1, 2, 3), True
-    assert np.allclose(fill_outside(values, known), (1, 2, 3), atol=1e-4)
-    assert (fill_outside(values, known * 0) == values).all()
-
-
-def test_filling_stops_where_no_value_is_needed():
-    values, known, needed = np.zeros((32, 64, 2)), np.zeros((32, 64), bool), np.zeros((32, 64), bool)
-    values[:, :4], known[:, :4], needed[:, :8] = (1, 2), True, True
-    near = fill_outside(values, known, needed)
-    assert np.array_equal(near[needed], fill_outside(values, known)[needed])
-    assert (near[:, 40:] == 0).all()
 
 
 def test_a_part_of_a_resized_picture_is_the_same_as_cut_from_the_whole():

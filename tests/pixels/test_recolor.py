@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from wallpaint.errors import UserError
-from wallpaint.pixels.color import Swatch, linear_to_srgb
+from wallpaint.pixels.color import Swatch, bytes_to_linear, linear_to_bytes, linear_to_srgb
 from wallpaint.pixels.metrics import delta_e_paint, delta_e_truth, outside_changed_pixels, shading_correlation
-from wallpaint.pixels.recolor import BAND, estimate_paint, recolor
+from wallpaint.pixels.recolor import BAND, estimate_paint, gains_between, read_light, recolor, repaint_each, repaint_in
 
 SIZE = (96, 72)
 MASK = Image.new("L", SIZE)
@@ -94,3 +94,39 @@ def test_a_wall_higher_than_a_band_is_painted_to_its_end():
     assert BAND < 600
     out = np.asarray(recolor(Image.new("RGB", (40, 600), CREAM.rgb), Image.new("L", (40, 600), 255), NAVY))
     assert np.ptp(out[5:-5, 5:-5].reshape(-1, 3), axis=0).max() <= 1 and out[300, 20, 0] < 120
+
+
+def brighter(picture, gains):
+    return Image.fromarray(linear_to_bytes(bytes_to_linear(np.asarray(picture)) * np.asarray(gains, np.float32)))
+
+
+def test_gains_are_those_of_the_painting_over_the_guess():
+    guess = render(SAGE)
+    gains = gains_between(brighter(guess, (1.4, 0.8, 1.0)), guess, MASK)
+    inside = np.asarray(MASK) > 0
+    np.testing.assert_allclose(gains[inside], np.log([[1.4, 0.8, 1.0]]) * np.ones((inside.sum(), 1)), atol=0.04)
+
+
+def test_what_is_off_the_wall_has_no_say_in_the_gains():
+    guess, painted = render(SAGE), np.asarray(render(SAGE)).copy()
+    painted[52:] = 255
+    np.testing.assert_allclose(gains_between(Image.fromarray(painted), guess, MASK)[:50, 6:90], 0, atol=1e-5)
+
+
+def test_a_painting_gives_its_level_and_the_photo_the_texture():
+    photo, truth = render(CREAM), render(SAGE)
+    coarse = [
+        picture.resize((12, 9), Image.Resampling.BOX).resize(SIZE, Image.Resampling.BICUBIC)
+        for picture in (brighter(truth, 0.6), recolor(photo, MASK, SAGE))
+    ]
+    out = repaint_in(read_light(photo, MASK), photo, MASK, SAGE, gains_between(*coarse, MASK))
+    assert delta_e_truth(out, brighter(truth, 0.6), MASK)["mean"] < 3 < delta_e_truth(out, truth, MASK)["mean"]
+    assert shading_correlation(out, truth, MASK) > 0.9
+
+
+def test_many_fields_of_gains_at_once_give_what_each_gives_alone():
+    photo, light = render(CREAM), read_light(render(CREAM), MASK)
+    fields = [None, np.full((1, 1, 3), 0.2, np.float32), np.random.default_rng(0).normal(0, 0.2, (6, 8, 3))]
+    for out, field in zip(repaint_each(light, photo, MASK, SAGE, fields), fields, strict=True):
+        assert out.tobytes() == repaint_in(light, photo, MASK, SAGE, field).tobytes()
+        assert outside_changed_pixels(out, photo, MASK) == 0

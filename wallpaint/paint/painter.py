@@ -27,11 +27,10 @@ from wallpaint.learned.weights import (
 from wallpaint.models.bundle import Models, load_family
 from wallpaint.models.families import with_base
 from wallpaint.models.files import find_file, is_hub_id
-from wallpaint.paint.sampler import EncodingCache, digest, paint_wall
+from wallpaint.paint.sampler import EncodingCache, lay_painted, paint_wall
 from wallpaint.paint.settings import OnStep, SamplingSettings, share_of
 from wallpaint.paths import ASSETS
 from wallpaint.pixels.color import Swatch
-from wallpaint.pixels.composite import Canvas
 from wallpaint.settings.methods import painted_as
 
 LORAS = ASSETS / "loras"
@@ -102,7 +101,6 @@ class Painter:
         self.names = list(arms)
         self.seconds: dict[str, float] = {}
         self.left_out: dict[str, tuple[str, ...]] = {}
-        self._canvas: tuple[tuple, Canvas] | None = None  # the last: a large photo's takes as much memory as the photo
         self._bases = {models.family.unet_model: models}
         if getattr(models.unet, "peft_config", None):
             models.unet.unload_lora()
@@ -158,15 +156,7 @@ class Painter:
                 pictures = paint_wall(
                     group.models, denoiser, photo, mask, swatch, settings, loras, progress, group.encodings
                 )
-            canvas = self._stretch(photo, mask, pictures[0].size)
-            painted |= {name: canvas.lay(picture) for name, picture in zip(group.loras, pictures, strict=True)}
+            laid = lay_painted(group.models, photo, mask, swatch, pictures, settings.old_paint, group.encodings)
+            painted |= dict(zip(group.loras, laid, strict=True))
             self.seconds |= dict.fromkeys(group.loras, (time.perf_counter() - start) / len(loras))
         return {name: painted[name] for name in self.names}
-
-    def _stretch(self, photo: Image.Image, mask: Image.Image, size: tuple[int, int]) -> Canvas:
-        """The canvas of a photo for paintings of a size; all arms share it, and the next paint on it too."""
-        key = (digest(photo), digest(mask), size)
-        if self._canvas is None or self._canvas[0] != key:
-            self._canvas = None  # let go before the next is made
-            self._canvas = (key, Canvas.stretch(photo, mask, size))
-        return self._canvas[1]

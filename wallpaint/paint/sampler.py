@@ -19,11 +19,11 @@ from wallpaint.cache.references import detail_map
 from wallpaint.learned.denoiser import Denoiser, Noised
 from wallpaint.models.bundle import Models
 from wallpaint.models.encoders import encode_images, encode_text, reference_side
-from wallpaint.models.latents import decode_latents, encode_pictures, prepare_picture, repaint_wall
+from wallpaint.models.latents import decode_latents, encode_pictures, prepare_picture, repaint_wall, shrink_mask
 from wallpaint.paint.settings import OnStep, SamplingSettings
 from wallpaint.pixels.color import Swatch
-from wallpaint.pixels.composite import composite
 from wallpaint.pixels.images import model_size, to_image
+from wallpaint.pixels.recolor import gains_between, read_light, repaint_each
 
 CACHED = {"photo": 4}  # encodings kept by kind: a photo's take 10 MB at 512 px, 40 MB at 1024; of others KEPT
 KEPT = 64  # texts and paints: as many as a palette has
@@ -96,13 +96,51 @@ def _without_conditions(models: Models, batch: Batch, reads: str, encodings: Enc
     )
 
 
-def vae_round_trip(models: Models, truth: Image.Image, photo: Image.Image, mask: Image.Image) -> Image.Image:
-    """Encode and decode the truth at the arms' working size, composited as theirs are: their floor."""
+def lay_painted(
+    models: Models,
+    photo: Image.Image,
+    mask: Image.Image,
+    swatch: Swatch,
+    painted: list[Image.Image],
+    old_paint: Swatch | None = None,
+    encodings: EncodingCache | None = None,
+) -> list[Image.Image]:
+    """Lay painted pictures of one wall, all of one size, over its photo: each at the photo's own size.
+
+    A VAE keeps little that is finer than a latent. So the wall is `recolor`'s at full size, times what the
+    painting has over `recolor` where both have been through the VAE, see `gains_between`.
+    """
+    size = painted[0].size
+    mean, _ = _encode_repainted(models, photo, mask, size, swatch, old_paint, encodings or EncodingCache())
+    guess, wall = to_image(decode_latents(models, mean).clamp(0, 1).detach()), shrink_mask(mask, size)
+    gains = [gains_between(picture, guess, wall) for picture in painted]
+    return repaint_each(read_light(photo, mask, old_paint), photo, mask, swatch, gains)
+
+
+def vae_round_trip(
+    models: Models, truth: Image.Image, photo: Image.Image, mask: Image.Image, swatch: Swatch
+) -> Image.Image:
+    """Encode and decode the truth at the arms' working size, laid over the photo as theirs are: their floor."""
     family = models.family
     size = model_size(truth.size, family.resolution, family.multiple)
     picture = prepare_picture(truth, mask, size, family.mask_growth, models.latent_factor)
     mean, _ = encode_pictures(models, picture["image"])
-    return composite(photo, to_image(decode_latents(models, mean).detach()), mask)
+    again = to_image(decode_latents(models, mean).clamp(0, 1).detach())
+    return lay_painted(models, photo, mask, swatch, [again])[0]
+
+
+def _encode_repainted(
+    models: Models,
+    photo: Image.Image,
+    mask: Image.Image,
+    size: tuple[int, int],
+    swatch: Swatch,
+    old_paint: Swatch | None,
+    encodings: EncodingCache,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and deviation of the latents of the classical repaint at working size."""
+    key = ("recolor", size, digest(photo), digest(mask), swatch.rgb, old_paint and old_paint.rgb)
+    return encodings(key, lambda: encode_pictures(models, repaint_wall(photo, mask, size, swatch, old_paint)))
 
 
 def prepare_painting(
@@ -132,16 +170,12 @@ def prepare_painting(
         detail = detail_map(picture["image"] / 2 + 0.5, picture["wall"], family.mask_growth)
         return picture, detail, *encode_pictures(models, picture["masked_image"])
 
-    def encode_repainted() -> tuple[torch.Tensor, torch.Tensor]:
-        return encode_pictures(models, repaint_wall(photo, mask, size, swatch, old_paint))
-
     def encode_reference() -> torch.Tensor:
         return encode_images(models, reads, [swatch.image(reference_side(models, reads))])
 
-    seen = (size, digest(photo), digest(mask))
-    picture, detail, mean, std = encodings(("photo", *seen), encode_photo)
+    picture, detail, mean, std = encodings(("photo", size, digest(photo), digest(mask)), encode_photo)
     if shown == "recolor":
-        mean, std = encodings(("recolor", *seen, swatch.rgb, old_paint and old_paint.rgb), encode_repainted)
+        mean, std = _encode_repainted(models, photo, mask, size, swatch, old_paint, encodings)
     generator = torch.Generator().manual_seed(seed)
     shape = (1, models.vae.config.latent_channels, *picture["mask"].shape[-2:])
     noise = torch.randn(shape, generator=generator)

@@ -1,4 +1,4 @@
-"""Picture arithmetic in numpy: resize, blur inside a mask, fill what a mask leaves open, erode, grow."""
+"""Picture arithmetic in numpy: resize, blur inside a mask, erode, grow."""
 
 from __future__ import annotations
 
@@ -55,31 +55,6 @@ def blur_inside(array: np.ndarray, mask: np.ndarray, sigma: float) -> np.ndarray
     shape = (slice(None), slice(None)) + (None,) * (array.ndim - 2)
     total = blur(weight, sigma)
     return blur(array * weight[shape], sigma) * (total > 1e-4)[shape] / np.maximum(total, 1e-4)[shape]
-
-
-def fill_outside(array: np.ndarray, weight: np.ndarray, until: np.ndarray | None = None) -> np.ndarray:
-    """Carry the values where `weight` is 1 outwards over the rest, from near to far.
-
-    Args:
-        array: (H, W) or (H, W, C) float.
-        weight: (H, W), 1 where a value counts, 0 where it has to be made up. All 0: nothing changes.
-        until: (H, W), true where a value is needed, everywhere if None; beyond, it may be left as it was.
-    """
-    known = weight.astype(np.float32)
-    shape = (slice(None), slice(None)) + (None,) * (array.ndim - 2)
-    height, width = known.shape
-    out, counted, filled = array.astype(np.float32), array * known[shape], known > 0
-    needed = np.ones_like(filled) if until is None else until
-    factor = 2
-    while not filled[needed].all() and filled.any() and factor < 4 * max(height, width):
-        small = (max(1, width // factor), max(1, height // factor))
-        total = resize(resize(known, small, BOX), (width, height), BILINEAR)
-        mean = resize(resize(counted, small, BOX), (width, height), BILINEAR)
-        reached = (total > 1e-3) & ~filled
-        out = np.where(reached[shape], mean / np.maximum(total, 1e-3)[shape], out)
-        filled = filled | reached
-        factor *= 2
-    return out
 
 
 def erode(mask: np.ndarray, pixels: float) -> np.ndarray:

@@ -7,16 +7,23 @@ old paint, channel by channel. What the old paint was, and so how bright the lig
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image
 
 from wallpaint.errors import UserError
-from wallpaint.pixels.arrays import BILINEAR, resize
+from wallpaint.pixels.arrays import BILINEAR, blur_inside, erode, resize
 from wallpaint.pixels.color import Swatch, bytes_to_linear, linear_to_bytes
-from wallpaint.pixels.composite import composite
+from wallpaint.pixels.composite import find_box, lay, make_cover
 from wallpaint.pixels.light import Light, estimate_light
 
 BAND = 256  # rows painted at once: a phone's 64 megapixels in linear light would take gigabytes
+FAINT = np.float32(0.02)  # linear light added before dividing, so that black divides nothing
+CLEAR = 3  # pixels at the rim of a decoded wall that its surroundings bleed into
+# Standard deviation of what a painting is smoothed with, of its long side. Of 40 repaints of the project's test rooms
+# the arm `color` erred by 6.8, 6.5, 6.2 and 5.8 at 1/64, 1/16, 1/8 and 1/4: what is finer is noise of a small model.
+SMOOTH = 0.25
 
 
 def estimate_paint(photo: Image.Image, mask: Image.Image) -> Swatch:
@@ -47,24 +54,52 @@ def recolor(photo: Image.Image, mask: Image.Image, swatch: Swatch, old_paint: Sw
 def repaint_in(
     light: Light, photo: Image.Image, mask: Image.Image, swatch: Swatch, gains: np.ndarray | None = None
 ) -> Image.Image:
-    """`recolor` in a light that is known.
+    """`recolor` in a light that is known: `repaint_each` with one field of gains."""
+    return repaint_each(light, photo, mask, swatch, [gains])[0]
+
+
+def repaint_each(
+    light: Light, photo: Image.Image, mask: Image.Image, swatch: Swatch, fields: Sequence[np.ndarray | None]
+) -> list[Image.Image]:
+    """Repaint a wall in a light that is known, once for every field of gains.
 
     Args:
         light: of the wall.
         photo: RGB.
         mask: 'L' of the photo's size, 255 = repaint.
         swatch: the new paint.
-        gains: (h, w, 3) logarithms of what the painted light is multiplied by, of any size; none where None.
+        fields: (h, w, 3) logarithms of what the painted light is multiplied by, of any size; None for nothing.
     """
-    pixels, inside = np.array(photo.convert("RGB")), _inside(mask)
-    for top in range(0, len(pixels), BAND):
-        part, wall = pixels[top : top + BAND], inside[top : top + BAND]
-        painted = light.repaint(bytes_to_linear(part[wall]), swatch.linear)
-        if gains is not None and wall.any():
-            band = (0, top, photo.width, top + len(part))
-            painted *= np.exp(resize(gains, photo.size, BILINEAR, band)[wall])
-        part[wall] = linear_to_bytes(painted)
-    return composite(photo, Image.fromarray(pixels), mask, detail=0)
+    photo, inside = photo.convert("RGB"), _inside(mask)
+    left, top, right, bottom = box = find_box(inside)
+    pixels = np.asarray(photo.crop(box))
+    walls, factors = [pixels.copy() for _ in fields], [None if field is None else np.exp(field) for field in fields]
+    for y in range(0, bottom - top, BAND):
+        part = pixels[y : y + BAND]
+        light_of = light.repaint(bytes_to_linear(part).reshape(-1, 3), swatch.linear).reshape(part.shape)
+        band = (left, top + y, right, top + y + len(part))
+        for wall, factor in zip(walls, factors, strict=True):
+            gained = light_of if factor is None else light_of * resize(factor, photo.size, BILINEAR, band)
+            wall[y : y + BAND] = linear_to_bytes(gained)
+    cover = make_cover(inside, box)
+    return [lay(photo, wall, box, cover) for wall in walls]
+
+
+def gains_between(painted: Image.Image, guess: Image.Image, wall: Image.Image) -> np.ndarray:
+    """The light of a painted wall over that of a guess at it, log (h, w, 3), smoothed over the wall alone.
+
+    Both came through the same decoder, so what that cannot say right cancels; texture and edges are the
+    guess's, level, tint and their slow change the painting's.
+
+    Args:
+        painted: RGB.
+        guess: the same wall as `recolor` has it.
+        wall: 'L', 255 = wall; all three of one size.
+    """
+    first, second = (bytes_to_linear(np.asarray(picture)) + FAINT for picture in (painted, guess))
+    inside = _inside(wall)
+    core = erode(inside, CLEAR)
+    return blur_inside(np.log(first / second), core if core.any() else inside, SMOOTH * max(wall.size))
 
 
 def repainted_wall(

@@ -151,7 +151,7 @@ def _repaint(
     if opened.painters:
         from wallpaint.paint.sampler import vae_round_trip
 
-        again = vae_round_trip(opened.painters[0].models, true, photo, mask)
+        again = vae_round_trip(opened.painters[0].models, true, photo, mask, swatch)
         floor = [metrics.delta_e_truth(again, true, mask)["mean"]]
     pictures = [("photo", photo), ("truth", true), *((name, picture) for name, (picture, _) in painted.items())]
     return rows, floor, pictures

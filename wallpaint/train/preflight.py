@@ -114,7 +114,9 @@ def vae_floor(models: Models, samples: Sequence[Sample]) -> float:
     for sample in samples:
         photo = load_photo(sample.image)
         mask = load_mask(sample.mask, photo.size, photo=sample.image)
-        found.append(delta_e_truth(vae_round_trip(models, photo, photo, mask), photo, mask)["mean"])
+        found.append(
+            delta_e_truth(vae_round_trip(models, photo, photo, mask, Swatch(sample.color)), photo, mask)["mean"]
+        )
     return float(np.mean(found))
 
 

@@ -13,10 +13,9 @@ from wallpaint.cache.draws import sample_draws
 from wallpaint.dataset.rows import Sample
 from wallpaint.learned.denoiser import Denoiser, add_noise, painting_denoiser, set_adapter_strength
 from wallpaint.models.bundle import Models
-from wallpaint.paint.sampler import paint_wall
+from wallpaint.paint.sampler import lay_painted, paint_wall
 from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import Swatch
-from wallpaint.pixels.composite import composite
 from wallpaint.pixels.images import atomic_path, load_mask, load_photo
 from wallpaint.pixels.metrics import delta_e_paint, delta_e_truth
 from wallpaint.settings.methods import METHODS
@@ -87,7 +86,7 @@ def validate(
             swatch,
             replace(settings, prompt=after.text),
         )
-        output = composite(photo, painted, mask)
+        (output,) = lay_painted(models, photo, mask, swatch, [painted])
         truth.append(delta_e_truth(output, goal, mask)["mean"])
         paint.append(delta_e_paint(output, swatch, mask)["median"])
         rows.append([photo, mask, swatch.image(TILE), output, *([goal] if before != after else [])])
