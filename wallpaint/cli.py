@@ -112,7 +112,7 @@ def _compare(add: Parser) -> None:
 
 
 def _arms(add: Parser) -> None:
-    text = "NAME or NAME=PATH, by commas; names: old, new, color, base, recolor"
+    text = "NAME or NAME=PATH, by commas; names: old, new, color, base, recolor, keep_lightness, flat, untouched"
     add.add_argument("--arms", type=split_arms, help=text)
     add.add_argument("--out", metavar="DIR", type=Path, required=True, help="where the report and the pictures go")
     add.settings(PAINTING)

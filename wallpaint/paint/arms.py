@@ -1,7 +1,7 @@
-"""The arms by name: shipped, a run's, a file's, and the classical repaint; opened together, painted together.
+"""The arms by name: shipped, a run's, a file's, and the classical repaints; opened together, painted together.
 
-An arm is NAME (shipped: old, new, color, base; or recolor, the classical repaint) or NAME=PATH to a run
-folder or a .safetensors file.
+An arm is NAME (shipped: refine, old, new, color, base; or a row of `CLASSICAL`) or NAME=PATH to a run folder or a
+.safetensors file.
 """
 
 from __future__ import annotations
@@ -16,16 +16,15 @@ import yaml
 from PIL import Image
 
 from wallpaint.errors import UserError
+from wallpaint.paint.classical import CLASSICAL
 from wallpaint.paint.settings import OnStep, SamplingSettings, share_of
 from wallpaint.pixels.color import Swatch
-from wallpaint.pixels.recolor import recolor
 
 if TYPE_CHECKING:
     from wallpaint.models.bundle import Models
     from wallpaint.paint.painter import Painter
     from wallpaint.settings.train_config import TrainConfig
 
-RECOLOR = "recolor"
 Base = tuple[str, tuple[tuple[str, Any], ...]]  # the arguments of `load_models`: family, and what replaces its own
 
 
@@ -50,12 +49,15 @@ class Arms:
         on_step: OnStep | None = None,
     ) -> dict[str, tuple[Image.Image, float]]:
         """Repaint with every arm, as `Painter.paint`: name -> (picture at the photo's size, seconds)."""
-        start = time.perf_counter()
-        painted = {RECOLOR: recolor(photo, mask, swatch, settings.old_paint)} if RECOLOR in self.names else {}
-        seconds = {RECOLOR: time.perf_counter() - start}
+        painted, seconds = {}, {}
+        for name in CLASSICAL.keys() & set(self.names):
+            start = time.perf_counter()
+            painted[name] = CLASSICAL[name](photo, mask, swatch, settings.old_paint)
+            seconds[name] = time.perf_counter() - start
+        before = len(painted)
         diffusing = sum(len(painter.names) for painter in self.painters)
         for painter in self.painters:
-            progress = share_of(on_step, len(painted) - (RECOLOR in painted), len(painter.names), diffusing)
+            progress = share_of(on_step, len(painted) - before, len(painter.names), diffusing)
             painted |= painter.paint(photo, mask, swatch, settings, progress)
             seconds |= painter.seconds
         return {name: (painted[name], seconds[name]) for name in self.names}
@@ -86,11 +88,12 @@ def open_arms(
     arms = list(arms)
     if not arms:
         raise UserError("no arm is given among --arms: name at least one, such as new,recolor")
-    if any(arm.startswith(f"{RECOLOR}=") for arm in arms) or arms.count(RECOLOR) > 1:
-        raise UserError("recolor is the classical repaint among --arms: write it once and without a path")
-    diffusing = [arm for arm in arms if arm != RECOLOR]
+    for name in CLASSICAL:
+        if any(arm.startswith(f"{name}=") for arm in arms) or arms.count(name) > 1:
+            raise UserError(f"{name} is a classical repaint among --arms: write it once and without a path")
+    diffusing = [arm for arm in arms if arm not in CLASSICAL]
     if not diffusing:
-        return Arms((RECOLOR,))
+        return Arms(tuple(arms))
     from wallpaint.paint.painter import Painter, resolve_arms
 
     paths = resolve_arms(diffusing)

@@ -36,7 +36,7 @@ from wallpaint.settings.methods import painted_as
 LORAS = ASSETS / "loras"
 SHIPPED_ARMS: dict[str, Path | None] = {  # 'base' is the family with nothing learned on top
     "base": None,
-    **{name: LORAS / name / LORA_NAME for name in ("old", "new", "color")},
+    **{name: LORAS / name / LORA_NAME for name in ("old", "new", "color", "refine")},
 }
 BASE = "__base__"  # peft's name for a sample without a LoRA
 

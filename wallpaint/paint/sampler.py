@@ -25,7 +25,10 @@ from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import model_size, to_image
 from wallpaint.pixels.recolor import gains_between, read_light, repaint_each
 
-CACHED = {"photo": 4, "recolor": 4}  # encodings kept by kind: a photo's take 10 MB at 512 px, 40 MB at 1024; of others KEPT
+CACHED = {
+    "photo": 4,
+    "recolor": 4,
+}  # encodings kept by kind: a photo's take 10 MB at 512 px, 40 MB at 1024; of others KEPT
 KEPT = 64  # texts and paints: as many as a palette has
 
 

@@ -32,7 +32,7 @@ def estimate_paint(photo: Image.Image, mask: Image.Image) -> Swatch:
     Raises:
         UserError: the mask is empty or not of the photo's size.
     """
-    _check(photo, mask)
+    check_wall(photo, mask)
     return Swatch(tuple(linear_to_bytes(estimate_light(photo, mask).paint)))
 
 
@@ -115,7 +115,7 @@ def repainted_wall(
 
 def read_light(photo: Image.Image, mask: Image.Image, old_paint: Swatch | None = None) -> Light:
     """`estimate_light`, with the old paint where it is known; errors as `recolor`."""
-    _check(photo, mask)
+    check_wall(photo, mask)
     light = estimate_light(photo, mask)
     return light if old_paint is None else light.with_paint(old_paint.linear)
 
@@ -124,7 +124,8 @@ def _inside(mask: Image.Image) -> np.ndarray:
     return np.asarray(mask.convert("L")) >= 128
 
 
-def _check(photo: Image.Image, mask: Image.Image) -> None:
+def check_wall(photo: Image.Image, mask: Image.Image) -> None:
+    """Raise UserError where the mask is empty or not of the photo's size."""
     if mask.size != photo.size:
         raise UserError(f"the mask is {mask.size} and the photo {photo.size}: make them the same size")
     if not _inside(mask).any():

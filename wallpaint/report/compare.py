@@ -1,7 +1,6 @@
 """One photo, one paint, several arms: the same wall painted by each, measured and reported.
 
-An arm is NAME (shipped: old, new, color, base; or recolor, the classical repaint) or NAME=PATH to a run
-folder or a .safetensors file.
+An arm is what `open_arms` takes: NAME, or NAME=PATH to a run folder or a .safetensors file.
 """
 
 from __future__ import annotations
