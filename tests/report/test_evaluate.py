@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from wallpaint.paint.sampler import vae_round_trip
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.recolor import recolor
 from wallpaint.report.evaluate import choose_repaints, evaluate
-from wallpaint.report.summary import clustered_error, describe, pairs, summarise
+from wallpaint.report.summary import clustered_error, describe, interval, pairs, summarise
 
 OLD = Swatch((220, 210, 190))
 PAINTS = ((122, 158, 126), (31, 42, 68))
@@ -81,7 +82,7 @@ def test_every_repaint_is_measured_and_summed_up(rooms, tmp_path):
     assert summary["floor"] == {"vae_round_trip_delta_e": None}  # no model was asked
     assert len(said) == 5 and said[0].startswith("1/4  r1 #7A9E7E  ΔE recolor ")
     assert said[-1] == (out / "table.md").read_text()
-    assert said[-1].startswith("| arm | ΔE to truth | median |") and "| dark | plain |" in said[-1]
+    assert said[-1].startswith("| arm | ΔE to truth | 95 % from | to | median |") and "| dark | plain |" in said[-1]
 
 
 def test_a_diffusing_arm_brings_the_vaes_floor(rooms, tmp_path, load):
@@ -186,3 +187,25 @@ def test_rooms_without_truths_are_refused_and_nothing_is_written(rooms, tmp_path
     with pytest.raises(UserError, match=r"metadata\.jsonl does not exist"):
         evaluate(tmp_path, ["recolor"], None, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_pictures_that_anything_else_painted_stand_in_the_same_table(rooms, tmp_path):
+    (tmp_path / "theirs").mkdir()
+    for truth in rooms.glob("*-*.png"):
+        Image.open(truth).save(tmp_path / "theirs" / f"{truth.stem}.tif")
+    summary = evaluate(rooms, ["recolor", f"mine={tmp_path / 'theirs'}"], None, tmp_path / "out", say=lambda _: None)
+    assert summary["arms"]["mine"]["delta_e_truth"]["mean"] == 0  # they are the truth, byte for byte
+    assert summary["arms"]["mine"]["repaints"] == summary["arms"]["recolor"]["repaints"] == 4
+    next((tmp_path / "theirs").glob("dark-31*")).unlink()
+    with pytest.raises(UserError, match="arm mine has no picture named dark-31 in"):
+        evaluate(rooms, [f"mine={tmp_path / 'theirs'}"], None, tmp_path / "out", say=lambda _: None)
+
+
+def test_the_interval_is_over_rooms_and_not_over_their_repaints():
+    values, rooms = [1.0, 1.2, 0.8] * 2 + [9.0, 9.2, 8.8] * 2, ["a"] * 3 + ["b"] * 3 + ["c"] * 3 + ["d"] * 3
+    found = interval([*values, float("nan")], [*rooms, "e"])
+    assert found == interval(values, rooms)
+    assert found["low"] < 2 and found["high"] > 8  # four rooms: any of them may be missing
+    many = interval(values, [str(i) for i in range(12)])
+    assert many["high"] - many["low"] < found["high"] - found["low"]
+    assert all(math.isnan(bound) for bound in interval([1.0, 2.0], ["a", "a"]).values())

@@ -37,6 +37,13 @@ def delta_e_truth(out: Image.Image, truth: Image.Image, mask: Image.Image) -> di
     }
 
 
+def delta_e_outside(out: Image.Image, truth: Image.Image, mask: Image.Image) -> float:
+    """Mean CIEDE2000 to the true repaint outside the mask: what the new wall's light does to the room."""
+    outside = np.asarray(mask.convert("L")) < 128
+    first, second = (linear_to_lab(bytes_to_linear(_bytes(image)[outside])) for image in (out, truth))
+    return _figure(np.mean, delta_e(first, second))
+
+
 def delta_e_paint(out: Image.Image, swatch: Swatch, mask: Image.Image) -> dict[str, float]:
     """CIEDE2000 to the paint in the pixel's own light: {'median', 'p90', 'under_5', 'left_out'}.
 

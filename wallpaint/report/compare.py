@@ -76,6 +76,7 @@ def measure(
     if truth is not None:
         figures["delta_e_truth"] = metrics.delta_e_truth(painted, truth, mask)
         figures["error_split"] = metrics.split_error(painted, truth, mask)
+        figures["delta_e_outside"] = metrics.delta_e_outside(painted, truth, mask)
     return figures
 
 

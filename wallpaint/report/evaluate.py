@@ -21,6 +21,7 @@ from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels import metrics
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import load_mask, load_photo
+from wallpaint.pixels.photo_files import PHOTO_SUFFIXES
 from wallpaint.report.compare import measure, say_left_out
 from wallpaint.report.files import Figures, all_or_nothing, clean, flat, write_csv
 from wallpaint.report.pages import evaluation_page, evaluation_table, markdown, number, show_repaint
@@ -48,7 +49,8 @@ def evaluate(
 
     Args:
         rooms: a folder with metadata.jsonl, whose rows have `truths`.
-        arms: NAME or NAME=PATH; None takes EVALUATED_ARMS.
+        arms: NAME or NAME=PATH; None takes EVALUATED_ARMS. A path may be a folder of pictures that anything
+            else has painted, named as the true repaints are ('000001-0-paint0', in any format, of its size).
         limit: at most so many repaints (room x colour), see `choose_repaints`; None takes all.
         out_dir: gets the files at the end, all or none of them.
         settings: how to paint, the same for every arm and repaint; None takes the usual. The prompt is
@@ -69,9 +71,11 @@ def evaluate(
         raise UserError(f"no row of {rooms} has 'truths': give rooms whose true repaint is known")
     with all_or_nothing(out_dir) as folder:
         settings = settings or SamplingSettings()
-        opened = open_arms(EVALUATED_ARMS if arms is None else arms, family, models, settings.ip_adapter_scale)
+        given = find_folders(EVALUATED_ARMS if arms is None else arms, chosen)
+        asked = [arm for arm in (EVALUATED_ARMS if arms is None else arms) if arm.partition("=")[0] not in given]
+        opened = open_arms(asked, family, models, settings.ip_adapter_scale) if asked else Arms(())
         say_left_out(opened)
-        rows, floors, strips = _paint_all(opened, chosen, settings, say)
+        rows, floors, strips = _paint_all(opened, given, chosen, settings, say)
         summary = summarise(rows, floors, len({sample.room_id for sample, _ in chosen}))
         for name, left_out in opened.left_out.items():
             summary["arms"][name]["left_out"] = list(left_out)
@@ -85,6 +89,28 @@ def evaluate(
         (folder / "report.html").write_text(evaluation_page(summary, order, strips), "utf-8", "backslashreplace")
     say(table)
     return summary
+
+
+def find_folders(arms: Sequence[str], chosen: Sequence[Repaint]) -> dict[str, dict[Path, Path]]:
+    """The arms that are folders of pictures: by name, the picture of each true repaint.
+
+    Raises:
+        UserError: a picture is missing.
+    """
+    found: dict[str, dict[Path, Path]] = {}
+    for name, _, path in (arm.partition("=") for arm in arms):
+        folder = Path(path)
+        if not path or not folder.is_dir() or any(folder.rglob("*.safetensors")):
+            continue
+        pictures = {file.stem: file for file in sorted(folder.iterdir()) if file.suffix.lower() in PHOTO_SUFFIXES}
+        missing = [truth.image.stem for _, truth in chosen if truth.image.stem not in pictures]
+        if missing:
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            raise UserError(
+                f"arm {name} has no picture named {missing[0]}{more} in {folder}: paint every true repaint"
+            )
+        found[name] = {truth.image: pictures[truth.image.stem] for _, truth in chosen}
+    return found
 
 
 def choose_repaints(samples: Iterable[Sample], limit: int | None) -> list[Repaint]:
@@ -112,7 +138,11 @@ def choose_repaints(samples: Iterable[Sample], limit: int | None) -> list[Repain
 
 
 def _paint_all(
-    opened: Arms, chosen: Sequence[Repaint], settings: SamplingSettings, say: Callable[[str], None]
+    opened: Arms,
+    given: dict[str, dict[Path, Path]],
+    chosen: Sequence[Repaint],
+    settings: SamplingSettings,
+    say: Callable[[str], None],
 ) -> tuple[list[Figures], list[float], list[dict[str, Any]]]:
     """Paint every repaint: rows, floors, and the pictures of some SHOWN of them; a line to `say` after each."""
     rows: list[Figures] = []
@@ -121,7 +151,7 @@ def _paint_all(
     step = max(1, len(chosen) // SHOWN)
     start = time.perf_counter()
     for count, (sample, truth) in enumerate(chosen, start=1):
-        room_rows, floor, pictures = _repaint(opened, sample, truth, settings)
+        room_rows, floor, pictures = _repaint(opened, given, sample, truth, settings)
         rows += room_rows
         floors += floor
         if count % step == 0 and len(strips) < SHOWN:
@@ -135,13 +165,20 @@ def _paint_all(
 
 
 def _repaint(
-    opened: Arms, sample: Sample, truth: Truth, settings: SamplingSettings
+    opened: Arms, given: dict[str, dict[Path, Path]], sample: Sample, truth: Truth, settings: SamplingSettings
 ) -> tuple[list[Figures], list[float], list]:
     """Paint one room in one colour: a row an arm, the VAE's floor (where there is one), titled pictures."""
     photo, true = load_photo(sample.image), load_photo(truth.image)
     mask = load_mask(sample.mask, photo.size, photo=sample.image)
     swatch = Swatch(truth.color)
     painted = opened.paint(photo, mask, swatch, replace(settings, prompt=sample.text))
+    for name, pictures in given.items():
+        picture = load_photo(pictures[truth.image])
+        if picture.size != true.size:
+            raise UserError(
+                f"{pictures[truth.image]} is {picture.size}, not {true.size} as the room: paint it so large"
+            )
+        painted[name] = (picture, 0.0)
     rows = []
     for name, (picture, seconds) in painted.items():
         row: dict[str, Any] = {"room_id": sample.room_id, "kind": sample.kind or ""}
@@ -153,5 +190,5 @@ def _repaint(
 
         again = vae_round_trip(opened.painters[0].models, true, photo, mask, swatch)
         floor = [metrics.delta_e_truth(again, true, mask)["mean"]]
-    pictures = [("photo", photo), ("truth", true), *((name, picture) for name, (picture, _) in painted.items())]
-    return rows, floor, pictures
+    shown = [("photo", photo), ("truth", true), *((name, picture) for name, (picture, _) in painted.items())]
+    return rows, floor, shown

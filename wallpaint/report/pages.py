@@ -53,13 +53,17 @@ COMPARED = (
 )
 EVALUATED = (
     Column("ΔE to truth", ("delta_e_truth", "mean"), best=min),
+    Column("95 % from", ("interval", "low")),
+    Column("to", ("interval", "high")),
     Column("median", ("delta_e_truth", "median")),
     Column("p90", ("delta_e_truth", "p90")),
+    Column("bias", ("error_split", "level"), 2),
     Column("level", ("error_split", "level_delta_e")),
     Column("tint", ("error_split", "tint_delta_e")),
     Column("rest", ("error_split", "rest_delta_e")),
     Column("ΔE to paint", ("delta_e_paint", "median")),
     Column("shading", ("shading_correlation",), 2, max),
+    Column("outside", ("delta_e_outside",)),
     Column("changed outside", ("outside_changed_pixels",), 0),
     Column("s/image", ("seconds_per_image",), 2),
 )

@@ -8,10 +8,12 @@ from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
+from scipy.stats import bootstrap
+
 from wallpaint.report.files import Figures, clean
 
 # Their means over repaints are reported.
-MEASURED = ("delta_e_truth", "error_split", "delta_e_paint", "shading_correlation")
+MEASURED = ("delta_e_truth", "error_split", "delta_e_outside", "delta_e_paint", "shading_correlation")
 
 
 def summarise(rows: Sequence[Figures], floors: Sequence[float], rooms: int) -> Figures:
@@ -22,6 +24,7 @@ def summarise(rows: Sequence[Figures], floors: Sequence[float], rooms: int) -> F
         kinds = sorted({row["kind"] for row in own} - {""})
         arms[name] = {
             **_means(own),
+            "interval": interval([row["delta_e_truth"]["mean"] for row in own], [row["room_id"] for row in own]),
             "by_kind": {kind: _means([row for row in own if row["kind"] == kind]) for kind in kinds},
             "seconds_per_image": fmean(row["seconds"] for row in own),
         }
@@ -73,6 +76,29 @@ def clustered_error(values: Sequence[float], clusters: Sequence[str]) -> float:
         sums[cluster] += value - mean
     count = len(sums)
     return math.sqrt(count / (count - 1) * sum(s * s for s in sums.values())) / len(values) if count > 1 else math.nan
+
+
+def interval(values: Sequence[float], clusters: Sequence[str], draws: int = 2000) -> dict[str, float]:
+    """Where the mean lies with 95 % were other rooms of the kind drawn: {'low', 'high'}, the same every time.
+
+    The percentile bootstrap over clusters, whole rooms: repaints of one are alike. Values that are nan do not count.
+    """
+    sums: dict[str, list[float]] = {}
+    for value, cluster in zip(values, clusters, strict=True):
+        if value == value:
+            sums.setdefault(cluster, []).append(value)
+    if len(sums) < 2:
+        return {"low": math.nan, "high": math.nan}
+    found = bootstrap(
+        ([sum(group) for group in sums.values()], [len(group) for group in sums.values()]),
+        lambda total, count, axis: total.sum(axis) / count.sum(axis),
+        n_resamples=draws,
+        paired=True,
+        vectorized=True,
+        method="percentile",
+        random_state=0,
+    ).confidence_interval
+    return {"low": float(found.low), "high": float(found.high)}
 
 
 def describe(pair: Figures) -> str:

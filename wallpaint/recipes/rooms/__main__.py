@@ -86,9 +86,9 @@ def develop(args) -> None:
     """Photograph layers; the last `--validation` rooms are the validation split of a dataset."""
     from .develop import develop_folder
 
-    rows = develop_folder(args.develop, args.out, args, save_image)
-    write_atomic(args.out / "metadata.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
-    print(f"{len(rows)} rows in {args.out}", flush=True)
+    for folder, rows in develop_folder(args.develop, args.out, args, save_image).items():
+        write_atomic(folder / "metadata.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+        print(f"{len(rows)} rows in {folder}", flush=True)
 
 
 def main(argv=None) -> None:

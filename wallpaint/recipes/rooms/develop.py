@@ -57,18 +57,24 @@ def develop_view(view: View, rng: np.random.Generator, paints: list, maker: Make
     return photo, [(paint, camera.develop(repaint(view.series, to_linear(paint)))) for paint in paints], paint
 
 
-def develop_folder(layers: Path, out: Path, args, save) -> list[dict]:
-    """Photograph every view `args.cameras` times; write pictures and masks; give the rows.
+def develop_folder(layers: Path, out: Path, args, save) -> dict[Path, list[dict]]:
+    """Photograph every view `args.cameras` times; write pictures and masks; give each folder's rows.
 
-    Views that were photographed before are left: the renderer may still be at work.
+    In the dataset layout the last `args.validation` rooms go to a split of their own. Views that were photographed
+    before are left: the renderer may still be at work.
     """
     from .shoot import write_rows
 
-    rows: list[dict] = []
-    (out / ".rows").mkdir(parents=True, exist_ok=True)
-    for row in map(json.loads, (layers / "metadata.jsonl").read_text().splitlines()):
+    rows: dict[Path, list[dict]] = {}
+    views = [json.loads(line) for line in (layers / "metadata.jsonl").read_text().splitlines()]
+    rooms = list(dict.fromkeys(row["room_id"] for row in views))
+    held_out = set(rooms[len(rooms) - args.validation :])
+    for row in views:
+        split = "validation" if row["room_id"] in held_out else "train"
+        folder = out / split if args.layout == "dataset" else out
+        (folder / ".rows").mkdir(parents=True, exist_ok=True)
         stem = Path(row["file_name"]).stem
-        done = out / ".rows" / f"{stem}.json"
+        done = folder / ".rows" / f"{stem}.json"
         if not done.exists():
             view, fresh = read_view(layers, row), []
             mask = np.where(view.wall >= 128, 255, 0).astype(np.uint8)
@@ -78,7 +84,8 @@ def develop_folder(layers: Path, out: Path, args, save) -> list[dict]:
                 rng = np.random.default_rng([args.seed, 1 + number, *stem.encode()])
                 photo, pictures, paint = develop_view(view, rng, paints, MAKERS[args.maker])
                 kept = {**row, "reference_color_rgb": [int(c) for c in paint]}
-                fresh += write_rows(out, kept, f"{stem}-{number}", photo, mask, pictures, args, save)
+                name = f"{stem}-{number}" if args.cameras > 1 else stem
+                fresh += write_rows(folder, kept, name, photo, mask, pictures, args, save)
             done.write_text(json.dumps(fresh))
-        rows += json.loads(done.read_text())
+        rows.setdefault(folder, []).extend(json.loads(done.read_text()))
     return rows
