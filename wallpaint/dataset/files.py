@@ -45,7 +45,7 @@ class FileIndex:
         self._database = Path(folder) / "files.sqlite" if folder else None
         self._known: dict[str, dict[str, Entry]] = {}  # by folder, by name
         self._new: dict[tuple[str, str], Entry] = {}
-        self._checked: dict[Path, Entry] = {}  # the system is asked once a file
+        self._checked: dict[str, Entry] = {}  # by path; the system is asked once a file
 
     def size(self, path: Path) -> tuple[int, int]:
         """The (width, height) of a picture as it stands upright; it raises what `read_size` does."""
@@ -83,26 +83,27 @@ class FileIndex:
 
     def _find(self, path: Path) -> tuple[str, Entry | None]:
         """A file's stamp, and what is known of it as it is now."""
-        if checked := self._checked.get(path):
+        place = str(path)  # a million paths are compared and hashed much faster as text
+        if checked := self._checked.get(place):
             return checked.stamp, checked
-        folder, name = os.path.split(path)
+        folder, name = os.path.split(place)
         if folder not in self._known:
             self._known[folder] = self._load(folder)
         try:
-            stat = os.stat(path)
+            stat = os.stat(place)
         except OSError:
             read_size(path)  # says that it is not there
             raise
         stamp = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
         entry = self._known[folder].get(name)
         if entry and entry.stamp == stamp:
-            self._checked[path] = entry
+            self._checked[place] = entry
             return stamp, entry
         return stamp, None
 
     def _add(self, path: Path, entry: Entry) -> Entry:
         folder, name = os.path.split(path)
-        self._checked[path] = entry
+        self._checked[str(path)] = entry
         if time.time_ns() - int(entry.stamp.split()[2]) > YOUNG_NS:
             self._new[os.path.abspath(folder), name] = entry
         return entry
