@@ -80,6 +80,11 @@ CASES = (
     Case("16 bits", "white is the wall", png(two(65535, 0, np.uint16)), is_wall),
     Case("255 and 0 in 16 bits", "255 is the wall", png(two(255, 0, np.uint16)), is_wall),
     Case("1 and 0", "1 is the wall", png(two(1, 0)), is_wall),
+    Case("1 and 0 in 16 bits", "1 is the wall", png(two(1, 0, np.uint16)), is_wall),
+    Case(
+        "floats from 0 to 1", "0.5 and above is the wall", saved("a.tif", "TIFF", two(0.9, 0.1, np.float32)), is_wall
+    ),
+    Case("floats below 0", "has numbers below 0", saved("a.tif", "TIFF", two(3.2, -4.1, np.float32))),
     Case("any other number and 0", "the number is the wall", png(two(90, 0)), is_wall),
     Case("soft edges", "128 and above is the wall", png(soft), nearly_wall),
     Case("JPEG", "128 and above is the wall", saved("a.jpg", image=two(255, 0)), nearly_wall),

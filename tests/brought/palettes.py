@@ -23,6 +23,21 @@ def ase(folder):
     return folder / "a.ase"
 
 
+def aco(space, *values, version=2):
+    """Photoshop's swatches: a section without names, and one with them."""
+
+    def make(folder):
+        color = struct.pack(">5H", space, *values)
+        named = struct.pack(">2H", 2, 1) + color + struct.pack(">I", 5) + "Sage\0".encode("utf-16-be")
+        (folder / "a.aco").write_bytes(struct.pack(">2H", 1, 1) + color + (named if version == 2 else b""))
+        return folder / "a.aco"
+
+    return make
+
+
+SAGE_HEX = '[{"name": "Sage", "hex": "#7A9E7E"}]'
+
+
 def is_sage(palette):
     return [(color.name, color.swatch.hex) for color in palette.colors] == [("Sage", "#7A9E7E")]
 
@@ -32,6 +47,8 @@ READ = (
     ("no header", "Sage,7A9E7E"),
     ("red, green, blue in any order of columns", "id,name,r,g,b|12,Sage,122,158,126"),
     ("semicolons, headers in German", "Blau;Rot;Grün;Name|126;122;158;Sage"),
+    ("semicolons, headers in French", "Nom;R;V;B|Sage;122;158;126"),
+    ("headers in Italian", "nome,rosso,verde,blu|Sage,122,158,126"),
     ("headers in Vietnamese", "tên,đỏ,lục,lam|Sage,122,158,126"),
     ("columns aligned by spaces", "122 158 126   Sage"),
     ("0 to 1", "name,r,g,b|Sage,0.478,0.62,0.494"),
@@ -41,6 +58,8 @@ READ = (
 )
 ASKED = (
     ("four numbers without a header", "12,122,158,126,Sage", "write a first line that names the columns"),
+    ("CMYK alone", "name,c,m,y,k|Sage,23,0,20,38", "write a first line that names the columns"),
+    ("HSV, of which V is no green", "name,h,s,v|Sage,127,23,62", "write a first line that names the columns"),
     ("CIELAB or HSL alone", "name,L,a,b|Sage,62,-18,13", "write a first line that names the columns"),
     ("0 and 1 alone", "name,r,g,b|Dot,1,1,1", "write 0 to 255, 1.0 or 100 %"),
     ("numbers and a code that differ", "name,r,g,b,hex|Sage,1,2,3,#7A9E7E", "line 2 has two colours"),
@@ -57,5 +76,20 @@ CASES = (
     *(Case(f"a table: {what}", told, text("a.csv", lines)) for what, lines, told in ASKED),
     Case("GIMP (`.gpl`)", "read", text("a.gpl", "GIMP Palette|122 158 126 Sage"), is_sage),
     Case("Adobe swatch exchange (`.ase`)", "read", ase, is_sage),
-    Case("anything else", "give a .gpl, .ase or .csv file", text("a.aco", "")),
+    Case("Photoshop's swatches (`.aco`)", "read", aco(0, 122 * 257, 158 * 257, 126 * 257, 0), is_sage),
+    Case("the same in HSB", "read", aco(1, 23192, 14932, 40606, 0), is_sage),
+    Case("the same in CIELAB", "read", aco(7, 6174, 63639, 1275, 0), is_sage),
+    Case(
+        "the same without names",
+        "read; its hex codes are the names",
+        aco(0, 122 * 257, 158 * 257, 126 * 257, 0, version=1),
+        lambda palette: [color.name for color in palette.colors] == ["#7A9E7E"],
+    ),
+    Case("the same in grey", "is unknown here, save it in RGB", aco(8, 5000, 0, 0, 0)),
+    Case('JSON (`.json`): `{"Sage": "#7A9E7E"}`', "read", text("a.json", '{"Sage": "7a9e7e"}'), is_sage),
+    Case('JSON: `[{"name": "Sage", "hex": "#7A9E7E"}]`', "read", text("a.json", SAGE_HEX), is_sage),
+    Case("the same under a key", "read", text("a.json", f'{{"title": "x", "colors": {SAGE_HEX}}}'), is_sage),
+    Case("JSON of another shape", "colour 1 has no hex", text("a.json", '[{"name": "Sage", "rgb": [1, 1, 1]}]')),
+    Case("broken JSON", "cannot be read", text("a.json", '{"Sage": ')),
+    Case("anything else", "give one of .gpl .ase .aco .json .csv .tsv .txt", text("a.acb", "")),
 )

@@ -222,6 +222,27 @@ def test_a_new_folder_appears_whole_and_a_killed_process_leaves_nothing_in_it(tm
         shutil.rmtree(out)
 
 
+def test_into_a_folder_that_is_there_go_all_files_or_none(tmp_path):
+    def write(text):
+        with all_or_nothing(tmp_path) as folder:
+            for name in ("a.png", "z.png", "comparison.json"):
+                (folder / name).write_text(text)
+
+    (tmp_path / "kept.txt").write_text("kept")
+    write("first")
+    write("second")
+    second = {"a.png": "second", "z.png": "second", "comparison.json": "second", "kept.txt": "kept"}
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == second
+    (tmp_path / "a.png").unlink()
+    (tmp_path / "a.png").mkdir()  # in the way: found after the others have been moved aside
+    with pytest.raises(UserError, match=r"cannot be written \(a.png is a folder there\): give another --out"):
+        write("third")
+    (tmp_path / "a.png").rmdir()
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        name: text for name, text in second.items() if name != "a.png"
+    }
+
+
 def test_every_arm_gets_a_file_of_its_own():
     assert file_names(["old", "a/b", "a b", "..", "grid", "OLD"]) == [
         "old.png",

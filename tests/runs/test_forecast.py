@@ -129,6 +129,15 @@ def test_where_cuda_shows_none_of_them_it_is_the_cpu(smi, visible):
     assert find_device().kind == "cpu"
 
 
+def test_a_slice_of_a_gpu_has_its_own_size(smi):
+    smi(
+        "GPU 0: NVIDIA A100 (UUID: GPU-aaaa)\n  MIG 3g.20gb     Device  0: (UUID: MIG-1111-2222)\n"
+        "  MIG 1g.10gb+me  Device  1: (UUID: MIG-3333-4444)",
+        CUDA_VISIBLE_DEVICES="MIG-3333",
+    )
+    assert find_device() == Device("MIG 1g.10gb+me", "cuda", 10 * 10**9, 10 * 10**9)
+
+
 def test_a_run_of_several_processes_goes_by_its_smallest_gpu(smi):
     smi(TWO, CUDA_VISIBLE_DEVICES="1,0", LOCAL_WORLD_SIZE="2")
     assert find_device().total == 24000 * 2**20

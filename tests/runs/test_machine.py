@@ -1,5 +1,7 @@
 """What the doctor says of a machine, and what is chosen for its memory."""
 
+import json
+
 import pytest
 
 from wallpaint.errors import UserError
@@ -97,3 +99,14 @@ def test_the_largest_preset_that_fits_is_chosen_and_why_is_said(on, total, prese
 def test_a_cpu_computes_in_float32_and_so_needs_twice_the_memory(on):
     on("cpu", 24 * GB)
     assert settle_preset(TrainConfig(memory_preset="auto"))[0].memory_preset == "12 GB"
+
+
+def test_weights_in_pieces_are_as_large_as_their_pieces(tmp_path):
+    pieces = {"a.weight": "model-00001-of-00002.safetensors", "b.weight": "model-00002-of-00002.safetensors"}
+    for name in pieces.values():
+        (tmp_path / name).write_bytes(bytes(3_000_000))
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {**pieces, "c.weight": "model-00001-of-00002.safetensors"}}))
+    assert str(machine.Part("unet", index, "", False)).endswith("(6.0 MB)")
+    index.write_text("broken")
+    assert str(machine.Part("unet", index, "", False)).endswith("(0.0 MB)")

@@ -14,14 +14,14 @@ import numpy as np
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch, parse_color
 
-# What a header calls its columns in English, German, French, Spanish and Vietnamese, accents and spaces left out.
+# What a header calls its columns in the languages of Western Europe and Vietnamese, accents and spaces left out.
 ROLES = {
-    "red": "r red rot rouge rojo do",
-    "green": "g green grun gruen vert verde luc xanhla xanhlacay",
-    "blue": "b blue blau bleu azul lam xanhlam xanhduong",
+    "red": "r red rot rouge rojo rosso vermelho rood do",
+    "green": "g green grun gruen vert verde groen luc xanhla xanhlacay",
+    "blue": "b blue blau bleu azul blu blauw lam xanhlam xanhduong",
     "hex": "hex hexcode hexwert hexvalue html htmlcode htmlhex web rgbhex hexrgb mahex codehex",
     "color": "color colour farbe couleur mau rgb srgb colorcode colourcode farbcode mamau codecouleur",
-    "name": "name title titel nom nombre ten tenmau bezeichnung farbname colorname colourname paint label",
+    "name": "name title titel nom nombre nome naam ten tenmau bezeichnung farbname colorname colourname paint label",
     "code": "id code no nr num number nummer numero ref sku index key stt ma so",
     "other": "l a c m y k h s v x z alpha cyan magenta yellow black lab cmyk hsl hsv hue lrv group collection",
 }
@@ -49,7 +49,7 @@ def read_table(data: bytes) -> list[tuple[str, Swatch]]:
     first = next((i for i, (_, row) in enumerate(rows) if _is_data(row)), len(rows))
     known = [i for i, (_, row) in enumerate(rows[:first]) if {_role(title) for title in row} != {"unknown"}]
     header = known[0] if known else first - 1  # what stands between it and the first colour has to have one too
-    roles = [_role(title) for title in rows[header][1]] if header >= 0 else []
+    roles = _roles(rows[header][1]) if header >= 0 else []
     if not known and len(roles) != width:
         roles = []  # a title, no header
     width, rows = len(roles) or width, rows[header + 1 :]
@@ -126,6 +126,13 @@ def _is_data(row: Sequence[str]) -> bool:
     if any(NUMBER.fullmatch(cell) or (_color(cell) and not cell.isalpha()) for cell in row):
         return True
     return any(_color(cell) for cell in row) and {_role(cell) for cell in row} == {"unknown"}
+
+
+def _roles(titles: Sequence[str]) -> list[str]:
+    """What a header says of its columns; 'V' is HSV's, but green beside R and B: rouge, vert, bleu."""
+    roles = [_role(title) for title in titles]
+    french = {"red", "blue"} <= {*roles} and "green" not in roles
+    return ["green" if french and plain(title) == "v" else role for title, role in zip(titles, roles, strict=True)]
 
 
 def _role(title: str) -> str:

@@ -86,15 +86,6 @@ def read_size(path: str | Path) -> tuple[int, int]:
     return image.size[::-1] if orientation(image) >= 5 else image.size
 
 
-def photo_problem(path: str | Path) -> str | None:
-    """Say from its header why a file is no photo that can be read ('what, where, what to do'); None if it is."""
-    try:
-        read_size(path)
-    except UserError as error:
-        return str(error)
-    return None
-
-
 def model_size(size: tuple[int, int], resolution: int, multiple: int) -> tuple[int, int]:
     """Choose the (width, height) a model works at for a photo of `size` (width, height).
 

@@ -23,7 +23,10 @@ def wall_in(image: Image.Image) -> np.ndarray:
     """
     if image.mode.startswith(("I", "F")):
         values = np.asarray(image)
-        return _wall_by_grey(values.astype(np.uint8) if 1 < values.max() < 256 else deep_to_bytes(values))
+        if values.min() < 0:
+            raise UserError(f"has numbers below 0, as of a network's raw output: {REMEDY}")
+        small = values.max() < 256 and (values.dtype.kind != "f" or values.max() > 1)  # 1 is all of a float's scale
+        return _wall_by_grey(values.astype(np.uint8) if small else deep_to_bytes(values))
     if has_alpha(image):
         rgba = np.asarray(image.convert("RGBA"))
         visible = rgba[..., 3] >= 128

@@ -1,10 +1,12 @@
-"""Palettes of named colours: the shipped ones, files (.gpl, .ase, .csv) of one's own, the nearest name."""
+"""Palettes of named colours: the shipped ones, files of one's own (see READERS), the nearest name."""
 
 from __future__ import annotations
 
+import colorsys
 import csv
 import difflib
 import functools
+import json
 import re
 import struct
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from PIL import ImageColor
 
 from wallpaint.errors import UserError
 from wallpaint.paths import ASSETS
-from wallpaint.pixels.color import Swatch, delta_e, lab_to_rgb
+from wallpaint.pixels.color import Swatch, delta_e, lab_to_rgb, parse_color
 from wallpaint.pixels.color_tables import decode, plain, read_table
 
 PALETTES = ASSETS / "palettes"
@@ -55,24 +57,23 @@ def shipped_palettes() -> dict[str, Palette]:
 
 
 def read_palette(path: str | Path) -> Palette:
-    """Read a GIMP palette (.gpl), an Adobe swatch exchange (.ase) or a table (see `read_table`).
+    """Read a palette of a kind of READERS: GIMP's, Adobe's two, JSON, or a table (see `read_table`).
 
     Raises:
         UserError: no such file, another format, larger than 2 MB, more than 5,000 colours or none, or
             colours that can be read in more than one way.
     """
     path = Path(path)
-    readers = {".gpl": _read_gpl, ".ase": _read_ase, ".csv": _read_table, ".tsv": _read_table, ".txt": _read_table}
-    if path.suffix.lower() not in readers:
-        raise UserError(f"palette {path.name} is of no kind known here, give a .gpl, .ase or .csv file")
+    if path.suffix.lower() not in READERS:
+        raise UserError(f"palette {path.name} is of no kind known here, give one of {' '.join(READERS)}")
     if not path.is_file() or path.stat().st_size > MAX_BYTES:
         raise UserError(f"palette {path.name} is missing or larger than 2 MB, give a smaller file")
     data = path.read_bytes()
     try:
-        name, colors = readers[path.suffix.lower()](data)
+        name, colors = READERS[path.suffix.lower()](data)
     except UserError as error:
         raise UserError(f"palette {path.name}: {error}") from None
-    except (struct.error, UnicodeDecodeError, csv.Error) as error:
+    except (struct.error, ValueError, RecursionError, csv.Error) as error:
         raise UserError(f"palette {path.name} cannot be read ({error}), save it again") from None
     if not 0 < len(colors) <= MAX_COLORS:
         raise UserError(f"palette {path.name} has {len(colors) or 'no'} colours in it, give 1 to {MAX_COLORS}")
@@ -157,6 +158,58 @@ def _read_ase(data: bytes) -> tuple[str, list[Named]]:
     return "", colors
 
 
+def _read_aco(data: bytes) -> tuple[str, list[Named]]:
+    """Photoshop's colour swatches: 2-byte words; a section without names, then mostly one with them."""
+    colors: list[Named] = []
+    at = 0
+    while at < len(data):
+        version, count = struct.unpack_from(">2H", data, at)
+        if version not in (1, 2):
+            raise UserError("an .aco palette has to begin with version 1 or 2, save it from Photoshop")
+        at, colors = at + 4, []
+        for _ in range(count):
+            space, *values = struct.unpack_from(">H4H", data, at)
+            at, name = at + 10, ""
+            if version == 2:
+                (letters,) = struct.unpack_from(">I", data, at)
+                at += 4 + 2 * letters
+                name = data[at - 2 * letters : at].decode("utf-16-be").rstrip("\0")
+            colors.append(_named(name, _aco_color(space, values)))
+    return "", colors
+
+
+def _aco_color(space: int, values: list[int]) -> list[float]:
+    """A colour of Photoshop's as sRGB; grey, whose direction programs disagree on, is asked."""
+    first, second, third, fourth = (value / 65535 for value in values)
+    if space == 0:
+        return [first, second, third]
+    if space == 1:
+        return list(colorsys.hsv_to_rgb(first, second, third))
+    if space == 2:  # no ink is 65535
+        return [first * fourth, second * fourth, third * fourth]
+    if space == 7:
+        a, b = ((value + 32768) % 65536 - 32768 for value in values[1:3])
+        return [float(v) for v in lab_to_rgb(np.array([values[0], a, b], dtype=np.float32) / 100)]
+    raise UserError(f"an .aco colour in space {space} is unknown here, save it in RGB")
+
+
+def _read_json(data: bytes) -> tuple[str, list[Named]]:
+    """{"Sage": "#7A9E7E"} or [{"name": "Sage", "hex": "#7A9E7E"}], which may stand under a key of its own."""
+    found = json.loads(decode(data))
+    if isinstance(found, dict):
+        lists = [value for value in found.values() if isinstance(value, (list, dict))]
+        found = lists[0] if len(lists) == 1 else found
+    if isinstance(found, dict):
+        found = [{"name": name, "hex": code} for name, code in found.items()]
+    colors = []
+    for number, row in enumerate(found if isinstance(found, list) else [None], 1):
+        row = {str(key).lower(): value for key, value in row.items()} if isinstance(row, dict) else {}
+        if not isinstance(row.get("hex"), str):
+            raise UserError(f'colour {number} has no hex, write {{"Sage": "#7A9E7E"}} or [{{"name": …, "hex": …}}]')
+        colors.append(_name(str(row.get("name") or ""), parse_color(row["hex"])))
+    return "", colors
+
+
 def _ase_color(data: bytes, at: int) -> list[float]:
     """The four-letter model at `at` and its numbers, as sRGB; CMYK without a profile can only be rough."""
     model = data[at : at + 4].decode("ascii")
@@ -183,9 +236,13 @@ def _named(name: str, rgb: list[float]) -> Named:
 
 def _name(name: str, swatch: Swatch) -> Named:
     """A colour and its name; without one its hex stands for it."""
-    return Named(" ".join(name.split())[:MAX_NAME] or swatch.hex, swatch)
+    return Named(" ".join(name.split()).rstrip(" :=")[:MAX_NAME] or swatch.hex, swatch)
 
 
 def _words(name: str) -> list[str]:
     """The words and numbers of a name: 'RAL6021' and 'ral 6021' are the same."""
     return re.findall(r"[a-z]+|[0-9]+|[^\W\d_a-z]+", plain(name))
+
+
+READERS = {".gpl": _read_gpl, ".ase": _read_ase, ".aco": _read_aco, ".json": _read_json}
+READERS |= dict.fromkeys((".csv", ".tsv", ".txt"), _read_table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import glob
 import math
 import os
@@ -86,11 +87,12 @@ def file_names(arms: Sequence[str]) -> list[str]:
 def all_or_nothing(out_dir: str | Path) -> Iterator[Path]:
     """Give a folder that takes the place of `out_dir` on success and vanishes on failure.
 
-    A new `out_dir` appears whole, by one rename. Into one that is there already the files move one by one, what
-    names the others (JSON, HTML) last. What a killed process has left is cleared away by the next.
+    A new `out_dir` appears whole, by one rename. In one that is there already the files take the place of those of
+    their names, other files stay; what names the others (JSON, HTML, CSV) goes first and comes last, so that no old
+    figures ever stand beside new pictures. What a killed process has left is cleared away by the next.
 
     Raises:
-        UserError: the folder cannot be made or written.
+        UserError: the folder cannot be made or written; then it is as it was.
     """
     out = Path(out_dir).absolute()
     new = not out.exists()
@@ -110,7 +112,27 @@ def all_or_nothing(out_dir: str | Path) -> Iterator[Path]:
         if new and not out.exists():
             os.replace(temporary, out)
         else:
-            for path in sorted(temporary.iterdir(), key=lambda path: (path.suffix in (".json", ".html"), path.name)):
-                os.replace(path, out / path.name)
+            _take_places(temporary, out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _take_places(new: Path, out: Path) -> None:
+    """Move the files of `new` into `out`; where one cannot be, what was there before comes back."""
+    names = sorted(os.listdir(new), key=lambda name: (name.endswith((".json", ".html", ".csv")), name))
+    before, moves = new / ".before", []
+    before.mkdir()
+    try:
+        for name in reversed(names):
+            if (out / name).is_dir():
+                raise IsADirectoryError(errno.EISDIR, f"{name} is a folder there")
+            if os.path.lexists(out / name):
+                os.replace(out / name, before / name)
+                moves.append((before / name, out / name))
+        for name in names:
+            os.replace(new / name, out / name)
+            moves.append((out / name, new / name))
+    except OSError as error:
+        for source, target in reversed(moves):
+            os.replace(source, target)
+        raise UserError(f"folder {out} cannot be written ({error.strerror}): give another --out") from None

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -152,8 +153,11 @@ def find_device(wanted: str = "auto") -> Device:
 
 def _find_gpu() -> Device | None:
     """The first GPU that CUDA_VISIBLE_DEVICES shows; where a run is of several processes, the smallest of theirs."""
+    names = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if found := _find_slice((names or "").split(",")[0].strip()):
+        return found
     gpus = _list_gpus()
-    shown = _visible(gpus, os.environ.get("CUDA_VISIBLE_DEVICES"))
+    shown = _visible(gpus, names)
     shown = shown[: max(1, int(os.environ.get("LOCAL_WORLD_SIZE") or 1))]
     if not shown:
         return None
@@ -162,24 +166,40 @@ def _find_gpu() -> Device | None:
     return replace(found, name=f"GPU {gpu}: {found.name}") if len(gpus) > 1 else found
 
 
+def _find_slice(name: str) -> Device | None:
+    """A slice of a GPU (MIG-...), of which nvidia-smi tells the nominal size alone; taken to be free."""
+    for line in _ask_smi("-L").splitlines() if name.startswith("MIG-") else ():
+        listed = re.search(r"MIG (\S*?(\d+)gb\S*) .*\(UUID: (MIG-[^)]+)\)", line)
+        if listed and listed[3].startswith(name):
+            return Device(f"MIG {listed[1]}", "cuda", int(listed[2]) * 10**9, int(listed[2]) * 10**9)
+    return None
+
+
 def _list_gpus() -> list[tuple[Device, str]]:
     """Every GPU of this machine and its UUID, as nvidia-smi tells, in its order."""
-    tool = shutil.which("nvidia-smi")
-    query = "--query-gpu=name,memory.free,memory.total,uuid"
+    told = _ask_smi("--query-gpu=name,memory.free,memory.total,uuid", "--format=csv,noheader,nounits")
+    rows = [[*map(str.strip, line.split(",")), ""] for line in told.splitlines() if line.strip()]
     try:
-        command = [tool or "", query, "--format=csv,noheader,nounits"]
-        told = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout if tool else ""
-        rows = [[*map(str.strip, line.split(",")), ""] for line in told.splitlines() if line.strip()]
         return [(Device(row[0], "cuda", int(row[1]) * 2**20, int(row[2]) * 2**20), row[3]) for row in rows]
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+    except (ValueError, IndexError):
         return []
+
+
+def _ask_smi(*arguments: str) -> str:
+    """What nvidia-smi says; '' where there is none, or where it fails."""
+    tool = shutil.which("nvidia-smi")
+    try:
+        command = [tool or "", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout if tool else ""
+    except (OSError, subprocess.SubprocessError):
+        return ""
 
 
 def _visible(gpus: list[tuple[Device, str]], names: str | None) -> list[int]:
     """The indices that CUDA shows, in its order: up to the first name that is no GPU's.
 
-    A name is an index or the beginning of a UUID. A slice of a GPU (MIG-...) is taken for the whole of it where
-    there is one alone; nvidia-smi does not tell its memory so.
+    A name is an index or the beginning of a UUID. A slice of a GPU (MIG-...) that is not listed is taken for the
+    whole of it where there is one alone.
     """
     if names is None:
         return list(range(len(gpus)))

@@ -3,6 +3,8 @@
 Imports neither torch nor diffusers where it can be helped; loads no model and downloads nothing.
 """
 
+import contextlib
+import json
 import os
 import platform
 import shutil
@@ -35,8 +37,17 @@ class Part:
     def __str__(self) -> str:
         """One line."""
         if self.path:
-            return f"  there     {self.label}: {self.path} ({self.path.stat().st_size / 1e6:.1f} MB)"
+            return f"  there     {self.label}: {self.path} ({_size(self.path) / 1e6:.1f} MB)"
         return f"  {'(missing)' if self.optional else 'MISSING  '} {self.label}"
+
+
+def _size(path: Path) -> int:
+    """The bytes of a file; of the index of weights in pieces, those of the pieces that are there."""
+    files = [path]
+    if ".safetensors.index." in path.name:
+        with contextlib.suppress(ValueError, KeyError, AttributeError):  # a broken index is told by whoever loads it
+            files = [path.parent / name for name in {*json.loads(path.read_text("utf-8"))["weight_map"].values()}]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def describe_machine(workspace: str | Path = ".") -> Iterator[str]:

@@ -32,20 +32,6 @@ from wallpaint.ui.board.segmenter import embed_soon
 
 GIVEN = "given.png"  # the mask that a room brings, at the photo's own size
 VIEW = 1024  # longest side of what the page shows and the clicks are counted in
-PHOTO_SUFFIXES = (
-    ".jpg",
-    ".jpeg",
-    ".jfif",
-    ".png",
-    ".webp",
-    ".bmp",
-    ".tif",
-    ".tiff",
-    ".gif",
-    ".heic",
-    ".heif",
-    ".avif",
-)
 TINT = (255, 64, 129)
 KEPT_SECONDS = 24 * 3600
 MAX_WALLS = 8
