@@ -53,6 +53,27 @@ def write_dataset(folder: Path) -> None:
         add_sample(folder, split, photo, mask, sample.color, sample.text, sample.room_id)
 
 
+PLACES: list[Path] = []  # of the studios at work
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """Tell with a failure what the page said, and how the studios and their runs fared."""
+    report = yield
+    if report.failed:
+        for name in ("page", "phone"):
+            if name in getattr(item, "funcargs", {}):
+                with contextlib.suppress(Exception):  # a page that is gone says nothing
+                    report.sections.append((name, item.funcargs[name].locator("body").inner_text(timeout=5000)[:4000]))
+        for path in [found for place in PLACES for found in [place / "log", *sorted(place.glob("w/runs/*/*"))]]:
+            if path.name in ("log", "train.log", "run.json", "metrics.jsonl"):
+                end = path.read_text("utf-8", "replace")[-1500:]
+                report.sections.append(
+                    (f"{path.parent.name}/{path.name} {time.time() - path.stat().st_mtime:.0f} s ago", end)
+                )
+    return report
+
+
 # What Gradio's page says of requests that a reload or its own end cuts off.
 CUT_OFF = ("AbortError", "Connection errored out")
 
@@ -65,6 +86,7 @@ def serve(place, **environment):
     with open(place / "log", "w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=place, env={**os.environ, **environment})
     url, end = f"http://127.0.0.1:{port}", time.monotonic() + 120
+    PLACES.append(place)
     try:
         while True:
             try:
@@ -76,6 +98,7 @@ def serve(place, **environment):
                 time.sleep(0.2)
         yield url
     finally:
+        PLACES.remove(place)
         process.terminate()
         process.wait(20)
         end_runs(place / "w")  # they outlive the studio, which is the point of them

@@ -95,6 +95,20 @@ def name_dataset(page, name):
     page.locator("#dataset-name input").press("Enter")
 
 
-def sticks_out(page):
-    """Pixels by which the page is wider than its window."""
-    return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+def settle(page, board="#board"):
+    """Wait until the board has all answers and the server all marks."""
+    page.locator(f"{board} .board").evaluate("board => board.settled()")
+
+
+def wait_drawn(page, canvas, differs_from):
+    """Wait until a canvas shows another picture than that one; give it."""
+    for _ in range(200):
+        if (now := canvas.screenshot()) != differs_from:
+            return now
+        page.wait_for_timeout(50)
+    raise AssertionError("the canvas stayed as it was")
+
+
+def wait_fits(page):
+    """Wait until the page is no wider than its window."""
+    page.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth")

@@ -9,8 +9,10 @@ from hands import (
     open_sample,
     open_tab,
     place,
-    sticks_out,
+    settle,
     touch,
+    wait_drawn,
+    wait_fits,
     wait_marked,
     wait_ready,
 )
@@ -39,6 +41,7 @@ def test_the_whole_story_with_a_mouse(page, studio_url, keep_picture):
     first = wait_marked(page, 0)
     assert 500 < first < 256 * 256
     page.mouse.click(*place(page, 0.5, 0.85), button="right")  # the floor is no wall
+    settle(page)
     expect(page.locator("#board .status")).to_contain_text("Marked in")
     if page.locator("[data-candidate='1']").is_visible():
         page.locator("[data-candidate='1']").click()
@@ -101,8 +104,7 @@ def test_compare_has_the_same_board_and_what_is_marked_there_is_painted(page, st
     wait_marked(page, 0)
     page.get_by_role("tab", name="Compare").click()
     wait_ready(page, board)
-    own = marked(page, board)
-    assert own > 0  # the test room's
+    own = wait_marked(page, 0, board)  # the test room's
     page.locator(f"{board} [data-do=clear]").click()
     assert wait_marked(page, own, board) == 0
     page.locator("#paint").click()
@@ -112,6 +114,7 @@ def test_compare_has_the_same_board_and_what_is_marked_there_is_painted(page, st
     page.keyboard.down("Alt")  # with it a click leaves out
     page.mouse.click(*place(page, 0.5, 0.95, board))
     page.keyboard.up("Alt")
+    settle(page, board)
     expect(page.locator(f"{board} .status")).to_contain_text("Marked in")
     page.keyboard.press("Control+z")
     expect(page.locator(f"{board} .board")).to_have_attribute("data-marked", str(boxed))
@@ -123,7 +126,8 @@ def test_compare_has_the_same_board_and_what_is_marked_there_is_painted(page, st
     outside = page.locator("#results .measured dt", has_text="outside").first.locator("xpath=following-sibling::dd[1]")
     assert outside.text_content() == "0"
     floor = page.locator("#results .after").first.evaluate(
-        """image => { const pen = new OffscreenCanvas(256, 256).getContext("2d"); pen.drawImage(image, 0, 0);
+        """async image => { await image.decode();
+        const pen = new OffscreenCanvas(256, 256).getContext("2d"); pen.drawImage(image, 0, 0);
         return [...pen.getImageData(51, 230, 1, 1).data]; }"""
     )
     assert floor[2] > floor[0]  # brushed over, so it is blue like the wall
@@ -172,8 +176,10 @@ def test_what_the_server_could_not_take_is_sent_again_and_never_saved_half(page,
 
 
 def test_on_a_phone_a_tap_marks_two_fingers_zoom_and_nothing_sticks_out(phone, studio_url):
+    from playwright.sync_api import expect
+
     open_sample(phone, studio_url)
-    assert phone.locator("[data-do=auto]").text_content() == "Tự tìm tường"
+    expect(phone.locator("#board [data-do=auto]")).to_have_text("Tự tìm tường")
     x, y = place(phone, *WALL)
     phone.touchscreen.tap(x, y)
     fitted = wait_marked(phone, 0)
@@ -185,12 +191,12 @@ def test_on_a_phone_a_tap_marks_two_fingers_zoom_and_nothing_sticks_out(phone, s
         touch(phone, "touchMove", (middle_x - far, middle_y), (middle_x + far, middle_y))
     touch(phone, "touchEnd")
     assert marked(phone) == fitted  # a pinch is no click
-    assert phone.locator("#board canvas.photo").screenshot() != before
+    wait_drawn(phone, phone.locator("#board canvas.photo"), before)
     assert phone.evaluate("visualViewport.scale") == 1  # the photo grew, not the page
     phone.locator("#board [data-do=negative]").tap()
     phone.touchscreen.tap(x, y)  # zoomed in five times, the same spot of the screen is another of the wall
     wait_marked(phone, fitted)
-    assert sticks_out(phone) <= 0
+    wait_fits(phone)
 
 
 def test_the_keys_of_the_board_are_listed_and_a_key_shows_the_original(page, studio_url):
@@ -204,8 +210,6 @@ def test_the_keys_of_the_board_are_listed_and_a_key_shows_the_original(page, stu
     canvas.focus()
     tinted = canvas.screenshot()
     page.keyboard.down("o")
-    page.wait_for_timeout(200)
-    assert canvas.screenshot() != tinted
+    plain = wait_drawn(page, canvas, tinted)
     page.keyboard.up("o")
-    page.wait_for_timeout(200)
-    assert canvas.screenshot() == tinted
+    assert wait_drawn(page, canvas, plain) == tinted

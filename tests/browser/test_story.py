@@ -5,7 +5,7 @@ import shutil
 import zipfile
 
 import pytest
-from hands import ROOMS, download, marked, open_tab, sticks_out, wait_marked
+from hands import ROOMS, download, marked, open_tab, wait_fits, wait_marked
 from PIL import Image
 
 pytestmark = pytest.mark.browser
@@ -73,8 +73,8 @@ def test_three_arms_are_trained_watched_stopped_resumed_and_compared(page, visit
     expect(page.locator("#losses-plot svg").first).to_be_visible()
     expect(page.locator("#run-status")).to_contain_text("Colour loss")
     wait_progress(page, 2 * STEPS // 3)
-    grown = page.locator("#losses-plot path[stroke='#e11d48']").first  # the colour loss, smoothed
-    assert len(grown.get_attribute("d")) > 50
+    grown = "document.querySelector(`#losses-plot path[stroke='#e11d48']`)?.getAttribute('d').length > 50"
+    page.wait_for_function(grown)  # the colour loss, smoothed
     keep_picture(page, "train")  # still at work, with curves to see
     state(page, "done")
     state(another_page, "done")
@@ -160,8 +160,8 @@ def test_the_first_minute_three_repaints_side_by_side(page, studio_url, keep_pic
     page.keyboard.press("Home")
     page.locator("#heat input").check()
     expect(page.locator("#results img.heat")).to_have_count(4)
-    missing = "images => images.filter(image => !image.alt || !image.naturalWidth).map(image => image.src)"
-    assert page.locator("#results img").evaluate_all(missing) == []
+    page.wait_for_function("[...document.querySelectorAll('#results img')].every(image => image.naturalWidth)")
+    assert page.locator("#results img:not([alt]), #results img[alt='']").count() == 0
     keep_picture(page, "compare")
 
 
@@ -202,17 +202,17 @@ def test_vietnamese_by_browser_and_by_switch_on_a_phone_in_the_dark(phone, studi
     open_tab(phone, studio_url, "So sánh")
     phone.locator("#paint").click()
     expect(phone.locator("#results .verdict")).to_contain_text("gần nhất")
-    assert phone.evaluate("document.documentElement.lang") == "vi"
-    assert sticks_out(phone) <= 0
+    expect(phone.locator("html")).to_have_attribute("lang", "vi")
+    wait_fits(phone)
     keep_picture(phone, "phone")
     phone.get_by_role("tab", name="Huấn luyện").click()
     expect(phone.locator("#start-training")).to_have_text("Bắt đầu huấn luyện")
-    assert sticks_out(phone) <= 0
+    wait_fits(phone)
     phone.get_by_text("English").click()
     expect(phone.locator("#start-training")).to_have_text("Start training")
     phone.reload()  # the address keeps the language
     expect(phone.get_by_role("tab", name="Compare")).to_be_visible()
-    assert phone.evaluate("document.documentElement.lang") == "en"
+    expect(phone.locator("html")).to_have_attribute("lang", "en")
 
 
 def test_a_mask_is_inverted_in_compare_too(page, studio_url):

@@ -183,6 +183,21 @@ def test_a_run_is_shown_from_its_folder_and_only_when_it_changed(run_folder, tmp
     assert "more" in shown["log"]
 
 
+def test_a_page_that_got_an_older_answer_last_is_told_again(run_folder, tmp_path):
+    older, _ = run_panel.refresh_run(tmp_path, "lora-1", None, "en")
+    state.write_state(run_folder, state="done")
+    assert 'class="badge done"' in run_panel.refresh_run(tmp_path, "lora-1", None, "en")[1]["status"]
+    _, shown = run_panel.refresh_run(tmp_path, "lora-1", [*older], "en")  # what the page says it shows
+    assert 'class="badge done"' in shown["status"]
+    from wallpaint.ui import app
+
+    page = app.build_page(tmp_path, public=False)
+    looks = [handler for handler in page.fns.values() if handler.api_name.startswith("refresh_panel")]
+    for look in looks:  # the page itself keeps it: in a State the server would, and believe what was overtaken
+        assert [part.get_block_name() for part in look.inputs] == ["dropdown", "json", "state"]
+    assert len(looks) == 4
+
+
 def test_buttons_offer_what_makes_sense(run_folder, tmp_path):
     def live():
         shown = run_panel.refresh_run(tmp_path, "lora-1", None, "en")[1]

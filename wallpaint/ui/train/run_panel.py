@@ -1,5 +1,7 @@
 """The right side of tab 2: a run as its folder shows it."""
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,6 +45,7 @@ class RunPanel:
     deltas_legend: gr.HTML
     samples: gr.Gallery
     log: gr.HTML
+    snapshot: gr.JSON  # a Snapshot, unseen
 
     @property
     def shown(self) -> list[Any]:
@@ -53,11 +56,19 @@ class RunPanel:
 
 
 class Snapshot(NamedTuple):
-    """What a page has last shown; only what differs is sent again."""
+    """What a page shows, each a digest; only what differs is sent again.
 
-    runs: tuple = ()  # the language, and each run with its state
-    run: tuple | None = None  # the run at hand, and when its files were written
-    samples: tuple | None = None
+    The page keeps it beside what it shows: answers may overtake each other on their way, so the server cannot know.
+    """
+
+    runs: str = ""  # the language, and each run with its state
+    run: str = ""  # the run at hand, and when its files were written
+    samples: str = ""
+
+
+def digest(*values: Any) -> str:
+    """Give a short name of what is shown."""
+    return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
 
 
 def list_choices(found: list[state.RunState], language: str) -> list[tuple[str, str]]:
@@ -75,22 +86,22 @@ def choose_run(name: str | None, workspace: Path, language: str = "en") -> Any:
 
 
 def refresh_run(
-    workspace: Path, name: str | None, before: Snapshot | None, language: str
+    workspace: Path, name: str | None, before: Sequence[str] | None, language: str
 ) -> tuple[Snapshot, dict[str, Any]]:
     """Read the runs' folders.
 
     Args:
         name: of the run at hand.
-        before: what the page shows, None for nothing.
+        before: the Snapshot of what the page shows, None for nothing.
         language: the reader's.
         workspace: whose runs.
 
     Returns:
         what it shows from now on, and {part of RunPanel: update} where something has changed.
     """
-    before, found = before or Snapshot(), state.list_runs(workspace)
+    before, found = Snapshot(*(before or ())), state.list_runs(workspace)
     run = next((run for run in found if run.name == name), None)
-    listed = (language, tuple((run.name, run.state) for run in found))
+    listed = digest(language, [(run.name, run.state) for run in found])
     updates: dict[str, Any] = {}
     if listed != before.runs:
         # What is chosen meanwhile stays chosen: only for a run that is gone another one is.
@@ -98,13 +109,13 @@ def refresh_run(
         offered = gr.update(choices=list_choices(found, language))
         updates["run"] = choose_run(None, workspace, language) if gone else offered
     if run is None:
-        if listed != before.runs or before.run is not None:
+        if listed != before.runs or before.run:
             updates |= {"details": gr.update(visible=False), "status": draw_nothing(found, language)}
             updates |= update_buttons(None)
         return Snapshot(listed), updates
-    stamps = (name, language, run.state, *(_written(run.folder / file) for file in state.GROWING))
+    stamps = digest(name, language, run.state, [_written(run.folder / file) for file in state.GROWING])
     grids = list_grids(run.folder)
-    samples = (name, language, tuple(grids))
+    samples = digest(name, language, grids)
     if stamps != before.run:
         updates |= draw_run(run, language) | update_buttons(run) | {"details": gr.update(visible=True)}
     if samples != before.samples:
@@ -189,4 +200,5 @@ def build_run_panel(page: Page) -> RunPanel:
                     parts[f"{name}_legend"] = gr.HTML(elem_classes="legend")
         parts["samples"] = page.add(gr.Gallery, label=T("sample_grids"), elem_id="sample-grids", **GALLERY)
         parts["log"] = gr.HTML(elem_id="run-log")
+    parts["snapshot"] = gr.JSON(visible=False)
     return RunPanel(**parts)

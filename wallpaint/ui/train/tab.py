@@ -117,11 +117,11 @@ def wire_run(page: Page, panel: RunPanel, language: gr.State, timer: gr.Timer) -
 
     The timer does so whether or not the tab is open.
     """
-    run, snapshot = panel.run, gr.State(None)
+    run, snapshot = panel.run, panel.snapshot
 
     def refresh_panel(name: str | None, before: Any, language: str) -> dict:
         after, updates = refresh_run(page.workspace, name, before, language)
-        return {snapshot: after, **{getattr(panel, part): update for part, update in updates.items()}}
+        return {snapshot: list(after), **{getattr(panel, part): update for part, update in updates.items()}}
 
     for listen, action in (
         (panel.stop.click, actions.stop_training),
