@@ -105,11 +105,17 @@ def serve(place, **environment):
 
 
 @pytest.fixture(scope="session")
-def studio_url(tmp_path_factory):
+def studio(tmp_path_factory):
+    """Give (workspace, address) of the studio that the tests share."""
     place = tmp_path_factory.mktemp("studio")
     write_dataset(place / "w" / "datasets" / "few")
     with serve(place) as url:
-        yield url
+        yield place / "w", url
+
+
+@pytest.fixture(scope="session")
+def studio_url(studio):
+    return studio[1]
 
 
 @pytest.fixture

@@ -1,3 +1,6 @@
+import os
+import shutil
+
 import pytest
 from hands import WALL, marked, open_tab, place, wait_marked, wait_ready
 
@@ -13,6 +16,35 @@ def test_the_three_tabs_open(page, studio_url):
         expect(page.locator(seen).first).to_be_visible()
     page.get_by_role("tab", name="Train").click()
     expect(page.locator("#run-status .card")).to_be_visible()  # the timer ticks
+
+
+def test_a_run_is_followed_though_an_old_answer_comes_last(page, studio):
+    from playwright.sync_api import expect
+
+    from wallpaint.runs import state
+
+    workspace, url = studio
+    folder, badge, held = state.new_run_folder(workspace, "watched"), page.locator("#run-status .badge"), []
+    state.write_state(folder, state="running", pid=os.getpid(), step=3, max_train_steps=9)
+    open_tab(page, url, "Train")
+    expect(badge).to_have_text("running")
+
+    def hold(route):  # a look of the page is answered, and the answer long on its way
+        state.write_state(folder, step=4)
+        held.append((route, route.fetch()))
+
+    page.route("**/run/predict*", hold, times=1)
+    while not held:
+        page.wait_for_timeout(100)
+    state.write_state(folder, state="done", step=9)
+    page.get_by_role("tab", name="Dataset").click()
+    page.get_by_role("tab", name="Train").click()  # looks as well
+    expect(badge).to_have_text("done")
+    route, answer = held[0]
+    route.fulfill(response=answer)
+    page.wait_for_timeout(1000)
+    expect(badge).to_have_text("done")
+    shutil.rmtree(folder)
 
 
 def test_the_page_speaks_vietnamese_on_every_tab(page, studio_url):
