@@ -115,7 +115,7 @@ def painting(options: argparse.Namespace) -> SamplingSettings:
     given = {name: getattr(config, name) for name in options.overrides if name != "family"}
     for name in ("num_inference_steps", "guidance_scale"):
         given[name] = given.get(name) or None  # 0: the family's own
-    return SamplingSettings(**given)
+    return SamplingSettings(**given, bounce=options.bounce)
 
 
 def run_compare(options: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ from PIL import Image
 
 from wallpaint.errors import UserError
 from wallpaint.paint.classical import CLASSICAL
+from wallpaint.paint.field import throw_light
 from wallpaint.paint.settings import OnStep, SamplingSettings, share_of
 from wallpaint.pixels.color import Swatch
 
@@ -60,6 +61,9 @@ class Arms:
             progress = share_of(on_step, len(painted) - before, len(painter.names), diffusing)
             painted |= painter.paint(photo, mask, swatch, settings, progress)
             seconds |= painter.seconds
+        if settings.bounce:
+            lit = throw_light(list(painted.values()), photo, mask, swatch, settings.old_paint)
+            painted = dict(zip(painted, lit, strict=True))
         return {name: (painted[name], seconds[name]) for name in self.names}
 
 

@@ -16,9 +16,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from wallpaint.paths import ASSETS
-from wallpaint.pixels.color import Swatch, bytes_to_linear
+from wallpaint.pixels.arrays import BILINEAR, resize
+from wallpaint.pixels.color import Swatch, bytes_to_linear, linear_to_bytes
 from wallpaint.pixels.light import Light
-from wallpaint.pixels.recolor import read_light, repaint_in
+from wallpaint.pixels.recolor import BAND, read_light, repaint_in
 
 WEIGHTS = ASSETS / "field" / "field.safetensors"
 SIDE = 64  # the photo is looked at as a square of so many pixels
@@ -134,3 +135,29 @@ def recolor_by_field(
     """`recolor` times the field of gains; its arguments and errors."""
     light = read_light(photo, mask, old_paint)
     return repaint_in(light, photo, mask, swatch, estimate_field(photo, mask, swatch, light)[..., :3])
+
+
+def throw_light(
+    painted: list[Image.Image], photo: Image.Image, mask: Image.Image, swatch: Swatch, old_paint: Swatch | None = None
+) -> list[Image.Image]:
+    """Give painted pictures the light that the new wall throws on what surrounds it, a smooth field of gains.
+
+    Args:
+        painted: RGB, outside the mask as the photo.
+        photo: RGB, before it was painted.
+        mask: 'L', 255 = repaint, of the photo's size.
+        swatch: the new paint.
+        old_paint: the paint on the wall before; read off the photo where None.
+
+    Returns:
+        the pictures, inside the mask byte for byte as they were.
+    """
+    light = read_light(photo, mask, old_paint)
+    factor = np.exp(estimate_field(photo, mask, swatch, light)[..., 3:])
+    pixels, outside = np.array(photo.convert("RGB")), np.asarray(mask.convert("L")) < 128
+    for top in range(0, len(pixels), BAND):
+        part = pixels[top : top + BAND]
+        band = (0, top, photo.width, top + len(part))
+        part[:] = linear_to_bytes(bytes_to_linear(part) * resize(factor, photo.size, BILINEAR, band))
+    lit = Image.fromarray(pixels)
+    return [Image.composite(lit, picture, Image.fromarray(outside)) for picture in painted]

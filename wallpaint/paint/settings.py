@@ -19,6 +19,7 @@ class SamplingSettings:
         ip_adapter_scale: strength of the image adapter; None takes what each arm's run was trained with, or 1.
         prompt: what the picture shows; None takes the usual one, or a row's own.
         old_paint: the paint on the wall now, where it is known: the classical repaint need not read it off.
+        bounce: let the new wall throw its light on what surrounds it; off, no pixel outside the mask changes.
     """
 
     seed: int = 0
@@ -27,6 +28,7 @@ class SamplingSettings:
     ip_adapter_scale: float | None = None
     prompt: str | None = None
     old_paint: Swatch | None = None
+    bounce: bool = False
 
 
 def share_of(on_step: OnStep | None, before: int, count: int, total: int) -> OnStep | None:

@@ -27,6 +27,7 @@ LEAST_SIDE = 0.6  # a photograph is cut to so much of a side at least
 LEAST_WALL = 0.04  # of the cut; what shows less teaches nothing
 MISREAD = (0.2, 0.06)  # half of the time: standard deviations of log level and tint of the old paint
 OUTSIDE_WEIGHT = 0.3
+WARM_UP = 100  # steps
 NAMES = ("photo", "share", "truth", "old", "bounce", "slope", "paint", "held")
 
 
@@ -91,16 +92,23 @@ def loss_of(network: Field, rows: dict[str, torch.Tensor], misread: torch.Genera
     return {"wall": mean(wall), "outside": mean(outside)}
 
 
-def fit(data: dict[str, torch.Tensor], minutes: float, batch: int = 32, rate: float = 2e-3, seed: int = 0) -> Field:
-    """Train by the clock on the rooms that are not held out; the averaged weights are what is given back."""
+def fit(
+    data: dict[str, torch.Tensor],
+    minutes: float,
+    steps: int | None = None,
+    batch: int = 32,
+    rate: float = 2e-3,
+    seed: int = 0,
+) -> Field:
+    """Train on the rooms that are not held out, by the clock or so many steps; give the averaged weights."""
     torch.manual_seed(seed)
     network, generator = Field(), torch.Generator().manual_seed(seed)
     average = {name: value.detach().clone() for name, value in network.named_parameters()}
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.02)
     learned = (~data["held"]).nonzero()[:, 0]
     started, step, said = time.monotonic(), 0, 0.0
-    while (spent := (time.monotonic() - started) / (60 * minutes)) < 1:
-        optimizer.param_groups[0]["lr"] = rate * min(1, (step + 1) / 200) * (1 + np.cos(np.pi * spent)) / 2
+    while (spent := step / steps if steps else (time.monotonic() - started) / (60 * minutes)) < 1:
+        optimizer.param_groups[0]["lr"] = rate * min(1, (step + 1) / WARM_UP) * (1 + np.cos(np.pi * spent)) / 2
         picked = learned[torch.randint(len(learned), (batch,), generator=generator)]
         rows = {name: values[picked] for name, values in data.items()}
         if torch.rand(1, generator=generator) < 0.5:

@@ -1,0 +1,87 @@
+"""The field of gains over the classical repaint, and the light that a new wall throws on its room."""
+
+import numpy as np
+import pytest
+import torch
+
+from wallpaint.paint import field
+from wallpaint.paint.arms import open_arms
+from wallpaint.paint.field import MOST, SIDE, Field, estimate_field, look, recolor_by_field, throw_light
+from wallpaint.paint.settings import SamplingSettings
+from wallpaint.paths import ASSETS
+from wallpaint.pixels.color import Swatch, bytes_to_linear, luminance
+from wallpaint.pixels.images import load_mask, load_photo
+from wallpaint.pixels.light import estimate_light
+from wallpaint.pixels.metrics import outside_changed_pixels
+from wallpaint.pixels.recolor import recolor
+from wallpaint.recipes.field import fit, measure
+
+SAGE, WHITE, BLACK = (Swatch(color) for color in ((122, 158, 126), (240, 240, 238), (30, 30, 30)))
+
+
+@pytest.fixture
+def room():
+    folder = ASSETS / "rooms" / "test"
+    photo = load_photo(folder / "000001-0.jpg")
+    return photo, load_mask(folder / "000001-0-mask.png", photo.size)
+
+
+def test_a_network_that_has_learned_nothing_leaves_the_classical_repaint(room, monkeypatch):
+    monkeypatch.setattr(field, "_network", lambda: Field().eval())
+    assert recolor_by_field(*room, SAGE).tobytes() == recolor(*room, SAGE).tobytes()
+    (lit,) = throw_light([recolor(*room, SAGE)], *room, SAGE)
+    assert lit.tobytes() == recolor(*room, SAGE).tobytes()
+
+
+def test_the_shipped_field_is_bounded_and_stays_on_the_wall(room):
+    gains = estimate_field(*room, SAGE, estimate_light(*room))
+    assert gains.shape == (16, 16, 6) and np.abs(gains).max() <= MOST and np.abs(gains).max() > 0.01
+    assert outside_changed_pixels(recolor_by_field(*room, SAGE), *room) == 0
+
+
+def test_the_guess_that_the_network_sees_is_the_classical_repaint(room):
+    light = estimate_light(*room)
+    lights = {name: torch.tensor(np.float32(getattr(light, name)))[None] for name in ("paint", "bounce", "slope")}
+    pixels = torch.from_numpy(field.small(room[0]).transpose(2, 0, 1))[None]
+    seen, guess = look(pixels, torch.ones(1, 1, SIDE, SIDE), lights, torch.tensor(SAGE.linear)[None])
+    assert seen.shape == (1, field.INPUTS, SIDE, SIDE)
+    expected = light.repaint(field.small(room[0]).reshape(-1, 3), SAGE.linear).clip(0, 1.5)
+    np.testing.assert_allclose(guess[0].permute(1, 2, 0).reshape(-1, 3).numpy(), expected, atol=1e-3, rtol=1e-3)
+
+
+def test_a_white_wall_lights_its_room_and_a_black_one_darkens_it(room):
+    photo, mask = room
+    outside = np.asarray(mask) < 128
+    light = {}
+    for paint in (WHITE, BLACK):
+        painted = recolor(photo, mask, paint)
+        (lit,) = throw_light([painted], photo, mask, paint)
+        assert (np.asarray(lit)[~outside] == np.asarray(painted)[~outside]).all()
+        light[paint] = float(luminance(bytes_to_linear(np.asarray(lit)[outside])).mean())
+    assert light[WHITE] > 1.05 * light[BLACK]
+
+
+def test_the_bounce_is_a_switch_that_is_off(room):
+    painted = {
+        bounce: open_arms(["recolor"]).paint(*room, SAGE, SamplingSettings(bounce=bounce))["recolor"][0]
+        for bounce in (False, True)
+    }
+    assert outside_changed_pixels(painted[False], *room) == 0 < outside_changed_pixels(painted[True], *room)
+
+
+def test_the_recipe_learns_a_gain_that_is_missing():
+    rng = np.random.default_rng(0)
+    count, old, new = 40, np.array([0.6, 0.6, 0.6], np.float32), np.array([0.2, 0.3, 0.2], np.float32)
+    photo = rng.uniform(0.2, 0.5, (count, 1, SIDE, SIDE)).astype(np.float32) * np.ones((1, 3, 1, 1), np.float32)
+    data = {
+        "photo": torch.from_numpy(photo).half(),
+        "truth": torch.from_numpy(photo * (new / old)[:, None, None] * 1.5).half(),
+        "share": torch.ones(count, 1, SIDE, SIDE).half(),
+        "old": torch.from_numpy(np.tile(old, (count, 1))),
+        "bounce": torch.zeros(count),
+        "slope": torch.ones(count),
+        "paint": torch.from_numpy(np.tile(new, (count, 1))),
+        "held": torch.arange(count) < 8,
+    }
+    found = measure(fit(data, 0, steps=60, batch=4), data)
+    assert found["wall"] < 0.8 * found["wall_without"]
