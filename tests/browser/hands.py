@@ -112,3 +112,33 @@ def wait_drawn(page, canvas, differs_from):
 def wait_fits(page):
     """Wait until the page is no wider than its window."""
     page.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def wait_stage(page):
+    """Wait until tab Compare's stage has every picture that a switch would show; give it."""
+    from playwright.sync_api import expect
+
+    stage = page.locator("#results .stage")
+    expect(stage).to_have_attribute("data-ready", re.compile(r"^[1-9]"))
+    return stage
+
+
+def show(page, key):
+    """Put what stands under a key of the strip on the stage; give which view that is."""
+    from playwright.sync_api import expect
+
+    button = page.locator(f"#results .view[data-key='{key}']")
+    view = button.get_attribute("data-view")
+    button.click()
+    expect(page.locator("#results .stage")).to_have_attribute("data-shown", view)
+    return view
+
+
+def pixel(page, x, y):
+    """The colour that the stage shows at a point, given as shares of it: [red, green, blue]."""
+    return page.locator("#results .lens canvas").evaluate(
+        """async (canvas, [x, y]) => { await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+        const at = [x * canvas.width, y * canvas.height].map(Math.floor);
+        return [...canvas.getContext("2d").getImageData(...at, 1, 1).data].slice(0, 3); }""",
+        [x, y],
+    )

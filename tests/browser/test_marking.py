@@ -122,12 +122,12 @@ def test_compare_has_the_same_board_and_what_is_marked_there_is_painted(page, st
     for name in ("old", "new", "color"):
         page.locator("#arms").get_by_label(name, exact=True).uncheck()
     page.locator("#paint").click()  # at once: the stroke is on its way still
-    expect(page.locator("#results figcaption b")).to_have_text(["recolor", "truth"])
-    outside = page.locator("#results .measured dt", has_text="outside").first.locator("xpath=following-sibling::dd[1]")
-    assert outside.text_content() == "0"
-    floor = page.locator("#results .after").first.evaluate(
-        """async image => { await image.decode();
-        const pen = new OffscreenCanvas(256, 256).getContext("2d"); pen.drawImage(image, 0, 0);
+    expect(page.locator("#results .view b")).to_have_text(["photo", "recolor", "truth"])
+    outside = page.locator("#results .figures tr", has_text="outside").locator("td")
+    expect(outside).to_have_text("0")
+    floor = page.locator("#results .view[data-key='1'] img").evaluate(
+        """async (image) => { await image.decode();
+        const pen = new OffscreenCanvas(256, 256).getContext("2d"); pen.drawImage(image, 0, 0, 256, 256);
         return [...pen.getImageData(51, 230, 1, 1).data]; }"""
     )
     assert floor[2] > floor[0]  # brushed over, so it is blue like the wall

@@ -78,4 +78,4 @@ def test_a_space_marks_and_paints_and_neither_trains_nor_keeps(space_url, visit)
     for name in ("old", "new", "color"):
         page.locator("#arms").get_by_label(name, exact=True).uncheck()
     page.locator("#paint").click()
-    expect(page.locator("#results figcaption b")).to_have_text(["recolor"])
+    expect(page.locator("#results .view b")).to_have_text(["photo", "recolor"])

@@ -5,12 +5,13 @@ import shutil
 import zipfile
 
 import pytest
-from hands import ROOMS, download, marked, open_tab, wait_fits, wait_marked
+from hands import ROOMS, download, marked, open_tab, pixel, show, touch, wait_fits, wait_marked, wait_stage
 from PIL import Image
 
 pytestmark = pytest.mark.browser
 STEPS = 30
 WAIT = 300_000  # ms, for a run on a busy machine
+ON_WALL = (0.42, 0.35)  # of the first test room, as shares of the stage
 ARMS = ("lora-1", "lora_ip-1", "lora_ip_color-1")
 
 
@@ -128,8 +129,9 @@ def compare_and_download(page):
     for name in page.locator("#arms label").all_inner_texts():
         page.locator("#arms").get_by_label(name.strip(), exact=True).set_checked(name.strip() in ARMS)
     page.locator("#paint").click()
-    expect(page.locator("#results figure.arm")).to_have_count(4)  # and the truth
-    assert set(page.locator("#results figcaption b").all_text_contents()) == {*ARMS, "truth"}
+    names = page.locator("#results .view b")
+    expect(names).to_have_count(5)  # with the photo and the truth
+    assert set(names.all_text_contents()) == {"photo", *ARMS, "truth"}
     expect(page.locator("#results .verdict")).to_contain_text("comes closest")
     png = download(page, page.locator("#results a[download]").nth(1))
     with Image.open(png) as painted:
@@ -143,26 +145,94 @@ def compare_and_download(page):
     assert "http" not in re.sub(r"data:[^\"]+", "", report)  # self-contained
 
 
-def test_the_first_minute_three_repaints_side_by_side(page, studio_url, keep_picture):
+def test_the_first_minute_three_repaints_on_one_stage(page, studio_url, keep_picture):
     from playwright.sync_api import expect
 
     open_tab(page, studio_url, "Compare")
     page.locator("#paint").click()  # nothing prepared: a room, the shipped LoRAs, one button
-    arms = page.locator("#results figure.arm")
-    expect(arms).to_have_count(5)  # old, new, color, recolor, and the truth
-    tops = {round(arms.nth(number).bounding_box()["y"]) for number in range(5)}
-    assert len(tops) == 1  # in one row
+    stage = wait_stage(page)
+    expect(page.locator("#results .view b")).to_have_text(["photo", "old", "new", "color", "recolor", "truth"])
     expect(page.locator("#results .verdict")).to_contain_text("comes closest")
+    best = page.locator("#results .verdict").text_content().split(" ")[0]
+    expect(page.locator("#results .view.active b")).to_have_text(best)  # it is seen first
+    assert page.locator("#results .lens").bounding_box()["width"] > 0.9 * page.locator("#tabs").bounding_box()["width"]
+    keep_picture(page, "compare")
+    photo, new = show(page, "O") and pixel(page, *ON_WALL), show(page, "2") and pixel(page, *ON_WALL)
+    assert max(abs(a - b) for a, b in zip(photo, new, strict=True)) > 20  # a green wall, a blue one
     slider = page.get_by_label("Before and after: new")
     slider.focus()
     page.keyboard.press("End")  # by keyboard: the photo as it was
-    assert "100%" in slider.evaluate("element => element.parentNode.style.getPropertyValue('--at')")
+    assert pixel(page, *ON_WALL) == photo
     page.keyboard.press("Home")
-    page.locator("#heat input").check()
-    expect(page.locator("#results img.heat")).to_have_count(4)
-    page.wait_for_function("[...document.querySelectorAll('#results img')].every(image => image.naturalWidth)")
-    assert page.locator("#results img:not([alt]), #results img[alt='']").count() == 0
-    keep_picture(page, "compare")
+    assert pixel(page, *ON_WALL) == new
+    page.locator("#results .lens canvas").focus()
+    for key, view in (("4", "7AB7C3-3"), ("5", "truth"), ("ArrowLeft", "7AB7C3-3")):
+        page.keyboard.press(key)
+        expect(stage).to_have_attribute("data-shown", view)
+    page.keyboard.down("o")
+    assert pixel(page, *ON_WALL) == photo
+    page.keyboard.up("o")
+    expect(stage).to_have_attribute("data-shown", "7AB7C3-3")
+    missing = "images => images.filter(image => !image.naturalWidth).map(image => image.src)"
+    assert page.locator("#results img").evaluate_all(missing) == []
+
+
+def test_two_arms_side_by_side_under_one_zoom_and_the_map_of_errors_over_them(page, studio_url):
+    from playwright.sync_api import expect
+
+    open_tab(page, studio_url, "Compare")
+    page.locator("#paint").click()
+    stage = wait_stage(page)
+    show(page, "1")
+    page.locator("#results [data-do=pair]").click()
+    expect(stage).to_have_attribute("data-shown", "7AB7C3-0 truth")
+    page.keyboard.press("3")  # goes to the pane at hand
+    expect(stage).to_have_attribute("data-shown", "7AB7C3-0 7AB7C3-2")
+    left, right = pixel(page, 0.1, 0.45), pixel(page, 0.6, 0.45)
+    page.keyboard.press("1")
+    expect(stage).to_have_attribute("data-shown", "7AB7C3-0 7AB7C3-0")
+    assert pixel(page, 0.6, 0.45) == left != right  # the same arm twice, the same place in it
+    area = page.locator("#results .lens canvas").bounding_box()
+    page.locator("#results .lens canvas").focus()
+    page.mouse.move(area["x"] + 0.1 * area["width"], area["y"] + 0.4 * area["height"])
+    page.mouse.wheel(0, -600)
+    page.mouse.down()
+    page.mouse.move(area["x"] + 0.15 * area["width"], area["y"] + 0.5 * area["height"], steps=3)
+    page.mouse.up()
+    for x in (0.1, 0.3, 0.4):
+        assert pixel(page, x, 0.3) == pixel(page, x + 0.5, 0.3)
+    page.keyboard.press("Escape")
+    plain = pixel(page, 0.1, 0.45)
+    page.keyboard.press("m")
+    expect(page.locator("#results [data-heat]")).to_have_count(4)
+    page.wait_for_function(
+        """([x, y, was]) => { const canvas = document.querySelector("#results .lens canvas");
+        const now = canvas.getContext("2d").getImageData(x * canvas.width, y * canvas.height, 1, 1).data;
+        return was.some((value, channel) => Math.abs(value - now[channel]) > 20); }""",
+        arg=[0.1, 0.45, plain],
+    )
+    expect(page.locator("#results .legend")).to_be_visible()
+
+
+def test_on_a_phone_the_stage_is_as_wide_as_the_screen_and_a_swipe_changes_the_arm(phone, studio_url):
+    from playwright.sync_api import expect
+
+    open_tab(phone, studio_url, "So sánh")
+    phone.locator("#paint").click()
+    stage = wait_stage(phone)
+    first = show(phone, "2")
+    lens = phone.locator("#results .lens")
+    lens.scroll_into_view_if_needed()
+    area = lens.bounding_box()
+    assert area["x"] <= 0 and area["width"] >= 390
+    for start, end, view in ((0.8, 0.3, "7AB7C3-2"), (0.3, 0.8, first)):
+        y = area["y"] + 0.6 * area["height"]
+        for kind, share in (("touchStart", start), ("touchMove", (start + end) / 2), ("touchMove", end)):
+            touch(phone, kind, (390 * share, y))
+        touch(phone, "touchEnd")
+        expect(stage).to_have_attribute("data-shown", view)
+    small = "parts => parts.filter(part => part.offsetParent && part.offsetHeight < 44).map(part => part.textContent)"
+    assert phone.locator("#results button, #results a").evaluate_all(small) == []
 
 
 def test_a_lora_of_ones_own_is_judged_when_it_is_added_and_paints(page, studio_url, tmp_path):
@@ -178,8 +248,8 @@ def test_a_lora_of_ones_own_is_judged_when_it_is_added_and_paints(page, studio_u
     for name in ("old", "new", "color"):
         page.locator("#arms").get_by_label(name, exact=True).uncheck()
     page.locator("#paint").click()
-    names = ["recolor", "Sơn mới 🎨", "Sơn mới 🎨 2", "truth"]
-    expect(page.locator("#results figcaption b")).to_have_text(names)
+    names = ["photo", "recolor", "Sơn mới 🎨", "Sơn mới 🎨 2", "truth"]
+    expect(page.locator("#results .view b")).to_have_text(names)
 
 
 def test_a_blind_vote_tells_names_and_figures_after_it(page, studio_url):
@@ -228,6 +298,6 @@ def test_a_mask_is_inverted_in_compare_too(page, studio_url):
     for name in ("old", "new", "color"):
         page.locator("#arms").get_by_label(name, exact=True).uncheck()
     page.locator("#paint").click()
-    expect(page.locator("#results figcaption b").first).to_have_text("recolor")
+    expect(page.locator("#results .view b").nth(1)).to_have_text("recolor")
     board.get_by_role("button", name="Undo").click()
     assert wait_marked(page, after, "#compare-board") == before

@@ -14,12 +14,20 @@ def draw_heat(
     out: Image.Image, photo: Image.Image, mask: Image.Image, swatch: Swatch, truth: Image.Image | None = None
 ) -> Image.Image:
     """Draw the error of each wall pixel, blue 0 to red TOP; RGB of the photo's size. See `error_map`."""
+    pale = photo.convert("L").point(lambda grey: min(255, int(140 + 0.4 * grey))).convert("RGB")
+    layer = draw_layer(out, mask, swatch, truth)
+    pale.paste(layer, mask=layer)
+    return pale
+
+
+def draw_layer(out: Image.Image, mask: Image.Image, swatch: Swatch, truth: Image.Image | None = None) -> Image.Image:
+    """The same colours alone, to lie over a picture: RGBA, clear where nothing is measured."""
     errors = error_map(out, mask, swatch, truth)
-    grey = np.asarray(photo.convert("L"), np.float32)[..., None]
-    shown = np.repeat(140 + 0.4 * grey, 3, axis=-1)
     wall = np.isfinite(errors)
-    shown[wall] = color_of(errors[wall])
-    return Image.fromarray(shown.clip(0, 255).astype(np.uint8))
+    shown = np.zeros((*errors.shape, 4), np.uint8)
+    shown[wall, :3] = color_of(errors[wall])
+    shown[wall, 3] = 255
+    return Image.fromarray(shown, "RGBA")
 
 
 def color_of(errors: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Where things are in tab 3."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -10,7 +11,7 @@ from wallpaint.ui.compare.arms import LORA_SUFFIXES, MAX_LORA, TICKED, list_arms
 from wallpaint.ui.compare.painting import MORE_PAINTS
 from wallpaint.ui.compare.results_html import draw_results
 from wallpaint.ui.compare.scene import PAINT, known_paints
-from wallpaint.ui.page import Page, add_rooms, read_paint
+from wallpaint.ui.page import Page, add_rooms, read_paint, run_script
 from wallpaint.ui.upload import build_upload
 from wallpaint.ui.words.words import T
 
@@ -19,7 +20,7 @@ MORE = ["#7A9E7E", "#C8553D", "#2F4858", "#E8C547", "#F2F0E9", "#B65D8F", "#5B8D
 
 @dataclass(frozen=True)
 class RoomPanel:
-    """The left column: the room and the board that marks its wall."""
+    """The room and the board that marks its wall."""
 
     rooms: gr.Gallery
     photo: gr.UploadButton
@@ -59,14 +60,13 @@ class ResultsPanel:
 
     results: gr.HTML
     vote: gr.Radio
-    heat: gr.Checkbox
     report: gr.DownloadButton
     zip: gr.DownloadButton
 
     @property
     def shown(self) -> list[Any]:
         """What new results change."""
-        return [self.results, self.vote, self.heat, self.report, self.zip]
+        return [self.results, self.vote, self.report, self.zip]
 
 
 def build_room(page: Page) -> RoomPanel:
@@ -137,13 +137,14 @@ def vividness(paint: str) -> int:
 
 def build_results(page: Page) -> ResultsPanel:
     """Lay out the results, the vote and the files."""
-    results = gr.HTML(draw_results(None, "en"), elem_id="results", min_height=120)
+    css, script = Path(__file__).with_name("stage.css").read_text("utf-8"), run_script("stage", {}, {})
+    look: dict[str, Any] = {"css_template": css, "js_on_load": script, "apply_default_css": False, "min_height": 120}
+    results = gr.HTML(draw_results(None, "en"), elem_id="results", **look)
     vote = page.add(gr.Radio, choices=[], label=T("vote"), visible=False, elem_id="vote", interactive=True)
-    heat = page.add(gr.Checkbox, value=False, label=T("heat"), visible=False, elem_id="heat")
     with gr.Row(elem_classes="buttons"):
         files = [
             page.add(gr.DownloadButton, label=T(name), visible=False, elem_id=name, size="md")
             for name in ("report", "zip")
         ]
     page.add(gr.Markdown, value=T("table_help"), elem_classes="quiet")
-    return ResultsPanel(results, vote, heat, *files)
+    return ResultsPanel(results, vote, *files)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import random
 import secrets
 import shutil
@@ -13,11 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from wallpaint.errors import UserError
 from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import Swatch, parse_color
 from wallpaint.pixels.images import atomic_path, load_mask, load_photo
-from wallpaint.report.heat import draw_heat
+from wallpaint.report.heat import draw_layer
 from wallpaint.ui.board import pictures
 from wallpaint.ui.compare.arms import OwnLora, list_arms
 from wallpaint.ui.compare.scene import Room, ScenePaths, write_scene
@@ -25,6 +28,7 @@ from wallpaint.ui.page import SHARED_GPU, on_gpu, read_paint
 from wallpaint.ui.words.words import t
 
 MORE_PAINTS = 7
+VIEW = 1600  # longest side of the stage's small pictures
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,13 @@ class Results:
     arms: tuple[str, ...]  # names in the order shown
     blind: bool = False  # letters stand for the names
     truth: bool = False  # the true repaint in the first paint is known
-    heat: bool = False  # the maps of errors are open
+    heat: bool = False  # the maps of errors are drawn
     voted: str = ""  # the arm chosen while it was blind
+    size: tuple[int, int] = (3, 2)  # (w, h) of the photo
 
     @property
     def views(self) -> Path:
-        """The page's small copies."""
+        """The stage's pictures."""
         return self.folder / "views"
 
 
@@ -107,7 +112,7 @@ def paint_comparison(
     if request.blind:
         random.SystemRandom().shuffle(names)
     results = Results(out, tuple(paints), tuple(names), request.blind, paths.truth is not None)
-    write_views(results, paths)
+    results = replace(results, size=write_views(results, paths))
     pack_results(out)
     return results
 
@@ -123,8 +128,14 @@ def read_arms(results: Results, paint: str) -> list[dict[str, Any]]:
     return [arms[name] for name in results.arms]
 
 
-def write_views(results: Results, paths: ScenePaths) -> None:
-    """Write small copies for the page, named by number, so that no address tells an arm's name."""
+def write_views(results: Results, paths: ScenePaths) -> tuple[int, int]:
+    """Give the stage its pictures, named by number, so that no address tells an arm's name.
+
+    A picture is there twice: NAME.jpg small, and NAME.png at the photo's own size for who looks closely.
+
+    Returns:
+        the photo's size (w, h).
+    """
     results.views.mkdir()
     sources = {"photo": paths.photo, "mask": paths.mask, "truth": paths.truth}
     for paint in results.paints:
@@ -132,21 +143,28 @@ def write_views(results: Results, paths: ScenePaths) -> None:
         sources |= {f"{paint[1:]}-{n}": str(folder / arm["image"]) for n, arm in enumerate(read_arms(results, paint))}
     for name, path in sources.items():
         if path is not None:
-            view = pictures.thumbnail(path, pictures.VIEW)
+            whole = results.views / f"{name}.png"
+            try:
+                os.link(path, whole)  # large, and there already
+            except OSError:  # another disk, or one without links
+                shutil.copyfile(path, whole)
+            view = load_photo(path)
+            size = view.size
+            view.thumbnail((VIEW, VIEW), Image.Resampling.LANCZOS)
             view.save(results.views / f"{name}.jpg", quality=92, subsampling=0)
+    return size
 
 
 def write_heat(results: Results) -> None:
-    """Draw the map of errors of every arm in every paint, at the size of the page's copies."""
+    """Draw the map of errors of every arm in every paint, to lie over the stage's small pictures."""
     views = results.views
-    photo, mask = load_photo(views / "photo.jpg"), load_mask(views / "mask.jpg")
+    mask = load_mask(views / "mask.jpg")
     for paint in results.paints:
         known = results.truth and paint == results.paints[0]
         truth = load_photo(views / "truth.jpg") if known else None
         for number in range(len(results.arms)):
             out = load_photo(views / f"{paint[1:]}-{number}.jpg")
-            heat = draw_heat(out, photo, mask, parse_color(paint), truth)
-            heat.save(views / f"{paint[1:]}-{number}-heat.jpg", quality=88)
+            draw_layer(out, mask, parse_color(paint), truth).save(views / f"{paint[1:]}-{number}-heat.png")
 
 
 def pack_results(out: Path) -> None:

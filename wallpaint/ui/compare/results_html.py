@@ -1,4 +1,4 @@
-"""The results of tab 3 as HTML: a row of before/after sliders with figures, a verdict, a grid of paints."""
+"""The results of tab 3 as HTML: a verdict, the stage with its strip of arms or grid of paints, the figures."""
 
 from collections import Counter
 from typing import Any
@@ -11,6 +11,7 @@ from wallpaint.ui.html import Markup, render, say
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 NEAR = 0.5  # ΔE that nobody sees
+NOTHING = "–"  # a figure that there is not
 FLAT = 0.15  # a wall of less shading has lost its light
 
 
@@ -27,32 +28,41 @@ def draw_results(results: Results | None, language: str, votes: Counter | None =
         """Give the address of a file of the results, as the page asks for it."""
         return f"gradio_api/file={quote(str(results.folder / name))}"
 
+    def score(arm: dict[str, Any]) -> str:
+        """Write the ΔE that counts, one measure for all that is shown; '' in a blind look."""
+        known = results.truth and len(results.paints) == 1
+        return "" if results.blind else f"ΔE {write(score_of(arm, known), 1)}"
+
+    first, best = painted[results.paints[0]], 0
+    if not results.blind:  # the best is seen first, which a blind look must not tell
+        best = results.arms.index(next(iter(rank_arms(first, results.truth)[0]), results.arms[0]))
     return render(
         "compare/results.html",
         language,
         results=results,
         painted=painted,
         titles=LETTERS[: len(results.arms)] if results.blind else results.arms,
-        verdict=draw_verdict(painted[results.paints[0]], results.truth, language),
+        best=best,
+        verdict=draw_verdict(first, results.truth, language),
         tally=", ".join(f"{name} {count}" for name, count in votes.most_common()) if votes else "",
         address=address,
-        list_figures=list_figures,
-        write=write,
+        tabulate=tabulate,
+        score=score,
         top=f"{TOP:.0f}",
     )
 
 
-def list_figures(arm: dict[str, Any]) -> list[tuple[str, str]]:
-    """Give (key of the title, figure) of what was measured of an arm."""
-    truth = (arm.get("delta_e_truth") or {}).get("mean")
-    return [
-        ("column_paint", write(arm["delta_e_paint"]["median"], 1)),
-        *([("column_truth", write(truth, 1))] if truth is not None else []),
-        *([("column_brightness", write(arm["brightness_error"], 0, "+"))] if "brightness_error" in arm else []),
-        ("column_shading", write(arm["shading_correlation"], 2)),
-        ("column_outside", str(arm["outside_changed_pixels"])),
-        ("column_seconds", write(arm["seconds"], 1)),
-    ]
+def tabulate(arms: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Give what was measured of each arm by the key of its title; a row that no arm has is left out."""
+    rows = {
+        "column_paint": [write(arm["delta_e_paint"]["median"], 1) for arm in arms],
+        "column_truth": [write((arm.get("delta_e_truth") or {}).get("mean"), 1) for arm in arms],
+        "column_brightness": [write(arm.get("brightness_error"), 0, "+") for arm in arms],
+        "column_shading": [write(arm["shading_correlation"], 2) for arm in arms],
+        "column_outside": [str(arm["outside_changed_pixels"]) for arm in arms],
+        "column_seconds": [write(arm["seconds"], 1) for arm in arms],
+    }
+    return {key: figures for key, figures in rows.items() if set(figures) != {NOTHING}}
 
 
 def draw_verdict(arms: list[dict[str, Any]], truth: bool, language: str) -> Markup:
@@ -66,12 +76,10 @@ def draw_verdict(arms: list[dict[str, Any]], truth: bool, language: str) -> Mark
         truth: the true repaint is known.
         language: the reader's.
     """
-    measured = {arm["name"]: score_of(arm, truth) for arm in arms}
-    scores = {name: score for name, score in measured.items() if score is not None}
+    scores, off = rank_arms(arms, truth)
     if not scores:
         return say("verdict_none", language)
-    off = {} if truth else {arm["name"]: error for arm in arms if abs(error := brightness_of(arm)) > TOO_BRIGHT}
-    best, *others = sorted(scores, key=lambda name: (name in off, scores[name]))
+    best, *others = scores
     measure = say("to_truth" if truth else "to_paint", language)
     key = "verdict_none_bright" if best in off else "verdict_best"
     parts = [say(key, language, name=best, score=f"{scores[best]:.1f}", measure=measure)]
@@ -90,6 +98,14 @@ def draw_verdict(arms: list[dict[str, Any]], truth: bool, language: str) -> Mark
     return Markup(" ").join(parts)
 
 
+def rank_arms(arms: list[dict[str, Any]], truth: bool) -> tuple[dict[str, float], dict[str, float]]:
+    """Give {name: the ΔE that counts}, best first, and {name: L* it is off} of those too dark or too bright."""
+    measured = {arm["name"]: score_of(arm, truth) for arm in arms}
+    off = {} if truth else {arm["name"]: error for arm in arms if abs(error := brightness_of(arm)) > TOO_BRIGHT}
+    scores = {name: score for name, score in measured.items() if score is not None}
+    return {name: scores[name] for name in sorted(scores, key=lambda name: (name in off, scores[name]))}, off
+
+
 def brightness_of(arm: dict[str, Any]) -> float:
     """How much too bright the wall became, in L*; 0 where that was not measured."""
     return arm.get("brightness_error") or 0.0
@@ -105,5 +121,5 @@ def score_of(arm: dict[str, Any], truth: bool) -> float | None:
 def write(number: float | None, digits: int, sign: str = "") -> str:
     """Write a number of a table, a dash where there is none; `sign` '+' writes it with its sign."""
     if number is None or number != number:
-        return "–"
+        return NOTHING
     return f"{round(number, digits) + 0.0:{sign}.{digits}f}"  # no -0

@@ -52,8 +52,9 @@ def build_compare_tab(page: Page, language: gr.State, picture: gr.State) -> Comp
     with gr.Row():
         with gr.Column(scale=1, min_width=320):
             room_panel = build_room(page)
-        with gr.Column(scale=2, min_width=320):
-            choice, shown = build_choice(page), build_results(page)
+        with gr.Column(scale=1, min_width=320):
+            choice = build_choice(page)
+    shown = build_results(page)  # as wide as the page
     open_first = wire_room(page, room_panel, choice, room, picture, language)
     list_all = wire_loras(page, choice, own_loras, language)
     wire_painting(page, choice, shown, (room, own_loras, results), language)
@@ -142,7 +143,7 @@ def wire_painting(
 
 
 def wire_results(page: Page, panel: ResultsPanel, results: gr.State, language: gr.State) -> None:
-    """Wire the vote, the map of errors and the language."""
+    """Wire the vote, the maps of errors, which the stage asks for, and the language."""
 
     def add_vote(choice: int | None, results: Results | None, language: str) -> tuple | dict:
         if results is None or not results.blind or choice is None:
@@ -150,28 +151,27 @@ def wire_results(page: Page, panel: ResultsPanel, results: gr.State, language: g
         results, votes = cast_vote(results, int(choice), page.workspace, store=not page.public)
         return show_results(results, language, votes)
 
-    def show_heat(heat: bool, results: Results | None, language: str) -> tuple | dict:
-        if results is None:
+    def draw_maps(results: Results | None, language: str) -> tuple | dict:
+        if results is None or results.blind:
             return gr.skip()
-        if heat and results.views.is_dir():
+        if results.views.is_dir():
             write_heat(results)
-        results = replace(results, heat=heat)
+        results = replace(results, heat=True)
         return results, draw_results(results, language)
 
     panel.vote.input(guarded(add_vote), [panel.vote, results, language], [results, *panel.shown], **QUIET)
-    panel.heat.input(guarded(show_heat), [panel.heat, results, language], [results, panel.results], **PRIVATE)
+    panel.results.input(guarded(draw_maps), [results, language], [results, panel.results], **PRIVATE)
     language.change(draw_results, [results, language], panel.results, **QUIET)
 
 
 def show_results(results: Results, language: str, votes: Counter | None = None) -> tuple:
-    """Give (the results, their HTML, the vote, the map's box, the report, the zip)."""
+    """Give (the results, their HTML, the vote, the report, the zip)."""
     letters = [(LETTERS[number], number) for number in range(len(results.arms))]
     named = not results.blind
     return (
         results,
         draw_results(results, language, votes),
         gr.update(choices=letters, value=None, visible=results.blind),
-        gr.update(visible=named, value=results.heat),
         gr.update(value=str(results.folder / "report.html"), visible=named),
         gr.update(value=str(results.folder / "wallpaint.zip"), visible=named),
     )
