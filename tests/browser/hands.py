@@ -137,7 +137,8 @@ def show(page, key):
 def pixel(page, x, y):
     """The colour that the stage shows at a point, given as shares of it: [red, green, blue]."""
     return page.locator("#results .lens canvas").evaluate(
-        """async (canvas, [x, y]) => { await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+        """async (canvas, [x, y]) => {
+        for (const frame of [1, 2]) await new Promise((drawn) => requestAnimationFrame(drawn));
         const at = [x * canvas.width, y * canvas.height].map(Math.floor);
         return [...canvas.getContext("2d").getImageData(...at, 1, 1).data].slice(0, 3); }""",
         [x, y],
