@@ -46,12 +46,13 @@ class ChoicePanel:
     ip_adapter_scale: gr.Slider
     more_paints: gr.Dropdown
     blind: gr.Checkbox
+    bounce: gr.Checkbox
 
     @property
     def request(self) -> list[Any]:
         """The inputs of a PaintRequest, in its order."""
         sampling = [self.seed, self.num_inference_steps, self.guidance_scale, self.ip_adapter_scale]
-        return [self.paint, self.more_paints, self.arms, *sampling, self.blind]
+        return [self.paint, self.more_paints, self.arms, *sampling, self.blind, self.bounce]
 
 
 @dataclass(frozen=True)
@@ -124,8 +125,9 @@ def build_sampling(page: Page) -> dict[str, Any]:
         many = {"multiselect": True, "allow_custom_value": True, "max_choices": MORE_PAINTS, "value": []}
         texts = {"label": T("more_paints"), "info": T("more_paints_info"), "elem_id": "more-paints"}
         parts["more_paints"] = page.add(gr.Dropdown, choices=MORE, **texts, **many)
-        texts = {"label": T("blind"), "info": T("blind_info"), "elem_id": "blind"}
-        parts["blind"] = page.add(gr.Checkbox, value=False, **texts)
+        for name in ("blind", "bounce"):
+            texts = {"label": T(name), "info": T(f"{name}_info"), "elem_id": name}
+            parts[name] = page.add(gr.Checkbox, value=False, **texts)
     return parts
 
 

@@ -43,6 +43,7 @@ class PaintRequest:
     guidance_scale: float | None
     ip_adapter_scale: float | None
     blind: bool
+    bounce: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,9 @@ def paint_comparison(
         raise UserError(t("no_arms", language))
     out = workspace / "results" / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(12)}"
     steps, guidance = int(request.num_inference_steps or 0) or None, request.guidance_scale or None
-    settings = SamplingSettings(int(request.seed or 0), steps, guidance, request.ip_adapter_scale)
+    settings = SamplingSettings(
+        int(request.seed or 0), steps, guidance, request.ip_adapter_scale, bounce=bool(request.bounce)
+    )
     paint_scene(paths, paints, request.arms, str(out), settings, None if SHARED_GPU else on_step)
     names = [offered[arm] for arm in request.arms]
     if request.blind:
