@@ -3,6 +3,7 @@
 import json
 import unicodedata
 
+from PIL import Image
 from toys import toy_room
 
 from brought import Case
@@ -35,6 +36,14 @@ def folder(on_disk="a.png", file="metadata.jsonl", encode=lambda text: text.enco
         return where
 
     return make
+
+
+def turned_by_exif(where):
+    """Pixels as a camera stores them, the photo's EXIF turns them by a quarter; the mask says nothing of it."""
+    path, exif = folder(file_name="a.jpg")(where), Image.Exif()
+    exif[0x0112] = 6
+    PHOTO.save(path / "train" / "a.jpg", exif=exif)
+    return path
 
 
 def one(samples):
@@ -80,6 +89,12 @@ CASES = (
     Case("a mask of another size", "make them the same size", folder(mask=MASK.resize((9, 9)))),
     Case(
         "a mask made without the photo's EXIF orientation",
+        "turned as the photo is; `--check` and a run say so",
+        turned_by_exif,
+        one,
+    ),
+    Case(
+        "a mask on its side of a photo that no EXIF turns",
         "when it stands upright: turn it as the photo stands",
         folder(mask=MASK.resize((32, 48))),
     ),

@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 
 from wallpaint.dataset.doctor import check_dataset
-from wallpaint.dataset.folder import add_sample
+from wallpaint.dataset.folder import add_sample, read_samples
 from wallpaint.errors import UserError
 from wallpaint.pixels.hues import BORDERS, HUES, hue_name, lightness_name
+from wallpaint.pixels.images import load_mask, read_size
 
 # Every hue and lightness once, so that nothing is missing.
 PAINTS = {
@@ -148,3 +149,38 @@ def test_what_cannot_be_read_is_an_error_not_a_finding(tmp_path, make):
         (tmp_path / "train" / "metadata.jsonl").write_text("" if make == "no_rows" else "{broken\n")
     with pytest.raises(UserError, match=r"metadata\.jsonl"):
         check_dataset(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("way", "size", "kind"), [(6, (96, 64), "turned_masks"), (3, (96, 64), "either_way"), (6, (64, 64), "either_way")]
+)
+def test_a_photo_that_exif_alone_turns(clean, way, size, kind):
+    photo, mask = room((122, 158, 126), 50, size=size)
+    exif = Image.Exif()
+    exif[0x0112] = way
+    for name in ("turned-1", "turned-2"):  # as cameras store them; the mask was made of the same pixels
+        photo.save(clean / "train" / f"{name}.jpg", quality=100, exif=exif)
+        mask.save(clean / "train" / f"{name}-mask.png")
+        row = {"file_name": f"{name}.jpg", "mask_file_name": f"{name}-mask.png", "text": "x", "room_id": name}
+        with open(clean / "train" / "metadata.jsonl", "a") as file:
+            file.write(json.dumps({**row, "reference_color_rgb": [122, 158, 126]}) + "\n")
+    where = [""] if kind == "turned_masks" else ["turned-1.jpg", "turned-2.jpg"]
+    assert [one for one in found(clean) if one[0] != "two_names"] == [(kind, "train", name) for name in where]
+    if kind == "turned_masks":
+        told = next(str(finding) for finding in check_dataset(clean) if finding.kind == kind)
+        assert told.startswith("2 masks are turned") and "look at turned-1.jpg" in told
+        split = read_samples(clean, "train")
+        shown = load_mask(split[-1].mask, read_size(split[-1].image), photo=split[-1].image)
+        assert np.array_equal(np.asarray(shown), np.rot90(np.asarray(mask), -1))
+
+
+def test_a_mask_that_is_turned_by_its_own_exif_is_no_finding(clean):
+    photo, mask = room((122, 158, 126), 50)
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    photo.save(clean / "train" / "turned.jpg", quality=100, exif=exif)
+    mask.save(clean / "train" / "turned-mask.png", exif=exif)
+    row = {"file_name": "turned.jpg", "mask_file_name": "turned-mask.png", "text": "x", "room_id": "new"}
+    with open(clean / "train" / "metadata.jsonl", "a") as file:
+        file.write(json.dumps({**row, "reference_color_rgb": [122, 158, 126]}) + "\n")
+    assert found(clean) == []

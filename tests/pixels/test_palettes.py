@@ -212,7 +212,11 @@ def test_an_adobe_swatch_exchange_in_each_of_its_models(tmp_path):
         ("x.csv", b"a,b\nc,d\n", "no colour"),
         ("x.csv", b"name,hex\n" + b"x,#123456\n" * 5001, "5000"),
         ("x.csv", b"x" * 2_000_001, "2 MB"),
-        ("x.aco", b"", "no kind"),
+        ("x.acb", b"", "no kind"),
+        ("x.aco", b"", "no colours"),
+        ("x.aco", b"\0\3\0\1", "version 1 or 2"),
+        ("x.aco", b"\0\1\0\1\0\0", "cannot be read"),
+        ("x.json", b"[" * 100_000, "cannot be read"),
     ],
 )
 def test_what_is_no_palette_is_told(tmp_path, name, data, told):

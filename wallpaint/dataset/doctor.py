@@ -18,7 +18,8 @@ from wallpaint.dataset.rows import Row, Sample, find_metadata, find_splits, read
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import delta_e, rgb_to_lab
 from wallpaint.pixels.hues import HUES, LIGHTNESSES, hue_name, lightness_name
-from wallpaint.pixels.images import load_mask, load_photo
+from wallpaint.pixels.images import load_mask, load_photo, read_size
+from wallpaint.pixels.photo_files import open_picture, orientation
 
 SIDE = 256  # longest side at which a picture is looked at
 TINY, WHOLE = 0.02, 0.97  # share of the picture below and above which a mask is hardly a wall
@@ -32,6 +33,8 @@ MESSAGES = {
     "bad_row": ("{problem}", "mend the row in metadata.jsonl or delete it"),
     "mask_size": ("{problem}", "mark the wall again on this photo, or delete the sample"),
     "empty_mask": ("the mask is empty", "mark the wall again, or delete the sample"),
+    "turned_masks": ("{count} masks are turned as their photos' EXIF says", "look at {first}: is its wall in place?"),
+    "either_way": ("EXIF turns the photo, perhaps not its mask", "look at it, or save the photo upright"),
     "tiny_mask": ("the mask covers {share} of the photo", "mark the whole wall, or delete the sample"),
     "whole_mask": ("the mask covers {share} of the photo", "leave out what is no wall"),
     "duplicate": ("the same photo and wall as {other}", "delete one of the two"),
@@ -63,7 +66,7 @@ class Finding:
     @property
     def remedy(self) -> str:
         """How to mend it, in English."""
-        return MESSAGES[self.kind][1]
+        return MESSAGES[self.kind][1].format(**self.values)
 
     def __str__(self) -> str:
         """Write 'what, where, what to do'."""
@@ -82,6 +85,7 @@ class CheckedSample:
     share: float  # of the photo that is wall
     burnt: float  # share of the wall that is burnt out though its paint is not that light
     lost: float  # share of the wall that is lost in the dark
+    turned: str = ""  # 'turned_masks': by the photo's EXIF; 'either_way': its size does not tell whether it has to be
 
     @property
     def name(self) -> str:
@@ -123,7 +127,8 @@ def _check_row(where: Path, split: str, place: str, row: Row | UserError) -> Fin
         if isinstance(row, UserError):
             raise row
         sample = read_row(row, where, "")
-        return _summarise(split, sample, load_photo(sample.image), load_mask(sample.mask))
+        photo = load_photo(sample.image)
+        return _summarise(split, sample, photo, *_load_mask(sample, photo))
     except UserError as error:
         problem = " ".join(str(error).replace(f"{place} ", "it ").replace(f"{where}/", "").split()).lstrip(": ")
     if "is empty" in problem:
@@ -132,7 +137,17 @@ def _check_row(where: Path, split: str, place: str, row: Row | UserError) -> Fin
     return Finding(kind, split, name, {"problem": problem.rpartition(": ")[0] or problem})
 
 
-def _summarise(split: str, sample: Sample, photo: Image.Image, mask: Image.Image) -> CheckedSample:
+def _load_mask(sample: Sample, photo: Image.Image) -> tuple[Image.Image, str]:
+    """The mask as the photo stands, and `CheckedSample.turned`."""
+    mask = load_mask(sample.mask, photo.size, photo=sample.image)
+    way = orientation(open_picture(sample.image, decode=False))
+    if read_size(sample.mask) != photo.size:
+        return mask, "turned_masks"
+    unsure = way in (2, 3, 4) or (way >= 5 and photo.width == photo.height)
+    return mask, "either_way" if unsure and orientation(open_picture(sample.mask, decode=False)) == 1 else ""
+
+
+def _summarise(split: str, sample: Sample, photo: Image.Image, mask: Image.Image, turned: str) -> CheckedSample:
     """Shrink a sample to what the checks need, by its nearest pixels, so that the mask stays one."""
     tiny = np.asarray(photo.resize((16, 16), Image.Resampling.BOX), dtype=np.float32) / 255
     scale = min(1, SIDE / max(photo.size))
@@ -143,17 +158,22 @@ def _summarise(split: str, sample: Sample, photo: Image.Image, mask: Image.Image
     burnt = ((pixels >= CLIPPED) & ~light_paint).any(axis=1).sum() / max(1, len(pixels))
     lost = (pixels.max(axis=1, initial=0) <= BLACK).sum() / max(1, len(pixels))
     share = float(np.asarray(mask).mean() / 255)
-    return CheckedSample(split, sample, rgb_to_lab(tiny), np.packbits(wall), wall.shape, share, burnt, lost)
+    return CheckedSample(split, sample, rgb_to_lab(tiny), np.packbits(wall), wall.shape, share, burnt, lost, turned)
 
 
 def check_walls(samples: Sequence[CheckedSample]) -> list[Finding]:
-    """Find masks that are hardly a wall, and walls that are burnt out or lost in the dark."""
+    """Find masks that are hardly a wall or may lie wrong, and walls that are burnt out or lost in the dark."""
     findings = []
+    for split in dict.fromkeys(one.split for one in samples):
+        names = [one.name for one in samples if one.split == split and one.turned == "turned_masks"]
+        values = {"count": str(len(names)), "first": names[0] if names else ""}
+        findings += [Finding("turned_masks", split, "", values)] if names else []
     for one in samples:
         for kind, share, bad in (
             ("tiny_mask", f"{100 * one.share:.1f} %", one.share < TINY),
             ("whole_mask", f"{100 * one.share:.1f} %", one.share > WHOLE),
             ("overexposed", f"{100 * one.burnt:.0f} %", one.burnt > BURNT),
+            ("either_way", "", one.turned == "either_way"),
             ("underexposed", f"{100 * one.lost:.0f} %", one.lost > LOST),
         ):
             findings += [Finding(kind, one.split, one.name, {"share": share})] if bad else []

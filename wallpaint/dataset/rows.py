@@ -21,6 +21,7 @@ from unicodedata import normalize
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import read_size
+from wallpaint.pixels.photo_files import open_picture, orientation
 
 SPLITS = ("train", "validation")
 METADATA = ("metadata.jsonl", "metadata.csv")  # the first that is there is read; metadata.jsonl is written
@@ -188,13 +189,16 @@ def rename_pictures(row: Row, names: dict[str, str]) -> Row:
 def read_row(row: Row, where: Path, place: str, size_of: SizeOf = read_size) -> Sample:
     """Check one row and the headers of its pictures: they must be pictures, and of the photo's size.
 
+    A mask may fit the photo as it is stored, without its EXIF orientation: `load_mask` turns it.
     `size_of` reads a header, or remembers it, see `FileIndex`.
     """
     sample = parse_row(row, where, place)
     size = _size(sample.image, place, size_of)
     for what, path in (("mask", sample.mask), *(("truth", truth.image) for truth in sample.truths)):
         found = _size(path, place, size_of)
-        if found != size:
+        if found != size and not (
+            what == "mask" and found == size[::-1] and orientation(open_picture(sample.image, False)) >= 5
+        ):
             turned = ", when it stands upright" if found == size[::-1] else ""
             raise UserError(
                 f"{place}: {what} {path} is {found[0]}x{found[1]} but its photo is {size[0]}x{size[1]}{turned}: "

@@ -14,7 +14,7 @@ from wallpaint.dataset import curate, zips
 from wallpaint.dataset.folder import list_samples, read_table
 from wallpaint.dataset.rows import SPLITS, Sample, read_row
 from wallpaint.errors import UserError
-from wallpaint.pixels.images import load_mask
+from wallpaint.pixels.images import load_mask, read_size
 from wallpaint.ui.board import pictures
 from wallpaint.ui.board.calls import FIRST_PAINT
 from wallpaint.ui.dataset.findings import draw_findings
@@ -96,7 +96,11 @@ def show_dataset(workspace: Path, name: str, language: str, page: int = 1, check
 def _draw_sample(photo: tuple[Path, int], mask: tuple[Path, int]) -> Image.Image:
     """Draw a sample small with its wall; (path, when it was written) of its photo and mask."""
     image = pictures.thumbnail(photo[0], 240)
-    small = load_mask(mask[0]).resize(image.size).point(lambda value: 255 * (value >= 128))
+    small = (
+        load_mask(mask[0], read_size(photo[0]), photo=photo[0])
+        .resize(image.size)
+        .point(lambda value: 255 * (value >= 128))
+    )
     return pictures.draw_overlay(image, small)
 
 

@@ -114,7 +114,8 @@ def write_duration(seconds: float) -> str:
 def draw_sample(sample: Sample) -> tuple[str, str, str] | None:
     """Give (picture, paint, room) of a sample as the trainer takes it, its wall tinted; None if it is unreadable."""
     try:
-        photo, mask = load_photo(sample.image), load_mask(sample.mask)
+        photo = load_photo(sample.image)
+        mask = load_mask(sample.mask, photo.size, photo=sample.image)
     except UserError:  # the trainer will say what is wrong with it
         return None
     photo.thumbnail((THUMB, THUMB))
