@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import Image
 
+from wallpaint.pixels import composite
 from wallpaint.pixels.composite import find_box, lay, make_cover
 
 
@@ -33,6 +34,15 @@ def test_the_rim_is_soft_inwards():
     row = laid(Image.new("RGB", (60, 40), "black"), inside, 255)[18, :, 0]
     assert row[9] == 0 and 140 < row[10] < 200 and row[12] == 255
     assert (np.diff(row[9:15].astype(int)) >= 0).all()
+
+
+def test_a_wall_higher_than_a_band_is_covered_as_in_one_piece(monkeypatch):
+    inside = np.random.default_rng(0).random((700, 2500)) < 0.9
+    inside[:, :9] = False
+    box = find_box(inside)
+    banded = np.asarray(make_cover(inside, box))
+    monkeypatch.setattr(composite, "BAND", 10**6)
+    assert (banded == np.asarray(make_cover(inside, box))).all() and len({*banded[255:257].flat}) > 5
 
 
 def test_at_the_pictures_own_border_there_is_no_rim():

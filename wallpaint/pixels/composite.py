@@ -7,6 +7,8 @@ from PIL import Image
 
 from wallpaint.pixels.arrays import Box, box_mean
 
+BAND = 256  # rows worked on at once: a phone's 64 megapixels as floats would take gigabytes
+
 
 def find_box(inside: np.ndarray) -> Box:
     """Where the wall, boolean (H, W), is: left, top, right, bottom; all 0 where there is none."""
@@ -22,9 +24,15 @@ def make_cover(inside: np.ndarray, box: Box) -> Image.Image:
     wall, radius = inside[top:bottom, left:right], max(1, round(max(inside.shape) / 1000))
     # Beyond the box there is no wall, beyond the picture there is nothing to count.
     rows, columns = (np.convolve(np.ones(side), np.ones(2 * radius + 1), "same") for side in inside.shape)
-    counted = np.outer(rows[top:bottom], columns[left:right]).astype(np.float32) / (2 * radius + 1) ** 2
-    share = box_mean(wall.astype(np.float32), radius) / counted
-    return Image.fromarray((np.clip(share, 0.5, 1) * wall * 255).round().astype(np.uint8))
+    cover = np.empty(wall.shape, np.uint8)
+    for start in range(0, len(wall), BAND):
+        band, above = wall[start : start + BAND], min(start, radius)  # what lies above the band is counted too
+        mean = box_mean(wall[start - above : start + BAND + radius].astype(np.float32), radius)
+        here = rows[top + start : top + start + len(band)]
+        counted = np.outer(here, columns[left:right]).astype(np.float32) / (2 * radius + 1) ** 2
+        share = mean[above : above + len(band)] / counted
+        cover[start : start + BAND] = (np.clip(share, 0.5, 1) * band * 255).round()
+    return Image.fromarray(cover)
 
 
 def lay(photo: Image.Image, wall: np.ndarray, box: Box, cover: Image.Image) -> Image.Image:

@@ -15,10 +15,9 @@ from PIL import Image
 from wallpaint.errors import UserError
 from wallpaint.pixels.arrays import BILINEAR, blur_inside, erode, resize
 from wallpaint.pixels.color import Swatch, bytes_to_linear, linear_to_bytes
-from wallpaint.pixels.composite import find_box, lay, make_cover
+from wallpaint.pixels.composite import BAND, find_box, lay, make_cover
 from wallpaint.pixels.light import Light, estimate_light
 
-BAND = 256  # rows painted at once: a phone's 64 megapixels in linear light would take gigabytes
 FAINT = np.float32(0.02)  # linear light added before dividing, so that black divides nothing
 CLEAR = 3  # pixels at the rim of a decoded wall that its surroundings bleed into
 # Standard deviation of what a painting is smoothed with, of its long side. Of 40 repaints of the project's test rooms
@@ -70,7 +69,7 @@ def repaint_each(
         swatch: the new paint.
         fields: (h, w, 3) logarithms of what the painted light is multiplied by, of any size; None for nothing.
     """
-    photo, inside = photo.convert("RGB"), _inside(mask)
+    photo, inside = photo if photo.mode == "RGB" else photo.convert("RGB"), _inside(mask)  # it copies RGB too
     left, top, right, bottom = box = find_box(inside)
     pixels = np.asarray(photo.crop(box))
     walls, factors = [pixels.copy() for _ in fields], [None if field is None else np.exp(field) for field in fields]
@@ -81,6 +80,7 @@ def repaint_each(
         for wall, factor in zip(walls, factors, strict=True):
             gained = light_of if factor is None else light_of * resize(factor, photo.size, BILINEAR, band)
             wall[y : y + BAND] = linear_to_bytes(gained)
+    pixels = part = pixels[:0].copy()  # at 64 megapixels as large as the photo: given back
     cover = make_cover(inside, box)
     return [lay(photo, wall, box, cover) for wall in walls]
 
