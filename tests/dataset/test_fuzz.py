@@ -4,6 +4,7 @@ import functools
 import io
 import json
 import os
+import resource
 import tempfile
 import zipfile
 from pathlib import Path
@@ -18,6 +19,7 @@ from wallpaint.dataset.doctor import check_dataset
 from wallpaint.dataset.folder import add_sample, list_samples, read_samples, read_table
 from wallpaint.errors import UserError
 
+AT_FIRST = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "25"))
 FEW = settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 GREEN = (122, 158, 126)
@@ -66,7 +68,10 @@ ROWS = st.lists(
 def attempt(act):
     """Do this; UserError is one line, anything else a fault of ours."""
     try:
-        return act()
+        try:
+            return act()
+        finally:
+            assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - AT_FIRST < 1e9
     except UserError as error:
         assert "\n" not in str(error)
         str(error).encode("utf-8")  # can be printed

@@ -1,13 +1,19 @@
 """Readers of photos, masks and palettes given anything: a result or one line for the person, and no hang."""
 
+import resource
+import subprocess
+import sys
 import time
 
+import numpy as np
 import pytest
 from brought import masks, palettes, photos
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from wallpaint.errors import UserError
+from wallpaint.paths import ROOT
 from wallpaint.pixels.images import load_mask, load_photo, read_size
 from wallpaint.pixels.palettes import find_paint, read_palette
 
@@ -43,6 +49,38 @@ def damaged(data, cut, changes):
     return bytes(data)
 
 
+def peak_bytes():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+AT_FIRST = peak_bytes()
+
+
+def test_the_largest_pictures_take_no_more_than_a_gigabyte(tmp_path):
+    """A ninth of the most pixels, a ninth of the memory: of each mode, in a process of its own."""
+    size, limit = (4000, 3000), 1e9 / 9
+    deep = np.zeros(size[::-1], np.uint16)
+    deep[:2000] = 65535
+    Image.fromarray(deep).save(tmp_path / "I.png", compress_level=1)
+    for mode, colors in (("L", (0, 255)), ("RGB", ("black", "lime")), ("RGBA", ("black", "white"))):
+        image = Image.new(mode, size, colors[0])
+        image.paste(colors[1], (0, 0, 4000, 2000))
+        image.save(tmp_path / f"{mode}.png", compress_level=1)
+    code = (
+        "import resource, sys\nfrom wallpaint.pixels.images import load_mask, load_photo\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\n"
+        "load_photo(sys.argv[1]), load_mask(sys.argv[1])\nfirst = peak()\n"
+        "for path in sys.argv[2:]:\n"
+        "    for read in (load_photo, load_mask):\n"
+        "        read(path)\n        print(read.__name__, path[-8:], peak() - first, sep='|')\n"
+    )
+    Image.new("L", (9, 9), 255).save(tmp_path / "0.png")
+    paths = sorted(map(str, tmp_path.glob("*.png")))
+    told = subprocess.run([sys.executable, "-c", code, *paths], cwd=ROOT, capture_output=True, text=True, check=True)
+    lines = [line.split("|") for line in told.stdout.splitlines()]
+    assert len(lines) == 8 and not [line for line in lines if int(line[-1]) > limit]
+
+
 def read_all(path, *readers):
     """Give a file to readers; anything but a result or a single line is a fault."""
     for read in readers:
@@ -52,6 +90,7 @@ def read_all(path, *readers):
         except UserError as error:
             assert "\n" not in str(error)
         assert time.monotonic() - start < 10
+        assert peak_bytes() - AT_FIRST < 1e9
 
 
 @pytest.mark.parametrize("suffix", FORMATS)

@@ -34,7 +34,8 @@ def load_photo(path: str | Path) -> Image.Image:
     """
     image = open_picture(path)
     try:
-        photo = to_srgb(image).copy()  # a fresh picture, its file closed
+        photo = to_srgb(image)
+        photo = photo.copy() if photo is image else photo  # a fresh picture, its file closed
         photo.info = {}  # no EXIF, no profile
         return photo
     except (ValueError, OSError) as error:  # a mode that PIL opens and does not turn to RGB
@@ -71,6 +72,7 @@ def load_mask(
         wall = wall_in(image) ^ invert
     except UserError as error:
         raise UserError(f"mask {path} {error}") from None
+    del image  # four times as large as the wall
     if not wall.any():
         raise UserError(f"mask {path} is empty (no pixel of 128 or above): paint the wall white in it")
     return Image.fromarray(wall.astype(np.uint8) * 255)

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from wallpaint.errors import UserError
-from wallpaint.pixels.photo_files import deep_to_bytes, has_alpha
+from wallpaint.pixels.photo_files import bands, deep_to_bytes, has_alpha
 
 STRAY = 0.005  # share of pixels below which they are edges, noise or dust
 NEARLY_ALL = 0.97
@@ -22,21 +22,17 @@ def wall_in(image: Image.Image) -> np.ndarray:
         UserError: more than one part may be meant; the text goes on after the mask's name.
     """
     if image.mode.startswith(("I", "F")):
-        values = np.asarray(image)
-        if values.min() < 0:
-            raise UserError(f"has numbers below 0, as of a network's raw output: {REMEDY}")
-        small = values.max() < 256 and (values.dtype.kind != "f" or values.max() > 1)  # 1 is all of a float's scale
-        return _wall_by_grey(values.astype(np.uint8) if small else deep_to_bytes(values))
+        return _wall_by_grey(_numbers(image))
     if has_alpha(image):
-        rgba = np.asarray(image.convert("RGBA"))
-        visible = rgba[..., 3] >= 128
+        image = image if image.mode == "RGBA" else image.convert("RGBA")
+        visible = np.asarray(image.getchannel("A")) >= 128
         if (~visible).mean() > STRAY:
-            return _wall_by_alpha(rgba[..., :3], visible)
-        image = Image.fromarray(rgba[..., :3] * visible[..., None])
+            return _wall_by_alpha(_small(image), visible)
+        image.paste((0, 0, 0), mask=Image.fromarray(~visible))
     if image.mode in ("1", "L"):
         return _wall_by_grey(np.asarray(image.convert("L")))
-    image = image.convert("RGB")
-    small = _small(np.asarray(image)).reshape(-1, 3).astype(np.int32)
+    image = image if image.mode in ("RGB", "RGBA") else image.convert("RGB")
+    small = _small(image)[..., :3].reshape(-1, 3)
     colorful = small.max(axis=1) - small.min(axis=1) > COLORFUL
     if colorful.mean() <= STRAY:
         return _wall_by_grey(np.asarray(image.convert("L")))
@@ -44,20 +40,38 @@ def wall_in(image: Image.Image) -> np.ndarray:
     one = (np.abs(lit - color).max(axis=1) <= COLORFUL).mean() > NEARLY_ALL
     if not one or len(lit) > (1 - STRAY) * len(small):
         raise UserError(f"is in colour, and which colour is the wall cannot be told: {REMEDY}")
-    return np.asarray(image) @ color.astype(np.float32) > color @ color / 2  # nearer to the one colour than to black
+    wall = np.empty(image.size[::-1], bool)
+    for rows, band in bands(image):  # nearer to the one colour than to black
+        wall[rows] = band[..., :3] @ color.astype(np.float32) > color @ color / 2
+    return wall
 
 
-def _wall_by_alpha(rgb: np.ndarray, visible: np.ndarray) -> np.ndarray:
-    """A hole in a picture is the wall, white on nothing too; what is drawn in another way may mean either."""
-    shown = rgb[visible].astype(np.int32)
-    if not len(shown):
+def _numbers(image: Image.Image) -> np.ndarray:
+    """A mask of 16 bits or floats to uint8 (H, W): numbers of bytes as they are, else scaled."""
+    least, most = (function([function(band) for _, band in bands(image)]) for function in (np.nanmin, np.nanmax))
+    if least < 0:
+        raise UserError(f"has numbers below 0, as of a network's raw output: {REMEDY}")
+    if most < 256 and (not image.mode.startswith("F") or most > 1):  # 1 is all of a float's scale
+        return np.concatenate([np.nan_to_num(band).astype(np.uint8) for _, band in bands(image)])
+    return deep_to_bytes(image)
+
+
+def _wall_by_alpha(small: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """A hole in a picture is the wall, white on nothing too; what is drawn in another way may mean either.
+
+    Args:
+        small: (h, w, 4), see `_small`.
+        visible: boolean (H, W).
+    """
+    shown = small[small[..., 3] >= 128][:, :3]
+    if not visible.any():
         raise UserError(f"is transparent all over: {REMEDY}")
-    white, black = (shown.min(axis=1) > BRIGHT).mean(), (shown.max(axis=1) < DARK).mean()
+    white, black = ((shown.min(axis=1) > BRIGHT).mean(), (shown.max(axis=1) < DARK).mean()) if len(shown) else (0, 0)
     if white > NEARLY_ALL:
         return visible
-    color = np.median(shown, axis=0)
+    color = np.median(shown, axis=0) if len(shown) else np.zeros(3)
     brush = color.max() - color.min() > COLORFUL and (np.abs(shown - color).max(axis=1) < DARK).mean() > NEARLY_ALL
-    if brush or white + black > NEARLY_ALL:
+    if not len(shown) or brush or white + black > NEARLY_ALL:
         raise UserError(f"is drawn on a transparent ground, and the drawing or the rest may be the wall: {REMEDY}")
     return ~visible
 
@@ -71,7 +85,7 @@ def _wall_by_grey(grey: np.ndarray) -> np.ndarray:
         raise UserError(
             f"is empty (no pixel of 128 or above, but numbers up to {values[-1]}, as of classes): {REMEDY}"
         )
-    small = _small(grey).astype(np.int16)
+    small = _small(Image.fromarray(grey))
     step = max(2, round(max(small.shape) / 100))
     here = small[step:-step, step:-step]
     around = [small[: -2 * step, step:-step], small[2 * step :, step:-step]]
@@ -83,7 +97,8 @@ def _wall_by_grey(grey: np.ndarray) -> np.ndarray:
     return grey >= 128
 
 
-def _small(array: np.ndarray) -> np.ndarray:
-    """Every so many pixels of (H, W[, 3]), so that the longest side is SAMPLE_SIDE to twice that."""
-    step = max(1, max(array.shape[:2]) // SAMPLE_SIDE)
-    return array[::step, ::step]
+def _small(image: Image.Image) -> np.ndarray:
+    """Pixels, int32 (h, w[, C]), taken so far apart that the longest side is SAMPLE_SIDE to twice that."""
+    step = max(1, max(image.size) // SAMPLE_SIDE)
+    size = (max(1, image.width // step), max(1, image.height // step))
+    return np.asarray(image.resize(size, Image.Resampling.NEAREST)).astype(np.int32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from wallpaint.pixels.color import XYZ_TO_RGB, linear_to_bytes
 
 # The largest common phone camera, 12000 x 9000: 324 MB as RGB. A file of 20 KB can claim any size.
 MAX_PIXELS = 108_000_000
+BAND = 256  # rows worked on at once
 MAX_ASPECT = 64  # at 512 px the short side is one multiple (64) of a model's size; panoramas have 10 at most
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF")  # no EPS: PIL would start Ghostscript on it
 
@@ -114,9 +116,9 @@ def to_srgb(image: Image.Image) -> Image.Image:
     profile = image.info.get("icc_profile")
     adobe = not profile and _is_adobe_rgb(image)
     if image.mode.startswith(("I", "F")):
-        image = Image.fromarray(deep_to_bytes(np.asarray(image)))
+        image = Image.fromarray(deep_to_bytes(image))
     elif has_alpha(image):
-        rgba = image.convert("RGBA")
+        rgba = image if image.mode == "RGBA" else image.convert("RGBA")  # of 108 megapixels a copy is 432 MB
         image = Image.new("RGB", rgba.size, "white")
         image.paste(rgba, mask=rgba)
     if image.mode == "LAB":
@@ -137,11 +139,21 @@ def has_alpha(image: Image.Image) -> bool:
     return "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info
 
 
-def deep_to_bytes(values: np.ndarray) -> np.ndarray:
-    """Grey of 16 bits, or of floats up to 1 or 255, to uint8; PIL's own conversion clips at 255."""
-    values = np.nan_to_num(values)
-    top = 65535 if values.dtype.kind != "f" else next(top for top in (1, 255, np.inf) if values.max(initial=0) <= top)
-    return (values.clip(0, top) / min(top, 65535) * 255).clip(0, 255).round().astype(np.uint8)
+def deep_to_bytes(image: Image.Image) -> np.ndarray:
+    """Grey of 16 bits, or of floats up to 1 or 255, to uint8 (H, W); PIL's own conversion clips at 255."""
+    most = max(np.nan_to_num(band).max() for _, band in bands(image))
+    top = next(top for top in (1, 255, np.inf) if most <= top) if image.mode.startswith("F") else 65535
+    out = np.empty(image.size[::-1], np.uint8)
+    for rows, band in bands(image):
+        out[rows] = (np.nan_to_num(band).clip(0, top) / min(top, 65535) * 255).clip(0, 255).round()
+    return out
+
+
+def bands(image: Image.Image) -> Iterator[tuple[slice, np.ndarray]]:
+    """The pixels of a picture as arrays of BAND rows, each with where it is: floats of all would take gigabytes."""
+    for top in range(0, image.height, BAND):
+        rows = slice(top, min(top + BAND, image.height))
+        yield rows, np.asarray(image.crop((0, rows.start, image.width, rows.stop)))
 
 
 def _register_heif(path: Path) -> None:
