@@ -92,6 +92,12 @@ class Masker:
         self._scale = np.array(shown.size, dtype=np.float32) / photo.size
         self._given = photo
 
+    @property
+    def cell(self) -> float:
+        """Pixels of the photo that one of a mask spans: half a step of what the decoder gives."""
+        sides = self.predictor.model.prompt_encoder.mask_input_size
+        return max(self.photo.size) / (2 * max(sides)) if self.photo else 1.0
+
     def embedding(self) -> np.ndarray:
         """Give the embedding of the photo itself, without what pads it to a square: (C, h, w) float32."""
         found, sizes = self.predictor.features[0].float().cpu().numpy(), self.predictor.input_size

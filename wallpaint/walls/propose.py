@@ -24,9 +24,10 @@ from wallpaint.errors import UserError
 from wallpaint.models.families import resolve_family
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import atomic_path, load_photo
-from wallpaint.pixels.mask_ops import clean_mask
+from wallpaint.pixels.mask_ops import to_mask
 from wallpaint.pixels.photo_files import PHOTO_SUFFIXES, RAW_SUFFIXES
 from wallpaint.pixels.recolor import estimate_paint
+from wallpaint.pixels.refine import refine_mask
 from wallpaint.walls.masks import Masker
 
 log = logging.getLogger(__name__)
@@ -86,7 +87,8 @@ def propose_wall(finder: WallFinder, photo: Image.Image) -> Proposal | None:
     wall = np.asarray(full) > 0.5
     if wall.mean() < LEAST:
         return None
-    mask = clean_mask(Image.fromarray(np.where(wall, 255, 0).astype(np.uint8)))
+    cell = max(photo.width / chance.shape[1], photo.height / chance.shape[0])
+    mask = refine_mask(photo, to_mask(wall), cell)
     return Proposal(mask, confidence, estimate_paint(photo, mask))
 
 

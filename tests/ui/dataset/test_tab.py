@@ -6,11 +6,12 @@ import os
 import time
 import types
 import zipfile
+from pathlib import Path
 
 import gradio as gr
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 from toys import toy_room
 
 from wallpaint.dataset import doctor, folder
@@ -203,6 +204,33 @@ def test_a_photo_is_looked_at_once_however_often_it_is_opened_and_clicked(call, 
     assert len(looks) == 1
 
 
+def test_a_clicks_mask_is_refined_and_still_says_what_was_clicked(call):
+    wall = calls.decode_runs(wall_runs(), SIZE)
+    x, y = (int(where.mean()) for where in np.nonzero(wall)[::-1])
+    coarse = np.kron(wall[::8, ::8], np.ones((8, 8), bool))[: SIZE[1], : SIZE[0]]
+    answer = call("refine", runs=calls.encode_runs(coarse), points=[[x, y, 1]])
+    fine = calls.decode_runs(answer["runs"], SIZE)
+    assert fine[y, x] and (fine != wall).sum() < (coarse != wall).sum()
+    nothing = call("refine", runs=[SIZE[0] * SIZE[1]], points=[[x, y, 1]])
+    assert calls.decode_runs(nothing["runs"], SIZE)[y, x]
+
+
+def test_a_wall_marked_on_the_view_follows_the_photos_edges_at_its_own_size(tmp_path, looks):
+    image, mask = toy_room(0, GREEN, (1536, 1024))
+    image.save(tmp_path / "large.png")
+    picture = pictures.open_picture(tmp_path / "large.png", tmp_path)
+    view = mask.resize((1024, 683), Image.Resampling.BOX).point(lambda value: 255 * (value >= 128))
+    shrunk = np.asarray(view.filter(ImageFilter.MinFilter(3))) > 0  # a pixel short of the wall's edge
+    name = pictures.save_wall_mask(picture["folder"], shrunk)
+    pictures.write_walls(picture["folder"], [pictures.Wall(name)])
+    plain = np.asarray(Image.fromarray(shrunk).convert("L").resize(image.size)) >= 128
+    full = np.asarray(pictures.mask_at(picture, image.size)) > 0
+    truth = np.asarray(mask) > 0
+    assert (full != truth).sum() < 0.3 * (plain != truth).sum()
+    pictures.drop_wall_mask(Path(picture["folder"]), name)
+    assert not list(Path(picture["folder"]).glob("*wall-*"))
+
+
 @pytest.mark.parametrize(
     ("name", "asked"),
     [
@@ -213,6 +241,8 @@ def test_a_photo_is_looked_at_once_however_often_it_is_opened_and_clicked(call, 
         ("predict", {"points": [[5, 5, 7]]}),
         ("predict", {"points": [[5, 5, 1]] * 65}),
         ("predict", {"points": [[5000, 5, 1]]}),
+        ("refine", {"runs": [1, 2], "points": [[5, 5, 1]]}),
+        ("refine", {"points": {}}),
         ("save_walls", {"walls": []}),
         ("save_walls", {"walls": [{"runs": [1, 2]}]}),
         ("save_walls", {"walls": [{}] * 9}),
@@ -231,7 +261,7 @@ def test_what_a_script_must_not_send_comes_back_as_words(call, name, asked):
 
 @pytest.mark.parametrize("token", [None, "", "../..", "0" * 24, "x" * 24, ["a"]])
 def test_a_picture_is_reached_by_its_token_alone(call, token):
-    for name in ("embed", "predict", "save_walls", "repaint", "pick_color", "propose", "load_given"):
+    for name in ("embed", "predict", "refine", "save_walls", "repaint", "pick_color", "propose", "load_given"):
         assert "picture is gone" in call(name, token=token)["error"]
 
 

@@ -67,14 +67,37 @@ def embed(workspace: Path, asked: dict) -> dict:
 def predict(workspace: Path, asked: dict) -> dict:
     """Give the masks that clicks `points` [[x, y, label]] and a `box` may mean: {masks: [runs], scores}."""
     folder = pictures.find_folder(workspace, asked.get("token"))
-    points, box = asked.get("points") or [], asked.get("box")
-    numbers = [value for point in [*points, *([box] if box else [])] for value in point]
-    if len(points) > MAX_POINTS or not all(isinstance(n, (int, float)) and abs(n) < 1e5 for n in numbers):
-        raise UserError(f"the clicks are broken or more than {MAX_POINTS}, the board, clear them")
-    if any(len(point) != 3 for point in points) or (box and len(box) != 4):
-        raise UserError("the clicks are broken, the board, clear them")
-    found = segmenter.predict(folder, [(x, y) for x, y, _ in points], [int(p[2]) for p in points], box)[:3]
+    points, labels = _read_clicks(asked.get("points"))
+    box = asked.get("box")
+    if box and (len(box) != 4 or not _are_numbers(box)):
+        raise UserError("the box is broken, the board, clear it")
+    found = segmenter.predict(folder, points, labels, box)[:3]
     return {"masks": [encode_runs(mask) for mask, _ in found], "scores": [round(s, 3) for _, s in found]}
+
+
+def refine(workspace: Path, asked: dict) -> dict:
+    """Move the edges of a mask {runs} that `predict` gave for `points` to the photo's: {runs}."""
+    folder = pictures.find_folder(workspace, asked.get("token"))
+    wall = decode_runs(asked.get("runs"), segmenter.load_view(folder).size)
+    return {"runs": encode_runs(segmenter.refine(folder, wall, *_read_clicks(asked.get("points"))))}
+
+
+def _read_clicks(told: object) -> tuple[list[tuple[float, float]], list[int]]:
+    """Read clicks [[x, y, label]]: (x, y) of each, and the labels.
+
+    Raises:
+        UserError: they are none, or too many.
+    """
+    points = told or []
+    if not isinstance(points, list) or len(points) > MAX_POINTS:
+        raise UserError(f"the clicks are broken or more than {MAX_POINTS}, the board, clear them")
+    if not all(isinstance(point, list) and len(point) == 3 and _are_numbers(point) for point in points):
+        raise UserError("the clicks are broken, the board, clear them")
+    return [(x, y) for x, y, _ in points], [int(label) for *_, label in points]
+
+
+def _are_numbers(values: list) -> bool:
+    return all(isinstance(value, (int, float)) and abs(value) < 1e5 for value in values)
 
 
 def save_walls(workspace: Path, asked: dict) -> dict:
@@ -98,7 +121,7 @@ def save_walls(workspace: Path, asked: dict) -> dict:
     active = min(max(0, int(asked.get("active") or 0)), len(walls) - 1)
     pictures.write_walls(folder, walls, active)
     for old in {wall.mask for wall in before} - {wall.mask for wall in walls} - {"", pictures.GIVEN}:
-        (folder / old).unlink(missing_ok=True)
+        pictures.drop_wall_mask(folder, old)
     inverted = told[active].get("runs") is not None and is_inverted(folder, walls[active], view)
     return {"now": [wall.now for wall in walls], "inverted": inverted}
 
@@ -205,6 +228,6 @@ def _describe(key: str, palette: Palette) -> dict:
 
 
 FUNCTIONS = (
-    *(embed, predict, propose, load_given, save_walls, repaint),
+    *(embed, predict, refine, propose, load_given, save_walls, repaint),
     *(pick_color, list_palettes, import_palette, name_color),
 )

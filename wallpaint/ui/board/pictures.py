@@ -28,9 +28,11 @@ from wallpaint.errors import UserError
 from wallpaint.paths import ASSETS
 from wallpaint.pixels.arrays import erode
 from wallpaint.pixels.images import atomic_path, load_mask, load_photo
+from wallpaint.pixels.refine import refine_mask
 from wallpaint.ui.board.segmenter import embed_soon
 
 GIVEN = "given.png"  # the mask that a room brings, at the photo's own size
+FULL = "full-"  # before the name of a wall's mask: the same at the photo's own size
 VIEW = 1024  # longest side of what the page shows and the clicks are counted in
 TINT = (255, 64, 129)
 KEPT_SECONDS = 24 * 3600
@@ -139,13 +141,34 @@ def save_wall_mask(folder: str | Path, mask: np.ndarray) -> str:
 
 
 def wall_mask(folder: str | Path, wall: Wall, size: tuple[int, int]) -> Image.Image | None:
-    """Load a wall's mask at `size` (w, h), strictly 0 and 255; None while it is unmarked."""
+    """Load a wall's mask at `size` (w, h), strictly 0 and 255; None while it is unmarked.
+
+    What was marked on the view follows the photo's edges where more than the view is asked for.
+    """
     if not wall.mask:
         return None
     mask = load_mask(Path(folder) / wall.mask)
+    if size[0] > mask.width:
+        mask = _full_mask(Path(folder), wall.mask, mask)
     if mask.size != size:
         mask = mask.resize(size, Image.Resampling.BILINEAR).point(lambda value: 255 if value >= 128 else 0)
     return mask
+
+
+def _full_mask(folder: Path, name: str, mask: Image.Image) -> Image.Image:
+    """Refine what was marked on the view to the photo's size, once."""
+    full = folder / f"{FULL}{name}"
+    if not full.is_file():
+        photo = load_photo(folder / "photo.png")
+        with atomic_path(full) as path:
+            refine_mask(photo, mask, photo.width / mask.width, seen=True).save(path, compress_level=1)
+    return load_mask(full)
+
+
+def drop_wall_mask(folder: Path, name: str) -> None:
+    """Delete the mask that `save_wall_mask` wrote."""
+    for path in (folder / name, folder / f"{FULL}{name}"):
+        path.unlink(missing_ok=True)
 
 
 def mask_at(picture: Picture, size: tuple[int, int]) -> Image.Image | None:

@@ -19,7 +19,8 @@ from PIL import Image
 
 from wallpaint.errors import UserError
 from wallpaint.models.families import FAMILIES
-from wallpaint.pixels.mask_ops import obey_clicks, surface_at
+from wallpaint.pixels.mask_ops import obey_clicks, surface_at, to_mask
+from wallpaint.pixels.refine import refine_mask
 from wallpaint.walls.masks import KEPT_EMBEDDINGS, Masker
 from wallpaint.walls.propose import Proposal, WallFinder, load_finder, propose_wall
 
@@ -60,6 +61,16 @@ def predict(
         found = _masker().predict(points, labels, box)
     surface = functools.cache(functools.partial(surface_at, view))  # one for all candidates
     return [(obey_clicks(np.asarray(mask) >= 128, surface, points, labels), score) for mask, score in found]
+
+
+def refine(
+    folder: str | Path, wall: np.ndarray, points: Sequence[tuple[float, float]], labels: Sequence[int]
+) -> np.ndarray:
+    """Move the edges of what `predict` gave, (h, w) boolean, to the photo's; what clicks say holds."""
+    with _lock:
+        view, cell = _embed(str(folder)), _masker().cell
+    wall = np.asarray(refine_mask(view, to_mask(wall), cell)) >= 128
+    return obey_clicks(wall, functools.partial(surface_at, view), points, labels)
 
 
 def propose(folder: str | Path) -> Proposal | None:

@@ -85,20 +85,34 @@ export class Marking {
     const masks = answer.masks.map((runs) => fromRuns(runs, this.pixels));
     this.follow({ ...this.wall.mark, model: masks[0], points, box }, { masks, scores: answer.scores, chosen: 0 });
     this.board.say("found", { score: Math.round(100 * answer.scores[0]), ms: this.board.root.dataset.latency });
+    await this.refine();
+  }
+
+  async refine() { // what a click has shown is moved to the photo's edges, unless something else came meanwhile
+    const { turn, wall, candidates: found } = this, { mark } = wall;
+    if (!found || found.fine?.has(found.chosen)) return;
+    const answer = await this.board.call("refine", { runs: toRuns(mark.model), points: mark.points });
+    if (turn !== this.turn || mark !== wall.mark) return;
+    const masks = found.masks.slice();
+    masks[found.chosen] = fromRuns(answer.runs, this.pixels);
+    wall.amend({ ...mark, model: masks[found.chosen] });
+    this.settle({ ...found, masks, fine: new Set([...(found.fine ?? []), found.chosen]) });
   }
 
   async joinObject([x, y, label]) { // a mask from elsewhere (found, given, grown) is added to or taken from
     const answer = await this.predict([[x, y, 1]], null);
     if (!answer) return;
-    const mask = this.wall.mask.slice(), other = fromRuns(answer.masks[0], this.pixels);
+    const point = [x, y, 1], fine = await this.board.call("refine", { runs: answer.masks[0], points: [point] });
+    const mask = this.wall.mask.slice(), other = fromRuns(fine.runs, this.pixels);
     for (let at = 0; at < mask.length; at++) if (other[at]) mask[at] = label;
     this.replace(mask);
   }
 
-  chooseCandidate(index) {
+  async chooseCandidate(index) {
     const found = this.candidates;
     if (!found?.masks[index] || index === found.chosen) return;
     this.follow({ ...this.wall.mark, model: found.masks[index] }, { ...found, chosen: index });
+    await this.refine();
   }
 
   replace(mask) { this.follow({ ...BLANK, model: mask }); }

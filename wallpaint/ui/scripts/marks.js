@@ -65,6 +65,8 @@ export class Wall {
 
   get area() { return this.mask.reduce((sum, value) => sum + value, 0); }
 
+  amend(mark) { this.history[this.at] = mark; } // the same step, done better
+
   follow(mark) {
     this.history = [...this.history.slice(Math.max(0, this.at + 2 - HISTORY), this.at + 1), mark];
     this.at = this.history.length - 1;

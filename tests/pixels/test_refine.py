@@ -1,0 +1,68 @@
+"""Masks at the photo's own size: their edges on the photo's, what is unlike the wall left out."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+from scipy import ndimage
+
+from wallpaint.pixels.refine import refine_mask
+
+SIZE = (1280, 960)
+
+
+@pytest.fixture(scope="module")
+def room():
+    """A lit wall with a frame, a picture rail and a floor, and what of it is wall, (H, W) boolean."""
+    wall, not_wall = Image.new("RGB", SIZE, (178, 190, 176)), Image.new("L", SIZE, 0)
+    things = (((0, 720, 1280, 960), (120, 84, 60)), ((400, 200, 640, 480), (245, 245, 240)))
+    for box, color in (*things, ((0, 120, 1280, 123), (238, 236, 230))):
+        ImageDraw.Draw(wall).rectangle(box, color)
+        ImageDraw.Draw(not_wall).rectangle(box, 255)
+    light = np.linspace(1.0, 0.6, SIZE[0])[None, :, None]
+    noise = np.random.default_rng(0).normal(0, 2, (SIZE[1], SIZE[0], 1))
+    pixels = np.clip(np.asarray(wall) * light + noise, 0, 255).round().astype(np.uint8)
+    return Image.fromarray(pixels), np.asarray(not_wall) == 0
+
+
+def rough(wall: np.ndarray, cells: int, shift: int = 0) -> Image.Image:
+    """The wall as what works at `cells` pixels a side would give it, moved by `shift` pixels."""
+    mask = Image.fromarray(ndimage.shift(wall.astype(np.uint8), shift, order=0, mode="nearest") * 255)
+    small = mask.resize((cells, cells), Image.Resampling.BOX)
+    return small.resize(SIZE, Image.Resampling.BILINEAR).point(lambda value: 255 * (value >= 128))
+
+
+def test_a_ragged_mask_comes_to_keep_the_photos_edges_and_leaves_the_rail_out(room):
+    photo, wall = room
+    before = rough(wall, 128, shift=8)
+    rail = (slice(121, 123), slice(40, 1240))
+    wrong = (np.asarray(before) > 0) != wall
+    assert wrong.mean() > 0.01 and np.asarray(before)[rail].mean() > 250  # the rail was painted over
+    after = np.asarray(refine_mask(photo, before, SIZE[0] / 128)) > 0
+    assert (after != wall).mean() < 0.002 and after[rail].mean() < 0.15
+    assert not after[190:490, 395:645][15:-15, 10:-10].any()  # the frame is whole
+
+
+def test_a_thing_that_the_mask_took_for_wall_is_left_out(room):
+    photo, wall = room
+    with_frame = wall.copy()
+    with_frame[200:481, 400:641] = True
+    after = np.asarray(refine_mask(photo, rough(with_frame, 128), SIZE[0] / 128)) > 0
+    assert after[210:470, 410:630].mean() < 0.15 and (after != wall).mean() < 0.01
+
+
+def test_what_somebody_has_seen_and_kept_stays_and_only_its_edges_move(room):
+    photo, wall = room
+    painted_over = wall.copy()
+    painted_over[100:140] = True  # a hand that wants the rail painted
+    small = Image.fromarray(painted_over).convert("L").resize((320, 240), Image.Resampling.BOX)
+    small = small.point(lambda value: 255 * (value >= 128))
+    after = np.asarray(refine_mask(photo, small, 4, seen=True)) > 0
+    assert after[110:130].all()
+    assert (after != painted_over).mean() < 0.001
+
+
+def test_an_even_mask_stays_as_it_is_whatever_the_photo_shows(room):
+    photo, _ = room
+    for value in (0, 255):
+        assert refine_mask(photo, Image.new("L", (64, 48), value), 20).getextrema() == (value, value)
+    assert refine_mask(photo, Image.new("L", (64, 48), 255), 20).size == SIZE
