@@ -119,19 +119,21 @@ def painting(options: argparse.Namespace) -> SamplingSettings:
 
 
 def run_compare(options: argparse.Namespace) -> int:
-    """Compare: one photo, one swatch, several arms."""
+    """Compare: one photo, a swatch for each of its walls, several arms."""
     from wallpaint.cli import read_swatch
 
-    swatch = read_swatch(options.swatch, options.palette)
+    swatches = [read_swatch(text, options.palette) for text in options.swatch]
+    old_paints = [read_swatch(text, options.palette, "--old-paint") for text in options.old_paint]
+    masks = options.mask
+    for flag, many in (("--swatch", swatches), ("--old-paint", old_paints)):
+        if len(many) != len(masks) and many:
+            raise UserError(f"{len(masks)} masks and {len(many)} paints are given, to --mask and {flag}, give as many")
     from wallpaint.report.compare import compare
 
-    family = options.overrides.get("family")
-    how = {"family": family, "invert_mask": options.invert_mask}
-    settings = painting(options)
-    if options.old_paint is not None:
-        old_paint = read_swatch(options.old_paint, options.palette, "--old-paint")
-        settings = dataclasses.replace(settings, old_paint=old_paint)
-    compare(options.photo, options.mask, swatch, options.arms, options.out, settings, **how)
+    more = list(zip(masks[1:], swatches[1:], strict=True))
+    how = {"family": options.overrides.get("family"), "invert_mask": options.invert_mask}
+    how |= {"more": more, "old_paints": old_paints}
+    compare(options.photo, masks[0], swatches[0], options.arms, options.out, painting(options), **how)
     print(f"report: {options.out / 'report.html'}")
     return 0
 

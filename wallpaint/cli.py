@@ -102,12 +102,14 @@ def _train(add: Parser) -> None:
 def _compare(add: Parser) -> None:
     add.add_argument("--compare", action="store_true", help="repaint one photo with several arms")
     add.path("--photo", "FILE", "the room", required=True)
-    add.path("--mask", "FILE", "its walls, white = repaint, of the photo's size", required=True)
+    text = "its wall, white = repaint, of the photo's size; again for a further wall, the later wins where two overlap"
+    add.path("--mask", "FILE", text, required=True, action="append")
     add.add_argument("--invert-mask", action="store_true", help="the mask's black is the wall")
-    text = "the paint, such as '#7A9E7E', or its name in a palette, such as 'RAL 6021'"
-    add.add_argument("--swatch", metavar="COLOUR", required=True, help=text)
+    text = "the paint, such as '#7A9E7E', or its name in a palette, such as 'RAL 6021'; one for each --mask"
+    add.add_argument("--swatch", metavar="COLOUR", required=True, help=text, action="append")
     add.path("--palette", "FILE", "look there first for the paint's name")
-    add.add_argument("--old-paint", metavar="COLOUR", help="the paint on the wall now, where it is known")
+    text = "the paint on the wall now, where it is known; one for each --mask, or none"
+    add.add_argument("--old-paint", metavar="COLOUR", help=text, action="append", default=[])
     _arms(add)
 
 

@@ -282,7 +282,7 @@ def test_a_table_marks_the_best_of_what_is_known_and_is_escaped_in_both_forms():
         "| a<b | 2.00 | 1 | – |",
     ]
     assert "| p\\|q |" in markdown(table)
-    section = {"swatch": "#000000", "seed": 0, "pictures": [], "table": table, "left_out": {"a<b": "<i>"}}
+    section = {"swatches": ["#000000"], "seed": 0, "pictures": [], "table": table, "left_out": {"a<b": "<i>"}}
     page = comparison_page([section])
     assert "<td>a&lt;b</td>" in page and '<td class="best">1.00</td>' in page and "a&lt;b: not used" in page
     assert "<i>" not in page
@@ -349,3 +349,32 @@ def test_a_known_old_paint_is_not_read_off_the_photo(room, tmp_path):
         compare(*room, parse_color("#F4F4F4"), ["recolor"], tmp_path / "out", settings)
         levels.append(np.asarray(Image.open(tmp_path / "out" / "recolor.png"))[24, 32].mean())
     assert levels[0] == pytest.approx(120, abs=4) and levels[1] > 240
+
+
+def test_two_walls_in_two_paints_are_painted_and_measured_by_one_command(room, tmp_path, capsys):
+    from studio import main
+
+    halves = []
+    for name, columns in (("left", np.s_[:, 33:]), ("right", np.s_[:, :33])):
+        mask = np.array(Image.open(room[1]))
+        mask[columns] = 0
+        halves += ["--mask", str(tmp_path / f"{name}.png")]
+        Image.fromarray(mask).save(halves[-1])
+    out, paints = tmp_path / "out", ["--swatch", "#7A9E7E", "--swatch", "#C8553D"]
+    command = ["--compare", "--photo", str(room[0]), *halves, "--arms", "recolor", "--out", str(out)]
+    assert main([*command, *paints]) == 0
+    said = json.loads((out / "comparison.json").read_text())
+    assert (said["swatch"], said["walls"]) == ("#7A9E7E", ["#7A9E7E", "#C8553D"])
+    (arm,) = said["arms"]
+    assert arm["outside_changed_pixels"] == 0 and [wall["swatch"] for wall in arm["walls"]] == said["walls"]
+    mean = np.average([wall["brightness_error"] for wall in arm["walls"]], weights=[27, 27])
+    assert arm["brightness_error"] == pytest.approx(mean) and arm["delta_e_paint"]["median"] < 5
+    (row,) = csv.DictReader((out / "comparison.csv").open())
+    assert float(row["wall2_delta_e_paint_median"]) == arm["walls"][1]["delta_e_paint"]["median"]
+    page = (out / "report.html").read_text()
+    assert "#7A9E7E" in page and "#C8553D" in page
+    capsys.readouterr()
+    assert main([*command, *paints[:2]]) == 2
+    assert "2 masks and 1 paints are given, to --mask and --swatch" in capsys.readouterr().err
+    assert main([*command, *paints, "--old-paint", "white"]) == 2
+    assert "to --mask and --old-paint" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""One photo, one paint, several arms: the same wall painted by each, measured and reported.
+"""One photo, one paint or one a wall, several arms: the same walls painted by each, measured and reported.
 
 An arm is what `open_arms` takes: NAME, or NAME=PATH to a run folder or a .safetensors file.
 """
@@ -9,19 +9,22 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from PIL import Image
 
 from wallpaint.dataset.folder import PROMPT
 from wallpaint.errors import UserError
 from wallpaint.paint.arms import Arms, open_arms
+from wallpaint.paint.coats import Coat, paint_coats, part_coats
 from wallpaint.paint.settings import OnStep, SamplingSettings
 from wallpaint.pixels import metrics
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import load_mask, load_photo
-from wallpaint.pixels.mask_ops import looks_inverted
+from wallpaint.pixels.mask_ops import looks_inverted, to_mask
 from wallpaint.report.files import Figures, all_or_nothing, clean, contact_sheet, file_names, flat, write_csv
 from wallpaint.report.pages import comparison_page, comparison_section
 
@@ -56,6 +59,7 @@ class Scene:
     mask: Image.Image
     truth: Image.Image | None
     name: str  # where the photo came from
+    more: tuple[Coat, ...] = ()  # further walls, painted along; the later one wins where masks overlap
 
 
 def measure(
@@ -80,6 +84,36 @@ def measure(
     return figures
 
 
+def measure_coats(painted: Image.Image, scene: Scene, coats: Sequence[Coat]) -> Figures:
+    """Measure a room of one wall; of several the mean over the walls by their area, and `walls` has each wall's.
+
+    A pixel outside all masks counts as `outside_changed_pixels`.
+    """
+    alone = [measure(painted, scene.photo, c.mask, c.swatch, scene.truth, c.old_paint) for c in coats]
+    if len(coats) == 1:
+        return alone[0]
+    whole = to_mask(np.any([np.asarray(coat.mask) > 0 for coat in coats], axis=0))
+    outside = {"outside_changed_pixels": metrics.outside_changed_pixels(painted, scene.photo, whole)}
+    areas = [float(np.count_nonzero(np.asarray(coat.mask))) for coat in coats]
+    each = [{"swatch": coat.swatch.hex} | figures | outside for coat, figures in zip(coats, alone, strict=True)]
+    return _mean(alone, areas) | outside | {"walls": each}
+
+
+def _mean(rows: Sequence[Any], weights: Sequence[float]) -> Any:
+    """Weighted mean of figures, nested alike; what one has no figure for has none."""
+    if isinstance(rows[0], dict):
+        return {key: _mean([row[key] for row in rows], weights) for key in rows[0]}
+    return float(np.average(rows, weights=weights))
+
+
+def _numbered(row: Figures) -> Figures:
+    """The same with its walls by number, as columns are called."""
+    walls = row.get("walls", [])
+    return {key: value for key, value in row.items() if key != "walls"} | {
+        f"wall{number}": wall for number, wall in enumerate(walls, 1)
+    }
+
+
 def compare(
     photo_path: str | Path,
     mask_path: str | Path,
@@ -91,8 +125,12 @@ def compare(
     truth: str | Path | None = None,
     models: Models | None = None,
     invert_mask: bool = False,
+    more: Sequence[tuple[str | Path, Swatch]] = (),
+    old_paints: Sequence[Swatch] = (),
 ) -> Comparison:
-    """Paint one wall with several arms and write comparison.json, .csv, grid.png, report.html, PNGs.
+    """Paint a wall, or each of several in its own paint, with several arms.
+
+    Writes comparison.json, comparison.csv, grid.png, report.html and a PNG an arm.
 
     Args:
         photo_path: the room.
@@ -104,17 +142,26 @@ def compare(
         family: see `open_arms`.
         truth: the same room truly painted, where one is known.
         models: a loaded family, in place of loading one.
-        invert_mask: the mask's black is the wall.
+        invert_mask: the mask's black is the wall, as in those of `more`.
+        more: masks of further walls with their paints; where masks overlap the later one wins.
+        old_paints: what is on each wall now, where it is known: one for each wall, or none.
 
     Raises:
         UserError: pictures that cannot be read or do not fit together, or arms that cannot be opened.
     """
-    scene = load_scene(photo_path, mask_path, truth, invert_mask)
+    scene, settings = load_scene(photo_path, mask_path, truth, invert_mask), settings or SamplingSettings()
+    if old_paints:
+        settings = replace(settings, old_paint=old_paints[0])
+    coats = [
+        Coat(load_mask(mask, scene.photo.size, invert_mask, photo_path), paint, old_paint)
+        for (mask, paint), old_paint in zip_longest(more, old_paints[1:])
+    ]
+    first, *others = part_coats([Coat(scene.mask, swatch), *coats])
+    scene = replace(scene, mask=first.mask, more=tuple(others))
     if looks_inverted(scene.photo, scene.mask):
         remedy = "leave --invert-mask out" if invert_mask else "--invert-mask takes the rest"
         print(f"note: what {mask_path} marks looks like everything but the wall; if so, {remedy}", file=sys.stderr)
     with all_or_nothing(out_dir) as folder:
-        settings = settings or SamplingSettings()
         opened = open_arms(COMPARED_ARMS if arms is None else arms, family, models, settings.ip_adapter_scale)
         say_left_out(opened)
         rows, section = paint_scene(opened, scene, swatch, settings, folder)
@@ -194,7 +241,8 @@ def paint_scene(
         the figures of each arm, as in comparison.json, and the section of a report that shows them.
     """
     prompted = replace(settings, prompt=settings.prompt or PROMPT)
-    painted = opened.paint(scene.photo, scene.mask, swatch, prompted, on_step)
+    coats = [Coat(scene.mask, swatch, settings.old_paint), *scene.more]
+    painted = paint_coats(opened, scene.photo, coats, prompted, on_step)
     rows = []
     for name, image in zip(painted, file_names(list(painted)), strict=True):
         picture, seconds = painted[name]
@@ -202,14 +250,13 @@ def paint_scene(
         figures: dict[str, Any] = {"name": name, "seconds": round(seconds, 3), "image": image}
         if name in opened.left_out:
             figures["left_out"] = list(opened.left_out[name])
-        rows.append(
-            clean(figures | measure(picture, scene.photo, scene.mask, swatch, scene.truth, settings.old_paint))
-        )
-    comparison = {"photo": scene.name, "swatch": swatch.hex, "seed": settings.seed, "arms": rows}
+        rows.append(clean(figures | measure_coats(picture, scene, coats)))
+    walls = {"walls": [coat.swatch.hex for coat in coats]} if scene.more else {}
+    comparison = {"photo": scene.name, "swatch": swatch.hex, **walls, "seed": settings.seed, "arms": rows}
     (folder / "comparison.json").write_text(
         json.dumps(comparison, indent=2, ensure_ascii=False) + "\n", "utf-8", "backslashreplace"
     )
-    write_csv(folder / "comparison.csv", [flat(row) for row in rows])
+    write_csv(folder / "comparison.csv", [flat(_numbered(row)) for row in rows])
     pictures = [("photo", scene.photo), *([("truth", scene.truth)] if scene.truth else [])]
     pictures += [(name, picture) for name, (picture, _) in painted.items()]
     contact_sheet(pictures).save(folder / "grid.png")

@@ -46,6 +46,8 @@ def clean(value: Any) -> Any:
     """Turn what is not a number to None, so that JSON can say it."""
     if isinstance(value, dict):
         return {key: clean(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [clean(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

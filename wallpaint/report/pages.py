@@ -118,7 +118,7 @@ def comparison_section(comparison: Figures, pictures: Pictures) -> dict[str, Any
         for name, row in arms.items()
     }
     return {
-        "swatch": comparison["swatch"],
+        "swatches": comparison.get("walls") or [comparison["swatch"]],
         "seed": comparison["seed"],
         "pictures": [show_picture(picture, name, texts.get(name, "")) for name, picture in pictures],
         "table": make_table(COMPARED, arms),

@@ -1,0 +1,83 @@
+"""Several walls, each in its own paint, in one picture."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wallpaint.errors import UserError
+from wallpaint.paint.arms import Arms
+from wallpaint.paint.coats import Coat, paint_coats, part_coats
+from wallpaint.paint.settings import SamplingSettings
+from wallpaint.pixels.color import parse_color
+from wallpaint.pixels.mask_ops import to_mask
+from wallpaint.pixels.recolor import recolor
+
+SAGE, BRICK = parse_color("#7A9E7E"), parse_color("#C8553D")
+GREY = parse_color("#C0C0C0")
+SIZE = (96, 64)
+
+
+@pytest.fixture
+def photo():
+    pixels = np.random.default_rng(0).integers(186, 198, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
+    pixels[48:] = (90, 60, 40)
+    return Image.fromarray(pixels)
+
+
+def wall(left, right):
+    """A mask between two columns, down to the floor."""
+    mask = np.zeros(SIZE[::-1], bool)
+    mask[4:48, left:right] = True
+    return to_mask(mask)
+
+
+def test_each_wall_has_its_own_paint_and_nothing_else_changes(photo):
+    coats = part_coats([Coat(wall(4, 50), SAGE, GREY), Coat(wall(50, 90), BRICK, GREY)])
+    (picture, seconds) = paint_coats(Arms(("recolor",)), photo, coats, SamplingSettings())["recolor"]
+    pixels, before = np.asarray(picture), np.asarray(photo)
+    outside = ~(np.asarray(wall(4, 90)) > 0)
+    assert (pixels[outside] == before[outside]).all() and seconds > 0
+    for coat, inner in ((coats[0], np.s_[8:44, 8:46]), (coats[1], np.s_[8:44, 54:86])):
+        alone = recolor(photo, coat.mask, coat.swatch, GREY)
+        np.testing.assert_array_equal(pixels[inner], np.asarray(alone)[inner])
+
+
+def test_where_walls_meet_no_seam_of_the_old_paint_is_left(photo):
+    coats = part_coats([Coat(wall(4, 50), SAGE, GREY), Coat(wall(50, 90), SAGE, GREY)])
+    joined = paint_coats(Arms(("recolor",)), photo, coats, SamplingSettings())["recolor"][0]
+    whole = recolor(photo, wall(4, 90), SAGE, GREY)
+    apart = np.abs(np.asarray(joined).astype(int) - np.asarray(whole))[8:44, 8:86]
+    assert apart.max() <= 1  # one wall of one paint, or two that meet: the same
+    alone = recolor(photo, coats[0].mask, SAGE, GREY)
+    assert np.asarray(alone)[20, 49].mean() > np.asarray(joined)[20, 49].mean() + 10  # by itself its rim is soft
+
+
+def test_where_masks_overlap_the_later_one_wins(photo):
+    coats = part_coats([Coat(wall(4, 90), SAGE, GREY), Coat(wall(30, 60), BRICK, GREY)])
+    assert not (np.asarray(coats[0].mask) & np.asarray(coats[1].mask)).any()
+    pixels = np.asarray(paint_coats(Arms(("recolor",)), photo, coats, SamplingSettings())["recolor"][0]).astype(int)
+    assert (pixels[10:40, 34:56, 0] > pixels[10:40, 34:56, 1]).all()  # brick
+    assert (pixels[10:40, 8:28, 0] < pixels[10:40, 8:28, 1]).all()  # sage
+
+
+def test_walls_that_cannot_be_painted_together_are_told(photo):
+    with pytest.raises(UserError, match="mask 1 marks nothing that later masks do not cover"):
+        part_coats([Coat(wall(30, 60), SAGE), Coat(wall(4, 90), BRICK)])
+    with pytest.raises(UserError, match="mask 2 is .* make them alike"):
+        part_coats([Coat(wall(4, 50).resize((8, 8)), SAGE), Coat(wall(4, 90), BRICK)])
+    coats = part_coats([Coat(wall(4, 50), SAGE), Coat(wall(50, 90), BRICK)])
+    with pytest.raises(UserError, match="bounce is reckoned for one wall"):
+        paint_coats(Arms(("recolor",)), photo, coats, SamplingSettings(bounce=True))
+
+
+def test_progress_runs_from_wall_to_wall(photo):
+    class Steps(Arms):
+        def paint(self, photo, mask, swatch, settings, on_step=None):
+            on_step(0.5)
+            on_step(1.0)
+            return {"a": (photo, 1.0)}
+
+    seen = []
+    coats = [Coat(wall(4, 50), SAGE), Coat(wall(50, 90), BRICK)]
+    done = paint_coats(Steps(("a",)), photo, coats, SamplingSettings(), seen.append)
+    assert seen == pytest.approx([0.25, 0.5, 0.75, 1.0]) and done["a"][1] == pytest.approx(2.0)

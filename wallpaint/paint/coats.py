@@ -1,0 +1,79 @@
+"""Several walls of one photo, each in its own paint: painted each by itself, and joined without a seam."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image
+
+from wallpaint.errors import UserError
+from wallpaint.paint.arms import Arms
+from wallpaint.paint.settings import OnStep, SamplingSettings, share_of
+from wallpaint.pixels.arrays import grow
+from wallpaint.pixels.color import Swatch
+from wallpaint.pixels.mask_ops import to_mask
+
+
+@dataclass(frozen=True)
+class Coat:
+    """A wall and the paint it gets."""
+
+    mask: Image.Image  # 'L' of the photo's size, 255 = repaint
+    swatch: Swatch
+    old_paint: Swatch | None = None  # on it now, where that is known
+
+
+def part_coats(coats: Sequence[Coat]) -> list[Coat]:
+    """Give the coats with masks that share no pixel: where two overlap the later one wins.
+
+    Raises:
+        UserError: masks of several sizes, or a wall that later ones cover wholly.
+    """
+    taken, parted = np.zeros(coats[0].mask.size[::-1], bool), []
+    for number, coat in reversed(list(enumerate(coats, 1))):
+        if coat.mask.size != coats[0].mask.size:
+            raise UserError(f"mask {number} is {coat.mask.size} and the first {coats[0].mask.size}: make them alike")
+        wall = (np.asarray(coat.mask) >= 128) & ~taken
+        if not wall.any():
+            raise UserError(f"mask {number} marks nothing that later masks do not cover: give it a wall of its own")
+        taken |= wall
+        parted.append(replace(coat, mask=to_mask(wall)))
+    return parted[::-1]
+
+
+def paint_coats(
+    opened: Arms, photo: Image.Image, coats: Sequence[Coat], settings: SamplingSettings, on_step: OnStep | None = None
+) -> dict[str, tuple[Image.Image, float]]:
+    """Repaint every wall in its paint with every arm, as `Arms.paint`; no pixel outside all masks changes.
+
+    Each wall is painted on the photo as it is, all arms at once. Its rim is soft, so where walls meet a wall is
+    painted a little way on into its neighbours, and cut off at its edge.
+
+    Args:
+        opened: the arms.
+        photo: RGB.
+        coats: of masks that share no pixel, see `part_coats`; their old paints count, not that of `settings`.
+        settings: how to paint.
+        on_step: called after every step.
+
+    Raises:
+        UserError: light thrown on the surroundings, `settings.bounce`, is asked of several walls.
+    """
+    if len(coats) > 1 and settings.bounce:
+        raise UserError("bounce is reckoned for one wall: paint one, or leave it off")
+    union = np.any([np.asarray(coat.mask) > 0 for coat in coats], axis=0)
+    over = 2 * max(1, round(max(photo.size) / 1000)) + 1  # `make_cover`'s window
+    done: dict[str, tuple[Image.Image, float]] = {}
+    for number, coat in enumerate(coats):
+        wall = np.asarray(coat.mask) > 0
+        mask = coat.mask if len(coats) == 1 else to_mask(grow(wall, over) & union)
+        progress = share_of(on_step, number, 1, len(coats))
+        own = replace(settings, old_paint=coat.old_paint)
+        painted = opened.paint(photo, mask, coat.swatch, own, progress)
+        for name, (picture, seconds) in painted.items():
+            before, spent = done.get(name, (photo.convert("RGB"), 0.0))
+            joined = picture if len(coats) == 1 else Image.composite(picture, before, coat.mask)
+            done[name] = joined, spent + seconds
+    return done
