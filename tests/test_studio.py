@@ -325,9 +325,10 @@ def test_compare_and_evaluate_hand_over_what_they_are_given(trained, tmp_path):
     assert studio.main(["--compare", *given, "--arms", "new, mine=runs/x"]) == 0
     (photo, mask, swatch, arms, out, settings), keywords = calls.pop()
     assert (settings, swatch) == (SamplingSettings(), Swatch((122, 158, 126)))
-    assert keywords == {"family": None, "invert_mask": False}
+    several = {"more": [], "old_paints": []}
+    assert keywords == {"family": None, "invert_mask": False, **several}
     assert studio.main(["--compare", *given, "--invert-mask", "--family", "sd15"]) == 0
-    assert calls.pop()[1] == {"family": "sd15", "invert_mask": True}
+    assert calls.pop()[1] == {"family": "sd15", "invert_mask": True, **several}
     assert (photo, mask, out) == (Path("p.png"), Path("m.png"), Path("o"))
     assert arms == ["new", "mine=runs/x"]
     calls = trained(name="evaluate")

@@ -118,7 +118,7 @@ def _bytes(score: np.ndarray) -> Image.Image:
 
 def _colors(photo: Image.Image) -> np.ndarray:
     """YCbCr (h, w, 3) float32, lightness scaled down."""
-    return np.asarray(photo.convert("YCbCr")) * np.float32([LIGHTNESS, 1, 1])
+    return np.asarray(photo.convert("YCbCr")) * np.array([LIGHTNESS, 1, 1], np.float32)
 
 
 def _fit(size: tuple[int, int], most: float) -> tuple[int, int]:
