@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 from scipy import ndimage
 
-from wallpaint.pixels.arrays import BILINEAR, BOX, resize
+from wallpaint.pixels.arrays import BILINEAR, BOX, components, resize
 from wallpaint.pixels.mask_ops import clean_mask, to_mask
 
 LOOK, FINE, GRID = 320, 768, 32  # longest sides at which a photo is judged, and at which colours of places are kept
@@ -23,6 +23,7 @@ TRUST, REACH = 8.0, 1.5  # in a mask's word where it is sure; it is sure so many
 SPREADS = (12.0, 3.0, 1.0)  # cells of the grid about a place that count for it; what is nearer counts FAINT times more
 FAINT = 0.01
 SURE = 6.0  # a score that its neighbourhood shares and no finer look will overrule
+EDGE = 4.0  # of a colour, a pixel of the small photo: less is no edge of a thing
 MOST = 30.0  # scores are cut off here
 
 
@@ -47,9 +48,23 @@ def refine_mask(photo: Image.Image, mask: Image.Image, cell: float, seen: bool =
         if seen:
             trust = np.where(np.abs(depth) < 1, trust, 2 * MOST * np.sign(depth))
         score = _score(small, places) + trust
+        score = np.where(_fades(small, wall, score > 0), MOST, score)
         wall = score > 0
     wall = _enlarge(photo, score, places, trust) >= 128
     return to_mask(wall) if seen else clean_mask(to_mask(wall))
+
+
+def _fades(colors: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """What left a wall, (h, w) boolean before and after, without an edge between: a lamp's glow, a shadow."""
+    labels, sizes = components(before & ~after)
+    slope = ndimage.maximum_filter(
+        np.hypot(*(np.linalg.norm(d, axis=-1) for d in np.gradient(colors, axis=(0, 1)))), 3
+    )
+    beside = np.where(after, ndimage.maximum_filter(labels, 3), 0)
+    edges, counts = (np.bincount(beside.ravel(), w, len(sizes)) for w in (slope.ravel() > EDGE, None))
+    soft = (counts > 0) & (edges < counts / 2)
+    soft[0] = False  # what did not leave
+    return ndimage.maximum_filter(soft[labels], 7) & before  # and round about, where it would be in doubt
 
 
 def _gather(colors: np.ndarray, wall: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarray]:
