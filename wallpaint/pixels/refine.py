@@ -38,7 +38,7 @@ def refine_mask(photo: Image.Image, mask: Image.Image, cell: float, seen: bool =
     """
     look = _fit(photo.size, min(max(LOOK, 2 * max(photo.size) / cell), FINE))
     small = _colors(photo.resize(look, Image.Resampling.BOX))
-    wall = np.asarray(mask.resize(look, Image.Resampling.BOX)) >= 128
+    wall = rough = np.asarray(mask.resize(look, Image.Resampling.BOX)) >= 128
     if wall.all() or not wall.any():
         return to_mask(np.asarray(mask.resize(photo.size)) >= 128)
     reach = max(1.5, REACH * cell * look[0] / photo.width)
@@ -48,8 +48,8 @@ def refine_mask(photo: Image.Image, mask: Image.Image, cell: float, seen: bool =
         if seen:
             trust = np.where(np.abs(depth) < 1, trust, 2 * MOST * np.sign(depth))
         score = _score(small, places) + trust
-        score = np.where(_fades(small, wall, score > 0), MOST, score)
         wall = score > 0
+    score = np.where(_fades(small, rough, wall), MOST, score)
     wall = _enlarge(photo, score, places, trust) >= 128
     return to_mask(wall) if seen else clean_mask(to_mask(wall))
 
