@@ -54,6 +54,10 @@ def plain(answer):
     return answer == (["a.png"], ["a.png", "m.png", "metadata.jsonl"])
 
 
+def only(name):
+    return lambda answer: answer[0] == [name]
+
+
 MAC = ("__MACOSX/rooms/train/._a.png", "rooms/.DS_Store", "rooms/train/.DS_Store", "rooms/train/._m.png")
 CASES = (
     Case("the studio's own export", "comes back as it was", exported, plain),
@@ -81,6 +85,22 @@ CASES = (
         ),
         lambda answer: answer[0] == ["salón.png"],
     ),
+    Case(
+        "the same in Russian (cp866)",
+        "read: the name that the rows have",
+        pack("train/", name="зал.png", entry="zal.png", change=lambda d: d.replace(b"zal.", "зал.".encode("cp866"))),
+        lambda answer: answer[0] == ["зал.png"],
+    ),
+    *(
+        Case(f"names that Windows cannot have (`{name}`)", "read; renamed", pack("train/", name=name), only(renamed))
+        for name, renamed in (
+            ("CON.png", "_CON.png"),
+            ("aux.jpg", "_aux.jpg"),
+            ("a:b.png", "a_b.png"),
+            ("up./a.png", "up_/a.png"),
+        )
+    ),
+    Case("two files of one name that differ", "holds 'train/a.png' twice", pack("train/", ("train/a.png",))),
     Case("a picture that no row names", "left out", pack("train/", ("train/b.png",)), plain),
     Case("no `train/metadata.jsonl`", "holds no train/metadata.jsonl, zip a dataset folder", pack("other/")),
     Case(

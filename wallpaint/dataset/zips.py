@@ -40,10 +40,23 @@ from wallpaint.pixels.images import atomic_path
 MAX_BYTES = 100_000_000_000  # of a zip: a 12-megapixel photo with its mask takes 4 MB; the disk says the rest
 MAX_FILES = 500_000  # the list of a zip's files takes 1 KB each in memory
 MAX_RATIO, BOMB_BYTES = 100, 200_000_000  # pictures hardly shrink; what grows to more of either is no dataset
-ENCODINGS = ("utf-8", "cp437", "cp932", "gbk", "cp949", "cp1258", "cp1252", "latin-1")  # of names not marked UTF-8
+ENCODINGS = (
+    "utf-8",
+    "cp437",
+    "cp932",
+    "gbk",
+    "cp949",
+    "cp1258",
+    "cp866",
+    "cp1251",
+    "cp1252",
+    "latin-1",
+)  # of names not marked UTF-8
 # What zipfile and its decompressors raise where a zip is no zip.
 BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, RuntimeError, ValueError)
-FOREIGN = re.compile(r'[<>:"|?*\x00-\x1f]')  # what Windows allows in no file's name
+# What Windows allows in no file's name, and what it takes for a device whatever the suffix.
+FOREIGN = re.compile(r'[<>:"|?*\x00-\x1f]|[. ]+(?=/|$)')
+DEVICE = re.compile(r"(^|/)(?=(con|prn|aux|nul|com\d|lpt\d)(\.|/|$))", re.I)
 
 
 def export_zip(folder: str | Path, path: str | Path) -> Path:
@@ -141,7 +154,7 @@ def _unpack(archive: zipfile.ZipFile, name: str, folder: Path, left: int) -> Non
 
     Counts down the bytes that may still come out: what an entry announces need not be true.
     """
-    entries = _name_entries(archive)
+    entries = _name_entries(archive, name)
 
     def copy(source_name: str, target: Path) -> None:
         nonlocal left
@@ -184,7 +197,7 @@ def _find_top(entries: dict[str, zipfile.ZipInfo]) -> str | None:
     return min(tops, key=lambda top: top.count("/"), default=None)
 
 
-def _name_entries(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+def _name_entries(archive: zipfile.ZipFile, archive_name: str) -> dict[str, zipfile.ZipInfo]:
     """Give a zip's files by every name each may have.
 
     Only a name marked UTF-8 is sure. Others are in the encoding of the system that made the zip, which it does
@@ -195,7 +208,10 @@ def _name_entries(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     unsure = []
     for entry in files:
         if entry.flag_bits & 0x800 or entry.filename.isascii():
-            entries.setdefault(plain_name(entry.filename), entry)
+            name = plain_name(entry.filename)
+            if name in entries and entries[name].CRC != entry.CRC:
+                raise UserError(f"{archive_name} holds {name!a:.99} twice, zip the dataset folder anew")
+            entries[name] = entry
         else:
             unsure.append((entry, entry.filename.encode("cp437", "replace")))
     for encoding in ENCODINGS:
@@ -212,7 +228,7 @@ def portable_names(rows: list[Row]) -> dict[str, str]:
     places: dict[str, str] = {}  # one file may be named with a backslash here and with a slash there
     for old in dict.fromkeys(name for row in rows for name in picture_names(row)):
         if plain_name(old) not in places:
-            stem, suffix = os.path.splitext(FOREIGN.sub("_", plain_name(old)))
+            stem, suffix = os.path.splitext(DEVICE.sub(r"\1_", FOREIGN.sub("_", plain_name(old))))
             new, number = f"{stem}{suffix}", 2
             while new.casefold() in taken:
                 new, number = f"{stem}-{number}{suffix}", number + 1

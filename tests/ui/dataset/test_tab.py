@@ -88,6 +88,12 @@ def test_the_page_says_what_the_doctor_says():
 # ---- masks as runs
 
 
+def test_a_remedy_names_what_it_is_about():
+    finding = doctor.Finding("turned_masks", "train", "", {"count": "2", "first": "a.jpg"})
+    table = findings.write_findings([finding], 2, "en")
+    assert "2 masks are turned" in table and "look at a.jpg: is its wall in place?" in table
+
+
 def test_a_mask_survives_as_runs():
     rng = np.random.default_rng(0)
     for mask in (rng.random((9, 13)) > 0.5, np.zeros((3, 4), bool), np.ones((3, 4), bool)):

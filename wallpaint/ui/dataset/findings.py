@@ -40,7 +40,7 @@ def write_findings(findings: list[Finding], count: int, language: str) -> str:
 
     head = write_row("th", (t(key, language) for key in ("column_where", "column_what", "column_remedy")))
     rows = "".join(
-        write_row("td", (_where(one, language), _what(one, language), t("mend_" + one.kind, language)))
+        write_row("td", (_where(one, language), _what(one, language), t("mend_" + one.kind, language, **one.values)))
         for one in findings[:MOST_FINDINGS]
     )
     title = html.escape(t("check_found", language, findings=len(findings), count=count))
