@@ -114,7 +114,7 @@ def _compare(add: Parser) -> None:
 
 
 def _arms(add: Parser) -> None:
-    text = "NAME or NAME=PATH, by commas; names: old, new, color, base, recolor, keep_lightness, flat, untouched"
+    text = "NAME or NAME=PATH, by commas; names: refine, old, new, color, base, field, recolor"
     add.add_argument("--arms", type=split_arms, help=text)
     add.add_argument("--out", metavar="DIR", type=Path, required=True, help="where the report and the pictures go")
     add.add_argument("--bounce", action="store_true", help="let the new wall throw its light on what is round it")

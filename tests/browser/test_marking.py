@@ -119,7 +119,7 @@ def test_compare_has_the_same_board_and_what_is_marked_there_is_painted(page, st
     page.keyboard.press("Control+z")
     expect(page.locator(f"{board} .board")).to_have_attribute("data-marked", str(boxed))
     brush(page, board)
-    for name in ("old", "new", "color"):
+    for name in ("old", "new", "color", "refine"):
         page.locator("#arms").get_by_label(name, exact=True).uncheck()
     page.locator("#paint").click()  # at once: the stroke is on its way still
     expect(page.locator("#results .view b")).to_have_text(["photo", "recolor", "truth"])

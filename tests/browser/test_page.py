@@ -75,7 +75,7 @@ def test_a_space_marks_and_paints_and_neither_trains_nor_keeps(space_url, visit)
     page.get_by_role("tab", name="Compare").click()
     page.locator("#use-tab1").click()
     expect(page.locator("#compare-board .board")).to_have_attribute("data-marked", str(marked(page)))
-    for name in ("old", "new", "color"):
+    for name in ("old", "new", "color", "refine"):
         page.locator("#arms").get_by_label(name, exact=True).uncheck()
     page.locator("#paint").click()
     expect(page.locator("#results .view b")).to_have_text(["photo", "recolor"])

@@ -8,8 +8,12 @@ import pytest
 from hands import ROOMS, download, marked, open_tab, pixel, show, touch, wait_fits, wait_marked, wait_stage
 from PIL import Image
 
+from wallpaint.ui.compare.layout import vividness
+from wallpaint.ui.compare.scene import known_paints
+
 pytestmark = pytest.mark.browser
 STEPS = 30
+FIRST = max(known_paints(), key=vividness).lstrip("#")  # the paint that stands there before one is chosen
 WAIT = 300_000  # ms, for a run on a busy machine
 ON_WALL = (0.42, 0.35)  # of the first test room, as shares of the stage
 ARMS = ("lora-1", "lora_ip-1", "lora_ip_color-1")
@@ -138,7 +142,7 @@ def compare_and_download(page):
         assert painted.size == (256, 256) and painted.format == "PNG"
     with zipfile.ZipFile(download(page, page.locator("#zip"))) as archive:
         names = set(archive.namelist())
-        assert "report.html" in names and {f"7AB7C3/{arm}.png" for arm in ARMS} <= names
+        assert "report.html" in names and {f"{FIRST}/{arm}.png" for arm in ARMS} <= names
         assert archive.testzip() is None
     report = download(page, page.locator("#report")).read_text()
     assert all(arm in report for arm in ARMS) and "data:image/jpeg" in report
@@ -151,7 +155,9 @@ def test_the_first_minute_three_repaints_on_one_stage(page, studio_url, keep_pic
     open_tab(page, studio_url, "Compare")
     page.locator("#paint").click()  # nothing prepared: a room, the shipped LoRAs, one button
     stage = wait_stage(page)
-    expect(page.locator("#results .view b")).to_have_text(["photo", "old", "new", "color", "recolor", "truth"])
+    expect(page.locator("#results .view b")).to_have_text(
+        ["photo", "old", "new", "color", "refine", "recolor", "truth"]
+    )
     expect(page.locator("#results .verdict")).to_contain_text("comes closest")
     best = page.locator("#results .verdict").text_content().split(" ")[0]
     expect(page.locator("#results .view.active b")).to_have_text(best)  # it is seen first
@@ -166,13 +172,13 @@ def test_the_first_minute_three_repaints_on_one_stage(page, studio_url, keep_pic
     page.keyboard.press("Home")
     assert pixel(page, *ON_WALL) == new
     page.locator("#results .lens canvas").focus()
-    for key, view in (("4", "7AB7C3-3"), ("5", "truth"), ("ArrowLeft", "7AB7C3-3")):
+    for key, view in (("5", f"{FIRST}-4"), ("6", "truth"), ("ArrowLeft", f"{FIRST}-4")):
         page.keyboard.press(key)
         expect(stage).to_have_attribute("data-shown", view)
     page.keyboard.down("o")
     assert pixel(page, *ON_WALL) == photo
     page.keyboard.up("o")
-    expect(stage).to_have_attribute("data-shown", "7AB7C3-3")
+    expect(stage).to_have_attribute("data-shown", f"{FIRST}-4")
     missing = "images => images.filter(image => !image.naturalWidth).map(image => image.src)"
     assert page.locator("#results img").evaluate_all(missing) == []
 
@@ -185,12 +191,12 @@ def test_two_arms_side_by_side_under_one_zoom_and_the_map_of_errors_over_them(pa
     stage = wait_stage(page)
     show(page, "1")
     page.locator("#results [data-do=pair]").click()
-    expect(stage).to_have_attribute("data-shown", "7AB7C3-0 truth")
+    expect(stage).to_have_attribute("data-shown", f"{FIRST}-0 truth")
     page.keyboard.press("3")  # goes to the pane at hand
-    expect(stage).to_have_attribute("data-shown", "7AB7C3-0 7AB7C3-2")
+    expect(stage).to_have_attribute("data-shown", f"{FIRST}-0 {FIRST}-2")
     left, right = pixel(page, 0.1, 0.45), pixel(page, 0.6, 0.45)
     page.keyboard.press("1")
-    expect(stage).to_have_attribute("data-shown", "7AB7C3-0 7AB7C3-0")
+    expect(stage).to_have_attribute("data-shown", f"{FIRST}-0 {FIRST}-0")
     assert pixel(page, 0.6, 0.45) == left != right  # the same arm twice, the same place in it
     area = page.locator("#results .lens canvas").bounding_box()
     page.locator("#results .lens canvas").focus()
@@ -204,7 +210,7 @@ def test_two_arms_side_by_side_under_one_zoom_and_the_map_of_errors_over_them(pa
     page.keyboard.press("Escape")
     plain = pixel(page, 0.1, 0.45)
     page.keyboard.press("m")
-    expect(page.locator("#results [data-heat]")).to_have_count(4)
+    expect(page.locator("#results [data-heat]")).to_have_count(5)
     page.wait_for_function(
         """([x, y, was]) => { const canvas = document.querySelector("#results .lens canvas");
         const now = canvas.getContext("2d").getImageData(x * canvas.width, y * canvas.height, 1, 1).data;
@@ -225,7 +231,7 @@ def test_on_a_phone_the_stage_is_as_wide_as_the_screen_and_a_swipe_changes_the_a
     lens.scroll_into_view_if_needed()
     area = lens.bounding_box()
     assert area["x"] <= 0 and area["width"] >= 390
-    for start, end, view in ((0.8, 0.3, "7AB7C3-2"), (0.3, 0.8, first)):
+    for start, end, view in ((0.8, 0.3, f"{FIRST}-2"), (0.3, 0.8, first)):
         y = area["y"] + 0.6 * area["height"]
         for kind, share in (("touchStart", start), ("touchMove", (start + end) / 2), ("touchMove", end)):
             touch(phone, kind, (390 * share, y))
@@ -245,7 +251,7 @@ def test_a_lora_of_ones_own_is_judged_when_it_is_added_and_paints(page, studio_u
         page.locator("#add-lora input[type=file]").set_input_files(tmp_path / f"{name}.safetensors")
         expect(page.locator("#own-loras li").last).to_contain_text("LoRA of rank 16, for room-tiny")
     expect(page.locator("#own-loras li")).to_have_count(2)
-    for name in ("old", "new", "color"):
+    for name in ("old", "new", "color", "refine"):
         page.locator("#arms").get_by_label(name, exact=True).uncheck()
     page.locator("#paint").click()
     names = ["photo", "recolor", "Sơn mới 🎨", "Sơn mới 🎨 2", "truth"]
@@ -259,7 +265,7 @@ def test_a_blind_vote_tells_names_and_figures_after_it(page, studio_url):
     page.locator("#sampling > button").click()
     page.locator("#blind input").check()
     page.locator("#paint").click()
-    expect(page.locator("#vote label")).to_have_count(4)
+    expect(page.locator("#vote label")).to_have_count(5)
     assert "recolor" not in page.locator("#results").inner_html()
     page.locator("#vote label").first.click()
     expect(page.locator("#results")).to_contain_text("Your vote went to")
@@ -295,7 +301,7 @@ def test_a_mask_is_inverted_in_compare_too(page, studio_url):
     board.get_by_role("button", name="Invert").click()
     after = wait_marked(page, before, "#compare-board")
     assert before + after == 256 * 256
-    for name in ("old", "new", "color"):
+    for name in ("old", "new", "color", "refine"):
         page.locator("#arms").get_by_label(name, exact=True).uncheck()
     page.locator("#paint").click()
     expect(page.locator("#results .view b").nth(1)).to_have_text("recolor")

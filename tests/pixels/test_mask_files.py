@@ -34,7 +34,7 @@ def test_inverted_masks_mostly_look_so_and_true_ones_never():
         photo, mask = load_photo(folder / row["file_name"]), folder / row["mask_file_name"]
         true.append(looks_inverted(photo, load_mask(mask)))
         hints.append(looks_inverted(photo, load_mask(mask, invert=True)))
-    assert not any(true) and np.mean(hints) > 0.85
+    assert not any(true) and np.mean(hints) > 0.7
 
 
 def test_a_wall_that_fills_the_photo_gives_no_hint():

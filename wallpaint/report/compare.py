@@ -31,7 +31,7 @@ from wallpaint.report.pages import comparison_page, comparison_section
 if TYPE_CHECKING:
     from wallpaint.models.bundle import Models
 
-COMPARED_ARMS = ["old", "new", "color", "recolor"]
+COMPARED_ARMS = ["old", "new", "color", "refine", "recolor"]
 
 
 @dataclass(frozen=True)

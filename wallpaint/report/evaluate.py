@@ -30,7 +30,8 @@ from wallpaint.report.summary import describe, summarise
 if TYPE_CHECKING:
     from wallpaint.models.bundle import Models
 
-EVALUATED_ARMS = ["base", "old", "new", "color", "recolor", "keep_lightness", "flat", "untouched"]
+DIFFUSING = ["base", "old", "new", "color", "refine"]
+EVALUATED_ARMS = [*DIFFUSING, "field", "recolor", "keep_lightness", "flat", "untouched"]
 SHOWN = 12  # repaints that the report shows as pictures
 Repaint = tuple[Sample, Truth]
 

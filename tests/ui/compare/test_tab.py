@@ -126,11 +126,11 @@ def test_the_room_of_tab_1_comes_with_its_walls_and_its_paint_and_stays_as_it_is
 
 
 def test_arms_are_the_shipped_ones_that_are_there_and_runs_with_weights(shipped_rooms, run_folder, tmp_path):
-    assert list_arms(tmp_path) == [("base", "base"), ("recolor", "recolor")]
+    assert list_arms(tmp_path) == [("base", "base"), ("field", "field"), ("recolor", "recolor")]
     (shipped_rooms / "loras" / "new").mkdir(parents=True)
     (run_folder / "weights").mkdir()
     (run_folder / "weights" / "pytorch_lora_weights.safetensors").write_bytes(b"")
-    assert [name for name, _ in list_arms(tmp_path)] == ["new", "base", "recolor", "lora-1"]
+    assert [name for name, _ in list_arms(tmp_path)] == ["new", "base", "field", "recolor", "lora-1"]
     assert list_arms(tmp_path)[-1][1] == f"lora-1={run_folder}"
     update = tab.add_run("lora-1", ["new"], tmp_path)
     assert update["value"] == ["new", f"lora-1={run_folder}"]

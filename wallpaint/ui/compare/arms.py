@@ -20,9 +20,9 @@ from wallpaint.ui.html import render
 from wallpaint.ui.upload import open_upload
 from wallpaint.ui.words.words import t
 
-SHIPPED = ("old", "new", "color", "base", "recolor")
-TICKED = ("old", "new", "color", "recolor")
-ANY_FAMILY = ("base", "recolor")  # they go with LoRAs of every family
+SHIPPED = ("old", "new", "color", "refine", "base", "field", "recolor")
+TICKED = ("old", "new", "color", "refine", "recolor")
+ANY_FAMILY = ("base", "field", "recolor")  # they go with LoRAs of every family
 TINY = "room-tiny"  # what the shipped arms were trained on
 MAX_LORA = 2_000_000_000  # bytes
 LORA_SUFFIXES = (".safetensors",)
