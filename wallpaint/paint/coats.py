@@ -25,21 +25,19 @@ class Coat:
     old_paint: Swatch | None = None  # on it now, where that is known
 
 
-def part_coats(coats: Sequence[Coat]) -> list[Coat]:
-    """Give the coats with masks that share no pixel: where two overlap the later one wins.
+def part_masks(masks: Sequence[Image.Image]) -> list[Image.Image]:
+    """Give masks that share no pixel: where two overlap the later one keeps it.
 
     Raises:
-        UserError: masks of several sizes, or a wall that later ones cover wholly.
+        UserError: a mask that later ones cover wholly.
     """
-    taken, parted = np.zeros(coats[0].mask.size[::-1], bool), []
-    for number, coat in reversed(list(enumerate(coats, 1))):
-        if coat.mask.size != coats[0].mask.size:
-            raise UserError(f"mask {number} is {coat.mask.size} and the first {coats[0].mask.size}: make them alike")
-        wall = (np.asarray(coat.mask) >= 128) & ~taken
+    taken, parted = np.zeros(masks[0].size[::-1], bool), []
+    for number, mask in reversed(list(enumerate(masks, 1))):
+        wall = (np.asarray(mask) >= 128) & ~taken
         if not wall.any():
             raise UserError(f"mask {number} marks nothing that later masks do not cover: give it a wall of its own")
         taken |= wall
-        parted.append(replace(coat, mask=to_mask(wall)))
+        parted.append(to_mask(wall))
     return parted[::-1]
 
 
@@ -54,7 +52,7 @@ def paint_coats(
     Args:
         opened: the arms.
         photo: RGB.
-        coats: of masks that share no pixel, see `part_coats`; their old paints count, not that of `settings`.
+        coats: of masks that share no pixel, see `part_masks`; their old paints count, not that of `settings`.
         settings: how to paint.
         on_step: called after every step.
 

@@ -100,6 +100,17 @@ def erode_mask(mask: Image.Image, pixels: float) -> Image.Image:
     return grow_mask(mask, -pixels)
 
 
+def close_seams(walls: Sequence[np.ndarray], pixels: int) -> list[np.ndarray]:
+    """Give what lies between walls, boolean (H, W), that nearly meet, `pixels` from both at most, to the first."""
+    near = [grow(wall, pixels) for wall in walls]
+    gap = (np.sum(near, axis=0, dtype=np.uint8) > 1) & ~np.any(walls, axis=0)
+    closed = []
+    for wall, reached in zip(walls, near, strict=True):
+        closed.append(wall | (gap & reached))
+        gap &= ~reached
+    return closed
+
+
 def to_mask(wall: np.ndarray) -> Image.Image:
     """Boolean (H, W) to PIL 'L' of 0 and 255."""
     return Image.fromarray(np.where(wall, 255, 0).astype(np.uint8))

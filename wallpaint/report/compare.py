@@ -19,7 +19,7 @@ from PIL import Image
 from wallpaint.dataset.folder import PROMPT
 from wallpaint.errors import UserError
 from wallpaint.paint.arms import Arms, open_arms
-from wallpaint.paint.coats import Coat, paint_coats, part_coats
+from wallpaint.paint.coats import Coat, paint_coats, part_masks
 from wallpaint.paint.settings import OnStep, SamplingSettings
 from wallpaint.pixels import metrics
 from wallpaint.pixels.color import Swatch
@@ -59,7 +59,7 @@ class Scene:
     mask: Image.Image
     truth: Image.Image | None
     name: str  # where the photo came from
-    more: tuple[Coat, ...] = ()  # further walls, painted along; the later one wins where masks overlap
+    more: tuple[Coat, ...] = ()  # further walls that share no pixel with it or each other, painted along
 
 
 def measure(
@@ -149,15 +149,9 @@ def compare(
     Raises:
         UserError: pictures that cannot be read or do not fit together, or arms that cannot be opened.
     """
-    scene, settings = load_scene(photo_path, mask_path, truth, invert_mask), settings or SamplingSettings()
-    if old_paints:
-        settings = replace(settings, old_paint=old_paints[0])
-    coats = [
-        Coat(load_mask(mask, scene.photo.size, invert_mask, photo_path), paint, old_paint)
-        for (mask, paint), old_paint in zip_longest(more, old_paints[1:])
-    ]
-    first, *others = part_coats([Coat(scene.mask, swatch), *coats])
-    scene = replace(scene, mask=first.mask, more=tuple(others))
+    settings = replace(settings or SamplingSettings(), **({"old_paint": old_paints[0]} if old_paints else {}))
+    others = [(mask, paint, old) for (mask, paint), old in zip_longest(more, old_paints[1:])]
+    scene = load_scene(photo_path, mask_path, truth, invert_mask, others)
     if looks_inverted(scene.photo, scene.mask):
         remedy = "leave --invert-mask out" if invert_mask else "--invert-mask takes the rest"
         print(f"note: what {mask_path} marks looks like everything but the wall; if so, {remedy}", file=sys.stderr)
@@ -217,19 +211,27 @@ def compare_paints(
 
 
 def load_scene(
-    photo: str | Path, mask: str | Path, truth: str | Path | None = None, invert_mask: bool = False
+    photo: str | Path,
+    mask: str | Path,
+    truth: str | Path | None = None,
+    invert_mask: bool = False,
+    more: Sequence[tuple[str | Path, Swatch, Swatch | None]] = (),
 ) -> Scene:
     """Load a photo, its mask and, where one is known, its true repaint, all of one size.
+
+    `more`: masks of further walls, their paints, and what is on them now where that is known.
 
     Raises:
         UserError: pictures that cannot be read or do not fit together.
     """
     room = load_photo(photo)
-    wall = load_mask(mask, room.size, invert_mask, photo)
+    masks = [load_mask(path, room.size, invert_mask, photo) for path in (mask, *(path for path, *_ in more))]
+    wall, *others = part_masks(masks) if more else masks
+    coats = tuple(Coat(other, *paints) for other, (_, *paints) in zip(others, more, strict=True))
     true = None if truth is None else load_photo(truth)
     if true is not None and true.size != room.size:
         raise UserError(f"truth {truth} is {true.size} but its photo is {room.size}: make them the same size")
-    return Scene(room, wall, true, str(photo))
+    return Scene(room, wall, true, str(photo), coats)
 
 
 def paint_scene(

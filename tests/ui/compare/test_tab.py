@@ -413,3 +413,27 @@ def test_old_results_are_swept(tmp_path):
     os.utime(old, (1, 1))
     painting.sweep_results(tmp_path)
     assert not old.exists() and fresh.exists() and state.list_runs(tmp_path) == []
+
+
+def test_every_marked_wall_is_painted_in_its_own_paint_in_one_go(room_photo, tmp_path):
+    room = scene.open_photo(tmp_path, str(room_photo))[0]
+    folder, left = room.picture["folder"], half(160, 90)
+    first, second = (pictures.save_wall_mask(folder, mask) for mask in (left, ~left))
+    pictures.write_walls(folder, [pictures.Wall(first, "", GREEN), pictures.Wall(), pictures.Wall(second, "", RED)])
+    results = paint_comparison(tmp_path, room, request(paint=GREEN, more_paints=[], arms=["recolor"]), [], "en")
+    said = json.loads((results.folder / GREEN[1:] / "comparison.json").read_text())
+    assert said["walls"] == [GREEN, RED] and said["arms"][0]["outside_changed_pixels"] == 0
+    pixels = np.asarray(Image.open(results.folder / GREEN[1:] / "recolor.png")).astype(int)
+    red, green, _ = np.moveaxis(pixels, -1, 0)
+    assert (green > red)[20:40, 10:70].mean() > 0.9 and (red > green)[20:40, 90:150].mean() > 0.9
+
+
+def test_walls_that_meet_on_the_view_meet_in_the_photo(tmp_path):
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (512, 2048, 3), np.uint8)).save(tmp_path / "wide.png")
+    picture = pictures.open_picture(tmp_path / "wide.png", tmp_path, ahead=False)
+    left = half(1024, 256)
+    names = [pictures.save_wall_mask(picture["folder"], mask) for mask in (left, ~left)]
+    pictures.write_walls(picture["folder"], [pictures.Wall(name) for name in names])
+    _, walls = pictures.save_photo_masks(picture)
+    masks = [np.asarray(Image.open(path)) > 0 for path, _ in walls]
+    assert np.logical_or(*masks).mean() > 0.99  # no line of the old paint between them

@@ -28,6 +28,7 @@ from wallpaint.errors import UserError
 from wallpaint.paths import ASSETS
 from wallpaint.pixels.arrays import erode
 from wallpaint.pixels.images import atomic_path, load_mask, load_photo
+from wallpaint.pixels.mask_ops import close_seams, to_mask
 from wallpaint.pixels.refine import refine_mask
 from wallpaint.ui.board.segmenter import embed_soon
 
@@ -179,15 +180,30 @@ def mask_at(picture: Picture, size: tuple[int, int]) -> Image.Image | None:
 
 def save_photo_mask(picture: Picture) -> tuple[Path, Path] | None:
     """Write the wall at hand at the photo's own size; (photo, mask) paths, None while nothing is marked."""
-    photo = Path(picture["folder"]) / "photo.png"
-    with Image.open(photo) as image:
-        mask = mask_at(picture, image.size)
-    if mask is None:
+    saved = save_photo_masks(picture)
+    return saved and (saved[0], saved[1][0][0])
+
+
+def save_photo_masks(picture: Picture) -> tuple[Path, list[tuple[Path, Wall]]] | None:
+    """Write every marked wall at the photo's own size: (photo, (mask, wall) of each, the wall at hand first).
+
+    Walls that meet on the view meet in the photo. None while the wall at hand is not marked.
+    """
+    folder = Path(picture["folder"])
+    walls, active = read_walls(folder)
+    if not walls[active].mask:
         return None
-    path = photo.with_name("photo_mask.png")
-    with atomic_path(path) as temporary:
-        mask.save(temporary)
-    return photo, path
+    marked = [wall for wall in [walls[active], *walls[:active], *walls[active + 1 :]] if wall.mask]
+    with Image.open(folder / "photo.png") as photo, Image.open(folder / "view.png") as view:
+        size, step = photo.size, -(-photo.width // view.width)
+    masks = [np.asarray(wall_mask(folder, wall, size)) > 0 for wall in marked]
+    if len(masks) > 1 and step > 1:
+        masks = close_seams(masks, step)
+    paths = [folder / f"photo_mask{number or ''}.png" for number in range(len(marked))]
+    for path, mask in zip(paths, masks, strict=True):
+        with atomic_path(path) as temporary:
+            to_mask(mask).save(temporary)
+    return folder / "photo.png", list(zip(paths, marked, strict=True))
 
 
 def draw_overlay(view: Image.Image, mask: Image.Image | None) -> Image.Image:

@@ -26,12 +26,13 @@ class Room:
 
 @dataclass(frozen=True)
 class ScenePaths:
-    """Where a scene is: photo, mask and, where one is known, its true repaint; and what it is called."""
+    """Where a scene is: photo, mask and, where one is known, its true repaint; what it is called; further walls."""
 
     photo: str
     mask: str
     truth: str | None
     name: str
+    more: tuple[tuple[str, str], ...] = ()  # (mask, '#RRGGBB') of each
 
 
 def show_room(room: Room) -> tuple:
@@ -86,12 +87,17 @@ def open_mask(workspace: Path, path: str, room: Room | None, language: str) -> t
 
 
 def write_scene(room: Room | None, paint: str, language: str) -> ScenePaths:
-    """Write the mask of the wall at hand at the photo's own size, and say where all of the room is.
+    """Write the masks of all walls at the photo's own size, and say where all of the room is.
+
+    A true repaint is known of one wall alone.
 
     Raises:
-        UserError: no room is open, or no wall of it is marked.
+        UserError: no room is open, or the wall at hand is not marked.
     """
-    paths = pictures.save_photo_mask(room.picture) if room else None
-    if room is None or paths is None:
+    saved = pictures.save_photo_masks(room.picture) if room else None
+    if room is None or saved is None:
         raise UserError(t("no_room", language))
-    return ScenePaths(str(paths[0]), str(paths[1]), room.truths.get(paint), room.picture["name"])
+    photo, ((mask, _), *others) = saved
+    more = tuple((str(path), wall.paint or PAINT) for path, wall in others)
+    truth = None if more else room.truths.get(paint)
+    return ScenePaths(str(photo), str(mask), truth, room.picture["name"], more)
