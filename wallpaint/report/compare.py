@@ -149,7 +149,9 @@ def compare(
     Raises:
         UserError: pictures that cannot be read or do not fit together, or arms that cannot be opened.
     """
-    settings = replace(settings or SamplingSettings(), **({"old_paint": old_paints[0]} if old_paints else {}))
+    settings = settings or SamplingSettings()
+    if old_paints:
+        settings = replace(settings, old_paint=old_paints[0])
     others = [(mask, paint, old) for (mask, paint), old in zip_longest(more, old_paints[1:])]
     scene = load_scene(photo_path, mask_path, truth, invert_mask, others)
     if looks_inverted(scene.photo, scene.mask):
@@ -227,7 +229,7 @@ def load_scene(
     room = load_photo(photo)
     masks = [load_mask(path, room.size, invert_mask, photo) for path in (mask, *(path for path, *_ in more))]
     wall, *others = part_masks(masks) if more else masks
-    coats = tuple(Coat(other, *paints) for other, (_, *paints) in zip(others, more, strict=True))
+    coats = tuple(Coat(other, paint, old) for other, (_, paint, old) in zip(others, more, strict=True))
     true = None if truth is None else load_photo(truth)
     if true is not None and true.size != room.size:
         raise UserError(f"truth {truth} is {true.size} but its photo is {room.size}: make them the same size")
