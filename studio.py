@@ -21,6 +21,7 @@ from wallpaint.errors import UserError
 
 if TYPE_CHECKING:
     from wallpaint.paint.settings import SamplingSettings
+    from wallpaint.pixels.color import Swatch
     from wallpaint.settings.train_config import TrainConfig
 
 FIRST = os.environ.get("RANK", "0") == "0"  # of the processes that accelerate or torchrun launched
@@ -130,12 +131,27 @@ def run_compare(options: argparse.Namespace) -> int:
             raise UserError(f"{len(masks)} masks and {len(many)} paints are given, to --mask and {flag}, give as many")
     from wallpaint.report.compare import compare
 
+    if options.white:
+        old_paints = read_by_white(options)
     more = list(zip(masks[1:], swatches[1:], strict=True))
     how = {"family": options.overrides.get("family"), "invert_mask": options.invert_mask}
     how |= {"more": more, "old_paints": old_paints}
     compare(options.photo, masks[0], swatches[0], options.arms, options.out, painting(options), **how)
     print(f"report: {options.out / 'report.html'}")
     return 0
+
+
+def read_by_white(options: argparse.Namespace) -> list[Swatch]:
+    """The paint on each wall now, in the light that something white tells."""
+    from wallpaint.pixels.recolor import estimate_paint
+    from wallpaint.report.compare import load_scene
+
+    if options.old_paint:
+        raise UserError("--old-paint and --white both say what the wall's paint is now, give one of them")
+    scenes = [load_scene(options.photo, mask, None, options.invert_mask) for mask in options.mask]
+    old_paints = [estimate_paint(scene.photo, scene.mask, options.white) for scene in scenes]
+    print(f"paint on the wall now, by what is white: about {', '.join(paint.hex for paint in old_paints)}")
+    return old_paints
 
 
 def run_evaluate(options: argparse.Namespace) -> int:

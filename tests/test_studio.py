@@ -2,6 +2,7 @@ import errno
 import importlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import types
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import studio
 from wallpaint import cli
@@ -380,3 +382,27 @@ def test_a_taken_port_is_bad_input(capsys, tmp_path):
         assert studio.main(["--port", str(port), "--workspace", "w"]) == 2
     assert f"127.0.0.1:{port}" in complaint(capsys)
     assert not (tmp_path / "w").exists()
+
+
+def test_a_white_pixel_is_written_as_two_numbers_and_stands_in_for_the_old_paint(tmp_path, capsys):
+    from wallpaint.cli import split_spot
+
+    assert split_spot("640,120") == (640, 120)
+    for text in ("640", "a,b", "-1,2", "1,2,3"):
+        with pytest.raises(UserError, match="no pixel"):
+            split_spot(text)
+    photo = Image.new("RGB", (60, 40), (120, 150, 110))
+    photo.paste((200, 180, 150), (0, 0, 60, 10))
+    photo.save(tmp_path / "a.png")
+    mask = Image.new("L", (60, 40))
+    mask.paste(255, (0, 20, 60, 40))
+    mask.save(tmp_path / "b.png")
+    room = ["--photo", f"{tmp_path}/a.png", "--mask", f"{tmp_path}/b.png", "--swatch", "#7A9E7E"]
+    told = [*room, "--out", f"{tmp_path}/o", "--arms", "recolor", "--white", "30,4"]
+    assert studio.main(["--compare", *told]) == 0
+    old = re.search("about (#[0-9A-F]{6})", capsys.readouterr().out)[1]
+    plain = [*room, "--out", f"{tmp_path}/p", "--arms", "recolor"]
+    assert studio.main(["--compare", *plain, "--old-paint", old]) == 0  # which says the same
+    assert (tmp_path / "o" / "recolor.png").read_bytes() == (tmp_path / "p" / "recolor.png").read_bytes()
+    assert studio.main(["--compare", *told, "--old-paint", old]) == 2
+    assert "give one of them" in capsys.readouterr().err

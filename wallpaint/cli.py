@@ -75,6 +75,14 @@ def read_swatch(text: str, palette: Path | None, flag: str = "--swatch") -> Swat
     return find_paint(bare, read_palette(palette) if palette else None).swatch
 
 
+def split_spot(text: str) -> tuple[float, float]:
+    """Read '640,120', a pixel of a photo."""
+    if not re.fullmatch(r"\d{1,6},\d{1,6}", text.strip()):
+        raise UserError(f"{text[:40]!r} is no pixel, given to --white, write it as '640,120'")
+    x, y = text.split(",")
+    return int(x), int(y)
+
+
 def split_arms(text: str) -> list[str]:
     """Split 'old,new=runs/x' at its commas."""
     return [arm.strip() for arm in text.split(",") if arm.strip()]
@@ -110,6 +118,8 @@ def _compare(add: Parser) -> None:
     add.path("--palette", "FILE", "look there first for the paint's name")
     text = "the paint on the wall now, where it is known; one for each --mask, or none"
     add.add_argument("--old-paint", metavar="COLOUR", help=text, action="append", default=[])
+    text = "a pixel of the photo that shows white paper or a white trim, where the light is read off; may be repeated"
+    add.add_argument("--white", metavar="X,Y", type=split_spot, action="append", help=text)
     _arms(add)
 
 

@@ -132,7 +132,7 @@ def test_compare_has_the_same_board_and_what_is_marked_there_is_painted(page, st
     )
     assert floor[2] > floor[0]  # brushed over, so it is blue like the wall
     page.locator("#use-tab1").click()
-    expect(page.locator("#known-paint")).to_be_hidden()
+    expect(page.locator(f"{board} [data-group=known]")).to_be_hidden()
     expect(page.locator(f"{board} .board")).to_have_attribute("data-marked", str(marked(page)))
 
 

@@ -5,7 +5,7 @@ import shutil
 import zipfile
 
 import pytest
-from hands import ROOMS, download, marked, open_tab, pixel, show, touch, wait_fits, wait_marked, wait_stage
+from hands import ROOMS, download, marked, open_tab, pixel, place, show, touch, wait_fits, wait_marked, wait_stage
 from PIL import Image
 
 from wallpaint.ui.compare.layout import vividness
@@ -15,6 +15,7 @@ pytestmark = pytest.mark.browser
 STEPS = 30
 FIRST = max(known_paints(), key=vividness).lstrip("#")  # the paint that stands there before one is chosen
 WAIT = 300_000  # ms, for a run on a busy machine
+SKIRTING = (0.158, 0.842)  # of the first test room, white; as shares of the photo
 ON_WALL = (0.42, 0.35)  # of the first test room, as shares of the stage
 ARMS = ("lora-1", "lora_ip-1", "lora_ip_color-1")
 
@@ -239,6 +240,47 @@ def test_on_a_phone_the_stage_is_as_wide_as_the_screen_and_a_swipe_changes_the_a
         expect(stage).to_have_attribute("data-shown", view)
     small = "parts => parts.filter(part => part.offsetParent && part.offsetHeight < 44).map(part => part.textContent)"
     assert phone.locator("#results button, #results a").evaluate_all(small) == []
+
+
+def test_a_paint_is_found_by_name_in_compare_painted_and_at_hand_in_the_other_tab(page, studio_url):
+    from playwright.sync_api import expect
+
+    open_tab(page, studio_url, "Compare")
+    board = page.locator("#compare-board")
+    expect(board.locator("[data-group=known] button")).to_have_count(5)  # of the room that stands there
+    expect(board.locator("[data-group=known] button").first).to_be_visible()
+    board.locator("input[type=search]").fill("pale green")
+    board.locator(".grid button").first.click()
+    expect(board.locator("[data-paint=paint] .named")).to_have_text("RAL 6021 Pale green · #879A77 · LRV 30")
+    board.locator("[data-do=favourite]").click()
+    expect(board.locator("[data-do=favourite]")).to_have_attribute("aria-pressed", "true")
+    for name in ("old", "new", "color"):
+        page.locator("#arms").get_by_label(name, exact=True).uncheck()
+    page.locator("#paint").click()
+    expect(page.locator("#results .figures td").first).to_have_text("#879A77")
+    wait_stage(page)
+    page.get_by_role("tab", name="Dataset").click()
+    for group in ("recent", "favourites"):
+        chip = page.locator(f"#board [data-group={group}] button")
+        expect(chip).to_have_attribute("title", "#879A77")
+
+
+def test_something_white_tells_the_light_and_how_sure_it_is(page, studio_url):
+    from playwright.sync_api import expect
+
+    open_tab(page, studio_url, "Compare")
+    board = page.locator("#compare-board")
+    expect(board.locator(".board")).to_have_attribute("data-marked", re.compile(r"^[1-9]\d*$"))
+    board.locator("[data-do=white]").click()
+    page.mouse.click(*place(page, *SKIRTING, "#compare-board"))
+    expect(board.locator(".status")).to_have_text(re.compile(r"paint on the wall is about #[0-9A-F]{6}, ± \d+ ΔE"))
+    expect(board.locator("[data-do=white]")).to_have_attribute("aria-pressed", "true")
+    for name in ("old", "new", "color"):
+        page.locator("#arms").get_by_label(name, exact=True).uncheck()
+    page.locator("#paint").click()
+    expect(page.locator("#results .outlook")).to_contain_text("The light is read off what you said is white")
+    far = page.locator("#results .figures tr", has_text="truth").locator("td")
+    assert float(far.text_content()) < 11  # 13.1 by the photo alone
 
 
 def test_a_lora_of_ones_own_is_judged_when_it_is_added_and_paints(page, studio_url, tmp_path):

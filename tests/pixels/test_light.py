@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from wallpaint.paths import ASSETS
-from wallpaint.pixels.color import bytes_to_linear, luminance
+from wallpaint.pixels.color import Swatch, bytes_to_linear, luminance
 from wallpaint.pixels.images import load_mask, load_photo
-from wallpaint.pixels.light import WEIGHTS, Light, estimate_light, falling_light, features
+from wallpaint.pixels.light import ELSEWHERE, WEIGHTS, Light, estimate_light, falling_light, features
 from wallpaint.pixels.metrics import wall_region
 
 GREY, SAGE, WHITE = (np.array(c, np.float32) for c in ((0.3, 0.3, 0.3), (0.2, 0.34, 0.21), (0.8, 0.8, 0.8)))
@@ -48,6 +48,55 @@ def test_noise_in_a_channel_that_the_paint_hardly_reflects_is_no_coloured_light(
     wall[:, 0] = np.random.default_rng(0).uniform(0.0, 0.06, 40)
     light = falling_light(wall, teal)
     assert np.abs(light[:, 0] / light[:, 1] - 1).max() < 0.02
+
+
+def test_something_white_tells_the_tint_and_weighs_on_the_level_as_far_as_it_is_sure():
+    warm = np.array([1.0, 0.8, 0.5], np.float32)
+    wall, white = 0.6 * warm * SAGE, 0.6 * warm * 0.85  # paper on a sage wall, in warm light
+    for slope in (1.0, 0.8):
+        misread = Light(np.array([0.5, 0.3, 0.2], np.float32), 0.0, slope, ELSEWHERE)
+        told = misread.with_white(wall**slope, white**slope)
+        np.testing.assert_allclose(told.paint / told.paint[1], SAGE / SAGE[1], rtol=1e-3)
+        levels = [luminance(paint).item() for paint in (misread.paint, told.paint, SAGE)]
+        assert levels[1] == pytest.approx((levels[0] * levels[2]) ** 0.5, rel=1e-3)  # both are as sure
+        assert told.spread == pytest.approx(ELSEWHERE / 2**0.5) and told.doubt(SAGE) < misread.doubt(SAGE)
+    sure = Light(GREY, 0.0, 1.0, 0.01).with_white(wall, white)
+    assert luminance(sure.paint) == pytest.approx(luminance(GREY), rel=0.01)
+
+
+def test_paper_on_the_walls_of_the_test_rooms_tells_their_paint_better_than_the_photo_alone():
+    """The truth in the whitest paint shows what paper there would; by it the other truths are met better."""
+    rows = [json.loads(line) for line in (ROOMS / "metadata.jsonl").read_text().splitlines()]
+    off = []
+    for row in rows[::3]:
+        mask = load_mask(ROOMS / row["mask_file_name"])
+        photo, (white, *_, other) = load_photo(ROOMS / row["file_name"]), sorted(row["truths"], key=whiteness)
+        middles = [middle(photo, mask), *(middle(load_photo(ROOMS / t["file_name"]), mask) for t in (white, other))]
+        if whiteness(white) > -190 or middles[1].max() > 0.9:
+            continue
+        light, (wall, seen, true) = estimate_light(photo, mask), middles
+        paint = Swatch(tuple(white["color"])).linear
+        told = light.with_white(wall, seen * (0.85 / paint))
+        off.append(
+            [
+                abs_log(each.repaint(wall[None], Swatch(tuple(other["color"])).linear)[0], true)
+                for each in (light, told)
+            ]
+        )
+    before, after = np.mean(off, axis=0)
+    assert len(off) > 5 and after < 0.95 * before
+
+
+def whiteness(truth):
+    return -min(truth["color"])
+
+
+def middle(photo, mask):
+    return np.median(bytes_to_linear(np.asarray(photo)[np.asarray(mask) > 0]), axis=0)
+
+
+def abs_log(one, other):
+    return np.abs(np.log((one + 0.01) / (other + 0.01))).mean()
 
 
 def test_features_are_those_of_the_photo_at_any_size():

@@ -131,3 +131,22 @@ def test_many_fields_of_gains_at_once_give_what_each_gives_alone():
     for out, field in zip(repaint_each(light, photo, MASK, SAGE, fields), fields, strict=True):
         assert out.tobytes() == repaint_in(light, photo, MASK, SAGE, field).tobytes()
         assert outside_changed_pixels(out, photo, MASK) == 0
+
+
+def test_a_white_is_read_where_it_is_pointed_at_and_refused_where_it_tells_nothing():
+    photo, mask = Image.new("RGB", (200, 100), (120, 150, 110)), Image.new("L", (200, 100))
+    for left, color in ((0, (200, 180, 150)), (40, (255, 255, 250)), (80, (3, 3, 3)), (120, (200, 40, 30))):
+        photo.paste(color, (left, 0, left + 40, 40))
+    mask.paste(255, (0, 50, 200, 100))
+    warm = estimate_paint(photo, mask, [(20, 20)]).linear
+    assert warm[2] / warm[0] > 1.5 * bytes_to_linear(np.uint8(110)) / bytes_to_linear(
+        np.uint8(120)
+    )  # less the light's
+    for spot, why in (
+        ((60, 20), "blown out"),
+        ((100, 20), "too dark"),
+        ((140, 20), "coloured"),
+        ((200, 20), "outside"),
+    ):
+        with pytest.raises(UserError, match=why):
+            estimate_paint(photo, mask, [spot])

@@ -62,6 +62,11 @@ class Swatch:
         """The colour as CIELAB, shape (3,)."""
         return rgb_to_lab(np.array(self.rgb, dtype=np.float32) / 255)
 
+    @property
+    def lrv(self) -> float:
+        """Light reflectance value: what share of the light the paint gives back, Y from 0 to 100."""
+        return 100 * float(luminance(self.linear))
+
     def image(self, size: int) -> Image.Image:
         """Return a square RGB picture of this colour alone, `size` pixels a side."""
         return Image.new("RGB", (size, size), self.rgb)

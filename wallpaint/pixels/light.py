@@ -17,13 +17,15 @@ from safetensors.numpy import load_file
 
 from wallpaint.paths import ASSETS
 from wallpaint.pixels.arrays import erode, grow
-from wallpaint.pixels.color import bytes_to_linear, luminance
+from wallpaint.pixels.color import bytes_to_linear, delta_e, linear_to_lab, luminance
 
 WEIGHTS = ASSETS / "light" / "light.safetensors"
 SIDE = 128  # the photo is looked at with its long side of so many pixels
 FAINT = 1e-3  # linear light added before logarithms
 LEAST = 0.01  # no paint reflects less; keeps noise in a black wall from blowing up
 MOST = 0.9  # nor more in any channel
+PAPER = 0.85  # what white paper, tiles or a trim reflect, give or take 0.05
+ELSEWHERE = 0.5  # standard deviation of the logarithm of the light on something white over that on the wall
 TINT = 3.0  # no light on a wall is more than this times redder, greener or bluer than its mean
 SHARES = (2, 10, 25, 50, 75, 90, 98)  # percentiles of what surrounds the wall
 WALL_SHARES = (25, 50, 75)  # a shelf or a lamp inside the mask hardly moves these
@@ -44,6 +46,28 @@ class Light:
     def with_paint(self, paint: np.ndarray) -> Light:
         """The same where the old paint is known, linear (3,)."""
         return replace(self, paint=np.clip(paint, LEAST, 1))
+
+    def with_white(self, wall: np.ndarray, white: np.ndarray) -> Light:
+        """The same where something white is seen in the photo.
+
+        The light's tint is that of the white, so the old paint's is known. Its level only as far as the white
+        is lit as the wall is: so much it weighs beside what was read off the photo, each by its variance.
+
+        Args:
+            wall: (3,) linear, the wall as it is seen.
+            white: (3,) linear, the white as it is seen.
+        """
+        seen = np.clip(PAPER * (wall / white) ** (1 / self.slope), 1e-4, None)
+        known, other = self.spread**-2, ELSEWHERE**-2
+        own = float(np.log(luminance(self.paint)))
+        level = np.exp((known * own + other * float(np.log(luminance(seen)))) / (known + other))
+        paint = np.clip(level * seen / luminance(seen), LEAST, 1).astype(np.float32)
+        return replace(self, paint=paint, spread=float((known + other) ** -0.5))
+
+    def doubt(self, paint: np.ndarray) -> float:
+        """The ΔE00 that a paint, linear (3,), may well be off on this wall: a standard deviation up and down."""
+        off = [linear_to_lab(paint * np.exp(sign * self.spread)) for sign in (-1, 1)]
+        return float(delta_e(np.stack(off), linear_to_lab(paint)).mean())
 
     def repaint(self, wall: np.ndarray, paint: np.ndarray) -> np.ndarray:
         """The wall in another paint.

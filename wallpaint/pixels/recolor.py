@@ -16,8 +16,12 @@ from wallpaint.errors import UserError
 from wallpaint.pixels.arrays import BILINEAR, blur_inside, erode, resize
 from wallpaint.pixels.color import Swatch, bytes_to_linear, linear_to_bytes
 from wallpaint.pixels.composite import BAND, find_box, lay, make_cover
-from wallpaint.pixels.light import Light, estimate_light
+from wallpaint.pixels.light import TINT, Light, estimate_light
 
+Spot = tuple[float, float]  # a pixel (x, y) of a photo
+FEW = 512
+SPOT = 0.003  # radius of what is looked at round it, of the long side: trims are narrow
+BLOWN, DARK = 254, 0.02  # sRGB above which a white is lost, linear light below which it is noise
 FAINT = np.float32(0.02)  # linear light added before dividing, so that black divides nothing
 CLEAR = 3  # pixels at the rim of a decoded wall that its surroundings bleed into
 # Standard deviation of what a painting is smoothed with, of its long side. Of 40 repaints of the project's test rooms
@@ -25,14 +29,32 @@ CLEAR = 3  # pixels at the rim of a decoded wall that its surroundings bleed int
 SMOOTH = 0.25
 
 
-def estimate_paint(photo: Image.Image, mask: Image.Image) -> Swatch:
-    """The paint on the wall now, as far as the photo tells.
+def estimate_paint(photo: Image.Image, mask: Image.Image, whites: Sequence[Spot] = ()) -> Swatch:
+    """The paint on the wall now, as far as the photo tells, and the pixels (x, y) that show something white.
 
     Raises:
-        UserError: the mask is empty or not of the photo's size.
+        UserError: the mask is empty or not of the photo's size, or a pixel is outside or nothing white.
     """
-    check_wall(photo, mask)
-    return Swatch(tuple(linear_to_bytes(estimate_light(photo, mask).paint)))
+    return Swatch(tuple(linear_to_bytes(read_light(photo, mask, None, whites).paint)))
+
+
+def read_white(photo: Image.Image, spot: Spot) -> np.ndarray:
+    """Something white as it is seen around a pixel (x, y): linear (3,).
+
+    Raises:
+        UserError: it is outside the photo, blown out, in the dark, or of a colour that no light has.
+    """
+    x, y, far = int(spot[0]), int(spot[1]), round(SPOT * max(photo.size))
+    if not (0 <= x < photo.width and 0 <= y < photo.height):
+        raise UserError(f"white {x},{y} is outside the photo, which is {photo.width}x{photo.height}, point inside it")
+    box = max(0, x - far), max(0, y - far), min(photo.width, x + far + 1), min(photo.height, y + far + 1)
+    seen = np.median(np.asarray(photo.crop(box).convert("RGB")).reshape(-1, 3), axis=0)
+    white = bytes_to_linear(seen.round().astype(np.uint8))
+    if seen.max() >= BLOWN:
+        raise UserError(f"white {x},{y} is blown out, its colour is lost, point at something white in less light")
+    if white.max() < DARK or white.max() > TINT * white.min():
+        raise UserError(f"white {x},{y} is too dark or coloured to be white, point at paper or a white trim")
+    return white
 
 
 def recolor(photo: Image.Image, mask: Image.Image, swatch: Swatch, old_paint: Swatch | None = None) -> Image.Image:
@@ -113,11 +135,22 @@ def repainted_wall(
     return light.repaint(bytes_to_linear(np.asarray(photo.convert("RGB"))[where]), swatch.linear)
 
 
-def read_light(photo: Image.Image, mask: Image.Image, old_paint: Swatch | None = None) -> Light:
-    """`estimate_light`, with the old paint where it is known; errors as `recolor`."""
+def read_light(
+    photo: Image.Image, mask: Image.Image, old_paint: Swatch | None = None, whites: Sequence[Spot] = ()
+) -> Light:
+    """`estimate_light`, with the old paint where it is known, or by pixels of something white; errors as both."""
     check_wall(photo, mask)
     light = estimate_light(photo, mask)
-    return light if old_paint is None else light.with_paint(old_paint.linear)
+    if old_paint is not None:
+        return light.with_paint(old_paint.linear)
+    if not whites:
+        return light
+    few = max(1, int(max(photo.size) / FEW))  # of so many pixels the middle is the same
+    pixels, inside = np.asarray(photo.convert("RGB"))[::few, ::few], _inside(mask)[::few, ::few]
+    inside = inside if inside.any() else np.ones_like(inside)
+    wall = bytes_to_linear(np.median(pixels[inside], axis=0).round().astype(np.uint8))
+    seen = [np.log(read_white(photo, spot)) for spot in whites]
+    return light.with_white(wall, np.exp(np.mean(seen, axis=0)))
 
 
 def _inside(mask: Image.Image) -> np.ndarray:

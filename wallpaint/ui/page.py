@@ -79,7 +79,7 @@ def add_rooms(page: Page, which: str, caption: str, **props: Any) -> gr.Gallery:
     """Make a gallery of shipped rooms to choose from, captioned by that field; unseen if there are none."""
     rooms = pictures.read_rooms(which)[:SHOWN_ROOMS]
     shown = [(pictures.thumbnail(room.image, 160), getattr(room, caption)) for room in rooms]
-    return add_gallery(page, value=shown, visible=bool(rooms), columns=3, fit_columns=True, **props)
+    return add_gallery(page, value=shown, visible=bool(rooms), fit_columns=True, **{"columns": 3} | props)
 
 
 def add_gallery(page: Page, **props: Any) -> gr.Gallery:

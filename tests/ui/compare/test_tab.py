@@ -27,7 +27,6 @@ GREEN, RED = "#7A9E7E", "#C80000"
 
 def request(**changes):
     plain = {
-        "paint": GREEN,
         "more_paints": [],
         "arms": ["recolor"],
         "seed": 0,
@@ -69,8 +68,8 @@ def half(width, height, left=True):
 
 
 def test_a_test_room_brings_its_mask_and_its_known_paints(shipped_rooms, tmp_path):
-    room, shown, known = scene.open_test_room(tmp_path, 0)
-    assert shown["size"] == [160, 90] and known["choices"] == [GREEN] and known["visible"]
+    room, shown = scene.open_test_room(tmp_path, 0)
+    assert shown["size"] == [160, 90] and shown["known"] == [GREEN] and shown["walls"][0]["paint"] == GREEN
     assert list(room.truths) == list(scene.known_paints()) == [GREEN]
     assert calls.decode_runs(shown["walls"][0]["runs"], (160, 90)).sum() == 160 * 40
     assert scene.write_scene(room, GREEN, "en").truth == room.truths[GREEN]
@@ -81,7 +80,7 @@ def test_a_test_room_brings_its_mask_and_its_known_paints(shipped_rooms, tmp_pat
 def test_a_mask_must_fit_its_photo(shipped_rooms, room_photo, tmp_path):
     with pytest.raises(UserError, match="upload the photo"):
         scene.open_mask(tmp_path, str(room_photo), None, "en")
-    room = scene.open_photo(tmp_path, str(room_photo))[0]
+    room = scene.open_photo(tmp_path, str(room_photo), None)[0]
     with pytest.raises(UserError, match="choose a test room"):
         paint_comparison(tmp_path, room, request(), [], "en")
     Image.new("L", (10, 10), 255).save(tmp_path / "small.png")
@@ -94,8 +93,8 @@ def test_a_mask_of_ones_own_is_painted_pixel_for_pixel_until_it_is_mended(room_p
     mask = np.zeros((1024, 2048), np.uint8)
     mask[100:300, 101:777:2] = 255  # finer than what the page shows
     Image.fromarray(mask).save(tmp_path / "mask.png")
-    room = scene.open_photo(tmp_path, str(tmp_path / "large.png"))[0]
-    room, shown, _ = scene.open_mask(tmp_path, str(tmp_path / "mask.png"), room, "en")
+    room = scene.open_photo(tmp_path, str(tmp_path / "large.png"), None)[0]
+    room, shown = scene.open_mask(tmp_path, str(tmp_path / "mask.png"), room, "en")
     files = scene.write_scene(room, GREEN, "en")
     assert shown["size"] == [1024, 512] and files.name == "large"
     assert np.array_equal(np.asarray(Image.open(files.mask)), mask)
@@ -114,12 +113,23 @@ def test_the_room_of_tab_1_comes_with_its_walls_and_its_paint_and_stays_as_it_is
     mask = pictures.save_wall_mask(picture["folder"], half(160, 90))
     walls = [pictures.Wall(), pictures.Wall(mask, "", RED)]
     pictures.write_walls(picture["folder"], walls, 1)
-    room, shown, _, paint = scene.open_dataset_room(tmp_path, picture, "en")
-    assert paint == RED and len(shown["walls"]) == 2 and shown["active"] == 1
+    room, shown = scene.open_dataset_room(tmp_path, picture, "en")
+    assert scene.paint_of(room) == RED and shown["known"] == [] and len(shown["walls"]) == 2 and shown["active"] == 1
     files = scene.write_scene(room, RED, "en")
     assert (np.asarray(Image.open(files.mask)) > 0).tolist() == half(160, 90).tolist()
     assert np.count_nonzero(mark(room, half(160, 90), half(160, 90, left=False), active=0)) == 80 * 90
     assert pictures.read_walls(picture["folder"]) == (walls, 1)
+
+
+def test_the_paint_at_hand_goes_along_to_the_next_photo_and_its_mask(room, room_photo, tmp_path):
+    assert scene.paint_of(room) == GREEN
+    asked = {"token": Path(room.picture["folder"]).name, "walls": [{"runs": None, "paint": RED}]}
+    calls.save_walls(tmp_path, asked)  # as the board's paints do
+    assert scene.paint_of(room) == RED
+    photo, shown = scene.open_photo(tmp_path, str(room_photo), room)
+    assert scene.paint_of(photo) == shown["walls"][0]["paint"] == RED and shown["known"] == []
+    Image.new("L", load_photo(room_photo).size, 255).save(tmp_path / "all.png")
+    assert scene.paint_of(scene.open_mask(tmp_path, str(tmp_path / "all.png"), photo, "en")[0]) == RED
 
 
 # ---- the arms

@@ -336,9 +336,9 @@ def test_palettes_are_listed_imported_and_name_colours(call):
     assert [palette["name"] for palette in shipped] == ["RAL Classic", "CSS"] and "disagree" in shipped[0]["source"]
     data = base64.b64encode(b"name,hex\nOur green,#7A9E7E\nNight,#001020\n").decode()
     palette = call("import_palette", name="ours.csv", data=data)["palette"]
-    assert palette["name"] == "ours" and palette["colors"] == [["Our green", "#7A9E7E"], ["Night", "#001020"]]
+    assert palette["name"] == "ours" and palette["colors"] == [["Our green", "#7A9E7E", 30], ["Night", "#001020", 0]]
     found = call("name_color", hex="#7B9E7E", id=palette["id"])
-    assert found["name"] == "Our green" and 0 < found["delta_e"] < 1
+    assert found["name"] == "Our green" and 0 < found["delta_e"] < 1 and found["lrv"] == 30
     assert call("name_color", hex="#F9A800")["name"] == "RAL 1003 Signal yellow"
 
 

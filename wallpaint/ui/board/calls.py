@@ -17,10 +17,11 @@ import numpy as np
 from PIL import Image
 
 from wallpaint.errors import UserError
-from wallpaint.pixels.color import Swatch, parse_color
+from wallpaint.pixels import recolor as recoloring
+from wallpaint.pixels.color import Swatch, linear_to_bytes, parse_color
 from wallpaint.pixels.mask_ops import looks_inverted
 from wallpaint.pixels.palettes import MAX_BYTES, Palette, nearest_color, read_palette, shipped_palettes
-from wallpaint.pixels.recolor import estimate_paint, recolor
+from wallpaint.pixels.recolor import estimate_paint, read_light, recolor
 from wallpaint.ui.board import pictures, segmenter
 
 PREVIEW = 768  # longest side of the live repaint
@@ -135,7 +136,7 @@ def is_inverted(folder: Path, wall: pictures.Wall, view: Image.Image) -> bool:
 def _estimate_now(folder: Path, mask: str, view: Image.Image) -> str:
     """Estimate the paint on a wall by its mask's file; '' while it is unmarked."""
     wall = pictures.wall_mask(folder, pictures.Wall(mask), view.size)
-    return estimate_paint(view, wall).hex if wall else ""
+    return estimate_paint(view, wall, pictures.read_whites(folder, view.size)).hex if wall else ""
 
 
 def repaint(workspace: Path, asked: dict) -> dict:
@@ -156,8 +157,8 @@ def repaint(workspace: Path, asked: dict) -> dict:
 
 def pick_color(workspace: Path, asked: dict) -> dict:
     """Guess the paint of the wall at a point, in the light there: {hex}, and the bare colour {seen}."""
-    view = segmenter.load_view(pictures.find_folder(workspace, asked.get("token")))
-    x, y = float(asked["x"]), float(asked["y"])
+    folder = pictures.find_folder(workspace, asked.get("token"))
+    view, x, y = segmenter.load_view(folder), float(asked["x"]), float(asked["y"])
     radius = max(2.0, DROPPER * max(view.size))
     rows, columns = np.ogrid[: view.height, : view.width]
     spot = (columns - x) ** 2 + (rows - y) ** 2 <= radius**2
@@ -165,7 +166,28 @@ def pick_color(workspace: Path, asked: dict) -> dict:
         raise UserError("the eyedropper is outside the photo, the board, point at the wall")
     red, green, blue = (int(value) for value in np.median(np.asarray(view)[spot], axis=0).round())
     mask = Image.fromarray(np.where(spot, 255, 0).astype(np.uint8))
-    return {"hex": estimate_paint(view, mask).hex, "seen": Swatch((red, green, blue)).hex}
+    whites = pictures.read_whites(folder, view.size)
+    return {"hex": estimate_paint(view, mask, whites).hex, "seen": Swatch((red, green, blue)).hex}
+
+
+def read_white(workspace: Path, asked: dict) -> dict:
+    """Take a point as something white, by which the room's light is known from now on; without a point forget it.
+
+    Returns:
+        {hex: the paint on the wall at hand in that light, far: the ΔE00 it may be off}; {} where none is marked.
+    """
+    folder = pictures.find_folder(workspace, asked.get("token"))
+    view = segmenter.load_view(folder)
+    whites = [(float(asked["x"]), float(asked["y"]))] if "x" in asked else []
+    for spot in whites:
+        recoloring.read_white(view, spot)  # which complains
+    pictures.write_whites(folder, whites, view.size)
+    walls, active = pictures.read_walls(folder)
+    mask = pictures.wall_mask(folder, walls[active], view.size)
+    if not whites or mask is None or mask.getbbox() is None:
+        return {}
+    light = read_light(view, mask, None, whites)
+    return {"hex": Swatch(tuple(linear_to_bytes(light.paint))).hex, "far": round(light.doubt(light.paint))}
 
 
 def propose(workspace: Path, asked: dict) -> dict:
@@ -186,7 +208,7 @@ def load_given(workspace: Path, asked: dict) -> dict:
 
 
 def list_palettes(workspace: Path, asked: dict) -> dict:
-    """Give the shipped palettes: {palettes: [{id, name, source, colors: [[name, hex]]}]}."""
+    """Give the shipped palettes: {palettes: [{id, name, source, colors: [[name, hex, lrv]]}]}."""
     return {"palettes": [_describe(key, palette) for key, palette in shipped_palettes().items()]}
 
 
@@ -214,20 +236,22 @@ def import_palette(workspace: Path, asked: dict) -> dict:
 
 
 def name_color(workspace: Path, asked: dict) -> dict:
-    """Name a colour {hex} by the palette {id} or else the first: {name, hex, delta_e}."""
+    """Name a colour {hex} by the palette {id} or else the first: {name, hex, delta_e, lrv}."""
     shipped = shipped_palettes()
     key = str(asked.get("id") or "")
     palette = shipped.get(key) or _imported.get(key) or next(iter(shipped.values()))
-    color, far = nearest_color(palette, parse_color(asked.get("hex") or ""))
-    return {"name": color.name, "hex": color.swatch.hex, "delta_e": round(far, 1), "palette": palette.name}
+    paint = parse_color(asked.get("hex") or "")
+    color, far = nearest_color(palette, paint)
+    about = {"palette": palette.name, "lrv": round(paint.lrv)}
+    return {"name": color.name, "hex": color.swatch.hex, "delta_e": round(far, 1), **about}
 
 
 def _describe(key: str, palette: Palette) -> dict:
-    colors = [[color.name, color.swatch.hex] for color in palette.colors]
+    colors = [[color.name, color.swatch.hex, round(color.swatch.lrv)] for color in palette.colors]
     return {"id": key, "name": palette.name, "source": palette.source, "colors": colors}
 
 
 FUNCTIONS = (
     *(embed, predict, refine, propose, load_given, save_walls, repaint),
-    *(pick_color, list_palettes, import_palette, name_color),
+    *(pick_color, read_white, list_palettes, import_palette, name_color),
 )

@@ -52,6 +52,7 @@ def describe_picture(picture: pictures.Picture | None) -> dict[str, Any] | None:
     ]
     return {
         **{"token": folder.name, "name": picture["name"], "given": picture["given"], "size": list(view.size)},
+        "white": bool(pictures.read_whites(folder, view.size)),
         **{"image": data_url(view, quality=92), "walls": told, "active": active},
         "inverted": is_inverted(folder, walls[active], view),
     }
@@ -64,7 +65,7 @@ def build_board(workspace: Path, elem_id: str = "board", drop: str = "#upload-ph
         workspace: where the pictures are.
         elem_id: the board's own name on the page.
         drop: where photos go that are dropped on it, an upload button.
-        plain: it marks walls and leaves paints to others.
+        plain: it marks one wall and chooses its paint, and saves no sample.
     """
     here = Path(__file__).parent
     uploads = [drop] if plain else [drop, "#upload-folder"]

@@ -131,6 +131,19 @@ def write_walls(folder: str | Path, walls: Sequence[Wall], active: int = 0) -> N
         path.write_text(json.dumps({"walls": [asdict(wall) for wall in walls], "active": active}), "utf-8")
 
 
+def read_whites(folder: str | Path, size: tuple[int, int]) -> list[tuple[float, float]]:
+    """Read where the picture shows something white, as its reader said: pixels (x, y) of a copy of that size."""
+    path = Path(folder) / "whites.json"
+    shares = json.loads(path.read_text("utf-8")) if path.is_file() else []
+    return [(x * size[0], y * size[1]) for x, y in shares]
+
+
+def write_whites(folder: str | Path, whites: Sequence[tuple[float, float]], size: tuple[int, int]) -> None:
+    """Keep what `read_whites` gives."""
+    with atomic_path(Path(folder) / "whites.json") as path:
+        path.write_text(json.dumps([(x / size[0], y / size[1]) for x, y in whites]), "utf-8")
+
+
 def save_wall_mask(folder: str | Path, mask: np.ndarray) -> str:
     """Write a mask (h, w) boolean of the view's size; give its file's name, '' for an empty one."""
     if not mask.any():

@@ -10,8 +10,7 @@ from wallpaint.ui.board.component import build_board
 from wallpaint.ui.compare.arms import LORA_SUFFIXES, MAX_LORA, TICKED, list_arms
 from wallpaint.ui.compare.painting import MORE_PAINTS
 from wallpaint.ui.compare.results_html import draw_results
-from wallpaint.ui.compare.scene import PAINT, known_paints
-from wallpaint.ui.page import Page, add_rooms, read_paint, run_script
+from wallpaint.ui.page import Page, add_rooms, run_script
 from wallpaint.ui.upload import build_upload
 from wallpaint.ui.words.words import T
 
@@ -20,7 +19,7 @@ MORE = ["#7A9E7E", "#C8553D", "#2F4858", "#E8C547", "#F2F0E9", "#B65D8F", "#5B8D
 
 @dataclass(frozen=True)
 class RoomPanel:
-    """The room and the board that marks its wall."""
+    """The room and the board that marks its wall and chooses its paint."""
 
     rooms: gr.Gallery
     photo: gr.UploadButton
@@ -31,10 +30,8 @@ class RoomPanel:
 
 @dataclass(frozen=True)
 class ChoicePanel:
-    """The paint, the arms, how they paint, and the buttons."""
+    """The arms, how they paint, and the buttons."""
 
-    paint: gr.ColorPicker
-    known: gr.Dropdown  # paints whose true repaint is known
     arms: gr.CheckboxGroup
     go: gr.Button
     cancel: gr.Button
@@ -52,7 +49,7 @@ class ChoicePanel:
     def request(self) -> list[Any]:
         """The inputs of a PaintRequest, in its order."""
         sampling = [self.seed, self.num_inference_steps, self.guidance_scale, self.ip_adapter_scale]
-        return [self.paint, self.more_paints, self.arms, *sampling, self.blind, self.bounce]
+        return [self.more_paints, self.arms, *sampling, self.blind, self.bounce]
 
 
 @dataclass(frozen=True)
@@ -71,8 +68,8 @@ class ResultsPanel:
 
 
 def build_room(page: Page) -> RoomPanel:
-    """Lay out the room: where it comes from, its board to mark the wall on."""
-    rooms = add_rooms(page, "test", "kind", label=T("test_rooms"), height=200, elem_id="test-rooms")
+    """Lay out the room: where it comes from, its board to mark the wall on and choose its paint."""
+    rooms = add_rooms(page, "test", "kind", label=T("test_rooms"), height=180, columns=5, elem_id="test-rooms")
     upload = {"file_types": ["image"], "size": "sm", "min_width": 90}
     with gr.Row(elem_classes="buttons"):
         photo = page.add(gr.UploadButton, label=T("upload_photo"), elem_id="compare-photo", **upload)
@@ -83,20 +80,12 @@ def build_room(page: Page) -> RoomPanel:
 
 
 def build_choice(page: Page) -> ChoicePanel:
-    """Lay out the paint, the arms, the buttons and, folded, the rarer choices."""
+    """Lay out the arms, the buttons and, folded, the rarer choices."""
     parts: dict[str, Any] = {}
-    known, arms = list(known_paints()), list_arms(page.workspace)
-    first = max(known, key=vividness, default=PAINT)
+    arms = list_arms(page.workspace)
     ticked = [arm for _, arm in arms if arm in TICKED]
-    with gr.Row():
-        parts["paint"] = page.add(
-            gr.ColorPicker, value=first, label=T("paint"), min_width=110, scale=1, elem_id="compare-paint"
-        )
-        look: dict[str, Any] = {"min_width": 150, "scale": 1, "elem_id": "known-paint", "visible": bool(known)}
-        value = first if known else None
-        parts["known"] = page.add(gr.Dropdown, choices=known, value=value, label=T("known_paint"), **look)
-        look = {"min_width": 300, "scale": 4, "elem_id": "arms", "label": T("arms"), "info": T("arms_info")}
-        parts["arms"] = page.add(gr.CheckboxGroup, choices=arms, value=ticked, **look)
+    look: dict[str, Any] = {"elem_id": "arms", "label": T("arms"), "info": T("arms_info")}
+    parts["arms"] = page.add(gr.CheckboxGroup, choices=arms, value=ticked, **look)
     with gr.Row(elem_classes="buttons"):
         look = {"min_width": 140, "scale": 3, "variant": "primary"}
         parts["go"] = page.add(gr.Button, value=T("paint_button"), elem_id="paint", **look)
@@ -129,12 +118,6 @@ def build_sampling(page: Page) -> dict[str, Any]:
             texts = {"label": T(name), "info": T(f"{name}_info"), "elem_id": name}
             parts[name] = page.add(gr.Checkbox, value=False, **texts)
     return parts
-
-
-def vividness(paint: str) -> int:
-    """How far a paint is from grey."""
-    rgb = read_paint(paint).rgb
-    return max(rgb) - min(rgb)
 
 
 def build_results(page: Page) -> ResultsPanel:

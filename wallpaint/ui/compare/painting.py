@@ -23,7 +23,7 @@ from wallpaint.pixels.images import atomic_path, load_mask, load_photo
 from wallpaint.report.heat import draw_layer
 from wallpaint.ui.board import pictures
 from wallpaint.ui.compare.arms import OwnLora, list_arms
-from wallpaint.ui.compare.scene import Room, ScenePaths, write_scene
+from wallpaint.ui.compare.scene import Outlook, Room, ScenePaths, look_ahead, paint_of, write_scene
 from wallpaint.ui.page import SHARED_GPU, on_gpu, read_paint
 from wallpaint.ui.words.words import t
 
@@ -35,8 +35,7 @@ VIEW = 1600  # longest side of the stage's small pictures
 class PaintRequest:
     """What the tab asks for; an empty number, or steps and guidance of 0: the family's own, the run's own strength."""
 
-    paint: str
-    more_paints: list[str]
+    more_paints: list[str]  # beside the one that was chosen for the wall
     arms: list[str]
     seed: int | None
     num_inference_steps: int | None
@@ -58,6 +57,7 @@ class Results:
     heat: bool = False  # the maps of errors are drawn
     voted: str = ""  # the arm chosen while it was blind
     size: tuple[int, int] = (3, 2)  # (w, h) of the photo
+    outlook: Outlook | None = None  # of the first paint
 
     @property
     def views(self) -> Path:
@@ -101,22 +101,26 @@ def paint_comparison(
     Raises:
         UserError: no room, no mask, no arm, or an arm the page did not offer.
     """
-    paints = [swatch.hex for swatch in read_paints(request.paint, request.more_paints)]
+    paints = [swatch.hex for swatch in read_paints(paint_of(room), request.more_paints)]
     paths = write_scene(room, paints[0], language)
     offered = {arm: name for name, arm in list_arms(workspace, own)}
     if not request.arms or any(arm not in offered for arm in request.arms):
         raise UserError(t("no_arms", language))
     out = workspace / "results" / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(12)}"
     steps, guidance = int(request.num_inference_steps or 0) or None, request.guidance_scale or None
+    assert room is not None  # write_scene would have complained
+    outlook = look_ahead(room, paints[0])
     settings = SamplingSettings(
-        int(request.seed or 0), steps, guidance, request.ip_adapter_scale, bounce=bool(request.bounce)
+        *(int(request.seed or 0), steps, guidance, request.ip_adapter_scale),
+        old_paint=parse_color(outlook.old_paint) if outlook.old_paint else None,
+        bounce=bool(request.bounce),
     )
     paint_scene(paths, paints, request.arms, str(out), settings, None if SHARED_GPU else on_step)
     names = [offered[arm] for arm in request.arms]
     if request.blind:
         random.SystemRandom().shuffle(names)
     results = Results(out, tuple(paints), tuple(names), request.blind, paths.truth is not None)
-    results = replace(results, size=write_views(results, paths))
+    results = replace(results, size=write_views(results, paths), outlook=outlook)
     pack_results(out)
     return results
 

@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import gradio as gr
+import numpy as np
 
 from wallpaint.errors import UserError
-from wallpaint.pixels.color import parse_color
+from wallpaint.pixels.color import Swatch, bytes_to_linear, linear_to_bytes, parse_color
+from wallpaint.pixels.recolor import read_light
 from wallpaint.ui.board import pictures
 from wallpaint.ui.board.component import describe_picture
+from wallpaint.ui.board.segmenter import load_view
 from wallpaint.ui.words.words import t
 
 PAINT = "#7A9E7E"
@@ -36,9 +39,8 @@ class ScenePaths:
 
 
 def show_room(room: Room) -> tuple:
-    """Give (room, what the board shows, the list of paints whose true repaint is known)."""
-    known = list(room.truths)
-    return room, describe_picture(room.picture), gr.update(choices=known, value=None, visible=bool(known))
+    """Give (room, what the board shows, with the paints whose true repaint is known)."""
+    return room, (describe_picture(room.picture) or {}) | {"known": list(room.truths)}
 
 
 def known_paints(index: int = 0) -> dict[str, str]:
@@ -48,42 +50,80 @@ def known_paints(index: int = 0) -> dict[str, str]:
     return {parse_color(bytes(truth.color).hex()).hex: str(truth.image) for truth in truths}
 
 
+def paint_of(room: Room | None) -> str:
+    """The paint chosen for the wall at hand."""
+    walls, active = pictures.read_walls(room.picture["folder"]) if room else ([pictures.Wall()], 0)
+    return walls[active].paint or PAINT
+
+
 def open_test_room(workspace: Path, index: int, ahead: bool = True) -> tuple:
-    """Open a shipped test room with its wall marked; give what `show_room` gives."""
-    sample = pictures.read_rooms("test")[index]
-    picture = pictures.open_marked(sample.image, sample.mask, workspace, sample.image.stem, ahead=ahead)
-    return show_room(Room(picture, known_paints(index)))
+    """Open a shipped test room, its wall marked, in the most vivid paint that is known; give as `show_room`."""
+    sample, known = pictures.read_rooms("test")[index], known_paints(index)
+    wall = pictures.Wall(paint=max(known, key=vividness, default=PAINT))
+    picture = pictures.open_marked(sample.image, sample.mask, workspace, sample.image.stem, wall, ahead)
+    return show_room(Room(picture, known))
+
+
+def vividness(paint: str) -> int:
+    """How far a paint is from grey."""
+    rgb = parse_color(paint).rgb
+    return max(rgb) - min(rgb)
 
 
 def open_first_room(workspace: Path, room: Room | None) -> tuple | dict:
     """Open the room that stands there before anybody has chosen one; give what `show_room` gives."""
     if room is not None or not pictures.read_rooms("test"):
         return gr.skip()
-    room, shown, _ = open_test_room(workspace, 0, ahead=False)  # the visitor may never come to this tab
-    return room, shown, gr.skip()
+    return open_test_room(workspace, 0, ahead=False)  # the visitor may never come to this tab
 
 
 def open_dataset_room(workspace: Path, picture: pictures.Picture | None, language: str) -> tuple:
-    """Take the room of tab 1 with its walls; give what `show_room` gives, and the paint to try there."""
+    """Take the room of tab 1 with its walls and the paints to try on them; give what `show_room` gives."""
     if picture is None:
         raise UserError(t("no_photo", language))
     walls, active = pictures.read_walls(picture["folder"])
     if not walls[active].mask:
         raise UserError(t("no_mask", language))
-    return *show_room(Room(pictures.copy_picture(picture, workspace))), walls[active].paint or PAINT
+    return show_room(Room(pictures.copy_picture(picture, workspace)))
 
 
-def open_photo(workspace: Path, path: str) -> tuple:
-    """Take an uploaded photo, still without a mask; give what `show_room` gives."""
-    return show_room(Room(pictures.open_picture(path, workspace, Path(path).stem)))
+def open_photo(workspace: Path, path: str, room: Room | None) -> tuple:
+    """Take an uploaded photo, without a mask, for the paint chosen so far; give what `show_room` gives."""
+    picture = pictures.open_picture(path, workspace, Path(path).stem)
+    pictures.write_walls(picture["folder"], [pictures.Wall(paint=paint_of(room))])
+    return show_room(Room(picture))
 
 
 def open_mask(workspace: Path, path: str, room: Room | None, language: str) -> tuple:
     """Take an uploaded mask for the photo at hand, of its size; give what `show_room` gives."""
     if room is None:
         raise UserError(t("no_upload", language))
-    photo = Path(room.picture["folder"]) / "photo.png"
-    return show_room(Room(pictures.open_marked(photo, path, workspace, room.picture["name"]), room.truths))
+    photo, wall = Path(room.picture["folder"]) / "photo.png", pictures.Wall(paint=paint_of(room))
+    return show_room(Room(pictures.open_marked(photo, path, workspace, room.picture["name"], wall), room.truths))
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a paint becomes in the room's light, before any arm has painted."""
+
+    seen: str  # '#RRGGBB' that the middle of the wall would show
+    far: float  # the ΔE00 that it may well be off
+    white: bool  # the light was read off something white
+    old_paint: str = ""  # the paint on the wall now, where somebody or something white tells it
+
+
+def look_ahead(room: Room, paint: str) -> Outlook:
+    """Say what a paint becomes on the wall at hand."""
+    folder = room.picture["folder"]
+    view, (walls, active) = load_view(folder), pictures.read_walls(folder)
+    mask, wall = pictures.wall_mask(folder, walls[active], view.size), walls[active]
+    assert mask is not None  # a scene was written of it
+    whites = [] if wall.chosen else pictures.read_whites(folder, view.size)
+    light = read_light(view, mask, parse_color(wall.now) if wall.chosen else None, whites)
+    middle = np.median(np.asarray(view)[np.asarray(mask) > 0], axis=0).round().astype(np.uint8)
+    seen = light.repaint(bytes_to_linear(middle)[None], parse_color(paint).linear)[0].clip(0, 1)
+    old = Swatch(tuple(linear_to_bytes(light.paint))).hex if whites or wall.chosen else ""
+    return Outlook(Swatch(tuple(linear_to_bytes(seen))).hex, light.doubt(seen), bool(whites), old)
 
 
 def write_scene(room: Room | None, paint: str, language: str) -> ScenePaths:

@@ -50,33 +50,30 @@ def build_compare_tab(page: Page, language: gr.State, picture: gr.State) -> Comp
     """Build the tab and wire it; `picture` is tab 1's."""
     room, results, own_loras = gr.State(None), gr.State(None), gr.State([])
     with gr.Row():
-        with gr.Column(scale=1, min_width=320):
+        with gr.Column(scale=3, min_width=320):
             room_panel = build_room(page)
-        with gr.Column(scale=1, min_width=320):
+        with gr.Column(scale=1, min_width=300):
             choice = build_choice(page)
     shown = build_results(page)  # as wide as the page
-    open_first = wire_room(page, room_panel, choice, room, picture, language)
+    open_first = wire_room(page, room_panel, room, picture, language)
     list_all = wire_loras(page, choice, own_loras, language)
     wire_painting(page, choice, shown, (room, own_loras, results), language)
     wire_results(page, shown, results, language)
     return CompareTab(choice.arms, (list_all, open_first))
 
 
-def wire_room(
-    page: Page, panel: RoomPanel, choice: ChoicePanel, room: gr.State, picture: gr.State, language: gr.State
-) -> Step:
+def wire_room(page: Page, panel: RoomPanel, room: gr.State, picture: gr.State, language: gr.State) -> Step:
     """Wire what opens a room and marks its wall; give the step that opens the first one."""
-    workspace, opened = page.workspace, [room, panel.board, choice.known]
+    workspace, opened = page.workspace, [room, panel.board]
 
     def open_test_room(event: gr.SelectData) -> tuple:
         return scene.open_test_room(workspace, event.index)
 
     open_picture = guarded(scene.open_dataset_room, workspace)
     panel.rooms.select(guarded(open_test_room), None, opened, **QUIET)
-    panel.from_dataset.click(open_picture, [picture, language], [*opened, choice.paint], js=AFTER_BOARD, **QUIET)
-    panel.photo.upload(guarded(scene.open_photo, workspace), panel.photo, opened, **PRIVATE)
+    panel.from_dataset.click(open_picture, [picture, language], opened, js=AFTER_BOARD, **QUIET)
+    panel.photo.upload(guarded(scene.open_photo, workspace), [panel.photo, room], opened, **PRIVATE)
     panel.mask.upload(guarded(scene.open_mask, workspace), [panel.mask, room, language], opened, **PRIVATE)
-    choice.known.input(lambda paint: paint or gr.skip(), choice.known, choice.paint, **QUIET)
     return Step(guarded(scene.open_first_room, workspace), [room], opened)
 
 

@@ -33,7 +33,7 @@ class Board {
     this.bindUploads();
     this.root.classList.toggle("plain", about.plain);
     if (about.plain) this.$(".stage .empty").dataset.word = "empty_plain";
-    else this.attempt(() => this.paints.listPalettes());
+    this.attempt(() => this.paints.listPalettes());
     this.root.settled = () => this.settled(); // what Save and Paint wait for, see component.py
     this.pointer.setTool("click");
     this.words.follow(() => { listKeys(this); this.paints.showPalette(); this.show(); });
@@ -78,6 +78,7 @@ class Board {
       auto: () => this.attempt(() => marking.propose()), given: () => this.attempt(() => marking.useGiven()),
       in: () => drawing.zoomTo(drawing.zoom.scale * 1.5), out: () => drawing.zoomTo(drawing.zoom.scale / 1.5), fit: () => drawing.zoomTo(drawing.zoom.fit),
       dropper: () => pointer.setTool(pointer.tool === "dropper" ? "click" : "dropper"), import: () => this.$("input[type=file]").click(),
+      favourite: () => paints.star(), white: () => this.attempt(() => paints.toggleWhite()),
     };
   }
 
@@ -143,6 +144,7 @@ class Board {
     this.show();
     if (!photo) return;
     this.drawing.fit();
+    this.pointer.setTool(this.pointer.tool);
     this.setView("mask");
     this.say("looking");
     const began = performance.now();

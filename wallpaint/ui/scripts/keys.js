@@ -10,8 +10,7 @@ const LISTED = [
 ];
 
 export function listKeys(board) {
-  const keys = LISTED.filter(([, what]) => !board.about.plain || !["key_dropper", "key_repaint"].includes(what));
-  board.$(".keys dl").replaceChildren(...keys.flatMap((row) => row.map((text, index) => {
+  board.$(".keys dl").replaceChildren(...LISTED.flatMap((row) => row.map((text, index) => {
     const cell = document.createElement(index ? "dd" : "dt");
     cell.textContent = index ? board.words.get(text) : text;
     return cell;
@@ -26,10 +25,9 @@ export function bindKeys(board) {
     "[": () => pointer.setBrush(pointer.brush - 6), "]": () => pointer.setBrush(pointer.brush + 6),
     1: () => marking.chooseCandidate(0), 2: () => marking.chooseCandidate(1), 3: () => marking.chooseCandidate(2),
     delete: actions.clear, backspace: actions.clear, escape: () => { pointer.cursor = null; pointer.cancel(); actions.fit(); },
+    r: () => board.setView(board.shown === "repaint" ? "mask" : "repaint"),
+    d: () => { if (!board.about.plain) board.paints.aim = "now"; pointer.setTool("dropper"); },
   };
-  if (!board.about.plain) Object.assign(pressed, {
-    d: () => pointer.setTool("dropper"), r: () => board.setView(board.shown === "repaint" ? "mask" : "repaint"),
-  });
 
   board.root.addEventListener("keydown", (event) => {
     if (!board.image || event.target.matches("input, select, textarea")) return;

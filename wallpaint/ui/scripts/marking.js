@@ -12,7 +12,7 @@ export class Marking {
     const size = photo?.size ?? [0, 0], pixels = size[0] * size[1];
     const walls = (photo?.walls ?? []).map((told) => new Wall(pixels, told));
     // `wanted` counts what changed, `saved` up to where the server has it, `waiting` tells of a save to come.
-    this.photo = { token: photo?.token ?? null, walls, active: photo?.active ?? 0, wanted: 0, saved: 0, waiting: false };
+    this.photo = { token: photo?.token ?? null, known: photo?.known ?? [], white: photo?.white ?? false, walls, active: photo?.active ?? 0, wanted: 0, saved: 0, waiting: false };
     Object.assign(this, { size, pixels, candidates: null, asked: null });
     this.turn = (this.turn ?? 0) + 1; // an answer to an older turn comes too late
   }

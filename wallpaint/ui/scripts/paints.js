@@ -1,6 +1,7 @@
 // Paints: the one on the wall now, the one to try, palettes, the eyedropper and the live repaint.
 import { TINTS } from "./drawing.js";
 
+const MOST_RECENT = 12;
 const HEX = /^#?([0-9a-f]{3}|[0-9a-f]{6})$/i, MOST_BYTES = 2_000_000, MOST_SHOWN = 600; // of a palette
 const KINDS = ["now", "paint"];
 
@@ -24,12 +25,22 @@ function makeButton(props, ...content) {
   return button;
 }
 
+// The reader's own lists of paints, the same on both boards: "recent" and "favourites", kept by the browser.
+const lists = {
+  read(name) { try { return JSON.parse(localStorage.getItem(`wallpaint-${name}`) ?? "[]").map(readHex).filter(Boolean); } catch { return []; } },
+  write(name, paints) {
+    try { localStorage.setItem(`wallpaint-${name}`, JSON.stringify(paints)); } catch { /* a browser that keeps nothing */ }
+    document.dispatchEvent(new Event("paints"));
+  },
+};
+
 export class Paints {
   constructor(board) {
     Object.assign(this, { board, palettes: [], aim: "paint", repainted: null, fetching: null, again: false });
     this.named = { now: "", paint: "" }; // what each line of names was asked for
     const { $ } = board;
     for (const which of KINDS) this.bindPaint(which, $(`[data-paint=${which}]`));
+    document.addEventListener("paints", () => this.showMine());
     $("select").onchange = () => { this.showPalette(); this.show(); };
     $("input[type=search]").oninput = () => this.showPalette();
     $("input[type=file]").onchange = ({ target }) => {
@@ -42,13 +53,14 @@ export class Paints {
   bindPaint(which, box) {
     const [picker, text] = box.querySelectorAll("input"), { marking } = this.board;
     picker.oninput = () => this.set(which, picker.value.toUpperCase());
-    picker.onchange = () => marking.saveSoon();
+    picker.onchange = () => { marking.saveSoon(); this.remember(which); };
+    text.onchange = () => this.remember(which);
     text.oninput = () => {
       const hex = readHex(text.value);
       text.setAttribute("aria-invalid", String(!hex));
       if (hex) { this.set(which, hex); marking.saveSoon(); }
     };
-    box.addEventListener("focusin", () => { this.aim = which; this.showAim(); });
+    for (const name of ["focusin", "click"]) box.addEventListener(name, () => { this.aim = which; this.showAim(); }, true);
   }
 
   showAim() { for (const which of KINDS) this.board.$(`[data-paint=${which}]`).classList.toggle("aim", this.aim === which); }
@@ -62,9 +74,44 @@ export class Paints {
     if (which === "paint") this.board.setView("repaint");
   }
 
+  remember(which) { // a paint that was chosen
+    const hex = this.board.marking.wall?.[which];
+    if (hex && which === "paint") lists.write("recent", [hex, ...lists.read("recent").filter((other) => other !== hex)].slice(0, MOST_RECENT));
+  }
+
+  choose(which, hex) { // by a press, not on the way to another
+    this.set(which, hex);
+    this.board.marking.saveSoon();
+    this.remember(which);
+  }
+
+  star() {
+    const { paint } = this.board.marking.wall ?? {}, paints = lists.read("favourites");
+    if (paint) lists.write("favourites", paints.includes(paint) ? paints.filter((other) => other !== paint) : [...paints, paint]);
+  }
+
+  showMine() {
+    const { board } = this, groups = { known: board.marking.photo.known, favourites: lists.read("favourites"), recent: lists.read("recent") };
+    for (const [name, paints] of Object.entries(groups)) {
+      const box = board.$(`[data-group=${name}]`);
+      box.hidden = !paints.length;
+      box.replaceChildren(box.firstElementChild, ...paints.map((hex) => this.makeChip(hex, hex, "paint")));
+    }
+    const starred = groups.favourites.includes(board.marking.wall?.paint), button = board.$("[data-do=favourite]");
+    button.setAttribute("aria-pressed", String(starred));
+    button.textContent = starred ? "★" : "☆";
+  }
+
+  makeChip(hex, title, which) {
+    const button = makeButton({ title, onclick: () => this.choose(which ?? this.aim, hex) });
+    button.style.background = hex;
+    button.setAttribute("aria-label", title);
+    return button;
+  }
+
   show() {
     this.showWalls();
-    if (this.board.about.plain) return;
+    this.showMine();
     for (const which of KINDS) {
       const box = this.board.$(`[data-paint=${which}]`), hex = this.board.marking.wall?.[which] ?? "", [picker, text] = box.querySelectorAll("input");
       if (hex) picker.value = hex.toLowerCase();
@@ -82,7 +129,9 @@ export class Paints {
     await new Promise((done) => setTimeout(done, 120)); // a picker that is dragged asks once
     if (this.named[which] !== key) return;
     const found = await this.board.call("name_color", { hex, id });
-    if (this.named[which] === key) line.textContent = this.board.words.get("nearest", { name: found.name, far: found.delta_e.toFixed(1) });
+    if (this.named[which] !== key) return;
+    const told = { hex, name: found.name, far: found.delta_e.toFixed(1), lrv: found.lrv };
+    line.textContent = this.board.words.get(found.delta_e ? "nearest" : "named", told);
   }
 
   repaintSoon() { // one at a time, the last wish wins
@@ -104,10 +153,30 @@ export class Paints {
 
   async pick({ x, y }) {
     const { board } = this, { hex, seen } = await board.call("pick_color", { x, y });
-    this.set("now", hex);
-    board.marking.saveSoon();
+    this.choose(this.aim, hex);
     board.pointer.setTool("click");
     board.say("picked", { hex, seen });
+  }
+
+  async pickWhite({ x, y }) { // the light of the room, by something white in it
+    const { board } = this, { hex, far } = await board.call("read_white", { x, y });
+    board.marking.photo.white = true;
+    board.pointer.setTool("click");
+    board.marking.saveSoon();
+    board.say(hex ? "white_read" : "white_kept", { hex, far });
+  }
+
+  async toggleWhite() { // a second press forgets it
+    const { board } = this, { pointer, marking } = board;
+    if (!marking.photo.white || pointer.tool === "white") {
+      pointer.setTool(pointer.tool === "white" ? "click" : "white");
+      return board.say(pointer.tool === "white" ? "white_where" : "ready");
+    }
+    await board.call("read_white");
+    marking.photo.white = false;
+    pointer.setTool("click");
+    marking.saveSoon();
+    board.say("white_forgotten");
   }
 
   showWalls() {
@@ -144,16 +213,11 @@ export class Paints {
   }
 
   showPalette() {
-    const { $, words, marking } = this.board, wish = $("input[type=search]").value.trim().toLowerCase();
+    const { $, words } = this.board, wish = $("input[type=search]").value.trim().toLowerCase();
     const palette = this.palettes.find(({ id }) => id === $("select").value) ?? this.palettes[0];
     if (!palette) return;
     const fits = palette.colors.filter(([name, hex]) => `${name} ${hex}`.toLowerCase().includes(wish)).slice(0, MOST_SHOWN);
-    $(".grid").replaceChildren(...fits.map(([name, hex]) => {
-      const button = makeButton({ title: `${name} ${hex}`, onclick: () => { this.set(this.aim, hex); marking.saveSoon(); } });
-      button.style.background = hex;
-      button.setAttribute("aria-label", button.title);
-      return button;
-    }));
+    $(".grid").replaceChildren(...fits.map(([name, hex, lrv]) => this.makeChip(hex, `${name} · ${hex} · LRV ${lrv}`)));
     const source = palette.source && words.get("source", { source: palette.source });
     $(".source").textContent = [fits.length ? "" : words.get("no_color"), source].join(" ");
   }

@@ -19,13 +19,16 @@ export class Pointer {
     board.$(".brush").oninput = (event) => this.setBrush(Number(event.target.value));
   }
 
+  get picking() { return this.tool === "dropper" || this.tool === "white"; }
+
   setTool(tool) {
     this.tool = tool;
     const { board } = this, brushing = tool === "brush" || tool === "eraser";
     for (const button of board.$$("[data-tool]")) button.setAttribute("aria-pressed", String(button.dataset.tool === tool));
-    board.$("[data-do=dropper]").setAttribute("aria-pressed", String(tool === "dropper"));
+    for (const button of board.$$("[data-do=dropper]")) button.setAttribute("aria-pressed", String(tool === "dropper"));
+    board.$("[data-do=white]").setAttribute("aria-pressed", String(tool === "white" || board.marking.photo.white));
     board.$(".size").hidden = !brushing;
-    this.canvas.style.touchAction = tool === "click" || tool === "dropper" ? "pan-y" : "none";
+    this.canvas.style.touchAction = tool === "click" || this.picking ? "pan-y" : "none";
     this.canvas.style.cursor = brushing ? "none" : "crosshair";
     board.draw();
   }
@@ -95,6 +98,7 @@ export class Pointer {
   press(at, negative) {
     const { board } = this;
     if (this.tool === "dropper") return board.attempt(() => board.paints.pick(at));
+    if (this.tool === "white") return board.attempt(() => board.paints.pickWhite(at));
     return board.attempt(() => board.marking.addPoint(at.x, at.y, negative ? 0 : 1));
   }
 
@@ -125,7 +129,7 @@ export class Pointer {
       this.pinch = { ...this.span(), scale: drawing.zoom.scale };
       return;
     }
-    const at = drawing.place(event), tap = tool === "dropper" || (event.pointerType === "touch" && tool === "click");
+    const at = drawing.place(event), tap = this.picking || (event.pointerType === "touch" && tool === "click");
     if (event.button === 1 || this.panning) this.begin("pan", at, event);
     else if (tool === "brush" || tool === "eraser") this.begin("stroke", at, event);
     else this.begin(tap ? "tap" : "box", at, event);

@@ -53,7 +53,7 @@ class Stage {
     if (!this.element.offsetParent || ![document.body, document.querySelector("#paint")].includes(document.activeElement)) return;
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.lens.canvas.focus({ preventScroll: true });
-    this.element.scrollIntoView({ block: "start", behavior: calm ? "auto" : "smooth" });
+    this.$(".results").scrollIntoView({ block: "start", behavior: calm ? "auto" : "smooth" });
   }
 
   button(view) { return this.views.find((button) => button.dataset.view === view); }
@@ -136,6 +136,7 @@ class Stage {
       tag.classList.toggle("active", pair && pane === this.active);
     });
     const now = this.button(this.shown[this.active]), alt = this.original ? this.button("photo").dataset.alt : now.dataset.alt;
+    if (now.parentElement.matches(".strip")) now.parentElement.scrollLeft = now.offsetLeft - now.parentElement.offsetLeft - now.offsetWidth;
     lens.canvas.setAttribute("aria-label", `${alt}. ${root.dataset.keys}`);
     lens.range.setAttribute("aria-label", root.dataset.slider.replace("{name}", now.dataset.title));
     lens.range.value = Math.round(100 * lens.at);
