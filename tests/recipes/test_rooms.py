@@ -216,7 +216,7 @@ def test_a_dataset_has_no_room_in_both_splits(tmp_path):
 
 def test_layers_give_any_paint_and_any_camera_photographs_them(tmp_path, monkeypatch):
     from wallpaint.dataset.folder import read_samples
-    from wallpaint.recipes import light
+    from wallpaint.recipes import field, light
     from wallpaint.recipes.rooms import shoot
     from wallpaint.recipes.rooms.develop import read_view
     from wallpaint.recipes.rooms.photo import denoise
@@ -247,8 +247,21 @@ def test_layers_give_any_paint_and_any_camera_photographs_them(tmp_path, monkeyp
     before = {path.name: path.stat().st_mtime_ns for path in out.glob("*.png")}
     command.main(["--develop", str(layers), "--out", str(out), "--cameras", "2", "--truths", "3"])
     assert before == {path.name: path.stat().st_mtime_ns for path in out.glob("*.png")}  # nothing is made again
+    split = tmp_path / "dataset"
+    options = ["--layout", "dataset", "--validation", "1", "--truths", "3", "--maker", "unseen", "--format", "jpg"]
+    command.main(["--develop", str(layers), "--out", str(split), *options])
+    found = {name: {sample.room_id for sample in read_samples(split, name)} for name in ("train", "validation")}
+    assert found == {"train": {plain["room_id"]}, "validation": {patterned["room_id"]}}
 
     weights = tmp_path / "light" / "light.safetensors"
     monkeypatch.setattr("sys.argv", ["light", "--layers", str(layers), "--out", str(weights), "--steps", "5"])
     light.main()
     assert json.loads(weights.with_suffix(".json").read_text())["photographs"] == 20 + 3
+
+    weights = tmp_path / "field" / "field.safetensors"
+    given = ["--layers", str(layers), "--out", str(weights), "--cameras", "4", "--minutes", "0.02"]
+    monkeypatch.setattr("sys.argv", ["field", *given])
+    monkeypatch.setattr(field, "is_held_out", lambda room: room == patterned["room_id"])
+    field.main()
+    figures = json.loads(weights.with_suffix(".json").read_text())
+    assert 0 < figures["held out"] < figures["repaints"] <= 2 * 4 * 3 and figures["wall"] > 0
