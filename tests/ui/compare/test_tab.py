@@ -426,11 +426,11 @@ def test_old_results_are_swept(tmp_path):
 
 
 def test_every_marked_wall_is_painted_in_its_own_paint_in_one_go(room_photo, tmp_path):
-    room = scene.open_photo(tmp_path, str(room_photo))[0]
+    room = scene.open_photo(tmp_path, str(room_photo), None)[0]
     folder, left = room.picture["folder"], half(160, 90)
     first, second = (pictures.save_wall_mask(folder, mask) for mask in (left, ~left))
     pictures.write_walls(folder, [pictures.Wall(first, "", GREEN), pictures.Wall(), pictures.Wall(second, "", RED)])
-    results = paint_comparison(tmp_path, room, request(paint=GREEN, more_paints=[], arms=["recolor"]), [], "en")
+    results = paint_comparison(tmp_path, room, request(), [], "en")
     said = json.loads((results.folder / GREEN[1:] / "comparison.json").read_text())
     assert said["walls"] == [GREEN, RED] and said["arms"][0]["outside_changed_pixels"] == 0
     pixels = np.asarray(Image.open(results.folder / GREEN[1:] / "recolor.png")).astype(int)

@@ -83,7 +83,7 @@ def paint_scene(
     """Paint a scene; takes and gives nothing that could not go to another process."""
     from wallpaint.report.compare import compare_paints, load_scene  # torch, only once somebody paints
 
-    more = [(mask, parse_color(paint), None) for mask, paint in paths.more]
+    more = [(mask, parse_color(paint), parse_color(old) if old else None) for mask, paint, old in paths.more]
     scene = replace(load_scene(paths.photo, paths.mask, paths.truth, more=more), name=paths.name)
     compare_paints(scene, [parse_color(paint) for paint in paints], arms, out, settings, on_step)
 

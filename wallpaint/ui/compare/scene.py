@@ -35,7 +35,7 @@ class ScenePaths:
     mask: str
     truth: str | None
     name: str
-    more: tuple[tuple[str, str], ...] = ()  # (mask, '#RRGGBB') of each
+    more: tuple[tuple[str, str, str], ...] = ()  # (mask, paint, the paint on it now or '') of each
 
 
 def show_room(room: Room) -> tuple:
@@ -138,6 +138,7 @@ def write_scene(room: Room | None, paint: str, language: str) -> ScenePaths:
     if room is None or saved is None:
         raise UserError(t("no_room", language))
     photo, ((mask, _), *others) = saved
-    more = tuple((str(path), wall.paint or PAINT) for path, wall in others)
+    white = bool(pictures.read_whites(room.picture["folder"], (1, 1)))
+    more = tuple((str(path), wall.paint or PAINT, wall.now if wall.chosen or white else "") for path, wall in others)
     truth = None if more else room.truths.get(paint)
     return ScenePaths(str(photo), str(mask), truth, room.picture["name"], more)
