@@ -1,5 +1,6 @@
 """What the tabs share: the page's words in two languages, and how a handler reports an error."""
 
+import contextlib
 import functools
 import hashlib
 import html
@@ -9,7 +10,7 @@ import logging
 import os
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -106,14 +107,15 @@ def guarded(handler: Callable, *bound: Any) -> Callable:
     """Wrap a handler: a UserError becomes a message on the page, anything else is logged and named there.
 
     Args:
-        handler: gives the updates of an event's outputs.
+        handler: gives, or yields, the updates of an event's outputs.
         bound: its first arguments; the event's inputs follow them.
     """
 
-    @functools.wraps(handler)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
+    @contextlib.contextmanager
+    def told() -> Iterator[None]:
         try:
-            return handler(*bound, *args, **kwargs)
+            yield
+            return
         except gr.Error:
             raise
         except UserError as problem:
@@ -122,6 +124,16 @@ def guarded(handler: Callable, *bound: Any) -> Callable:
             log.exception("handler %s failed", handler.__name__)
             message = t("trouble", "en", kind=type(problem).__name__)
         raise gr.Error(html.escape(message), print_exception=False)
+
+    def once(*args: Any, **kwargs: Any) -> Any:
+        with told():
+            return handler(*bound, *args, **kwargs)
+
+    def often(*args: Any, **kwargs: Any) -> Any:
+        with told():
+            yield from handler(*bound, *args, **kwargs)
+
+    wrapped = functools.wraps(handler)(often if inspect.isgeneratorfunction(handler) else once)
 
     # Gradio counts the parameters, and finds those it gives itself by their annotation.
     wrapped.__signature__ = inspect.signature(functools.partial(handler, *bound))  # type: ignore[attr-defined]

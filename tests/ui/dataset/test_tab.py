@@ -20,7 +20,7 @@ from wallpaint.pixels.recolor import estimate_paint, recolor
 from wallpaint.ui import page
 from wallpaint.ui.board import calls, component, pictures, segmenter
 from wallpaint.ui.dataset import findings, photos, samples, tab
-from wallpaint.ui.page import read_paint
+from wallpaint.ui.page import guarded, read_paint
 from wallpaint.ui.words.words import TEXT, t
 from wallpaint.walls.classifier import ClassifierFinder, WallClassifier
 
@@ -517,3 +517,34 @@ def test_the_board_sends_its_words_and_answers_only_its_own_functions(tmp_path, 
         made = component.build_board(tmp_path)
     assert '"Find the wall"' in made.js_on_load and "Tự tìm tường" in made.js_on_load.encode().decode("unicode_escape")
     assert {f.__name__ for f in made.server_fns} == {f.__name__ for f in calls.FUNCTIONS}
+
+
+def test_a_wall_added_to_an_opened_sample_is_one_more_and_the_first_stays_itself(saved, tmp_path):
+    picture = samples.open_saved(tmp_path, "mine", saved, "en")
+    walls = [{}, {"runs": half_runs(False), "now": "#102030", "chosen": True}]
+    token = component.describe_picture(picture)["token"]
+    calls.save_walls(tmp_path, {"token": token, "active": 1, "walls": [{**walls[0], "now": "#7A9E7E"}, walls[1]]})
+    message = samples.save_sample(tmp_path, picture, "mine", "validation", "attic", "", "en")
+    assert "Mended attic-001.png" in message and "Saved 1 to mine" in message
+    first, added = folder.read_samples(tmp_path / "datasets" / "mine", "train")
+    assert calls.encode_runs(np.asarray(Image.open(first.mask)) > 0) == wall_runs()
+    assert calls.encode_runs(np.asarray(Image.open(added.mask)) > 0) == half_runs(False)
+    assert (added.room_id, added.color) == ("attic", (16, 32, 48))
+
+
+def test_a_second_wall_without_a_mark_does_not_keep_the_first_from_being_saved(call, picture, tmp_path):
+    call("save_walls", walls=[{"runs": wall_runs()}, {}], active=1)
+    assert "Saved 1 to mine" in samples.save_sample(tmp_path, picture, "mine", "train", "attic", "", "en")
+
+
+def test_what_goes_wrong_amid_a_long_work_is_told_like_anything_else():
+    def count(last):
+        yield 1
+        raise last
+
+    counted = guarded(count, UserError("too far"))()
+    assert next(counted) == 1
+    with pytest.raises(gr.Error, match="too far"):
+        next(counted)
+    with pytest.raises(gr.Error, match="KeyError"):
+        list(guarded(count)(KeyError("x")))

@@ -20,9 +20,11 @@ from wallpaint.ui.board.segmenter import load_view
 from wallpaint.ui.page import UPLOAD_BYTES, run_script, serve_function
 from wallpaint.ui.words.words import BOARD
 
-# A handler runs only once all boards' marks have reached the server; where they cannot, it does not run.
-AFTER_BOARD = """async (...values) => {
-  await Promise.all([...document.querySelectorAll(".board")].map((board) => board.settled?.())); return values; }"""
+# A handler runs only once the marks of its tab's board have reached the server; where they cannot, it does not run.
+AFTER_BOARD, AFTER_COMPARE_BOARD = (
+    f"""async (...values) => {{ await document.querySelector("{board} .board")?.settled?.(); return values; }}"""
+    for board in ("#board", "#compare-board")
+)
 
 
 @dataclass(frozen=True)

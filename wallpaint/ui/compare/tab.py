@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from wallpaint.errors import UserError
-from wallpaint.ui.board.component import AFTER_BOARD
+from wallpaint.ui.board.component import AFTER_BOARD, AFTER_COMPARE_BOARD
 from wallpaint.ui.compare import scene
 from wallpaint.ui.compare.arms import OwnLora, draw_own, list_arms, take_lora
 from wallpaint.ui.compare.layout import ChoicePanel, ResultsPanel, RoomPanel, build_choice, build_results, build_room
@@ -133,7 +133,7 @@ def wire_painting(
     def cancel_painting(request: gr.Request) -> None:
         _cancelled.append(request.session_hash or "")
 
-    asked = choice.go.click(forget_cancel, None, None, queue=False, js=AFTER_BOARD, **QUIET)
+    asked = choice.go.click(forget_cancel, None, None, queue=False, js=AFTER_COMPARE_BOARD, **QUIET)
     given = [room, own_loras, language, *choice.request]
     asked.then(guarded(paint_arms), given, [results, *panel.shown], show_progress_on=panel.results, **GPU, **PRIVATE)
     choice.cancel.click(cancel_painting, None, None, queue=False, **QUIET)

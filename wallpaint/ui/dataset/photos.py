@@ -141,10 +141,14 @@ def save_photos(
     return sum(save_walls(folder, photo.folder, split, photo.name, text) for photo in chosen)
 
 
-def save_walls(folder: Path, working: str | Path, split: str, room: str, text: str) -> int:
-    """Save every marked wall of the picture in `working` as a sample of one room; give how many there were."""
+def save_walls(folder: Path, working: str | Path, split: str, room: str, text: str, first: int = 0) -> int:
+    """Save the marked walls of the picture in `working`, from that one on, each as a sample of one room.
+
+    Returns:
+        how many there were.
+    """
     photo, count = load_photo(Path(working) / "photo.png"), 0
-    for wall in pictures.read_walls(working)[0]:
+    for wall in pictures.read_walls(working)[0][first:]:
         mask = pictures.wall_mask(working, wall, photo.size)
         if mask is not None:
             add_sample(folder, split, photo, mask, parse_color(wall.now).rgb, text, room)
@@ -191,14 +195,12 @@ def wire_photos(page: Page, panel: PhotosPanel, board: BoardPanel, language: gr.
         photos, picture = open_photo(photos, event.index, workspace)
         return photos, picture, describe_picture(picture), picture["name"]
 
+    @guarded
     def find_here(photos: list[Photo], language: str) -> Iterator[tuple]:
-        try:
-            for done, found in enumerate(find_walls(photos, workspace), start=1):
-                photos = found
-                message = t("finding", language, done=done, total=len(photos))
-                yield photos, gr.skip(), message, gr.skip(), gr.skip()
-        except UserError as problem:
-            raise gr.Error(html.escape(str(problem)), print_exception=False) from None
+        for done, found in enumerate(find_walls(photos, workspace), start=1):
+            photos = found
+            message = t("finding", language, done=done, total=len(photos))
+            yield photos, gr.skip(), message, gr.skip(), gr.skip()
         marked = [photo.name for photo in photos if is_marked(photo)]
         message = t("found_all", language, found=len(marked), total=len(photos))
         box = gr.update(visible=bool(marked) and not page.public)

@@ -44,16 +44,20 @@ def save_sample(
     if picture is None:
         raise UserError(t("no_photo", language))
     folder = dataset_folder(workspace, name, language)
-    written = pictures.save_photo_mask(picture)
-    if written is None:
+    walls, working = pictures.read_walls(picture["folder"])[0], Path(picture["folder"])
+    mends = picture.get("mends") and Path(picture["mends"][0]) == folder
+    if not any(wall.mask for wall in (walls[:1] if mends else walls)):
         raise UserError(t("no_mask", language))
-    if picture.get("mends") and Path(picture["mends"][0]) == folder:
-        _, split, file_name = picture["mends"]
-        walls, active = pictures.read_walls(picture["folder"])
-        color = list(read_paint(walls[active].now).rgb)
-        curate.edit_sample(folder, split, file_name, load_mask(written[1]), reference_color_rgb=color)
-        return t("mended", language, file=file_name, dataset=folder.name)
-    return say_saved(folder, save_walls(folder, picture["folder"], split, room, text), language)
+    if not mends:
+        return say_saved(folder, save_walls(folder, working, split, room, text), language)
+    # The first wall is the sample that was opened; those added to it are new ones.
+    _, split, file_name = picture["mends"]
+    mask = pictures.wall_mask(working, walls[0], read_size(working / "photo.png"))
+    color = list(read_paint(walls[0].now).rgb)
+    curate.edit_sample(folder, split, file_name, mask, reference_color_rgb=color)
+    message = t("mended", language, file=file_name, dataset=folder.name)
+    added = save_walls(folder, working, split, room, text, first=1)
+    return f"{message} {say_saved(folder, added, language)}" if added else message
 
 
 def say_saved(folder: Path, count: int, language: str) -> str:

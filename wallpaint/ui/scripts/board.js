@@ -37,6 +37,7 @@ class Board {
     this.root.settled = () => this.settled(); // what Save and Paint wait for, see component.py
     this.pointer.setTool("click");
     this.words.follow(() => { listKeys(this); this.paints.showPalette(); this.show(); });
+    this.root.inert = false; // until now a click would have been lost
   }
 
   get token() { return this.marking.photo.token; }
