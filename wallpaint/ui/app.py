@@ -19,6 +19,7 @@ from wallpaint.ui.dataset.tab import build_dataset_tab
 from wallpaint.ui.guard import check_bind, check_free, middleware
 from wallpaint.ui.page import PRIVATE, QUIET, SCRIPTS, SCRIPTS_AT, UPLOAD_BYTES, Page, Step, guarded
 from wallpaint.ui.train.tab import POLL_SECONDS, build_train_tab
+from wallpaint.ui.visits import wire_visits
 from wallpaint.ui.words.words import T, pick_language
 
 # The reader's own fonts: nothing is fetched from elsewhere.
@@ -52,14 +53,18 @@ def build_page(workspace: Path, public: bool) -> gr.Blocks:
                 elem_id="language",
             )
         with gr.Tabs(elem_id="tabs") as tabs:
-            with page.add(gr.Tab, label=T("tab_dataset"), id="dataset"):
+            with page.add(gr.Tab, label=T("tab_dataset"), id="dataset") as dataset_tab:
                 dataset = build_dataset_tab(page, language)
             with page.add(gr.Tab, label=T("tab_train"), id="train") as train_tab:
                 train = build_train_tab(page, language, timer)
             with page.add(gr.Tab, label=T("tab_compare"), id="compare") as compare_tab:
                 compare = build_compare_tab(page, language, dataset.picture)
-        spoken = wire_language(page, demo, language, switch)
-        wire_refresh(spoken, ((None, dataset.refresh), (train_tab, train.refresh), (compare_tab, compare.refresh)))
+        said, switched = wire_language(page, demo, language, switch)
+        each, kept = (dataset_tab, train_tab, compare_tab), (*dataset.kept, *compare.kept)
+        back = wire_visits(page, said, language, tabs, each, kept)
+        wire_refresh(
+            (back, switched), ((None, dataset.refresh), (train_tab, train.refresh), (compare_tab, compare.refresh))
+        )
         if train.use:
             wire_use(page, train.use, train.run, compare.arms, tabs)
     return demo.queue(max_size=60, api_open=False)  # twenty visitors who each paint, open a room and click

@@ -73,10 +73,12 @@ def find_folder(workspace: Path, token: object) -> Path:
 
 def clear_old(workspace: Path) -> None:
     """Throw away working folders, uploads and temporary files of yesterday and before."""
-    for folder in (path for name in ("working", "uploads", "tmp/gradio") for path in (workspace / name).glob("*")):
+    for folder in (
+        path for name in ("working", "uploads", "visits", "tmp/gradio") for path in (workspace / name).glob("*")
+    ):
         with contextlib.suppress(OSError):  # it may be gone by now
             if time.time() - folder.stat().st_mtime > KEPT_SECONDS:
-                shutil.rmtree(folder, ignore_errors=True)
+                shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
 
 
 def open_picture(

@@ -1,7 +1,7 @@
 """Tab 3: one room, one paint or many, several ways to paint it, side by side and measured."""
 
 from collections import Counter, deque
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from wallpaint.errors import UserError
+from wallpaint.ui.board import pictures
 from wallpaint.ui.board.component import AFTER_BOARD, AFTER_COMPARE_BOARD
 from wallpaint.ui.compare import scene
 from wallpaint.ui.compare.arms import OwnLora, draw_own, list_arms, take_lora
@@ -17,6 +18,7 @@ from wallpaint.ui.compare.painting import PaintRequest, Results, cast_vote, pain
 from wallpaint.ui.compare.results_html import LETTERS, draw_results
 from wallpaint.ui.compare.scene import Room
 from wallpaint.ui.page import GPU, PRIVATE, Page, Step, guarded
+from wallpaint.ui.visits import Kept
 from wallpaint.ui.words.words import t
 
 QUIET = {**PRIVATE, "show_progress": "hidden"}
@@ -33,6 +35,7 @@ class CompareTab:
     """What the page needs of the tab."""
 
     arms: gr.CheckboxGroup
+    kept: tuple[Kept, ...]
     refresh: tuple[Step, ...]
 
 
@@ -59,7 +62,41 @@ def build_compare_tab(page: Page, language: gr.State, picture: gr.State) -> Comp
     list_all = wire_loras(page, choice, own_loras, language)
     wire_painting(page, choice, shown, (room, own_loras, results), language)
     wire_results(page, shown, results, language)
-    return CompareTab(choice.arms, (list_all, open_first))
+    kept = keep_comparison(page.workspace, room_panel, choice, shown, room, results)
+    return CompareTab(choice.arms, kept, (list_all, open_first))
+
+
+def keep_comparison(
+    workspace: Path, panel: RoomPanel, choice: ChoicePanel, shown: ResultsPanel, room: gr.State, results: gr.State
+) -> tuple[Kept, ...]:
+    """Say what of the tab comes back: the room, the choices, the results."""
+
+    def bring_room(packed: dict, language: str) -> tuple:
+        pictures.find_folder(workspace, Path(packed["picture"]["folder"]).name)
+        return scene.show_room(Room(**packed))
+
+    def bring_choices(packed: list, language: str) -> list:
+        offered = [arm for _, arm in list_arms(workspace)]  # those brought for that page alone are gone
+        fits = [
+            [arm for arm in value if arm in offered] if part is choice.arms else value
+            for part, value in zip(choice.request, packed, strict=True)
+        ]
+        return [gr.update(value=value) for value in fits]
+
+    def bring_results(packed: dict, language: str) -> tuple:
+        (workspace / "results" / Path(packed["folder"]).name / "views").stat()
+        lists = {name: tuple(packed[name]) for name in ("paints", "arms")}
+        return show_results(Results(**{**packed, **lists, "folder": Path(packed["folder"])}), language)
+
+    def pack_results(results: Results | None) -> dict | None:
+        return {**asdict(results), "folder": str(results.folder)} if results else None
+
+    opened = [room, panel.board, choice.known]
+    return (
+        Kept("room", [room], opened, lambda room: room and asdict(room), bring_room),
+        Kept("choices", choice.request, choice.request, lambda *values: values, bring_choices),
+        Kept("results", [results], [results, *shown.shown], pack_results, bring_results),
+    )
 
 
 def wire_room(page: Page, panel: RoomPanel, room: gr.State, picture: gr.State, language: gr.State) -> Step:

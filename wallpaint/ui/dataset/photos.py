@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from wallpaint.ui.board import pictures, segmenter
 from wallpaint.ui.board.calls import FIRST_PAINT
 from wallpaint.ui.board.component import BoardPanel, describe_picture
 from wallpaint.ui.page import GPU, QUIET, Page, add_gallery, check_name, guarded, plain_name
+from wallpaint.ui.visits import Kept
 from wallpaint.ui.words.words import T, t
 
 MOST_PHOTOS = 200  # on the page at once
@@ -176,8 +178,20 @@ def build_photos(page: Page) -> PhotosPanel:
     return PhotosPanel(upload, upload_folder, gr.State([]), box, gallery, find_all, message, ticked_box, ticked, save)
 
 
-def wire_photos(page: Page, panel: PhotosPanel, board: BoardPanel, language: gr.State) -> None:
-    """Wire uploading, opening and finding; saving what is ticked is wired with the dataset's list."""
+def bring_photos(workspace: Path, packed: dict[str, Any], language: str) -> tuple:
+    """Give the photos and the picture at hand as they were, what shows them, and the room's name."""
+    picture = packed["picture"]
+    pictures.find_folder(workspace, Path(picture["folder"]).name)
+    photos = [photo for said in packed["photos"] if Path((photo := Photo(**said)).path).is_file()]
+    box = gr.update(visible=len(photos) > 1)
+    return photos, show_photos(photos, language), box, picture, describe_picture(picture), packed["room"]
+
+
+def wire_photos(page: Page, panel: PhotosPanel, board: BoardPanel, language: gr.State) -> Kept:
+    """Wire uploading, opening and finding; give what comes back.
+
+    Saving what is ticked is wired with the dataset's list.
+    """
     workspace, photos = page.workspace, panel.photos
 
     @guarded
@@ -212,3 +226,9 @@ def wire_photos(page: Page, panel: PhotosPanel, board: BoardPanel, language: gr.
     panel.gallery.select(open_here, photos, [photos, *board.opened], **QUIET)
     found = [photos, panel.gallery, panel.message, panel.ticked, panel.ticked_box]
     panel.find_all.click(find_here, [photos, language], found, **QUIET, **GPU)
+
+    def pack(picture: pictures.Picture | None, photos: list[Photo], room: str) -> dict | None:
+        return {"picture": picture, "photos": [asdict(photo) for photo in photos], "room": room} if picture else None
+
+    shown = [photos, panel.gallery, panel.box, *board.opened]
+    return Kept("dataset", [board.picture, photos, board.room], shown, pack, partial(bring_photos, workspace))

@@ -12,6 +12,7 @@ from wallpaint.ui.board.component import BoardPanel, build_board, describe_pictu
 from wallpaint.ui.dataset.photos import build_photos, wire_photos
 from wallpaint.ui.dataset.samples_panel import build_list, build_save, wire_samples
 from wallpaint.ui.page import QUIET, Page, Step, add_rooms, guarded
+from wallpaint.ui.visits import Kept
 from wallpaint.ui.words.words import T
 
 
@@ -20,6 +21,7 @@ class DatasetTab:
     """What the page and the other tabs need of the tab."""
 
     picture: gr.State  # the room that is open
+    kept: tuple[Kept, ...] = ()
     refresh: tuple[Step, ...] = ()
 
 
@@ -51,7 +53,7 @@ def build_dataset_tab(page: Page, language: gr.State) -> DatasetTab:
         return open_sample(event.index, page.workspace)
 
     rooms.select(open_sample_here, None, board.opened, **QUIET)
-    wire_photos(page, photos, board, language)
+    kept = (wire_photos(page, photos, board, language),)
     if page.public:
-        return DatasetTab(board.picture)
-    return DatasetTab(board.picture, wire_samples(page, save, listing, photos, board, language))
+        return DatasetTab(board.picture, kept)
+    return DatasetTab(board.picture, kept, wire_samples(page, save, listing, photos, board, language))

@@ -1,0 +1,41 @@
+"""A page that is left and opened again has what was on it."""
+
+import pytest
+from hands import WALL, marked, open_sample, place, settle, wait_marked, wait_ready
+
+pytestmark = pytest.mark.browser
+
+
+def test_f5_a_closed_tab_and_somebody_else(page, visit, studio_url):
+    from playwright.sync_api import expect
+
+    open_sample(page, studio_url, 1)
+    page.mouse.click(*place(page, *WALL))
+    wait_marked(page, 0)
+    settle(page)
+    wall = marked(page)
+    page.get_by_role("tab", name="Compare").click()
+    wait_ready(page, "#compare-board")
+    for name in ("old", "new", "color"):
+        page.locator("#arms").get_by_label(name, exact=True).uncheck()
+    page.locator("#paint").click()
+    expect(page.locator("#results .verdict")).to_contain_text("recolor")
+    page.wait_for_load_state("networkidle")
+    page.reload()
+    expect(page.get_by_role("tab", name="Compare")).to_have_attribute("aria-selected", "true")
+    expect(page.locator("#results .verdict")).to_contain_text("recolor")
+    expect(page.locator("#arms").get_by_label("new", exact=True)).not_to_be_checked()
+    page.get_by_role("tab", name="Dataset").click()
+    expect(page.locator("#board .board")).to_have_attribute("data-marked", str(wall))
+    page.locator("[data-do=undo]").click()
+    assert wait_marked(page, wall) == 0  # its marks are marks, not a picture
+    page.locator("[data-do=redo]").click()
+    wait_marked(page, 0)
+
+    again = page.context.new_page()  # a tab that was closed, or a phone that slept
+    again.goto(studio_url)
+    expect(again.locator("#board .board")).to_have_attribute("data-marked", str(wall))
+    stranger = visit()
+    stranger.goto(studio_url)
+    wait_ready(stranger, "#compare-board")
+    expect(stranger.locator("#board .board")).to_have_attribute("data-state", "empty")

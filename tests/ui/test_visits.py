@@ -1,0 +1,106 @@
+"""What comes back to a page that is opened again, and to whom."""
+
+import json
+import os
+import time
+
+import gradio as gr
+import pytest
+from gradio.utils import deep_hash
+
+from wallpaint.errors import UserError
+from wallpaint.ui import app, visits
+from wallpaint.ui.board import pictures
+from wallpaint.ui.compare import scene
+from wallpaint.ui.dataset import tab
+from wallpaint.ui.dataset.photos import Photo
+
+
+@pytest.fixture
+def visit(shipped_rooms, tmp_path, monkeypatch):
+    """Give (keep, restore), the page's own handlers, told and telling by the names of the parts."""
+    monkeypatch.setattr(pictures, "embed_soon", lambda folder: None)
+    page = app.build_page(tmp_path, public=True)
+    handlers = {handler.api_name: handler for handler in page.fns.values()}
+    asked, told = handlers["keep_visit"], handlers["restore_visit"]
+
+    def keep(token, picture=None, photos=(), name="", room=None, **choices):
+        values = [token, picture, list(photos), name, room]
+        values += [choices.get(part.elem_id or "", part.value) for part in asked.inputs[5:-1]]
+        asked.fn(*values, choices.get("results"))
+
+    def restore(*tokens):
+        return dict(zip(told.outputs, told.fn("en", [*tokens, None]), strict=True))
+
+    return keep, restore
+
+
+def value_of(updates, kind, which=0):
+    return [update for part, update in updates.items() if isinstance(part, kind)][which]
+
+
+def test_photo_marks_paint_and_room_come_back_to_whoever_has_the_token(visit, tmp_path):
+    keep, restore = visit
+    picture, shown, name = tab.open_sample(0, tmp_path)
+    pictures.write_walls(picture["folder"], [pictures.Wall(pictures.GIVEN, "#102030", "#AABBCC")])
+    room = scene.open_test_room(tmp_path, 0)[0]
+    assert deep_hash(room) != deep_hash(scene.open_test_room(tmp_path, 0)[0])  # by which Gradio sees changes
+    keep("a" * 24, picture, [Photo("/gone.jpg", "gone")], "my hall", room, **{"compare-paint": "#123456"})
+    updates = restore("a" * 24, None)
+    token, photos, again, room_again, results = (value_of(updates, gr.State, n) for n in range(5))
+    assert (token, photos, again, results) == ("a" * 24, [], picture, gr.skip()) and room_again == room
+    board = next(update for part, update in updates.items() if part.elem_id == "board")
+    assert board["walls"][0]["paint"] == "#AABBCC" and board["walls"][0]["runs"]
+    named = {part.elem_id: update for part, update in updates.items()}
+    assert named["room"] == "my hall" and named["compare-paint"]["value"] == "#123456"
+    assert named["compare-board"]["name"] == room.picture["name"]
+
+
+def test_a_new_tab_begins_with_what_the_last_one_had_and_has_its_own_from_then_on(visit, tmp_path):
+    keep, restore = visit
+    picture = tab.open_sample(0, tmp_path)[0]
+    keep("a" * 24, picture)
+    updates = restore(None, "a" * 24)
+    token = value_of(updates, gr.State)
+    assert token != "a" * 24 and pictures.TOKEN.fullmatch(token) and value_of(updates, gr.State, 2) == picture
+    keep(token)
+    assert value_of(restore(token, None), gr.State, 2) == gr.skip()
+    assert value_of(restore("a" * 24, None), gr.State, 2) == picture
+
+
+@pytest.mark.parametrize(
+    "token", [None, "", 3, [], {"a": 1}, "../working/x", "b" * 24, "a" * 23, "A" * 24, "a" * 24 + "\n"]
+)
+def test_without_a_token_of_ones_own_nothing_comes_back(visit, tmp_path, token):
+    keep, restore = visit
+    keep("a" * 24, tab.open_sample(0, tmp_path)[0])
+    fresh = value_of(restore(token, token), gr.State)
+    assert pictures.TOKEN.fullmatch(fresh) and fresh not in ("a" * 24, "b" * 24)
+    assert value_of(restore(token, token), gr.State, 2) == gr.skip()
+    assert value_of(restore(token, token), gr.State) != fresh  # not to be guessed
+
+
+def test_what_is_gone_stays_away_and_keeps_nothing_else_from_coming(visit, tmp_path):
+    keep, restore = visit
+    picture, room = tab.open_sample(0, tmp_path)[0], scene.open_test_room(tmp_path, 0)[0]
+    keep("a" * 24, picture, (), "hall", room)
+    os.utime(picture["folder"], (0, 0))
+    pictures.clear_old(tmp_path)
+    updates = restore("a" * 24, None)
+    assert value_of(updates, gr.State, 2) == gr.skip() and value_of(updates, gr.State, 3) == room
+    kept = tmp_path / "visits" / f"{'a' * 24}.json"
+    kept.write_text(json.dumps({"dataset": [1], "room": {"picture": "x"}, "results": 3, "choices": {}}))
+    assert value_of(restore("a" * 24, None), gr.State, 3) == gr.skip()  # another version's
+    kept.write_text("{")
+    assert value_of(restore("a" * 24, None), gr.State, 3) == gr.skip()
+    os.utime(kept, (time.time() - 25 * 3600,) * 2)
+    pictures.clear_old(tmp_path)
+    assert not kept.exists()
+
+
+def test_a_part_that_cannot_come_back_does_not_hold_up_the_rest():
+    def fail(packed, language):
+        raise UserError("gone")
+
+    parts = [visits.Kept(name, [], [0], None, bring) for name, bring in (("a", fail), ("b", lambda *said: [said]))]
+    assert visits.bring_back(parts, {"a": 1, "b": 2}, "vi") == [gr.skip(), (2, "vi")]

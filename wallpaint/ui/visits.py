@@ -1,0 +1,120 @@
+"""What a visitor had on the page comes back: after F5, a closed tab, a phone that slept.
+
+A visit is a file of the workspace that says what was open; marks and paints lie in the pictures' own folders. Its
+name cannot be guessed, only the browser that was given it knows it, and after a day it is thrown away with them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from wallpaint.errors import UserError
+from wallpaint.pixels.images import atomic_path
+from wallpaint.ui.board.pictures import TOKEN
+from wallpaint.ui.page import QUIET, Page, guarded
+
+TABS = ("dataset", "train", "compare")
+# A tab of the browser has a visit of its own; one that is opened anew begins with what the last one had.
+READ = """(language) => {
+  const read = (store, name) => { try { return window[store].getItem(name); } catch { return null; } };
+  return [language, [["sessionStorage", "visit"], ["localStorage", "visit"], ["sessionStorage", "tab"]].map(
+    ([store, name]) => read(store, "wallpaint-" + name))]; }"""
+# The page opens on its first tab, which is nobody's choice: tabs are noted once it has come back.
+WRITE = """(told) => { window.cameBack = true; for (const store of ["sessionStorage", "localStorage"])
+  try { window[store].setItem("wallpaint-visit", told[0]); } catch { } }"""
+NOTE_TAB = """() => { if (window.cameBack) try { sessionStorage.setItem("wallpaint-tab", "%s"); } catch { } }"""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A part of the page that comes back."""
+
+    name: str
+    parts: list[Any]  # the states and inputs that say what it is
+    shown: list[Any]  # what bringing it back updates
+    pack: Callable[..., Any]  # their values -> something for JSON, None for nothing
+    bring: Callable[[Any, str], Sequence[Any]]  # that and the language -> updates of `shown`
+
+
+def visit_file(workspace: Path, token: object) -> Path | None:
+    """Find a visit by its token; None for what is no token, or for one that was never given or is old."""
+    path = workspace / "visits" / f"{token}.json"
+    return path if isinstance(token, str) and TOKEN.fullmatch(token) and path.is_file() else None
+
+
+def read_visit(workspace: Path, tokens: Sequence[object]) -> tuple[str, dict[str, Any]]:
+    """Give (token, what was kept) by the first token that is a visit's; a tab without its own gets a fresh one."""
+    own = bool(tokens) and visit_file(workspace, tokens[0]) is not None
+    found = next((path for token in tokens if (path := visit_file(workspace, token))), None)
+    with contextlib.suppress(OSError, ValueError):
+        if found is not None:
+            return found.stem if own else secrets.token_hex(12), json.loads(found.read_text("utf-8"))
+    return secrets.token_hex(12), {}
+
+
+def write_visit(workspace: Path, token: str, kept: dict[str, Any]) -> None:
+    """Keep what is open under a token that `read_visit` gave."""
+    (workspace / "visits").mkdir(exist_ok=True)
+    with atomic_path(workspace / "visits" / f"{token}.json") as path:
+        path.write_text(json.dumps(kept), "utf-8")
+
+
+def bring_back(kepts: Sequence[Kept], visit: dict[str, Any], language: str) -> list[Any]:
+    """Give the updates of all parts; one whose files are gone stays as it is."""
+    updates: list[Any] = []
+    for kept in kepts:
+        brought: Sequence[Any] = [gr.skip()] * len(kept.shown)
+        with contextlib.suppress(
+            UserError, OSError, KeyError, TypeError, ValueError
+        ):  # of yesterday, or an older version
+            if visit.get(kept.name) is not None:
+                brought = kept.bring(visit[kept.name], language)
+        updates += brought
+    return updates
+
+
+def wire_visits(
+    page: Page, said: Any, language: gr.State, tabs: gr.Tabs, each: Sequence[gr.Tab], kepts: Sequence[Kept]
+) -> Any:
+    """Bring back what was open once the language is known, and keep what changes; give the event that brought it."""
+    token, told = gr.State(None), gr.JSON(visible=False)
+    parts = [part for kept in kepts for part in kept.parts]
+
+    def restore_visit(language: str, asked: list | None) -> list:
+        *tokens, tab = asked or [None]
+        name, visit = read_visit(page.workspace, tokens)
+        selected = gr.Tabs(selected=tab) if tab in TABS[1:] else gr.skip()
+        return [name, [name], selected, *bring_back(kepts, visit, language)]
+
+    def keep_visit(token: str | None, *values: Any) -> None:
+        if token is None:  # the page has not come back yet
+            return
+        left, visit = list(values), {}
+        for kept in kepts:
+            mine, left = left[: len(kept.parts)], left[len(kept.parts) :]
+            visit[kept.name] = kept.pack(*mine)
+        write_visit(page.workspace, token, visit)
+
+    shown = [part for kept in kepts for part in kept.shown]
+    back = said.then(restore_visit, [language, told], [token, told, tabs, *shown], js=READ, **QUIET)
+    back.then(None, told, None, js=WRITE)
+    gr.on(
+        [part.change for part in parts],
+        guarded(keep_visit),
+        [token, *parts],
+        None,
+        queue=False,
+        trigger_mode="always_last",
+        **QUIET,
+    )
+    for tab, name in zip(each, TABS, strict=True):
+        tab.select(None, None, None, js=NOTE_TAB % name)
+    return back
