@@ -27,10 +27,11 @@ def test_f5_a_closed_tab_and_somebody_else(page, visit, studio_url):
     expect(page.locator("#arms").get_by_label("new", exact=True)).not_to_be_checked()
     page.get_by_role("tab", name="Dataset").click()
     expect(page.locator("#board .board")).to_have_attribute("data-marked", str(wall))
-    page.locator("[data-do=undo]").click()
+    page.locator("#board [data-do=undo]").click()
     assert wait_marked(page, wall) == 0  # its marks are marks, not a picture
-    page.locator("[data-do=redo]").click()
+    page.locator("#board [data-do=redo]").click()
     wait_marked(page, 0)
+    settle(page)
 
     again = page.context.new_page()  # a tab that was closed, or a phone that slept
     again.goto(studio_url)

@@ -85,8 +85,8 @@ def keep_comparison(
 
     def bring_results(packed: dict, language: str) -> tuple:
         (workspace / "results" / Path(packed["folder"]).name / "views").stat()
-        lists = {name: tuple(packed[name]) for name in ("paints", "arms")}
-        return show_results(Results(**{**packed, **lists, "folder": Path(packed["folder"])}), language)
+        said = {name: tuple(value) if isinstance(value, list) else value for name, value in packed.items()}
+        return show_results(Results(**{**said, "folder": Path(packed["folder"])}), language)
 
     def pack_results(results: Results | None) -> dict | None:
         return {**asdict(results), "folder": str(results.folder)} if results else None
