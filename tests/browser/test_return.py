@@ -38,5 +38,5 @@ def test_f5_a_closed_tab_and_somebody_else(page, visit, studio_url):
     expect(again.locator("#board .board")).to_have_attribute("data-marked", str(wall))
     stranger = visit()
     stranger.goto(studio_url)
-    wait_ready(stranger, "#compare-board")
+    stranger.wait_for_function("window.cameBack")  # all that comes back has come
     expect(stranger.locator("#board .board")).to_have_attribute("data-state", "empty")
