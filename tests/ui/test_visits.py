@@ -7,11 +7,12 @@ import time
 import gradio as gr
 import pytest
 from gradio.utils import deep_hash
+from pydantic import TypeAdapter
 
 from wallpaint.errors import UserError
 from wallpaint.ui import app, visits
 from wallpaint.ui.board import pictures
-from wallpaint.ui.compare import scene
+from wallpaint.ui.compare import painting, scene
 from wallpaint.ui.dataset import tab
 from wallpaint.ui.dataset.photos import Photo
 
@@ -45,14 +46,14 @@ def test_photo_marks_paint_and_room_come_back_to_whoever_has_the_token(visit, tm
     pictures.write_walls(picture["folder"], [pictures.Wall(pictures.GIVEN, "#102030", "#AABBCC")])
     room = scene.open_test_room(tmp_path, 0)[0]
     assert deep_hash(room) != deep_hash(scene.open_test_room(tmp_path, 0)[0])  # by which Gradio sees changes
-    keep("a" * 24, picture, [Photo("/gone.jpg", "gone")], "my hall", room, **{"compare-paint": "#123456"})
+    keep("a" * 24, picture, [Photo("/gone.jpg", "gone")], "my hall", room, **{"more-paints": ["#123456"]})
     updates = restore("a" * 24, None)
     token, photos, again, room_again, results = (value_of(updates, gr.State, n) for n in range(5))
     assert (token, photos, again, results) == ("a" * 24, [], picture, gr.skip()) and room_again == room
     board = next(update for part, update in updates.items() if part.elem_id == "board")
     assert board["walls"][0]["paint"] == "#AABBCC" and board["walls"][0]["runs"]
     named = {part.elem_id: update for part, update in updates.items()}
-    assert named["room"] == "my hall" and named["compare-paint"]["value"] == "#123456"
+    assert named["room"] == "my hall" and named["more-paints"]["value"] == ["#123456"]
     assert named["compare-board"]["name"] == room.picture["name"]
 
 
@@ -104,3 +105,11 @@ def test_a_part_that_cannot_come_back_does_not_hold_up_the_rest():
 
     parts = [visits.Kept(name, [], [0], None, bring) for name, bring in (("a", fail), ("b", lambda *said: [said]))]
     assert visits.bring_back(parts, {"a": 1, "b": 2}, "vi") == [gr.skip(), (2, "vi")]
+
+
+def test_results_with_all_that_is_said_of_them_go_through_json(tmp_path):
+    adapter = TypeAdapter(painting.Results)
+    told = scene.Outlook("#102030", 3.5, True)
+    results = painting.Results(tmp_path, ("#7A9E7E",), ("recolor",), truth=True, size=(9, 4), outlook=told)
+    again = adapter.validate_python(json.loads(json.dumps(adapter.dump_python(results, mode="json"))))
+    assert again == results and deep_hash(again) == deep_hash(results)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from pydantic import TypeAdapter
 
 from wallpaint.errors import UserError
 from wallpaint.ui.board import pictures
@@ -85,15 +86,13 @@ def keep_comparison(
 
     def bring_results(packed: dict, language: str) -> tuple:
         (workspace / "results" / Path(packed["folder"]).name / "views").stat()
-        said = {name: tuple(value) if isinstance(value, list) else value for name, value in packed.items()}
-        return show_results(Results(**{**said, "folder": Path(packed["folder"])}), language)
+        return show_results(TypeAdapter(Results).validate_python(packed), language)
 
     def pack_results(results: Results | None) -> dict | None:
-        return {**asdict(results), "folder": str(results.folder)} if results else None
+        return TypeAdapter(Results).dump_python(results, mode="json") if results else None
 
-    opened = [room, panel.board, choice.known]
     return (
-        Kept("room", [room], opened, lambda room: room and asdict(room), bring_room),
+        Kept("room", [room], [room, panel.board], lambda room: room and asdict(room), bring_room),
         Kept("choices", choice.request, choice.request, lambda *values: values, bring_choices),
         Kept("results", [results], [results, *shown.shown], pack_results, bring_results),
     )
