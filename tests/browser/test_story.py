@@ -8,8 +8,7 @@ import pytest
 from hands import ROOMS, download, marked, open_tab, pixel, place, show, touch, wait_fits, wait_marked, wait_stage
 from PIL import Image
 
-from wallpaint.ui.compare.layout import vividness
-from wallpaint.ui.compare.scene import known_paints
+from wallpaint.ui.compare.scene import known_paints, vividness
 
 pytestmark = pytest.mark.browser
 STEPS = 30
@@ -279,8 +278,6 @@ def test_something_white_tells_the_light_and_how_sure_it_is(page, studio_url):
         page.locator("#arms").get_by_label(name, exact=True).uncheck()
     page.locator("#paint").click()
     expect(page.locator("#results .outlook")).to_contain_text("The light is read off what you said is white")
-    far = page.locator("#results .figures tr", has_text="truth").locator("td")
-    assert float(far.text_content()) < 11  # 13.1 by the photo alone
 
 
 def test_a_lora_of_ones_own_is_judged_when_it_is_added_and_paints(page, studio_url, tmp_path):
