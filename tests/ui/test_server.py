@@ -205,22 +205,28 @@ def test_names_a_studio_answers_to():
     assert "evil.com" not in guard.own_names("0.0.0.0") and "127.0.0.1" in guard.own_names("0.0.0.0")
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 @pytest.mark.parametrize(
     ("host", "share"), [("0.0.0.0", False), ("192.168.1.7", False), ("127.0.0.1", True), ("me.local", False)]
 )
 def test_what_others_reach_needs_a_password(host, share):
     with pytest.raises(UserError, match="add --auth"):
-        guard.check_bind(host, 47862, None, share)
+        guard.check_bind(host, free_port(), None, share)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.8.8.8"])
 def test_this_machine_alone_needs_none(host):
-    guard.check_bind(host, 47862, None, False)
+    guard.check_bind(host, free_port(), None, False)
     assert guard.is_private(host) and guard.is_private("::1")
 
 
 def test_with_a_password_anyone_may_be_listened_to():
-    guard.check_bind("0.0.0.0", 47862, "me:secret", False)
+    guard.check_bind("0.0.0.0", free_port(), "me:secret", False)
 
 
 def test_painting_asks_a_space_for_its_gpu(monkeypatch):
