@@ -1,12 +1,25 @@
 """A page that is left and opened again has what was on it."""
 
+import json
+
 import pytest
 from hands import WALL, marked, open_sample, place, settle, wait_marked, wait_ready
 
 pytestmark = pytest.mark.browser
 
 
-def test_f5_a_closed_tab_and_somebody_else(page, visit, studio_url):
+def wait_kept(page, workspace):
+    """Wait until what was chosen and painted last is kept: nobody presses F5 within the same second."""
+    token = page.evaluate("sessionStorage.getItem('wallpaint-visit')")
+    for _ in range(300):
+        kept = json.loads((workspace / "visits" / f"{token}.json").read_text())
+        if kept["results"] and "new" not in kept["choices"][1]:
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(f"the visit holds {kept}")
+
+
+def test_f5_a_closed_tab_and_somebody_else(page, visit, studio, studio_url):
     from playwright.sync_api import expect
 
     open_sample(page, studio_url, 1)
@@ -16,11 +29,11 @@ def test_f5_a_closed_tab_and_somebody_else(page, visit, studio_url):
     wall = marked(page)
     page.get_by_role("tab", name="Compare").click()
     wait_ready(page, "#compare-board")
-    for name in ("old", "new", "color"):
+    for name in ("old", "new", "color", "refine"):
         page.locator("#arms").get_by_label(name, exact=True).uncheck()
     page.locator("#paint").click()
     expect(page.locator("#results .verdict")).to_contain_text("recolor")
-    page.wait_for_load_state("networkidle")
+    wait_kept(page, studio[0])
     page.reload()
     expect(page.get_by_role("tab", name="Compare")).to_have_attribute("aria-selected", "true")
     expect(page.locator("#results .verdict")).to_contain_text("recolor")

@@ -7,7 +7,7 @@ import { Pointer } from "./pointer.js";
 import { Words } from "./words.js";
 
 const MOST_PHOTOS = 200; // dropped at once
-const MARKING = new Set(["predict", "propose", "load_given"]); // calls after which the marks are others
+const MARKING = new Set(["predict", "refine", "propose", "load_given"]); // calls after which the marks are others
 
 export function start({ element, props, server, watch, texts, about }) {
   const board = new Board(element, server, about, texts);
