@@ -27,6 +27,7 @@ FLAGS = [
 ]
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items):
     """One worker drives the browser, however many there are: a click is waited for, and one studio serves all."""
     for item in items:
