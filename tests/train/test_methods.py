@@ -10,6 +10,7 @@ from accelerate.state import AcceleratorState
 from diffusers import ControlNetModel, DDIMScheduler
 from diffusers.pipelines.deprecated.paint_by_example import PaintByExampleImageEncoder, PaintByExamplePipeline
 from PIL import Image
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from steps import a_batch, a_noised, save_arm
 from toys import toy_room
@@ -17,6 +18,7 @@ from transformers import CLIPImageProcessor
 
 from wallpaint.errors import UserError
 from wallpaint.learned.denoiser import Denoiser, build_denoiser, painting_denoiser, set_adapter_strength
+from wallpaint.learned.lora_files import SHOWN
 from wallpaint.learned.weights import LORA_NAME, find_arm
 from wallpaint.models.bundle import load_models
 from wallpaint.models.encoders import encode_images
@@ -295,7 +297,9 @@ def test_half_precision_trains_what_learns_in_float32(config, load, family, meth
     assert np.abs(np.asarray(half).astype(int) - np.asarray(whole)).mean() < 4
 
 
-def test_what_refines_is_shown_the_classical_repaint_when_it_learns_and_when_it_paints(config, load, sessions):
+def test_what_refines_is_shown_the_classical_repaint_when_it_learns_and_when_it_paints(
+    config, load, sessions, tmp_path
+):
     folder = train(config(method="refine"))
     models, (photo, mask) = sessions[0].models, toy_room(1, (200, 60, 50))
     size = models.family.resolution, models.family.resolution
@@ -307,8 +311,12 @@ def test_what_refines_is_shown_the_classical_repaint_when_it_learns_and_when_it_
     batch, _ = prepare_painting(models, photo, mask, SAGE, "a room", 0, shown="recolor")
     mean, std = encode_pictures(models, repaint_wall(photo, mask, size, SAGE))
     assert ((batch.masked_image_latents - mean).abs() <= 6 * std + 1e-4).all()
-    asked = []
+    file, silent = folder / "weights" / LORA_NAME, tmp_path / LORA_NAME
+    with safe_open(file, "pt") as opened:  # the file alone says it: without the word it paints from a blank
+        save_file(load_file(file), silent, {k: v for k, v in opened.metadata().items() if k != SHOWN})
+    shown = []
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(sampler, "repaint_wall", lambda *args: asked.append(args[2:]) or repaint_wall(*args))
-        paint(load(), {"base": None, "mine": folder / "weights" / LORA_NAME})  # the file alone says it
-    assert asked and set(asked) == {(size, SAGE, None)}
+        prepare = sampler.prepare_painting
+        patched.setattr(sampler, "prepare_painting", lambda *a, **k: shown.append(k["shown"]) or prepare(*a, **k))
+        painted = [paint(load(), {"mine": path})["mine"] for path in (file, silent)]
+    assert shown == ["recolor", ""] and apart(*painted) > 1

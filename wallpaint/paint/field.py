@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from wallpaint.paths import ASSETS
 from wallpaint.pixels.arrays import BILINEAR, resize
 from wallpaint.pixels.color import Swatch, bytes_to_linear, linear_to_bytes
-from wallpaint.pixels.light import Light
+from wallpaint.pixels.light import TINT, Light
 from wallpaint.pixels.recolor import BAND, read_light, repaint_in
 
 WEIGHTS = ASSETS / "field" / "field.safetensors"
@@ -87,7 +87,7 @@ def look(
     old, new, size = lights["paint"][..., None, None], paint[..., None, None], pixels.shape[-2:]
     bounce, slope = (lights[name][:, None, None, None] for name in ("bounce", "slope"))
     level = ((pixels * old).sum(1, True) / (old * old).sum(1, True)).clamp(min=1e-5)
-    light = level * (pixels / (old * level)).clamp(1 / 3, 3) ** ((old / old.amax(1, True)) ** 2)
+    light = level * (pixels / (old * level)).clamp(1 / TINT, TINT) ** ((old / old.amax(1, True)) ** 2)
     lifted = new * (1 - bounce * old) / (1 - bounce * new)
     wall = light * lifted * (lifted / old).clamp(min=1e-3) ** (slope - 1)
     guess = share * wall.clamp(max=1.5) + (1 - share) * pixels

@@ -24,8 +24,8 @@ SPOT = 0.003  # radius of what is looked at round it, of the long side: trims ar
 BLOWN, DARK = 254, 0.02  # sRGB above which a white is lost, linear light below which it is noise
 FAINT = np.float32(0.02)  # linear light added before dividing, so that black divides nothing
 CLEAR = 3  # pixels at the rim of a decoded wall that its surroundings bleed into
-# Standard deviation of what a painting is smoothed with, of its long side. Of 40 repaints of the project's test rooms
-# the arm `color` erred by 6.8, 6.5, 6.2 and 5.8 at 1/64, 1/16, 1/8 and 1/4: what is finer is noise of a small model.
+# Standard deviation of what a painting is smoothed with, of its long side: what is finer is noise of a small model
+# (tests/bench/bench_smooth.py).
 SMOOTH = 0.25
 
 

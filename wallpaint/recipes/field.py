@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from wallpaint.cache.references import MISREAD
 from wallpaint.paint.field import GRID, WEIGHTS, Field, look, small, small_mask
 from wallpaint.pixels.light import LEAST, estimate_light
 from wallpaint.recipes.light import distance
@@ -25,7 +26,6 @@ from wallpaint.recipes.tiny.data import is_held_out
 PAINTS = 3  # repaints of a photograph
 LEAST_SIDE = 0.6  # a photograph is cut to so much of a side at least
 LEAST_WALL = 0.04  # of the cut; what shows less teaches nothing
-MISREAD = (0.2, 0.06)  # half of the time: standard deviations of log level and tint of the old paint
 OUTSIDE_WEIGHT = 0.3
 WARM_UP = 100  # steps
 NAMES = ("photo", "share", "truth", "old", "bounce", "slope", "paint", "held")
@@ -71,7 +71,7 @@ def photograph_all(layers: Path, cameras: int, seed: int, maker: str = "any") ->
 
 
 def loss_of(network: Field, rows: dict[str, torch.Tensor], misread: torch.Generator | None) -> dict[str, torch.Tensor]:
-    """Mean colour difference over the wall and outside it; `misread` draws how wrongly the light is read."""
+    """Mean colour difference over the wall and outside it; `misread` draws misread light, half of the time."""
     photo, truth, share = (rows[name].float() for name in ("photo", "truth", "share"))
     old, count = rows["old"].float(), len(photo)
     if misread is not None:

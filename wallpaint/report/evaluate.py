@@ -30,8 +30,7 @@ from wallpaint.report.summary import describe, summarise
 if TYPE_CHECKING:
     from wallpaint.models.bundle import Models
 
-DIFFUSING = ["base", "old", "new", "color", "refine"]
-EVALUATED_ARMS = [*DIFFUSING, "field", "recolor", "keep_lightness", "flat", "untouched"]
+EVALUATED_ARMS = "base old new color refine field recolor keep_lightness flat untouched".split()
 SHOWN = 12  # repaints that the report shows as pictures
 Repaint = tuple[Sample, Truth]
 

@@ -11,6 +11,7 @@ from diffusers import AutoencoderKL
 from PIL import Image
 from torch.nn import functional as F
 
+from wallpaint.cache.references import MISREAD
 from wallpaint.pixels.color import Swatch, bytes_to_linear, linear_to_bytes
 from wallpaint.pixels.light import estimate_light
 from wallpaint.recipes.tiny.carry import build_vae
@@ -20,9 +21,6 @@ from wallpaint.recipes.tiny.loop import load_result
 WALL_MASKS = 3  # masked variants a view whose mask covers the wall: they fit every repaint
 VARIANTS = WALL_MASKS + 1  # and one with a random box, which fits the one picture it was cut from
 AT_ONCE = 8  # views encoded together
-# How far the light is misread before a wall is repainted classically, log of level and of tint: on rooms that it
-# learned from it is read too well.
-MISREAD = (0.2, 0.06)
 
 
 @dataclass
@@ -93,7 +91,8 @@ def encode_views(vae: AutoencoderKL, views: list[View]) -> list[tuple]:
 def repaint_view(view: View, generator: torch.Generator) -> torch.Tensor:
     """Each picture of a view as the classical repaint makes it of another one: (P, 3, R, R) uint8.
 
-    The light is misread by MISREAD. A wall that is no plain paint is nobody's aim, and stays as it is.
+    The light is misread by MISREAD: on rooms that it learned from it is read too well. A wall that is no plain paint
+    is nobody's aim, and stays as it is.
     """
     rng = np.random.default_rng(draw(generator, 1 << 31))
     pictures, wall = view.pictures.cpu().permute(0, 2, 3, 1).numpy(), view.mask[0].numpy()
