@@ -5,8 +5,11 @@ erred by 11.5, 11.5, 11.3 and 11.3 at 0.06, 0.12, 0.25 and 0.5; the truth throug
 """
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from wallpaint.paths import ROOT
 from wallpaint.pixels import recolor
