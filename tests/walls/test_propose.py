@@ -58,22 +58,6 @@ def test_features_say_where_a_mask_is_and_what_is_in_it(features):
     assert row[:2] == pytest.approx([0, 1], abs=1e-5)
 
 
-def test_a_fitted_classifier_ranks_walls_first_and_survives_its_file(features, tmp_path):
-    from wallpaint.recipes.walls import fit
-
-    rows, masks, wall = features
-    share = (masks & wall).sum(axis=(1, 2)) / masks.sum(axis=(1, 2))
-    iou = (masks & wall).sum(axis=(1, 2)) / (masks | wall).sum(axis=(1, 2))
-    classifier = fit(rows, np.stack([share, iou], axis=1).astype(np.float32), "abc", steps=300)
-    said = classifier(rows)
-    assert np.abs(said - np.stack([share, iou], axis=1)).mean() < 0.1 and said[:, 1].argmax() == iou.argmax()
-    classifier.save(tmp_path / "walls.safetensors")
-    assert (tmp_path / "walls.safetensors").stat().st_size < 16_000
-    again = WallClassifier.load(tmp_path / "walls.safetensors")
-    np.testing.assert_allclose(again(rows), said, atol=1e-6)
-    assert again.sam == "abc"
-
-
 def test_masks_of_a_photo_are_ranked_and_joined(masker):
     photo, _ = toy_room(0, GREEN, (96, 64))
     masks, guesses, embedding = cut(masker, photo)

@@ -1,80 +1,198 @@
-"""Train the wall classifier of a family on rooms whose walls are known, and say how well it does on others.
+"""Teach the network that finds walls from rooms whose walls are known, and say how well it does on others.
 
-python -m wallpaint.recipes.walls [--rooms assets/rooms/sample] [--test assets/rooms/test] [--sam DIR] [--out FILE]
+python -m wallpaint.recipes.walls --pool DIR --held DIR --minutes 20 [--device cuda] [--batch 256]
+python -m wallpaint.recipes.walls --measure assets/rooms/test [DIR ...] [--out FILE]
 
-On the rooms here it takes some minutes of one CPU core. The figures are printed and kept beside the weights.
+A pool is a folder that `wallpaint.recipes.rooms --develop` wrote. All its photographs and repaints lie on the device,
+and each step cuts, lights, patterns, clutters and photographs a batch of them anew there.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
-import sys
+import math
 import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
+from torch.nn import functional as F
 
 from wallpaint.dataset.folder import read_samples
 from wallpaint.dataset.rows import Sample
 from wallpaint.models.families import FAMILIES
-from wallpaint.paths import ASSETS
-from wallpaint.pixels.images import load_mask, load_photo
-from wallpaint.walls.classifier import KEYS, ClassifierFinder, WallClassifier, cut, hash_sam
-from wallpaint.walls.features import mask_features, shrink_masks
-from wallpaint.walls.masks import Masker
-from wallpaint.walls.propose import propose_wall
+from wallpaint.pixels.images import atomic_path, load_mask, load_photo
+from wallpaint.walls.network import SIDE, NetworkFinder, WallNetwork
+from wallpaint.walls.propose import WallFinder, propose_wall
 
-FAMILY = FAMILIES["room-tiny"]
-ROOMS = ASSETS / "rooms"
-HIDDEN, STEPS, BATCH, LEARNING_RATE, WEIGHT_DECAY, NOISE = 32, 2000, 1024, 2e-3, 0.1, 0.1
+RATE, WEIGHT_DECAY, WARM_UP, AVERAGED = 2e-3, 0.02, 100, 500  # the last two in steps
+LEAST_CUT = 0.45  # of a side of the photograph
+CLUTTER = 5  # things laid over a photograph, each half of the time
 
 
-def gather(samples: list[Sample], masker: Masker, flips: tuple[bool, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Features (N, F) of every mask in every photo, and how much of each is wall and its IoU, (N, 2)."""
-    features, truths = [], []
-    for number, sample in enumerate(samples):
-        for flip in flips:
-            photo, mask = load_photo(sample.image), load_mask(sample.mask)
-            if flip:
-                turn = Image.Transpose.FLIP_LEFT_RIGHT
-                photo, mask = photo.transpose(turn), mask.transpose(turn)
-            masks, guesses, embedding = cut(masker, photo)
-            wall = shrink_masks(np.asarray(mask)[None] >= 128)
-            both, either = (masks & wall).sum(axis=(1, 2)), (masks | wall).sum(axis=(1, 2))
-            features.append(mask_features(photo, masks, guesses, embedding))
-            truths.append(np.stack([both / masks.sum(axis=(1, 2)), both / np.maximum(either, 1)], axis=1))
-        print(f"\rphotos {number + 1}/{len(samples)}", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
-    return np.concatenate(features), np.concatenate(truths).astype(np.float32)
+def read_pool(folders: Iterable[Path], held: set[str], device: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Pictures (N, 3, SIDE, SIDE), masks (M, 1, SIDE, SIDE), both uint8, and which mask is each picture's, (N,).
+
+    `held`: names of rooms that are left out.
+    """
+    rows = [
+        (folder, row)
+        for folder in folders
+        for row in map(json.loads, (folder / "metadata.jsonl").read_text("utf-8").splitlines())
+        if row["room_id"] not in held
+    ]
+    files = [[row["file_name"], *(truth["file_name"] for truth in row.get("truths", ()))] for _, row in rows]
+    pictures = [folder / name for (folder, _), names in zip(rows, files, strict=True) for name in names]
+    owners = [number for number, names in enumerate(files) for _ in names]
+    with ThreadPoolExecutor() as readers:
+        photos = torch.stack(list(readers.map(lambda path: read_square(path, "RGB"), pictures)))
+        masks = torch.stack(list(readers.map(lambda row: read_square(row[0] / row[1]["mask_file_name"], "L"), rows)))
+    return photos.to(device), masks.to(device), torch.tensor(owners, device=device)
 
 
-def fit(features: np.ndarray, truths: np.ndarray, sam: str, steps: int = STEPS) -> WallClassifier:
-    """Fit one hidden layer by cross entropy to the shares, features blurred by a little noise."""
-    generator = torch.Generator().manual_seed(0)
-    mean, scale = features.mean(axis=0), features.std(axis=0) + 1e-3
-    x, y = torch.from_numpy((features - mean) / scale).float(), torch.from_numpy(truths)
-    sizes = ((x.shape[1], HIDDEN), (HIDDEN,), (HIDDEN, 2), (2,))
-    learned = [0.1 * torch.randn(size, generator=generator) for size in sizes]
-    for part in learned:
-        part.requires_grad_(True)
-    optimizer = torch.optim.AdamW(learned, LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    for _ in range(steps):
-        rows = torch.randint(len(x), (BATCH,), generator=generator)
-        seen = x[rows] + NOISE * torch.randn((BATCH, x.shape[1]), generator=generator)
-        logits = torch.relu(seen @ learned[0] + learned[1]) @ learned[2] + learned[3]
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, y[rows])
+def read_square(path: Path, mode: str) -> torch.Tensor:
+    """A picture stretched to a square: (C, SIDE, SIDE) uint8."""
+    image = Image.open(path).convert(mode).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+    return torch.from_numpy(np.array(image).reshape(SIDE, SIDE, -1)).permute(2, 0, 1)
+
+
+def draw(low: float, high: float, photos: torch.Tensor, *shape: int) -> torch.Tensor:
+    """Uniform numbers (B, *shape), 1 a side where no shape says otherwise."""
+    shape = shape or (1, 1, 1)
+    return torch.rand(len(photos), *shape, device=photos.device) * (high - low) + low
+
+
+def cut(photos: torch.Tensor, walls: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cut, turn a little and mirror: (B, 3, S, S) and (B, 1, S, S), 0 to 1."""
+    size = draw(LEAST_CUT, 1, photos, 1) * draw(0.8, 1.25, photos, 2) ** torch.tensor([1, -1], device=photos.device)
+    size = torch.where(draw(0, 1, photos, 1) < 0.2, 1.0, size.clamp(max=1))
+    shift = (1 - size) * draw(-1, 1, photos, 2)
+    angle = draw(-0.1, 0.1, photos, 1) * (size < 0.9).all(1, True)
+    mirror = draw(-1, 1, photos, 1).sign()
+    across = torch.cat([mirror * size[:, :1] * angle.cos(), -size[:, :1] * angle.sin(), shift[:, :1]], 1)
+    down = torch.cat([mirror * size[:, 1:] * angle.sin(), size[:, 1:] * angle.cos(), shift[:, 1:]], 1)
+    grid = F.affine_grid(torch.stack([across, down], 1), list(photos.shape), align_corners=False)
+    both = F.grid_sample(torch.cat([photos, walls], 1), grid, padding_mode="reflection", align_corners=False)
+    return both[:, :3], both[:, 3:]
+
+
+def places(photos: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Places -1 to 1 across and down, (1, 1, S, S) each."""
+    line = torch.linspace(-1, 1, photos.shape[-1], device=photos.device)
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    return x[None, None], y[None, None]
+
+
+def pattern(photos: torch.Tensor, walls: torch.Tensor) -> torch.Tensor:
+    """Lay stripes, checks or dots over a third of the walls, and another tint; linear light."""
+    x, y = places(photos)
+    angle, rate = draw(0, math.pi, photos), draw(2, 30, photos)
+    first = torch.sin(rate * (x * angle.cos() + y * angle.sin()) + draw(0, 6, photos))
+    second = torch.sin(rate * (y * angle.cos() - x * angle.sin()) + draw(0, 6, photos))
+    kind = draw(0, 3, photos)
+    wave = torch.where(kind < 1, first, torch.where(kind < 2, first * second, first + second - 1))
+    wave = torch.sigmoid(wave * draw(2, 40, photos)) * (draw(0, 1, photos) < 0.35)
+    gain = 0.5 * torch.randn(len(photos), 3, 1, 1, device=photos.device) * wave
+    tint = 0.5 * torch.randn(len(photos), 3, 1, 1, device=photos.device) * (draw(0, 1, photos) < 0.3)
+    return photos * (walls * (gain + tint)).exp()
+
+
+def clutter(photos: torch.Tensor, walls: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Lay over things of other photographs that are no wall, and plain things, in round and square pieces."""
+    x, y = places(photos)
+    for number in range(CLUTTER):
+        other = torch.roll(torch.cat([photos, walls], 1), 1 + number, 0)
+        step = [int(v) for v in torch.randint(-photos.shape[-1] // 4, photos.shape[-1] // 4, (2,))]
+        other = torch.roll(other.flip(-1), step, (2, 3))
+        half, power = draw(0.03, 0.5, photos, 2, 1, 1), torch.where(draw(0, 1, photos) < 0.5, 2.0, 16.0)
+        away = (x - draw(-1, 1, photos)).abs() / half[:, :1], (y - draw(-1, 1, photos)).abs() / half[:, 1:]
+        here = ((away[0] ** power + away[1] ** power) < 1) & (draw(0, 1, photos) < 0.5)
+        flat = draw(0, 1, photos, 3, 1, 1) ** 2 * (1 + 0.2 * x * draw(-1, 1, photos))
+        plain = (draw(0, 1, photos) < 0.3) & (half.amax(1, True) < 0.3)
+        here = (here & (plain | (other[:, 3:] < 0.5))).float()
+        photos = photos + here * (torch.where(plain, flat, other[:, :3]) - photos)
+        walls = walls * (1 - here)
+    return photos, walls
+
+
+def photograph(photos: torch.Tensor) -> torch.Tensor:
+    """Linear light by another lamp and another camera: (B, 3, S, S), 0 to 1 and sRGB again."""
+    x, y = places(photos)
+    slope = draw(-0.6, 0.6, photos) * x + draw(-0.4, 0.4, photos) * y
+    spot = (x - draw(-1.2, 1.2, photos)) ** 2 + (y - draw(-1.2, 1.2, photos)) ** 2
+    lamp = draw(-0.5, 1.0, photos) * torch.exp(-spot / draw(0.05, 1.0, photos))
+    balance = 0.15 * torch.randn(len(photos), 3, 1, 1, device=photos.device)
+    photos = photos * (slope + lamp + balance + 0.4 * torch.randn_like(slope[:, :, :1, :1])).exp()
+    grey = photos.mean(1, True)
+    photos = grey + (photos - grey) * draw(0.5, 1.4, photos)
+    photos = photos.clamp(0, 1) ** (draw(0.75, 1.35, photos) / 2.2)
+    photos = 0.5 + (photos - 0.5) * draw(0.75, 1.25, photos) + draw(-0.05, 0.05, photos)
+    soft = F.interpolate(F.avg_pool2d(photos, 2), scale_factor=2, mode="bilinear", align_corners=False)
+    photos = photos + (soft - photos) * draw(-0.8, 1.0, photos)  # below 0: sharpened
+    return (photos + draw(0, 0.04, photos) * torch.randn_like(photos)).clamp(0, 1)
+
+
+def augment(photos: torch.Tensor, walls: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Photographs (B, 3, S, S) and walls (B, 1, S, S), both uint8, as the network is shown them, 0 to 1."""
+    photos, walls = cut(photos.float() / 255, walls.float() / 255)
+    photos = pattern(photos**2.2, walls)
+    photos, walls = clutter(photos, walls)
+    return photograph(photos), walls
+
+
+def loss_of(logits: torch.Tensor, walls: torch.Tensor) -> torch.Tensor:
+    """Cross entropy and one minus the soft IoU, of (B, S, S)."""
+    chance = logits.sigmoid()
+    both, either = (chance * walls).sum((1, 2)), (chance + walls - chance * walls).sum((1, 2))
+    least = 0.002 * walls[0].numel()  # a cut with no wall is no reason to divide by nothing
+    soft = 1 - ((both + least) / (either + least)).mean()
+    return F.binary_cross_entropy_with_logits(logits, walls) + soft
+
+
+def fit(
+    pool: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    held: list[Sample],
+    minutes: float,
+    batch: int,
+    steps: int | None = None,
+    begin: Path | None = None,
+) -> WallNetwork:
+    """Train by the clock or so many steps, print the IoU on `held` ten times; the averaged weights."""
+    torch.manual_seed(0)
+    photos, masks, owners = pool
+    device = photos.device
+    network = (NetworkFinder.load(begin).network if begin else WallNetwork()).to(device).train().requires_grad_(True)
+    average = copy.deepcopy(network).requires_grad_(False)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=WEIGHT_DECAY)
+    started, step, said = time.monotonic(), 0, 0.0
+    while (spent := step / steps if steps else (time.monotonic() - started) / (60 * minutes)) < 1:
+        optimizer.param_groups[0]["lr"] = RATE * min(1, (step + 1) / WARM_UP) * (1 + math.cos(math.pi * spent)) / 2
+        picked = torch.randint(len(photos), (batch,), device=device)
+        seen, walls = augment(photos[picked], masks[owners[picked]])
+        with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
+            logits = network(seen)
+        loss = loss_of(logits.float(), walls[:, 0])
         optimizer.zero_grad()
         loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
-    arrays = [mean, scale, *(part.detach().numpy() for part in learned)]
-    named = zip(KEYS, arrays, strict=True)
-    return WallClassifier({key: np.ascontiguousarray(array, np.float32) for key, array in named}, sam)
+        step += 1
+        with torch.no_grad():
+            for kept, value in zip(average.parameters(), network.parameters(), strict=True):
+                kept.lerp_(value, 1 / min(step // 5 + 1, AVERAGED))
+        if spent - said > 0.1:
+            said = spent
+            now = {"step": step, "share": round(spent, 2), "loss": round(float(loss.detach()), 4)}
+            print(json.dumps(now | measure(NetworkFinder(average), held)), flush=True)
+    return average.eval()
 
 
-def measure(finder: ClassifierFinder, samples: list[Sample]) -> dict[str, float]:
+def measure(finder: WallFinder, samples: list[Sample]) -> dict[str, float]:
     """IoU of the proposed walls with the true ones, photos without a proposal counted as 0, and the time."""
     ious, confidences, started = [], [], time.perf_counter()
     for sample in samples:
@@ -83,7 +201,7 @@ def measure(finder: ClassifierFinder, samples: list[Sample]) -> dict[str, float]
         found = np.asarray(proposal.mask) >= 128 if proposal else np.zeros_like(wall)
         ious.append((wall & found).sum() / (wall | found).sum())
         confidences.append(proposal.confidence if proposal else 0.0)
-    seconds = (time.perf_counter() - started) / len(samples)
+    seconds = (time.perf_counter() - started) / max(1, len(samples))
     figures = {
         "iou_mean": np.mean(ious),
         "iou_median": np.median(ious),
@@ -96,23 +214,35 @@ def measure(finder: ClassifierFinder, samples: list[Sample]) -> dict[str, float]
     return {"photos": len(samples), **{name: round(float(value), 3) for name, value in figures.items()}}
 
 
+def save(network: WallNetwork, path: Path) -> None:
+    """Write the weights, half precision, atomically."""
+    from safetensors.torch import save_file
+
+    with atomic_path(path) as temporary:
+        save_file({name: value.half().cpu().contiguous() for name, value in network.state_dict().items()}, temporary)
+
+
 def main() -> None:
-    """Train, measure, save."""
+    """Train and save, or measure."""
     parser = argparse.ArgumentParser(prog="python -m wallpaint.recipes.walls", description=__doc__.split("\n")[0])
-    parser.add_argument("--rooms", type=Path, default=ROOMS / "sample", help="dataset to learn from")
-    parser.add_argument("--test", type=Path, default=ROOMS / "test", help="rooms to measure on")
-    parser.add_argument("--sam", default=FAMILY.base_model, help="folder of segment-anything")
-    parser.add_argument("--out", type=Path, default=Path(FAMILY.walls), help="where the weights go")
+    parser.add_argument("--pool", type=Path, nargs="+", help="folders of rooms to learn from")
+    parser.add_argument("--held", type=Path, help="a folder of rooms that are left out, to measure on as it goes")
+    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--begin", type=Path, help="weights to go on from")
+    parser.add_argument("--out", type=Path, default=Path(FAMILIES["room-tiny"].walls), help="where the weights go")
+    parser.add_argument("--measure", type=Path, nargs="+", help="folders of rooms with masks; nothing is learned")
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    masker = Masker.load(options.sam)
-    train = [s for split in ("train", "validation") for s in read_samples(options.rooms, split)]
-    features, truths = gather(train, masker, (False, True))
-    classifier = fit(features, truths, hash_sam(masker))
-    classifier.save(options.out)
-    figures = measure(ClassifierFinder(masker, classifier), read_samples(options.test, None))
-    options.out.with_suffix(".json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
-    print(json.dumps(figures))
+    if options.pool:
+        held = read_samples(options.held, None)
+        left_out = {sample.room_id for sample in held}
+        pool = read_pool(options.pool, left_out, options.device)
+        print(f"{len(pool[0])} pictures of {len(pool[1])} photographs, {len(held)} held out", flush=True)
+        save(fit(pool, held, options.minutes, options.batch, None, options.begin), options.out)
+    finder = NetworkFinder.load(options.out)
+    for folder in [options.held] * bool(options.pool) + (options.measure or []):
+        print(json.dumps({"rooms": str(folder), **measure(finder, read_samples(folder, None))}), flush=True)
 
 
 if __name__ == "__main__":
