@@ -1,12 +1,14 @@
 """Dataset folders with their rows, as other programs and editors write them."""
 
 import json
+import shutil
 import unicodedata
 
 from PIL import Image
 from toys import toy_room
 
 from brought import Case
+from wallpaint.dataset.doctor import check_dataset
 from wallpaint.dataset.folder import read_samples
 
 TITLE, GREEN = "Datasets (a Hugging Face `imagefolder`)", (122, 158, 126)
@@ -46,6 +48,16 @@ def turned_by_exif(where):
     return path
 
 
+def unread_split(where):
+    path = folder()(where)
+    shutil.copytree(path / "train", path / "val")
+    return path
+
+
+def doctored(samples):
+    return check_dataset(samples[0].image.parents[1])
+
+
 def one(samples):
     return len(samples) == 1 and samples[0].image.is_file()
 
@@ -59,6 +71,18 @@ CASES = (
         "found",
         folder("salón.png", file_name=f"{NFD}.png"),
         one,
+    ),
+    Case(
+        "`image%20name.jpg` in a row, `image name.jpg` on disk, or the other way",
+        "found",
+        folder("my room/image name.png", file_name="my%20room/image%20name.png"),
+        one,
+    ),
+    Case(
+        "a folder with rows beside `train` and `validation` (`val/`, `test/`)",
+        "not read; `--check` and a run say so",
+        unread_split,
+        lambda samples: one(samples) and any("the folder val/ is not read" in str(f) for f in doctored(samples)),
     ),
     Case(
         "a room with decomposed accents",

@@ -48,6 +48,28 @@ DISPLAY_P3 = profile(2.2, (0.51512, 0.2412, -0.00105), (0.29198, 0.69225, 0.0418
 ADOBE_RGB = profile(563 / 256, (0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457))
 
 
+def after_pixels(kind, data):
+    """The room as a PNG that tells something only after its pixels."""
+    whole = encoded("PNG")
+    end = whole.rindex(b"IEND") - 4
+    return whole[:end] + chunk(kind, data) + whole[end:]
+
+
+def raw_profile(data):
+    return zlib.compress(b"\nexif\n%8d\n" % len(data) + data.hex().encode() + b"\n")
+
+
+def float_tiff():
+    """A TIFF of one pixel of three floats."""
+    tags = {256: 1, 257: 1, 259: 1, 262: 2, 273: 8, 277: 3, 278: 1, 279: 12}
+    entries = [struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items()]
+    entries += [struct.pack("<HHII", tag, 3, 3, 20 + 2 + 10 * 12 + 4 + at) for tag, at in ((258, 0), (339, 6))]
+    table = (
+        struct.pack("<H", 10) + b"".join(sorted(entries, key=lambda entry: struct.unpack("<H", entry[:2]))) + bytes(4)
+    )
+    return b"II*\0\x14\0\0\0" + bytes(12) + table + struct.pack("<6H", 32, 32, 32, 3, 3, 3)
+
+
 def room(mode="RGB"):
     """A photo whose upper left quarter is red and the rest pale."""
     photo = Image.new("RGB", SIZE, (200, 190, 180))
@@ -222,6 +244,31 @@ CASES = (
         Case(f"moving pictures ({form})", "its first picture is read", frames(form, f"a.{form.lower()}"), shows_room)
         for form in ("GIF", "WEBP", "PNG", "AVIF")
     ),
+    *(
+        Case(
+            f"a PNG with its orientation after the pixels, {what}",
+            "read, turned upright; its size too",
+            written("a.png", lambda kind=kind, data=data: after_pixels(kind, data)),
+            lambda photo: shows_room(photo.transpose(Image.Transpose.ROTATE_90)),
+        )
+        for what, kind, data in (
+            ("EXIF (exiftool)", b"eXIf", turned_exif(6).tobytes()[6:]),
+            ("XMP", b"iTXt", b"XML:com.adobe.xmp" + bytes(5) + b'<x:xmpmeta tiff:Orientation="6"/>'),
+            (
+                "EXIF as text (ImageMagick)",
+                b"zTXt",
+                b"Raw profile type exif\0\0" + raw_profile(turned_exif(6).tobytes()),
+            ),
+        )
+    ),
+    Case(
+        "a TIFF of several pages, a thumbnail first",
+        "its largest page is read",
+        saved(
+            "a.tif", image=lambda: room().resize((16, 8)), save_all=True, append_images=[room(), room().resize((8, 4))]
+        ),
+        shows_room,
+    ),
     Case(
         "a panorama, 4000 x 400",
         "read",
@@ -267,6 +314,32 @@ CASES = (
             ("a Photoshop file", "a.psd", b"8BPS\0\1", "a Photoshop file", "save it as JPEG or PNG"),
             ("a web page saved as a picture", "a.jpg", b"<!DOCTYPE html>", "a web page", "save it as JPEG or PNG"),
         )
+    ),
+    *(
+        Case(
+            f"a picture of another kind (`.{suffix}`)",
+            f"is a picture of kind {kind}: save it as JPEG or PNG",
+            saved(f"a.{suffix}"),
+        )
+        for suffix, kind in (("ico", "ICO"), ("tga", "TGA"), ("pcx", "PCX"), ("ppm", "PPM"), ("dds", "DDS"))
+    ),
+    *(
+        Case(what, f"is {kind}: save it as JPEG or PNG", written(name, data))
+        for what, name, data, kind in (
+            ("OpenEXR", "a.exr", b"v/1\x01\2\0\0\0", "an OpenEXR picture"),
+            ("Radiance (`.hdr`)", "a.hdr", b"#?RADIANCE\n", "a Radiance picture"),
+            ("a Word document", "a.jpg", b"\xd0\xcf\x11\xe0\xa1\xb1", "an Office document"),
+        )
+    ),
+    Case(
+        "a TIFF of float colours",
+        "is a TIFF of a layout that is not read here: save it with 8 or 16 bits a channel, or as PNG",
+        written("a.tif", lambda: float_tiff()),
+    ),
+    Case(
+        "a JPEG with something before it",
+        "is a JPEG with something else before it: save it as JPEG or PNG",
+        written("a.jpg", lambda: b"HTTP/1.1 200 OK\r\n\r\n" + encoded()),
     ),
     Case("a download cut short", "cannot be read (", written("a.jpg", lambda: encoded()[:500])),
     Case("an empty file", "cannot be read (", written("a.jpg", b"")),

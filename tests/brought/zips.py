@@ -102,6 +102,24 @@ CASES = (
     ),
     Case("two files of one name that differ", "holds 'train/a.png' twice", pack("train/", ("train/a.png",))),
     Case("a picture that no row names", "left out", pack("train/", ("train/b.png",)), plain),
+    Case(
+        "the splits called `training`, `val`, `valid` or `dev`",
+        "read as train and validation",
+        pack("training/"),
+        plain,
+    ),
+    Case(
+        "another folder with rows (`test/`)",
+        "left out, and named once",
+        pack("train/", ("test/metadata.jsonl",)),
+        plain,
+    ),
+    Case(
+        "`image%20name.jpg` in the rows, `image name.jpg` in the zip, or the other way",
+        "found",
+        pack("train/", name="image name.png", entry="image%20name.png"),
+        only("image name.png"),
+    ),
     Case("no `train/metadata.jsonl`", "holds no train/metadata.jsonl, zip a dataset folder", pack("other/")),
     Case(
         "a picture missing",

@@ -202,3 +202,9 @@ def test_a_format_is_read_by_a_process_that_has_read_nothing_else(tmp_path, suff
     code = f"from wallpaint.pixels.images import load_photo; print(load_photo({str(path)!r}).size)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout == "(64, 48)\n", done.stderr
+
+
+@pytest.mark.parametrize("case", [case for case in photos.CASES if case.check], ids=lambda case: case.brought)
+def test_the_header_tells_the_size_that_the_photo_has(tmp_path, case):
+    path = case.make(tmp_path)
+    assert read_size(path) == load_photo(path).size

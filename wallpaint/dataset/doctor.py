@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from wallpaint.dataset.rows import Row, Sample, find_metadata, find_splits, read_row, scan_rows
+from wallpaint.dataset.rows import ALIASES, Row, Sample, find_metadata, find_splits, find_unread, read_row, scan_rows
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import delta_e, rgb_to_lab
 from wallpaint.pixels.hues import HUES, LIGHTNESSES, hue_name, lightness_name
@@ -43,6 +43,7 @@ MESSAGES = {
     "split_room": ("room {room} is in both splits", "put all its photos into one split"),
     "overexposed": ("{share} of the wall is burnt out", "take it darker, or delete the sample"),
     "underexposed": ("{share} of the wall is lost in the dark", "take it lighter, or delete the sample"),
+    "unread_split": ("the folder {folder} is not read", "rename it to {split} if its rooms are meant"),
     "no_validation": ("there is no validation split", "put a room or two into validation"),
     "missing_hues": ("no wall is {hues}", "add rooms in these hues if you mean to paint in them"),
     "missing_lightness": ("no wall is {lightness}", "add such rooms if you mean to use such paints"),
@@ -104,7 +105,8 @@ def check_dataset(folder: str | Path) -> list[Finding]:
         raise UserError(f"no such folder {str(folder)!r}, given as the dataset, check the path")
     splits = find_splits(folder)
     if not splits:
-        raise UserError(f"{folder} has no train/metadata.jsonl, it is no dataset, save a sample first")
+        unread = "".join(f", {name}/ is not read" for name in find_unread(folder))
+        raise UserError(f"{folder} has no train/metadata.jsonl{unread}, it is no dataset, save a sample first")
     rows = [(split, place, row) for split in splits for place, row in scan_rows(folder / split)]
     if not rows:
         raise UserError(f"{find_metadata(folder / splits[0])} has no rows, add a sample first")
@@ -113,6 +115,9 @@ def check_dataset(folder: str | Path) -> list[Finding]:
     found = [_check_row(folder / split, split, place, row) for split, place, row in rows]
     findings = [one for one in found if isinstance(one, Finding)]
     samples = [one for one in found if isinstance(one, CheckedSample)]
+    for name in find_unread(folder):
+        split = ALIASES.get(name, "validation")
+        findings.append(Finding("unread_split", split, "", {"folder": f"{name}/", "split": split}))
     if "validation" not in splits:
         findings.append(Finding("no_validation", "validation", ""))
     checks = (check_walls, check_rooms, check_pairs, check_paints)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
+from urllib.parse import quote, unquote
 
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch
@@ -24,6 +25,12 @@ from wallpaint.pixels.images import read_size
 from wallpaint.pixels.photo_files import open_picture, orientation
 
 SPLITS = ("train", "validation")
+ALIASES = {
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "dev": "validation",
+}  # as `datasets` has it
 METADATA = ("metadata.jsonl", "metadata.csv")  # the first that is there is read; metadata.jsonl is written
 KINDS = ("plain", "dark", "patterned", "accent")
 REQUIRED = ("file_name", "mask_file_name", "reference_color_rgb", "text", "room_id")
@@ -68,6 +75,12 @@ def find_splits(folder: str | Path) -> list[str]:
     return [split for split in SPLITS if find_metadata(Path(folder) / split).is_file()]
 
 
+def find_unread(folder: str | Path) -> list[str]:
+    """Name the folders of a dataset that have metadata and are none of SPLITS."""
+    there = {path.parent.name for name in METADATA for path in Path(folder).glob(f"[!.]*/{name}")}
+    return sorted(there - {*SPLITS})
+
+
 def scan_rows(where: Path) -> Iterator[tuple[str, Row | UserError]]:
     """Yield ('FILE row N', row or what is wrong with it) of a split; empty lines count as lines alone.
 
@@ -77,6 +90,7 @@ def scan_rows(where: Path) -> Iterator[tuple[str, Row | UserError]]:
     metadata = find_metadata(where)
     if not metadata.is_file():
         other = next((f", {path.name} is not read" for path in where.glob("metadata.*")), "")
+        other += "".join(f", {name}/ is not read" for name in find_unread(where.parent) if where.name in SPLITS)
         raise UserError(f"{metadata} does not exist{other}: give a dataset folder with a metadata.jsonl in it")
     with open(metadata, "rb") as raw:
         wide = raw.read(2) in (b"\xff\xfe", b"\xfe\xff")  # as PowerShell redirects
@@ -266,7 +280,8 @@ def check_name(where: Path, name: object, place: str) -> str:
 def find_picture(where: Path, name: object, place: str) -> Path:
     """Find a file of a row in the split's folder or below, out of which no link may lead.
 
-    Backslashes of Windows are slashes, unless the very name is there; accents may be composed or not.
+    Backslashes of Windows are slashes, unless the very name is there; accents may be composed or not, and
+    letters written as on the web (`%20`) here and not there.
 
     Raises:
         UserError: no name, one that leads out, or no such file.
@@ -281,7 +296,7 @@ def find_picture(where: Path, name: object, place: str) -> Path:
     if not os.path.lexists(path):
         path = str(where)
         for part in name.replace("\\", "/").split("/"):
-            forms = [os.path.join(path, form) for form in (part, normalize("NFC", part), normalize("NFD", part))]
+            forms = [os.path.join(path, form) for form in other_names(part)]
             path = next(filter(os.path.lexists, forms), forms[0])
     links, folder = [path], os.path.dirname(path)
     while len(folder) > len(str(where)):
@@ -292,6 +307,14 @@ def find_picture(where: Path, name: object, place: str) -> Path:
     if not os.path.isfile(path):  # not Path's own, which raises where a name is too long
         raise UserError(f"{place}: image {path} does not exist: bring it, or delete the row")
     return Path(path)
+
+
+def other_names(name: str) -> list[str]:
+    """Give the ways in which one name is written, itself first: accents composed or not, plain or as on the web."""
+    plain = unquote(name)
+    if "\0" in plain or LEADS_OUT.search(plain) or SURROGATE.search(plain):
+        plain = name
+    return [name, *(normalize(form, way) for way in (name, plain, quote(plain)) for form in ("NFC", "NFD"))]
 
 
 def _size(path: Path, place: str, size_of: SizeOf) -> tuple[int, int]:

@@ -17,10 +17,12 @@ import tempfile
 import time
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 from wallpaint.dataset.folder import dump_rows, read_samples, read_table, write_table
 from wallpaint.dataset.rows import (
+    ALIASES,
     METADATA,
     SPLITS,
     Row,
@@ -28,6 +30,7 @@ from wallpaint.dataset.rows import (
     find_picture,
     find_splits,
     iterate_rows,
+    other_names,
     picture_names,
     plain_name,
     read_row,
@@ -85,8 +88,12 @@ def export_zip(folder: str | Path, path: str | Path) -> Path:
     return Path(path)
 
 
-def import_zip(path: str | Path, folder: str | Path) -> dict[str, int]:
+def import_zip(
+    path: str | Path, folder: str | Path, say: Callable[[str], object] = lambda name: None
+) -> dict[str, int]:
     """Unpack a zipped dataset into a folder that does not exist yet; give the samples of each split.
+
+    A split may be called as in ALIASES; `say` is told each other folder with rows of its own, which is left out.
 
     Raises:
         UserError: no zip; a path that leads out, a link, a password, a bomb; a picture that is not in it; rows
@@ -102,12 +109,14 @@ def import_zip(path: str | Path, folder: str | Path) -> dict[str, int]:
                 shutil.rmtree(old, ignore_errors=True)
         temporary = Path(tempfile.mkdtemp(prefix=".import-", dir=folder.parent))
         try:
-            _read_zip(path, temporary)
+            left_out = _read_zip(path, temporary)
             counts = {split: len(read_samples(temporary, split)) for split in find_splits(temporary)}
             if not counts:
                 raise UserError(f"the metadata.jsonl of {path.name} has no rows, zip a dataset with samples")
             temporary.chmod(0o755)
             os.rename(temporary, folder)
+            for name in left_out:
+                say(name)
         except UserError as error:
             raise UserError(str(error).replace(f"{temporary}{os.sep}", f"{path.name}: ")) from None
         finally:
@@ -115,8 +124,8 @@ def import_zip(path: str | Path, folder: str | Path) -> dict[str, int]:
     return counts
 
 
-def _read_zip(path: Path, folder: Path) -> None:
-    """Unpack a zip's dataset into a folder; whatever zipfile stumbles over is a zip that cannot be read."""
+def _read_zip(path: Path, folder: Path) -> list[str]:
+    """Do as `_unpack` says; whatever zipfile stumbles over is a zip that cannot be read."""
     try:
         with zipfile.ZipFile(path) as archive:
             if len(archive.infolist()) > MAX_FILES or path.stat().st_size > MAX_BYTES:
@@ -128,7 +137,7 @@ def _read_zip(path: Path, folder: Path) -> None:
             most = max(BOMB_BYTES, MAX_RATIO * path.stat().st_size)
             if free < min(needed, most):
                 raise UserError(f"{path.name} takes {needed / 1e9:.1f} GB and {free / 1e9:.1f} are free, make room")
-            _unpack(archive, path.name, folder, most)
+            return _unpack(archive, path.name, folder, most)
     except OSError as error:
         if error.errno in (*FULL, *FORBIDDEN):
             raise
@@ -149,18 +158,21 @@ def _refuse_hostile(entry: zipfile.ZipInfo, name: str) -> None:
         raise UserError(f"{name}: {entry.filename!a:.99} needs a password, zip the dataset without one")
 
 
-def _unpack(archive: zipfile.ZipFile, name: str, folder: Path, left: int) -> None:
+def _unpack(archive: zipfile.ZipFile, name: str, folder: Path, left: int) -> list[str]:
     """Unpack each split's rows, then the pictures they name; rows get the names on disk.
+
+    Gives the folders beside the splits that have rows too.
 
     Counts down the bytes that may still come out: what an entry announces need not be true.
     """
     entries = _name_entries(archive, name)
 
-    def copy(source_name: str, target: Path) -> None:
+    def copy(where: str, named: str, target: Path) -> None:
         nonlocal left
-        entry = entries.get(source_name)
-        if entry is None:
-            raise UserError(f"{name} lacks {source_name!a:.99}, which a row names, zip the whole dataset folder")
+        forms = [form for other in other_names(named) if (form := f"{where}{plain_name(other)}") in entries]
+        if not forms:
+            raise UserError(f"{name} lacks {where + named!a:.99}, which a row names, zip the whole dataset folder")
+        entry = entries[forms[0]]
         target.parent.mkdir(parents=True, exist_ok=True)
         with archive.open(entry) as source, open(target, "xb") as sink:
             while chunk := source.read(1 << 20):
@@ -172,18 +184,26 @@ def _unpack(archive: zipfile.ZipFile, name: str, folder: Path, left: int) -> Non
     top = _find_top(entries)
     if top is None:
         raise UserError(f"{name} holds no train/metadata.jsonl, zip a dataset folder")
+    found: dict[str, str] = {}  # split -> its name in the zip
+    tables = re.compile(rf"{re.escape(top)}([^/]+)/({'|'.join(map(re.escape, METADATA))})")
+    there = dict.fromkeys(
+        table[1] for name in entries if (table := tables.fullmatch(name)) and table[1][0] not in "._"
+    )
+    for inside in sorted(there, key=lambda inside: inside not in SPLITS):
+        found.setdefault(ALIASES.get(inside, inside), inside)
     for split in SPLITS:
-        where = folder / split
-        for metadata in [end for end in METADATA if f"{top}{split}/{end}" in entries][:1]:
-            copy(f"{top}{split}/{metadata}", where / metadata)
+        where, inside = folder / split, found.get(split)
+        for metadata in [end for end in METADATA if f"{top}{inside}/{end}" in entries][:1]:
+            copy(f"{top}{inside}/", metadata, where / metadata)
             rows = [row for _, row in iterate_rows(where)]
             (where / metadata).unlink()
             names = portable_names(rows)
             for old, new in names.items():
                 check_name(where, old, f"{split}: a picture")
                 if not (where / new).exists():
-                    copy(f"{top}{split}/{plain_name(old)}", where / new)
+                    copy(f"{top}{inside}/", old, where / new)
             write_table(where, [rename_pictures(row, names) for row in rows])
+    return [inside for inside in there if inside not in map(found.get, SPLITS)]
 
 
 def _find_top(entries: dict[str, zipfile.ZipInfo]) -> str | None:
@@ -192,7 +212,7 @@ def _find_top(entries: dict[str, zipfile.ZipInfo]) -> str | None:
     for name in entries:
         *above, split, file = ["", *name.split("/")]
         hidden = any(part.startswith((".", "__MACOSX")) for part in above)
-        if split in SPLITS and file in METADATA and not hidden:
+        if ALIASES.get(split, split) in SPLITS and file in METADATA and not hidden:
             tops.append("".join(f"{part}/" for part in above[1:]))
     return min(tops, key=lambda top: top.count("/"), default=None)
 

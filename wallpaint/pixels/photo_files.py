@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 import warnings
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import XYZ_TO_RGB, linear_to_bytes
@@ -44,12 +46,21 @@ SIGNATURES = (
     *((0, b"%PDF", "a PDF"), (0, b"%!PS", "a PostScript file"), (0, b"8BPS", "a Photoshop file")),
     *((0, b"gimp xcf", "a GIMP file"), (0, b"PK\3\4", "a zip archive"), (0, b"\x1aE\xdf\xa3", VIDEO)),
     *((8, b"AVI ", VIDEO), (0, b"version https://git-lfs", "a Git LFS pointer, not the file")),
+    *((0, b"v/1\x01", "an OpenEXR picture"), (0, b"#?RADIANCE", "a Radiance picture")),
+    *((0, b"\xd0\xcf\x11\xe0", "an Office document"), (0, b"{\\rtf", "an RTF document")),
 )
-REMEDIES = {RAW: "export it as JPEG", VIDEO: "take a still from it"}
+DEEP_TIFF = "a TIFF of a layout that is not read here"
+REMEDIES = {
+    RAW: "export it as JPEG",
+    VIDEO: "take a still from it",
+    DEEP_TIFF: "save it with 8 or 16 bits a channel, or as PNG",
+}
 
 ORIENTATION, COLOR_SPACE, INDEX = 0x0112, 0xA001, 1  # EXIF tags
 EXIF_IFD, INTEROP_IFD = 0x8769, 0xA005
 SUBFILE, SUB_IFDS, DNG_VERSION = 254, 330, 50706  # TIFF tags: raw files hold a thumbnail first
+PAGES = 32  # of a TIFF that are looked at
+HEAD = 1 << 16  # bytes in which a picture is looked for that something stands before
 _T = Image.Transpose
 TURNS = {2: _T.FLIP_LEFT_RIGHT, 3: _T.ROTATE_180, 4: _T.FLIP_TOP_BOTTOM}  # what EXIF's orientation asks for
 TURNS |= {5: _T.TRANSPOSE, 6: _T.ROTATE_270, 7: _T.TRANSVERSE, 8: _T.ROTATE_90}
@@ -62,6 +73,8 @@ warnings.filterwarnings("ignore", module="PIL.TiffImagePlugin")  # a broken EXIF
 
 def open_picture(path: str | Path, decode: bool = True) -> Image.Image:
     """Open a picture file by its content: its first frame, turned upright if decoded, in the file's own mode.
+
+    Of a TIFF's pages the largest is taken: some have a thumbnail first.
 
     Raises:
         UserError: no such file, no picture or one of a kind not read here (named), too large, or cut short.
@@ -81,6 +94,10 @@ def open_picture(path: str | Path, decode: bool = True) -> Image.Image:
         with Image.open(path, formats=formats) as image:
             if image.format == "TIFF" and (kind == RAW or _holds_raw(image, head)):
                 raise UserError(f"image {path} is {RAW} ({path.suffix}): {REMEDIES[RAW]}")
+            if image.format == "TIFF":
+                _turn_to_largest(image)
+            if image.format == "PNG":
+                _read_ahead(image)
             if image.width * image.height > MAX_PIXELS:
                 raise Image.DecompressionBombError
             if max(image.size) > MAX_ASPECT * min(image.size):
@@ -96,10 +113,52 @@ def open_picture(path: str | Path, decode: bool = True) -> Image.Image:
         limit = MAX_PIXELS // 1_000_000
         raise UserError(f"image {path} is larger than {limit} megapixels: make it smaller") from None
     except Exception as error:  # PIL: OSError, SyntaxError, struct.error, EOFError… as the format goes
+        kind = kind or (_name_kind(path) if isinstance(error, UnidentifiedImageError) else "")
         if kind:
             raise UserError(f"image {path} is {kind}: {REMEDIES.get(kind, 'save it as JPEG or PNG')}") from None
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"image {path} cannot be read ({reason}): save it again as JPEG or PNG") from None
+
+
+def _turn_to_largest(image: Image.Image) -> None:
+    """Turn to the page of most pixels, the first of these."""
+    areas = [0]
+    with contextlib.suppress(Exception):  # the last page, or a broken one
+        for page in range(PAGES):
+            image.seek(page)
+            areas.append(image.width * image.height)
+    image.seek(max(0, areas.index(max(areas)) - 1))
+
+
+def _read_ahead(image: Image.Image) -> None:
+    """Let a PNG tell the EXIF and XMP that exiftool puts after its pixels; PIL reads them once it decodes."""
+    file: Any = image.fp
+    here, at = file.tell(), len(b"\x89PNG\r\n\x1a\n")
+    with contextlib.suppress(Exception):  # its end, or a broken chunk
+        while True:
+            file.seek(at)
+            length, kind = struct.unpack(">I4s", file.read(8))
+            if at > here and kind in (b"eXIf", b"iTXt", b"zTXt", b"tEXt"):
+                image.png.call(kind, at + 8, length)  # type: ignore[attr-defined]
+            at += length + 12
+    file.seek(here)
+
+
+def _name_kind(path: Path) -> str:
+    """What a file is that FORMATS do not know, as far as its first bytes or PIL tell; '' where they do not."""
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    if head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
+        return DEEP_TIFF
+    if b"\xff\xd8\xff" in head:
+        return "a JPEG with something else before it"
+    Image.init()
+    suffix = Image.registered_extensions().get(path.suffix.lower())
+    # EPS would start Ghostscript; a kind without a signature is believed where the suffix says it too.
+    kinds = [kind for kind, (_, accept) in Image.OPEN.items() if kind != "EPS" and (accept or kind == suffix)]
+    with contextlib.suppress(Exception), Image.open(path, formats=kinds) as image:
+        return f"a picture of kind {image.format}"
+    return ""
 
 
 def orientation(image: Image.Image) -> int:

@@ -26,6 +26,7 @@ from wallpaint.walls.classifier import ClassifierFinder, WallClassifier
 
 GREEN = (122, 158, 126)
 SIZE = (160, 96)
+IMPORTED = "Imported {}: 1 for training, 0 for validation."
 
 
 @pytest.fixture
@@ -465,10 +466,10 @@ def test_a_dataset_goes_out_and_comes_in_as_a_zip(saved, tmp_path):
     assert path.startswith(str(tmp_path / "results")) and "train/attic-001.png" in zipfile.ZipFile(path).namelist()
     assert samples.list_datasets(tmp_path) == ["mine", "my-rooms"]
     with pytest.raises(UserError, match="exists"):
-        samples.import_dataset(tmp_path, path)
+        samples.import_dataset(tmp_path, path, "en")
     again = tmp_path / "again.zip"
     again.write_bytes(pictures.Path(path).read_bytes())
-    assert samples.import_dataset(tmp_path, again) == ("again", {"train": 1})
+    assert samples.import_dataset(tmp_path, again, "en") == ("again", IMPORTED.format("again"))
     assert samples.list_datasets(tmp_path) == ["again", "mine", "my-rooms"]
     for name, dataset in (
         ("mine (1).zip", "mine-1"),
@@ -476,7 +477,21 @@ def test_a_dataset_goes_out_and_comes_in_as_a_zip(saved, tmp_path):
         ("\u2728.zip", "my-rooms"),
     ):
         again = again.rename(tmp_path / name)  # as browsers call a second download, macOS an accent, people anything
-        assert samples.import_dataset(tmp_path, again) == (dataset, {"train": 1})
+        assert samples.import_dataset(tmp_path, again, "en") == (dataset, IMPORTED.format(dataset))
+
+
+def test_a_zips_other_splits_are_taken_by_their_usual_names_or_named(saved, tmp_path):
+    with zipfile.ZipFile(samples.export_dataset(tmp_path, "mine", "en")) as source:
+        files = {name: source.read(name) for name in source.namelist()}
+    with zipfile.ZipFile(tmp_path / "three.zip", "w") as archive:
+        for split in ("train", "val", "test"):
+            for name, content in files.items():
+                archive.writestr(
+                    name.replace("train/", f"{split}/"), content.replace(b'"attic"', f'"{split}"'.encode())
+                )
+    told = samples.import_dataset(tmp_path, tmp_path / "three.zip", "en")[1]
+    assert "1 for training, 1 for validation." in told and "Left out" in told and told.endswith(": test.")
+    assert [sample.room_id for sample in folder.read_splits(tmp_path / "datasets" / "three")["validation"]] == ["val"]
 
 
 def test_the_walls_of_many_photos_are_proposed_and_the_ticked_ones_kept(tmp_path, looks, monkeypatch):

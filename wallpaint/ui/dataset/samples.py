@@ -139,7 +139,9 @@ def export_dataset(workspace: Path, name: str, language: str) -> str:
     return str(zips.export_zip(folder, out))
 
 
-def import_dataset(workspace: Path, path: str | Path) -> tuple[str, dict[str, int]]:
-    """Unpack a zip as a new dataset named after it; give (its name, its samples)."""
-    name = plain_name(Path(path).stem) or DATASET
-    return name, zips.import_zip(path, workspace / "datasets" / name)
+def import_dataset(workspace: Path, path: str | Path, language: str) -> tuple[str, str]:
+    """Unpack a zip as a new dataset named after it; give (its name, what to say)."""
+    name, left_out = plain_name(Path(path).stem) or DATASET, list[str]()
+    counts = zips.import_zip(path, workspace / "datasets" / name, left_out.append)
+    message = t("imported_zip", language, dataset=name, **{split: counts.get(split, 0) for split in SPLITS})
+    return name, message + (t("imported_without", language, folders=", ".join(left_out)) if left_out else "")

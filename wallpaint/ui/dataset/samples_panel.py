@@ -219,8 +219,7 @@ def wire_zips(workspace: Path, save: SavePanel, listing: ListPanel, language: gr
     @guarded
     def import_here(uploaded: dict | None, name: str, language: str) -> tuple:
         with open_upload(workspace, uploaded, (".zip",)) as path:
-            new, counts = samples.import_dataset(workspace, path)
-        message = t("imported_zip", language, dataset=new, **{split: counts.get(split, 0) for split in SPLITS})
+            new, message = samples.import_dataset(workspace, path, language)
         names = gr.update(choices=list_datasets(workspace), value=new)
         # Another name in the box lists what is there by itself.
         return message, names, *(relist(new, language) if new == name else (gr.skip(),) * len(listing.listed))
