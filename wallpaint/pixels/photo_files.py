@@ -130,16 +130,16 @@ def _turn_to_largest(image: Image.Image) -> None:
     image.seek(max(0, areas.index(max(areas)) - 1))
 
 
-def _read_ahead(image: Image.Image) -> None:
+def _read_ahead(image: Any) -> None:
     """Let a PNG tell the EXIF and XMP that exiftool puts after its pixels; PIL reads them once it decodes."""
-    file: Any = image.fp
+    file = image.fp
     here, at = file.tell(), len(b"\x89PNG\r\n\x1a\n")
     with contextlib.suppress(Exception):  # its end, or a broken chunk
         while True:
             file.seek(at)
             length, kind = struct.unpack(">I4s", file.read(8))
             if at > here and kind in (b"eXIf", b"iTXt", b"zTXt", b"tEXt"):
-                image.png.call(kind, at + 8, length)  # type: ignore[attr-defined]
+                image.png.call(kind, at + 8, length)
             at += length + 12
     file.seek(here)
 
