@@ -168,13 +168,16 @@ def run_evaluate(options: argparse.Namespace) -> int:
 
 def run_masks(options: argparse.Namespace) -> int:
     """Propose walls for a folder of photos and keep them as a dataset; 1 when not one was found."""
-    from wallpaint.walls.propose import SURE, list_photos, load_finder, mask_folder
+    from wallpaint.walls import finders
+    from wallpaint.walls.propose import SURE, list_photos, mask_folder
 
     _, rest = list_photos(options.masks)  # complains before the models are loaded
     if rest:
         print(f"left out, no photos: {rest}", file=sys.stderr)
     kept, unsure = 0, 0
-    finder = load_finder(options.overrides.get("family", "room-tiny"))
+    chosen = finders.FINDERS[options.finder] if options.finder else finders.pick_finder()
+    print(f"walls found by {chosen.name}", file=sys.stderr)
+    finder = finders.load_finder(chosen)
     for path, proposal, problem in mask_folder(options.masks, options.out, finder):
         name = path.relative_to(options.masks)
         if proposal is None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from wallpaint.errors import UserError
 from wallpaint.paths import COMMAND, find_shipped
 from wallpaint.settings.train_config import config_fields
+from wallpaint.walls.finders import FINDERS
 
 if TYPE_CHECKING:
     from wallpaint.pixels.color import Swatch
@@ -141,7 +142,8 @@ def _evaluate(add: Parser) -> None:
 def _masks(add: Parser) -> None:
     add.path("--masks", "FOLDER", "propose walls for a folder of photos", folder=True)
     add.add_argument("--out", metavar="DATASET", type=Path, required=True, help="where the dataset goes")
-    add.settings(("family",))
+    text = "what finds walls; without it the better one where it is there and a GPU too"
+    add.add_argument("--finder", choices=FINDERS, help=text)
 
 
 def _check(add: Parser) -> None:

@@ -26,8 +26,8 @@ from wallpaint.dataset.folder import read_samples
 from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.pixels.mask_ops import clean_mask, to_mask
 from wallpaint.pixels.refine import refine_mask
-from wallpaint.walls.classifier import ClassifierFinder
-from wallpaint.walls.propose import load_finder
+from wallpaint.walls.finders import WallFinder, load_finder, load_masker, pick_finder
+from wallpaint.walls.masks import Masker
 
 NEAR = 3  # pixels
 GRID = 128
@@ -48,7 +48,7 @@ def overlap(found: np.ndarray, truth: np.ndarray) -> float:
     return float((found & truth).sum() / max(1, (found | truth).sum()))
 
 
-def rough_masks(finder: ClassifierFinder, photo: Image.Image, truth: Image.Image) -> dict[str, tuple]:
+def rough_masks(finder: WallFinder, masker: Masker, photo: Image.Image, truth: Image.Image) -> dict[str, tuple]:
     """Rough masks of a photo by name: (mask at the photo's size, pixels of the photo to one of its own)."""
     cell = max(photo.size) / GRID
     small = truth.resize((GRID, GRID), Image.Resampling.BOX)
@@ -56,12 +56,12 @@ def rough_masks(finder: ClassifierFinder, photo: Image.Image, truth: Image.Image
     row, column = np.unravel_index(depth.argmax(), depth.shape)
     chance, _ = finder.find(photo)
     found = Image.fromarray(chance.astype(np.float32)).resize(photo.size, Image.Resampling.BILINEAR)
-    finder.masker.set_image(photo)
-    click, _ = finder.masker.predict([(float(column), float(row))], [1])[0]
+    masker.set_image(photo)
+    click, _ = masker.predict([(float(column), float(row))], [1])[0]
     return {
         "grid": (small.resize(photo.size, Image.Resampling.BILINEAR).point(lambda v: 255 * (v >= 128)), cell),
         "found": (clean_mask(to_mask(np.asarray(found) > 0.5)), cell),
-        "click": (click, finder.masker.cell),
+        "click": (click, masker.cell),
     }
 
 
@@ -71,7 +71,8 @@ def main() -> None:
     parser.add_argument("--size", type=int, help="longest side to which photos and masks are enlarged")
     parser.add_argument("--limit", type=int)
     options = parser.parse_args()
-    finder, figures = load_finder(), {}
+    masker = load_masker(pick_finder())
+    finder, figures = load_finder(pick_finder(), masker), {}
     for sample in read_samples(options.rooms, None)[: options.limit]:
         photo, truth = load_photo(sample.image), load_mask(sample.mask)
         if options.size:
@@ -80,7 +81,7 @@ def main() -> None:
             photo, truth = photo.resize(size, Image.Resampling.BICUBIC), truth.resize(size, Image.Resampling.BICUBIC)
             truth = truth.point(lambda value: 255 * (value >= 128))
         wall = np.asarray(truth) > 0
-        for name, (mask, cell) in rough_masks(finder, photo, truth).items():
+        for name, (mask, cell) in rough_masks(finder, masker, photo, truth).items():
             began = time.process_time()
             fine = refine_mask(photo, mask, cell)
             spent = time.process_time() - began

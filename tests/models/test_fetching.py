@@ -10,11 +10,13 @@ from huggingface_hub import close_session
 from wallpaint.errors import UserError
 from wallpaint.models import fetching
 from wallpaint.models.families import FAMILIES, find_adapter, list_files
-from wallpaint.models.files import find_file
+from wallpaint.models.files import find_file, find_sam
 from wallpaint.paint.painter import resolve_arms
 from wallpaint.runs.machine import list_parts
 
 COMMIT = "1" * 40
+SAM_WEIGHTS = b"as large as they are" * 5000
+SAM_NAME = f"sam_vit_s_{hashlib.md5(SAM_WEIGHTS).hexdigest()[:6]}.pth"
 REPOSITORIES = {
     "h94/IP-Adapter": (
         "models/ip-adapter-plus_sd15.safetensors",
@@ -52,6 +54,9 @@ class Hub(BaseHTTPRequestHandler):
             found = [name for name in files if path == f"/{repository}/resolve/{COMMIT}/{name}"]
             if found:
                 return self.send(found[0].encode(), found[0])
+        if path.startswith("/sam/"):
+            self.server.asked.append(path)
+            return self.send(SAM_WEIGHTS)
         self.refuse(404, "RepoNotFound")
 
     def refuse(self, status, code):
@@ -124,6 +129,34 @@ def test_nothing_is_fetched_by_who_only_looks_or_is_offline(hub, monkeypatch):
     with pytest.raises(UserError, match="hf download h94/IP-Adapter"):
         find_adapter(FAMILIES["sd15"])
     assert hub.asked == []
+
+
+@pytest.fixture
+def metas(hub, monkeypatch):
+    """Let Meta's checkpoints come from that hub's machine: a sound one and one that is not what its name says."""
+    monkeypatch.delenv("WALLPAINT_SAM", raising=False)
+    monkeypatch.setattr(fetching, "SAM_URL", f"http://127.0.0.1:{hub.server_port}/sam/")
+    for name in (SAM_NAME, "sam_vit_s_012345.pth"):
+        monkeypatch.setitem(fetching.SAM_FILES, name, 0.1)
+    return hub
+
+
+def test_metas_checkpoint_is_fetched_once_with_a_bar(metas, capsys, monkeypatch):
+    monkeypatch.setenv("TQDM_POSITION", "-1")  # a bar, though nobody sees it
+    assert find_sam(SAM_NAME).read_bytes() == SAM_WEIGHTS
+    told = capsys.readouterr().err
+    assert f"fetching {SAM_NAME} (about 0.1 GB)" in told and "100%" in told and SAM_NAME in told.splitlines()[-1]
+    assert find_sam(SAM_NAME).parent.name == "segment-anything" and len(metas.asked) == 1
+
+
+def test_a_checkpoint_that_is_not_what_its_name_says_is_thrown_away(metas, tmp_path, monkeypatch):
+    with pytest.raises(UserError, match="what came is not sam_vit_s_012345.pth.*curl -LO"):
+        find_sam("sam_vit_s_012345.pth")
+    assert not list((tmp_path / "cache" / "segment-anything").iterdir())
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(UserError, match="HF_HUB_OFFLINE is set.*curl -LO"):
+        find_sam(SAM_NAME)
+    assert len(metas.asked) == 1
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from diffusers import UNet2DConditionModel
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from segment_anything import sam_model_registry
-from segment_anything.build_sam import _build_sam
+from small import WIDTHS, save_random, small_sam
 from transformers import Dinov2Config, Dinov2Model
 
 from wallpaint.errors import UserError
@@ -23,9 +23,7 @@ from wallpaint.models.loading import load_module, read_adapter
 from wallpaint.models.runtime import pick_runtime
 from wallpaint.runs.machine import is_ready, list_parts
 from wallpaint.walls.masks import Masker
-from wallpaint.walls.sams import META_VITS
 
-WIDTHS = {"vit_b": 768, "vit_l": 1024, "vit_h": 1280}
 SD15_WIDTHS = [320, 320, 640, 640, 1280, 1280, *[1280] * 3, *[640] * 3, *[320] * 3, 1280]  # down, up, mid
 DINO_PROCESSOR = {
     "crop_size": {"height": 224, "width": 224},
@@ -47,25 +45,6 @@ def meta_sam(name):
     """segment-anything's own model of a name, without memory."""
     with torch.device("meta"):
         return sam_model_registry[name]()
-
-
-def save_random(shapes, path):
-    """Write a checkpoint of these names and shapes as Meta publishes them: a pickled dict of tensors."""
-    noise = 0.02 * torch.randn(1 << 20, generator=torch.Generator().manual_seed(0))  # drawing all takes long
-    state = {
-        key: noise.repeat(value.numel() // len(noise) + 1)[: value.numel()].view(value.shape).clone()
-        for key, value in shapes.items()
-    }
-    torch.save(state, path)
-    return state
-
-
-def small_sam(monkeypatch, name):
-    """The names and shapes of a model of Meta's, but two layers deep, and Masker told so."""
-    width, _, heads, _ = META_VITS[WIDTHS[name]]
-    monkeypatch.setitem(META_VITS, width, (width, 2, heads, [1]))
-    with torch.device("meta"):
-        return _build_sam(width, 2, heads, [1]).state_dict()
 
 
 @pytest.mark.parametrize("name", WIDTHS)

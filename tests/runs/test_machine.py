@@ -12,6 +12,7 @@ from wallpaint.runs.forecast import Device
 from wallpaint.settings.choices import FAMILY_PRESETS, PRESETS, choose_preset
 from wallpaint.settings.train_config import TrainConfig
 from wallpaint.train.warnings import settle_preset
+from wallpaint.walls.finders import FINDERS
 
 GB = 10**9
 
@@ -33,11 +34,15 @@ def test_a_whole_family_is_ready_and_an_absent_one_says_once_what_fetches_it(on,
     monkeypatch.chdir(tmp_path)
     on("cuda", 24 * GB)
     text = "\n".join(machine.describe_machine())
+    text, *found_by = text.split("\nwalls found by ")
     tiny, sd15, sdxl = text.split("\nfamily ")[1:]
+    assert found_by[0].startswith("room-tiny: ready") and found_by[1].startswith("sam: incomplete")
+    for source in (FINDERS["sam"].sam, FINDERS["sam"].walls):
+        assert found_by[1].count(fetch_command(source)) == 1
     assert tiny.startswith("room-tiny: ready") and "MISSING" not in tiny
     assert sdxl.startswith("sdxl: incomplete") and "24 GB fits" in sdxl
     assert sd15.startswith("sd15: incomplete") and "which fits" in sd15 and "24 GB fits" in sd15
-    for source in (FAMILIES["sd15"].base_model, "h94/IP-Adapter", "sam_vit_b_01ec64.pth"):
+    for source in (FAMILIES["sd15"].base_model, "h94/IP-Adapter"):
         assert sd15.count(fetch_command(source)) == 1
     on("cuda", 4 * GB)
     assert "which does not fit" in "\n".join(machine.describe_machine())
@@ -54,8 +59,8 @@ def test_a_family_is_incomplete_without_one_file_but_not_without_what_one_method
     finally:
         (family / "vae" / "hidden").rename(hidden)
     assert [part.label for part in parts if not part.path] == ["vae"] and not machine.is_ready(parts)
-    parts = machine.list_parts(resolve_family("room-tiny", base_model=str(family), sam="absent.json"))
-    assert [part.label for part in parts if not part.path] == ["segment-anything"] and machine.is_ready(parts)
+    parts = machine.list_parts(resolve_family("room-tiny", base_model=str(family), dinov2_model="absent"))
+    assert [part.label for part in parts if not part.path] == ["DINOv2, for anydoor"] and machine.is_ready(parts)
 
 
 @pytest.mark.parametrize("name", SAM_FILES)

@@ -4,6 +4,7 @@ import gc
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import psutil
@@ -14,6 +15,7 @@ from toys import toy_room
 from wallpaint.ui import app
 from wallpaint.ui.board import calls, pictures, segmenter
 from wallpaint.ui.dataset import samples
+from wallpaint.walls.finders import FINDERS
 
 GREEN, SIZE, VISITORS = (122, 158, 126), (160, 96), 20
 
@@ -21,8 +23,8 @@ GREEN, SIZE, VISITORS = (122, 158, 126), (160, 96), 20
 @pytest.fixture
 def sam(family, monkeypatch):
     """Click with the random family's segment-anything."""
-    monkeypatch.setattr(segmenter, "SAM", family)
-    monkeypatch.setattr(segmenter, "_models", {})
+    chosen = replace(FINDERS["room-tiny"], sam=str(family))
+    monkeypatch.setattr(segmenter, "_models", {"chosen": chosen})
     segmenter._view.cache_clear()
 
 

@@ -7,14 +7,16 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
+from small import small_segformer
 from toys import toy_room
 
 from wallpaint.dataset.folder import read_samples
 from wallpaint.errors import UserError
 from wallpaint.walls.classifier import ClassifierFinder, WallClassifier, cut, even_out, hash_sam
 from wallpaint.walls.features import SIDE, mask_features
+from wallpaint.walls.finders import Finder, load_finder
 from wallpaint.walls.masks import Masker
-from wallpaint.walls.propose import list_photos, load_finder, mask_folder, name_room, propose_wall
+from wallpaint.walls.propose import list_photos, mask_folder, name_room, propose_wall
 
 GREEN = (122, 158, 126)
 
@@ -94,38 +96,16 @@ def test_a_classifier_for_another_sam_is_refused_or_warned_of(masker, tmp_path, 
 
 
 def test_segformers_class_wall_is_the_proposal(tmp_path):
-    import torch
-    from transformers import SegformerConfig, SegformerForSemanticSegmentation, SegformerImageProcessor
-
-    config = SegformerConfig(
-        num_encoder_blocks=2,
-        depths=[1, 1],
-        sr_ratios=[2, 1],
-        hidden_sizes=[8, 8],
-        patch_sizes=[7, 3],
-        strides=[4, 2],
-        num_attention_heads=[1, 1],
-        mlp_ratios=[2, 2],
-        decoder_hidden_size=8,
-        id2label={0: "floor", 1: "wall", 2: "ceiling"},
-        label2id={"floor": 0, "wall": 1, "ceiling": 2},
-    )
-    model = SegformerForSemanticSegmentation(config)
-    with torch.no_grad():
-        model.decode_head.classifier.weight.zero_()
-        model.decode_head.classifier.bias.copy_(torch.tensor([0.0, 3.0, 0.0]))
-    model.save_pretrained(tmp_path)
-    SegformerImageProcessor(size={"height": 32, "width": 32}).save_pretrained(tmp_path)
+    small_segformer(tmp_path)
     photo, _ = toy_room(0, GREEN, (48, 32))
-    proposal = propose_wall(load_finder("sd15", walls=str(tmp_path)), photo)
+    proposal = propose_wall(load_finder(Finder("x", "", str(tmp_path))), photo)
     assert proposal.confidence == pytest.approx(np.exp(3) / (np.exp(3) + 2), abs=1e-3)
     assert proposal.mask.size == (48, 32) and proposal.share == 1
-    model.config.id2label = {0: "a", 1: "b", 2: "c"}
-    model.config.save_pretrained(tmp_path)
+    small_segformer(tmp_path, classes="abc")
     with pytest.raises(UserError, match="no class 'wall'"):
-        load_finder("sd15", walls=str(tmp_path))
+        load_finder(Finder("x", "", str(tmp_path)))
     with pytest.raises(UserError, match="hf download"):
-        load_finder("sd15", walls="nobody/no-such-segformer")
+        load_finder(Finder("x", "", "nobody/no-such-segformer"))
 
 
 def test_a_folder_of_photos_becomes_a_dataset(tmp_path):
@@ -196,16 +176,19 @@ def test_one_odd_photo_never_ends_the_run(tmp_path, caplog):
 def test_the_command_tells_what_it_found_and_how_sure_it_is(tmp_path, monkeypatch, capsys):
     sys.path.insert(0, ".")
     import studio
-    from wallpaint.walls import propose
+    from wallpaint.walls import finders
 
-    monkeypatch.setattr(propose, "load_finder", lambda family: Brightest())
+    asked = []
+    monkeypatch.setattr(finders, "load_finder", lambda finder: asked.append(finder.name) or Brightest())
     (tmp_path / "photos").mkdir()
     toy_room(0, GREEN, (96, 64))[0].save(tmp_path / "photos" / "hall.png")
     (tmp_path / "photos" / "broken.jpg").write_bytes(b"no photo")
     (tmp_path / "photos" / "clip.mp4").write_bytes(b"no photo")
     command = ["--masks", str(tmp_path / "photos"), "--out", str(tmp_path / "d")]
-    assert studio.main(command) == 0
+    assert studio.main([*command, "--finder", "sam"]) == 0
     told = capsys.readouterr()
+    assert asked == ["sam"] and "walls found by sam" in told.err
+    assert studio.main([*command, "--finder", "eyes"]) == 2 and "invalid choice: 'eyes'" in capsys.readouterr().err
     assert "hall.png: wall" in told.out and "confidence 0." in told.out and "skipped broken.jpg" in told.err
     assert "left out, no photos: 1 .mp4" in told.err
     assert studio.main(["--check", str(tmp_path / "d")]) == 1  # one room alone lacks paints and a validation

@@ -12,7 +12,7 @@ from typing import Any
 
 from wallpaint.errors import UserError
 from wallpaint.models.files import find_file, find_weights
-from wallpaint.paths import ASSETS, MODELS
+from wallpaint.paths import MODELS
 
 # What the UNet takes in, in its order. Paint-by-Example's takes the mask last, 1 where the picture is kept.
 INPAINTING = ("latents", "mask", "masked_image_latents")
@@ -33,9 +33,6 @@ class Family:
     num_inference_steps: int = 30
     guidance_scale: float = 5.0
     multiple: int = 8  # sides of the working picture are multiples of this many pixels
-    sam: str = "sam_vit_b_01ec64.pth"
-    # Finds walls unasked: the classifier's .safetensors, or a SegFormer on ADE20K (folder or id).
-    walls: str = "nvidia/segformer-b4-finetuned-ade-512-512"
     dinov2_model: str = "facebook/dinov2-large"
     paint_by_example_model: str = ""  # its UNet, VAE, scheduler and image encoder; '': from the family's own
     detail_channels: tuple[int, ...] = (16, 32, 96, 256)  # layers that bring a detail map down to latents
@@ -61,8 +58,6 @@ ROOM_TINY = Family(
     mask_growth=2,
     num_inference_steps=2,
     guidance_scale=1.25,
-    sam="sam.json",
-    walls=str(ASSETS / "walls" / "room-tiny.safetensors"),
     dinov2_model="dinov2",
     detail_channels=(8, 16, 32, 48),
 )
@@ -104,7 +99,7 @@ def resolve_family(name: str, **overrides: Any) -> Family:
     # What a family keeps inside its base model, a fine-tune of that may keep as well or leave out.
     found: dict[str, Any] = {}
     for base in (FAMILIES[name].base_model, family.base_model):
-        places = {f: Path(base).expanduser() / getattr(family, f) for f in ("ip_adapter_model", "dinov2_model", "sam")}
+        places = {f: Path(base).expanduser() / getattr(family, f) for f in ("ip_adapter_model", "dinov2_model")}
         found |= {f: str(place) for f, place in places.items() if place.exists()}
     return replace(family, **found)
 

@@ -4,10 +4,12 @@ Imports nothing heavy.
 """
 
 import contextlib
+import hashlib
 import os
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 HALF = "*.json tokenizer*/* unet/*.fp16.safetensors vae/*.fp16.safetensors text_encoder*/*.fp16.safetensors"
 VIT_H = "models/image_encoder/config.json models/image_encoder/model.safetensors"
@@ -57,9 +59,12 @@ def only_looking() -> Iterator[None]:
 
 
 def fetch(source: str, folder: str = "") -> str:
-    """Download what is needed of a repository to the hub's cache, with a progress bar; '', or why it was not done.
+    """Download what is needed of a repository, or one of SAM_FILES, to the hub's cache, with a progress bar.
 
     Nothing is downloaded where HF_HUB_OFFLINE is set.
+
+    Returns:
+        '', or why it was not done.
     """
     from huggingface_hub import HfApi, constants, snapshot_download
 
@@ -71,18 +76,54 @@ def fetch(source: str, folder: str = "") -> str:
     if time.monotonic() - when < RETRY:
         return why
     row = FETCH.get(f"{source}/{folder}", FETCH.get(source))
-    amount = f" (about {row[1]:g} GB)" if row else ""
+    size = SAM_FILES.get(source) or (row[1] if row else 0)
+    amount = f" (about {size:g} GB)" if size else ""
     try:
-        HfApi().model_info(source, timeout=TIMEOUT)
+        if source not in SAM_FILES:
+            HfApi().model_info(source, timeout=TIMEOUT)
         print(f"fetching {source}{amount} to {constants.HF_HUB_CACHE}", file=sys.stderr, flush=True)
-        snapshot_download(
-            source, allow_patterns=(row[0].split() or None) if row else ANY, ignore_patterns=None if row else NEVER
-        )
+        if source in SAM_FILES:
+            _fetch_sam(source)
+        else:
+            snapshot_download(
+                source, allow_patterns=(row[0].split() or None) if row else ANY, ignore_patterns=None if row else NEVER
+            )
     except Exception as error:  # of sockets, proxies, TLS, the hub, the disk: as many kinds as libraries between
         why = _explain(error, source)
         _failed[source, folder] = time.monotonic(), why
         return why
     return ""
+
+
+def sam_cache(name: str) -> Path:
+    """Where a checkpoint of Meta's is kept once it has been fetched."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    return Path(HF_HUB_CACHE, "segment-anything", name)
+
+
+def _fetch_sam(name: str) -> None:
+    """Download one of SAM_FILES as the hub's files are: a bar, time limits, proxies, tried again where it breaks off.
+
+    Its name ends with the beginning of its MD5.
+    """
+    from huggingface_hub.file_download import http_get
+
+    place = sam_cache(name)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    part = place.with_name(f"{name}.{os.getpid()}.part")
+    try:
+        with part.open("w+b") as file:
+            http_get(SAM_URL + name, file, displayed_filename=name)
+            file.seek(0)
+            digest = hashlib.md5(usedforsecurity=False)
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+        if not digest.hexdigest().startswith(Path(name).stem.rpartition("_")[2]):
+            raise ValueError(f"what came is not {name}")
+        part.replace(place)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _explain(error: Exception, source: str) -> str:

@@ -1,10 +1,11 @@
 """Where a model's files are: in a folder, in the hub's cache, or on the hub. Imports nothing heavy."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from wallpaint.errors import UserError
-from wallpaint.models.fetching import fetch, fetch_command
+from wallpaint.models.fetching import SAM_FILES, fetch, fetch_command, sam_cache
 from wallpaint.paths import MODELS
 
 # Ends of names of weights, as diffusers and transformers save them: whole, in half precision, or in pieces.
@@ -23,6 +24,32 @@ def find_weights(source: str, folder: str, fetched: str = "") -> Path:
     found = find_file(source, names, "", fetched)
     find_file(source, f"{inside}config.json", "", fetched)
     return found
+
+
+def find_sam(source: str) -> Path:
+    """Segment-anything's weights: `sam.json` in a folder, or a checkpoint of Meta's by its path.
+
+    One of Meta's names alone is looked for where WALLPAINT_SAM says or in the working folder, and fetched.
+
+    Raises:
+        UserError: they are not to be had.
+    """
+    told = os.environ.get("WALLPAINT_SAM", "") if source in SAM_FILES else ""
+    path, why = Path(told or source).expanduser(), ""
+    if path.is_dir():
+        return find_file(str(path), "sam.json")
+    if path.is_file():
+        return path
+    if source in SAM_FILES and not told:
+        cached = sam_cache(source)
+        why = "" if cached.is_file() else fetch(source)
+        if cached.is_file():
+            return cached
+    name = source if source in SAM_FILES else next(iter(SAM_FILES))
+    raise UserError(
+        f"{path.name} is missing (looked in {path.resolve().parent}{'; ' * bool(why)}{why}): "
+        f"fetch it with {fetch_command(name)}, and name it in WALLPAINT_SAM"
+    )
 
 
 def find_file(source: str, names: str | list[str] | tuple[str, ...], what: str = "", fetched: str = "") -> Path:

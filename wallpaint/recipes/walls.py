@@ -25,10 +25,10 @@ from torch.nn import functional as F
 
 from wallpaint.dataset.folder import read_samples
 from wallpaint.dataset.rows import Sample
-from wallpaint.models.families import FAMILIES
 from wallpaint.pixels.images import atomic_path, load_mask, load_photo
+from wallpaint.walls.finders import FINDERS, WallFinder
 from wallpaint.walls.network import SIDE, NetworkFinder, WallNetwork
-from wallpaint.walls.propose import WallFinder, propose_wall
+from wallpaint.walls.propose import propose_wall
 
 RATE, WEIGHT_DECAY, WARM_UP, AVERAGED = 2e-3, 0.02, 100, 500  # the last two in steps
 LEAST_CUT = 0.45  # of a side of the photograph
@@ -231,7 +231,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--begin", type=Path, help="weights to go on from")
-    parser.add_argument("--out", type=Path, default=Path(FAMILIES["room-tiny"].walls), help="where the weights go")
+    parser.add_argument("--out", type=Path, default=Path(FINDERS["room-tiny"].walls), help="where the weights go")
     parser.add_argument("--measure", type=Path, nargs="+", help="folders of rooms with masks; nothing is learned")
     options = parser.parse_args()
     if options.pool:

@@ -16,11 +16,12 @@ from pathlib import Path
 
 from wallpaint.errors import UserError
 from wallpaint.models.families import FAMILIES, Family, list_files, resolve_family
-from wallpaint.models.fetching import SAM_FILES, fetch_command, only_looking
-from wallpaint.models.files import find_weights
+from wallpaint.models.fetching import only_looking
+from wallpaint.models.files import find_sam, find_weights
 from wallpaint.runs.forecast import GB, find_cost, find_device, peak_bytes
 from wallpaint.settings.choices import CANNOT_TRAIN, choose_preset, presets_of
 from wallpaint.settings.train_config import load_config
+from wallpaint.walls.finders import FINDERS, Finder
 
 PACKAGES = ("torch", "diffusers", "transformers", "peft", "accelerate")
 
@@ -71,8 +72,17 @@ def describe_machine(workspace: str | Path = ".") -> Iterator[str]:
         if name != "room-tiny":
             slow = "a CPU takes minutes a step: train room-tiny here"
             yield f"  {choose_preset(device.total, name)[1] if device.kind == 'cuda' else slow}"
-        yield from map(str, parts)
-        yield from (f"  {remedy}" for remedy in dict.fromkeys(part.remedy for part in parts) if remedy)
+        yield from _describe_parts(parts)
+    for finder in FINDERS.values():
+        parts = list_finder_parts(finder)
+        yield ""
+        yield f"walls found by {finder.name}: {'ready' if is_ready(parts) else 'incomplete'}"
+        yield from _describe_parts(parts)
+
+
+def _describe_parts(parts: list[Part]) -> Iterator[str]:
+    yield from map(str, parts)
+    yield from (f"  {remedy}" for remedy in dict.fromkeys(part.remedy for part in parts) if remedy)
 
 
 def is_ready(parts: list[Part]) -> bool:
@@ -82,7 +92,7 @@ def is_ready(parts: list[Part]) -> bool:
 
 def list_parts(family: Family) -> list[Part]:
     """Every file a family is made of, found or not."""
-    some: dict[str, Callable[[], Path]] = {"segment-anything": partial(find_sam, family)}
+    some: dict[str, Callable[[], Path]] = {}
     if "anydoor" not in CANNOT_TRAIN.get(family.name, ()):
         some["DINOv2, for anydoor"] = partial(find_weights, family.dinov2_model, "")
     if family.paint_by_example_model:
@@ -94,21 +104,13 @@ def list_parts(family: Family) -> list[Part]:
         ]
 
 
-def find_sam(family: Family) -> Path:
-    """Segment-anything's weights: in WALLPAINT_SAM, in the family's folder, or in this folder.
-
-    Raises:
-        UserError: they are in none of them.
-    """
-    places = [Path(os.environ.get("WALLPAINT_SAM") or family.sam), Path(family.base_model) / family.sam]
-    found = next((path for path in (*places, Path(family.sam)) if path.is_file()), None)
-    if found is None:
-        name = family.sam if family.sam in SAM_FILES else next(iter(SAM_FILES))
-        raise UserError(
-            f"{family.sam} is missing (looked in {places[0].resolve()}): "
-            f"fetch it with {fetch_command(name)}, and name it in WALLPAINT_SAM"
-        )
-    return found
+def list_finder_parts(finder: Finder) -> list[Part]:
+    """Both files of what finds walls, found or not."""
+    with only_looking():
+        return [
+            _look("segment-anything, asked by clicks", partial(find_sam, finder.sam), False),
+            _look("what finds walls unasked", finder.find_walls, False),
+        ]
 
 
 def _look(label: str, find: Callable[[], Path], optional: bool) -> Part:

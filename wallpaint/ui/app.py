@@ -63,7 +63,13 @@ def build_page(workspace: Path, public: bool) -> gr.Blocks:
         each, kept = (dataset_tab, train_tab, compare_tab), (*dataset.kept, *compare.kept)
         back = wire_visits(page, said, language, tabs, each, kept)
         wire_refresh(
-            (back, switched), ((None, dataset.refresh), (train_tab, train.refresh), (compare_tab, compare.refresh))
+            (back, switched),
+            (
+                (None, dataset.refresh),
+                (dataset_tab, (dataset.finder,)),
+                (train_tab, train.refresh),
+                (compare_tab, compare.refresh),
+            ),
         )
         if train.use:
             wire_use(page, train.use, train.run, compare.arms, tabs)

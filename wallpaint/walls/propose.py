@@ -1,7 +1,6 @@
 """Walls found without a click: proposals for a photo or for a whole folder of them.
 
-The family says by what: segment-anything's masks ranked by a small classifier (`classifier.py`), or a
-SegFormer that learned ADE20K (`segformer.py`). A proposal is a guess; its confidence says how good a one.
+By what, `finders.py` says. A proposal is a guess; its confidence says how good a one.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from PIL import Image
@@ -21,27 +19,18 @@ from PIL import Image
 from wallpaint.dataset.folder import add_sample
 from wallpaint.dataset.rows import find_splits
 from wallpaint.errors import UserError
-from wallpaint.models.families import resolve_family
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import atomic_path, load_photo
 from wallpaint.pixels.mask_ops import to_mask
 from wallpaint.pixels.photo_files import PHOTO_SUFFIXES, RAW_SUFFIXES
 from wallpaint.pixels.recolor import estimate_paint
 from wallpaint.pixels.refine import refine_mask
-from wallpaint.walls.masks import Masker
+from wallpaint.walls.finders import WallFinder
 
 log = logging.getLogger(__name__)
 DROPPINGS = (".", "__MACOSX", "@eaDir")  # folders of previews that macOS and NAS boxes leave
 LEAST = 0.02  # of the picture: a smaller wall is no proposal
 SURE = 0.5  # a proposal less likely than this wants to be looked at
-
-
-class WallFinder(Protocol):
-    """What finds walls: `find(photo)` gives (probability of wall (h, w) at any size, confidence 0 to 1)."""
-
-    def find(self, photo: Image.Image) -> tuple[np.ndarray, float]:
-        """Give each pixel's probability to be wall, and the IoU it expects of its own answer."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -56,28 +45,6 @@ class Proposal:
     def share(self) -> float:
         """Share of the photo that is wall."""
         return float(np.asarray(self.mask).mean() / 255)
-
-
-def load_finder(family_name: str = "room-tiny", masker: Masker | None = None, **overrides: str) -> WallFinder:
-    """Load what finds walls for a family.
-
-    Args:
-        family_name: a key of FAMILIES.
-        masker: a Masker that is loaded already; None loads the family's own.
-        overrides: `walls`, `sam` or `base_model` other than the family's.
-
-    Raises:
-        UserError: an unknown family, or weights that are missing or unfit.
-    """
-    family = resolve_family(family_name, **overrides)
-    if not family.walls.endswith(".safetensors"):
-        from wallpaint.walls.segformer import SegformerFinder
-
-        return SegformerFinder.load(family.walls)
-    from wallpaint.walls.classifier import ClassifierFinder
-
-    sam = os.environ.get("WALLPAINT_SAM") or Path(family.base_model) / family.sam
-    return ClassifierFinder.load(family.walls, masker or Masker.load(sam))
 
 
 def propose_wall(finder: WallFinder, photo: Image.Image) -> Proposal | None:

@@ -6,12 +6,14 @@ import os
 import time
 import types
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
+from small import save_random, small_sam, small_segformer
 from toys import toy_room
 
 from wallpaint.dataset import doctor, folder
@@ -20,9 +22,11 @@ from wallpaint.pixels.recolor import estimate_paint, recolor
 from wallpaint.ui import page
 from wallpaint.ui.board import calls, component, pictures, segmenter
 from wallpaint.ui.dataset import findings, photos, samples, tab
+from wallpaint.ui.finder import show_finder, switch_finder
 from wallpaint.ui.page import guarded, read_paint
 from wallpaint.ui.words.words import TEXT, t
 from wallpaint.walls.classifier import ClassifierFinder, WallClassifier
+from wallpaint.walls.finders import FINDERS, Finder
 
 GREEN = (122, 158, 126)
 SIZE = (160, 96)
@@ -32,8 +36,9 @@ IMPORTED = "Imported {}: 1 for training, 0 for validation."
 @pytest.fixture
 def looks(family, monkeypatch):
     """Let the page see with the random family's SAM; give how often its encoder ran."""
-    monkeypatch.setattr(segmenter, "SAM", family)
-    monkeypatch.setattr(segmenter, "_models", {})
+    chosen = replace(FINDERS["room-tiny"], sam=str(family))
+    monkeypatch.setitem(FINDERS, "room-tiny", chosen)
+    monkeypatch.setattr(segmenter, "_models", {"chosen": chosen})
     with segmenter._lock:
         encoder = segmenter._masker().predictor.model.image_encoder
     counted = []
@@ -209,6 +214,30 @@ def test_a_photo_is_looked_at_once_however_often_it_is_opened_and_clicked(call, 
     segmenter._models["finder"] = ClassifierFinder(segmenter._masker(), WallClassifier(weights))
     assert segmenter.propose(again) is not None  # the search for walls looks at the same embedding
     assert len(looks) == 1
+
+
+def test_another_finder_works_beside_the_same_painter_and_looks_once_at_a_photo_too(
+    call, photo, tmp_path, monkeypatch
+):
+    """SAM vit_b and SegFormer in their publishers' layouts, on a CPU."""
+    save_random(small_sam(monkeypatch, "vit_b"), tmp_path / "sam_vit_b.pth")
+    small_segformer(tmp_path / "segformer")
+    monkeypatch.setitem(FINDERS, "sam", Finder("sam", str(tmp_path / "sam_vit_b.pth"), str(tmp_path / "segformer")))
+    line, button = show_finder("en")
+    assert "room-tiny" in line and button["value"].startswith("Use SAM")
+    line, button = switch_finder("en", lambda *values, **words: None)
+    assert "SAM" in line and "CPU" in line and button["value"] == "Use the quick one"
+    sam, embedded = segmenter._masker().predictor.model, []
+    assert sam.image_encoder.img_size == 1024
+    sam.image_encoder.register_forward_hook(lambda *_: embedded.append(1))
+    assert call("embed") == {"ready": True} and "masks" in call("predict", points=[[50, 30, 1]], box=None)
+    assert call("propose")["confidence"] == pytest.approx(0.91, abs=0.01)  # SegFormer's
+    segmenter.embed(pictures.open_picture(photo, tmp_path)["folder"])
+    assert len(embedded) == 1
+    monkeypatch.setitem(FINDERS, "room-tiny", Finder("room-tiny", str(tmp_path / "none"), ""))
+    with pytest.raises(UserError, match="none is missing"):
+        switch_finder("en", lambda *values, **words: None)
+    assert segmenter.at_work().name == "sam"
 
 
 def test_a_clicks_mask_is_refined_and_still_says_what_was_clicked(call):

@@ -1,4 +1,4 @@
-"""Segment-anything for the board: a photo is embedded once, in the background, and asked by clicks.
+"""What finds walls, for the board: a photo is embedded once, in the background, and asked by clicks.
 
 One Masker serves the whole process, one caller at a time. It keeps the last embeddings by the photo's content, so
 that a click costs a run of the decoder and never one of the encoder.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,18 +17,33 @@ import numpy as np
 from PIL import Image
 
 from wallpaint.errors import UserError
-from wallpaint.models.families import FAMILIES
 from wallpaint.pixels.mask_ops import obey_clicks, surface_at, to_mask
 from wallpaint.pixels.refine import refine_mask
+from wallpaint.walls.finders import Finder, WallFinder, load_finder, load_masker, pick_finder
 from wallpaint.walls.masks import KEPT_EMBEDDINGS, Masker
-from wallpaint.walls.propose import Proposal, WallFinder, load_finder, propose_wall
-
-FAMILY = os.environ.get("WALLPAINT_WALLS") or "room-tiny"  # the family whose wall finder proposes
-# A folder with sam.json and its weights, or one of Meta's .pth checkpoints.
-SAM = Path(os.environ.get("WALLPAINT_SAM") or FAMILIES["room-tiny"].base_model)
+from wallpaint.walls.propose import Proposal, propose_wall
 
 _lock = threading.Lock()
-_models: dict[str, Any] = {}  # "masker", "finder"
+_models: dict[str, Any] = {}  # "chosen" of FINDERS, its "masker" and its "finder"
+
+
+def at_work() -> Finder:
+    """What finds walls now."""
+    if "chosen" not in _models:
+        _models["chosen"] = pick_finder()
+    return _models["chosen"]
+
+
+def use(finder: Finder) -> None:
+    """Let another find walls from now on, for all who use the studio; what it misses is fetched first.
+
+    Raises:
+        UserError: its weights cannot be had; all stays as it was.
+    """
+    masker = load_masker(finder)  # without the lock: others go on clicking
+    loaded = {"chosen": finder, "masker": masker, "finder": load_finder(finder, masker)}
+    with _lock:
+        _models.update(loaded)
 
 
 def warm_up() -> None:
@@ -99,14 +113,14 @@ def _embed(folder: str) -> Image.Image:
 def _masker() -> Masker:
     """The Masker, loaded once; call with the lock held."""
     if "masker" not in _models:
-        _models["masker"] = Masker.load(SAM)
+        _models["masker"] = load_masker(at_work())
     return _models["masker"]
 
 
 def _finder() -> WallFinder:
     """The wall finder, loaded once; call with the lock held."""
     if "finder" not in _models:
-        _models["finder"] = load_finder(FAMILY, _masker())
+        _models["finder"] = load_finder(at_work(), _masker())
     return _models["finder"]
 
 

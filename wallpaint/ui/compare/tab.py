@@ -18,6 +18,7 @@ from wallpaint.ui.compare.layout import ChoicePanel, ResultsPanel, RoomPanel, bu
 from wallpaint.ui.compare.painting import PaintRequest, Results, cast_vote, paint_comparison, write_heat
 from wallpaint.ui.compare.results_html import LETTERS, draw_results
 from wallpaint.ui.compare.scene import Room
+from wallpaint.ui.finder import build_finder
 from wallpaint.ui.page import GPU, PRIVATE, Page, Step, guarded
 from wallpaint.ui.visits import Kept
 from wallpaint.ui.words.words import t
@@ -56,6 +57,7 @@ def build_compare_tab(page: Page, language: gr.State, picture: gr.State) -> Comp
     with gr.Row():
         with gr.Column(scale=3, min_width=320):
             room_panel = build_room(page)
+            finder = build_finder(page, language)
         with gr.Column(scale=1, min_width=300):
             choice = build_choice(page)
     shown = build_results(page)  # as wide as the page
@@ -64,7 +66,7 @@ def build_compare_tab(page: Page, language: gr.State, picture: gr.State) -> Comp
     wire_painting(page, choice, shown, (room, own_loras, results), language)
     wire_results(page, shown, results, language)
     kept = keep_comparison(page.workspace, room_panel, choice, shown, room, results)
-    return CompareTab(choice.arms, kept, (list_all, open_first))
+    return CompareTab(choice.arms, kept, (list_all, open_first, finder))
 
 
 def keep_comparison(

@@ -11,6 +11,7 @@ from wallpaint.ui.board import pictures
 from wallpaint.ui.board.component import BoardPanel, build_board, describe_picture
 from wallpaint.ui.dataset.photos import build_photos, wire_photos
 from wallpaint.ui.dataset.samples_panel import build_list, build_save, wire_samples
+from wallpaint.ui.finder import build_finder
 from wallpaint.ui.page import QUIET, Page, Step, add_rooms, guarded
 from wallpaint.ui.visits import Kept
 from wallpaint.ui.words.words import T
@@ -21,7 +22,8 @@ class DatasetTab:
     """What the page and the other tabs need of the tab."""
 
     picture: gr.State  # the room that is open
-    kept: tuple[Kept, ...] = ()
+    kept: tuple[Kept, ...]
+    finder: Step  # says what finds walls
     refresh: tuple[Step, ...] = ()
 
 
@@ -45,6 +47,7 @@ def build_dataset_tab(page: Page, language: gr.State) -> DatasetTab:
             photos = build_photos(page)
         with gr.Column(scale=5, min_width=340):
             board = BoardPanel(gr.State(None), build_board(page.workspace), room)
+            finder = build_finder(page, language)
             save = build_save(page, room)
     listing = build_list(page)
 
@@ -55,5 +58,5 @@ def build_dataset_tab(page: Page, language: gr.State) -> DatasetTab:
     rooms.select(open_sample_here, None, board.opened, **QUIET)
     kept = (wire_photos(page, photos, board, language),)
     if page.public:
-        return DatasetTab(board.picture, kept)
-    return DatasetTab(board.picture, kept, wire_samples(page, save, listing, photos, board, language))
+        return DatasetTab(board.picture, kept, finder)
+    return DatasetTab(board.picture, kept, finder, wire_samples(page, save, listing, photos, board, language))
