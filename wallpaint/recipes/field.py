@@ -19,7 +19,7 @@ from wallpaint.cache.references import MISREAD
 from wallpaint.paint.field import GRID, WEIGHTS, Field, look, small, small_mask
 from wallpaint.pixels.light import LEAST, estimate_light
 from wallpaint.recipes.light import distance
-from wallpaint.recipes.rooms.develop import MAKERS, develop_view, read_view
+from wallpaint.recipes.rooms.develop import MAKERS, develop_view, read_rows, read_view, spread
 from wallpaint.recipes.rooms.palette import sample_paints, to_linear
 from wallpaint.recipes.tiny.data import is_held_out
 
@@ -52,17 +52,23 @@ def photograph_view(view, rng: np.random.Generator, maker: str) -> list[tuple]:
     ]
 
 
-def photograph_all(layers: Path, cameras: int, seed: int, maker: str = "any") -> dict[str, torch.Tensor]:
+def photograph_row(task: tuple) -> list[tuple]:
+    """Rows of NAMES of a view, photographed so many times."""
+    layers, row, cameras, seed, maker = task
+    view = read_view(layers, row)
+    return [
+        tuple(np.asarray(value, np.float16) if np.ndim(value) > 1 else value for value in found)
+        for number in range(cameras)
+        for found in photograph_view(view, np.random.default_rng([seed, number, *row["file_name"].encode()]), maker)
+    ]
+
+
+def photograph_all(
+    layers: Path, cameras: int, seed: int, maker: str = "any", workers: int = 1
+) -> dict[str, torch.Tensor]:
     """What NAMES says, stacked over all photographs and paints: pictures float16, channels first."""
-    rows: list[tuple] = []
-    for row in map(json.loads, (layers / "metadata.jsonl").read_text().splitlines()):
-        view = read_view(layers, row)
-        for number in range(cameras):
-            rng = np.random.default_rng([seed, number, *row["file_name"].encode()])
-            rows += [
-                tuple(np.asarray(value, np.float16) if np.ndim(value) > 1 else value for value in found)
-                for found in photograph_view(view, rng, maker)
-            ]
+    tasks = [(layers, row, cameras, seed, maker) for row in read_rows(layers)]
+    rows = [found for part in spread(photograph_row, tasks, workers) for found in part]
     data = {
         name: torch.from_numpy(np.stack(values)) for name, values in zip(NAMES, zip(*rows, strict=True), strict=True)
     }
@@ -78,7 +84,7 @@ def loss_of(network: Field, rows: dict[str, torch.Tensor], misread: torch.Genera
         level = MISREAD[0] * torch.randn(count, 1, generator=misread)
         tint = MISREAD[1] * torch.randn(count, 3, generator=misread) * torch.tensor([1.0, 0.0, 1.0])
         wrong = (torch.rand(count, 1, generator=misread) < 0.5).float()
-        old = (old * (wrong * (level + tint)).exp()).clamp(LEAST, 1)
+        old = (old * (wrong * (level + tint)).exp().to(old.device)).clamp(LEAST, 1)
     lights = {"paint": old, "bounce": rows["bounce"].float(), "slope": rows["slope"].float()}
     seen, guess = look(photo, share, lights, rows["paint"].float())
     gains = torch.nn.functional.interpolate(network(seen), size=photo.shape[-2:], mode="bilinear")
@@ -100,16 +106,19 @@ def fit(
     rate: float = 2e-3,
     seed: int = 0,
 ) -> Field:
-    """Train on the rooms that are not held out, by the clock or so many steps; give the averaged weights."""
+    """Train on the rooms that are not held out, by the clock or so many steps; give the averaged weights.
+
+    It trains where the data lie.
+    """
     torch.manual_seed(seed)
-    network, generator = Field(), torch.Generator().manual_seed(seed)
+    network, generator = Field().to(data["photo"].device), torch.Generator().manual_seed(seed)
     average = {name: value.detach().clone() for name, value in network.named_parameters()}
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.02)
     learned = (~data["held"]).nonzero()[:, 0]
     started, step, said = time.monotonic(), 0, 0.0
     while (spent := step / steps if steps else (time.monotonic() - started) / (60 * minutes)) < 1:
         optimizer.param_groups[0]["lr"] = rate * min(1, (step + 1) / WARM_UP) * (1 + np.cos(np.pi * spent)) / 2
-        picked = learned[torch.randint(len(learned), (batch,), generator=generator)]
+        picked = learned[torch.randint(len(learned), (batch,), generator=generator).to(learned.device)]
         rows = {name: values[picked] for name, values in data.items()}
         if torch.rand(1, generator=generator) < 0.5:
             rows |= {name: rows[name].flip(-1) for name in ("photo", "truth", "share")}
@@ -135,7 +144,7 @@ def measure(network: Field, data: dict[str, torch.Tensor]) -> dict[str, float]:
     """Mean colour difference on the rooms held out, with the field and without it."""
     held = data["held"].nonzero()[:, 0][:1200]
     totals: dict[str, float] = {}
-    plain = Field().eval()  # begins at no gain at all
+    plain = Field().to(data["photo"].device).eval()  # begins at no gain at all
     for picked in held.split(100):
         rows = {name: values[picked] for name, values in data.items()}
         for kind, model in (("", network), ("_without", plain)):
@@ -151,14 +160,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="the .safetensors to write; its log lies beside it")
     parser.add_argument("--cameras", type=int, default=6, help="photographs of a view")
     parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--workers", type=int, default=1, help="processes that photograph")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     args = parser.parse_args()
     torch.set_num_threads(1)
     started = time.monotonic()
-    data = photograph_all(args.layers, args.cameras, 0)
+    data = photograph_all(args.layers, args.cameras, 0, workers=args.workers)
+    data = {name: values.to(args.device) for name, values in data.items()}
     print(f"{len(data['photo'])} repaints in {time.monotonic() - started:.0f} s, {GRID} places a side", flush=True)
-    network = fit(data, args.minutes)
+    network = fit(data, args.minutes, batch=args.batch)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.half().contiguous() for name, value in network.state_dict().items()}, args.out)
+    save_file({name: value.half().cpu().contiguous() for name, value in network.state_dict().items()}, args.out)
     figures = measure(network, data) | {"repaints": len(data["photo"]), "held out": int(data["held"].sum())}
     args.out.with_suffix(".json").write_text(json.dumps(figures, indent=2) + "\n")
 

@@ -22,13 +22,13 @@ from wallpaint.pixels.color import Swatch, bytes_to_linear, luminance
 from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.pixels.light import FAR, LEAST, MOST, SLOPE, TINT, WALL, WEIGHTS, estimate_light, features
 from wallpaint.pixels.metrics import brightness_error, wall_region
-from wallpaint.recipes.rooms.develop import MAKERS, develop_view, read_view
+from wallpaint.recipes.rooms.develop import MAKERS, develop_view, read_rows, read_view, spread
 from wallpaint.recipes.rooms.palette import sample_paints, to_linear, to_srgb
 from wallpaint.recipes.tiny.data import is_held_out
 
 SKETCHES = 0.15  # so many drawings a photograph
 PAINTS = 4  # repaints of a photograph
-HIDDEN = (64, 32)
+HIDDEN = (128, 64)
 COVERED = 0.9
 LUMINANCE = torch.tensor([0.2126, 0.7152, 0.0722])
 # sRGB's linear RGB to CIE XYZ relative to D65 (IEC 61966-2-1).
@@ -36,25 +36,29 @@ TO_XYZ = torch.tensor([[0.4339, 0.3762, 0.1899], [0.2126, 0.7152, 0.0722], [0.01
 NAMES = ("features", "wall", "paint", "truth", "held")
 
 
-def photograph_all(layers: Path, cameras: int, seed: int, maker: str) -> dict[str, np.ndarray]:
+def photograph_row(task: tuple) -> list[tuple]:
+    """Rows of NAMES of a view, photographed so many times; none where it shows next to no wall."""
+    layers, row, cameras, seed, maker = task
+    view = read_view(layers, row)
+    mask = np.where(view.wall >= 128, 255, 0).astype(np.uint8)
+    wall = erode(mask > 0, 1)
+    found: list[tuple] = []
+    for number in range(cameras if wall.sum() >= 50 else 0):
+        rng = np.random.default_rng([seed, number, *row["file_name"].encode()])
+        paints = sample_paints(rng, PAINTS)
+        photo, pictures, _ = develop_view(view, rng, paints, MAKERS[maker])
+        seen = features(Image.fromarray(photo), Image.fromarray(mask))
+        before, *after = (bytes_to_linear(shown[wall]).mean(0) for shown in (photo, *(p for _, p in pictures)))
+        found.append((seen, before, to_linear(paints), after, is_held_out(row["room_id"])))
+    return found
+
+
+def photograph_all(layers: Path, cameras: int, seed: int, maker: str, workers: int = 1) -> dict[str, np.ndarray]:
     """Features (N, F), the wall's mean (N, 3) before and (N, P, 3) after, paints (N, P, 3)."""
-    found: dict[str, list] = {name: [] for name in NAMES}
-    for row in map(json.loads, (layers / "metadata.jsonl").read_text().splitlines()):
-        view = read_view(layers, row)
-        mask = np.where(view.wall >= 128, 255, 0).astype(np.uint8)
-        wall = erode(mask > 0, 1)
-        if wall.sum() < 50:
-            continue
-        for number in range(cameras):
-            rng = np.random.default_rng([seed, number, *row["file_name"].encode()])
-            paints = sample_paints(rng, PAINTS)
-            photo, pictures, _ = develop_view(view, rng, paints, MAKERS[maker])
-            found["features"].append(features(Image.fromarray(photo), Image.fromarray(mask)))
-            found["wall"].append(bytes_to_linear(photo[wall]).mean(0))
-            found["truth"].append([bytes_to_linear(picture[wall]).mean(0) for _, picture in pictures])
-            found["paint"].append(to_linear(paints))
-            found["held"].append(is_held_out(row["room_id"]))
-    return {name: np.asarray(values, bool if name == "held" else np.float32) for name, values in found.items()}
+    tasks = [(layers, row, cameras, seed, maker) for row in read_rows(layers)]
+    rows = [found for part in spread(photograph_row, tasks, workers) for found in part]
+    columns = dict(zip(NAMES, zip(*rows, strict=True), strict=True))
+    return {name: np.asarray(values, bool if name == "held" else np.float32) for name, values in columns.items()}
 
 
 def sketch_all(count: int, seed: int) -> dict[str, np.ndarray]:
@@ -133,7 +137,7 @@ class Reader(nn.Module):
 
 def to_lab(linear: torch.Tensor) -> torch.Tensor:
     """CIELAB (..., 3) of linear light."""
-    xyz = (linear @ TO_XYZ.T).clamp(min=0)
+    xyz = (linear @ TO_XYZ.to(linear).T).clamp(min=0)
     f = torch.where(xyz > 0.008856, xyz.clamp(min=1e-4) ** (1 / 3), 7.787 * xyz + 16 / 116)
     return torch.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], -1)
 
@@ -223,13 +227,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="the .safetensors to write; its log lies beside it")
     parser.add_argument("--cameras", type=int, default=10, help="photographs of a view")
     parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--workers", type=int, default=1, help="processes that photograph")
     args = parser.parse_args()
     if args.measure:
         print(json.dumps(measure_rooms(args.measure)))
         return
     torch.set_num_threads(1)
     started = time.monotonic()
-    parts = [photograph_all(folder, args.cameras, 0, "any") for folder in args.layers]
+    parts = [photograph_all(folder, args.cameras, 0, "any", args.workers) for folder in args.layers]
     parts.append(sketch_all(round(SKETCHES * sum(len(part["wall"]) for part in parts)), 0))
     data = {name: torch.from_numpy(np.concatenate([part[name] for part in parts])) for name in NAMES}
     print(f"{len(data['wall'])} photographs in {time.monotonic() - started:.0f} s", flush=True)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
+from .files import save_image, write_atomic
 from .scene import KINDS
 
 
@@ -39,21 +36,6 @@ def parse(argv=None) -> argparse.Namespace:
     if not args.verify and args.out is None:
         p.error("--out DIR is needed")
     return args
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write beside, then rename, so that readers never see half a file."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_bytes(data)
-    os.replace(beside, path)
-
-
-def save_image(path: Path, image: np.ndarray) -> None:
-    """PNG, or JPEG of quality 95 without chroma subsampling; atomically."""
-    beside = path.with_name(f".{os.getpid()}.{path.name}")
-    options: dict = {"quality": 95, "subsampling": 0} if path.suffix == ".jpg" else {}
-    Image.fromarray(image).save(beside, **options)
-    os.replace(beside, path)
 
 
 def job(task: tuple) -> list[dict]:

@@ -7,8 +7,13 @@ one render teaches any paint under any camera.
 from __future__ import annotations
 
 import json
+import pickle
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +38,27 @@ class View:
     def plain(self) -> bool:
         """Whether the wall of `photo` is one paint."""
         return self.row["kind"] != "patterned"
+
+
+def read_rows(folder: Path) -> list[dict]:
+    """The rows of a folder's `metadata.jsonl`."""
+    return [json.loads(line) for line in (folder / "metadata.jsonl").read_text().splitlines()]
+
+
+def spread(function: Callable[[Any], Any], tasks: Iterable, workers: int) -> Iterator:
+    """What `function` gives for each task, in order, by so many processes; with one, in this process."""
+    if workers == 1:
+        yield from map(function, tasks)
+        return
+    # Plain pickles: torch would hand each tensor over as an open file, and there are too many of them.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        packed = (pickle.dumps((function, task)) for task in tasks)
+        yield from map(pickle.loads, pool.map(_call, packed, chunksize=8))
+
+
+def _call(packed: bytes) -> bytes:
+    function, task = pickle.loads(packed)
+    return pickle.dumps(function(task))
 
 
 def read_view(folder: Path, row: dict) -> View:
@@ -63,29 +89,38 @@ def develop_folder(layers: Path, out: Path, args, save) -> dict[Path, list[dict]
     In the dataset layout the last `args.validation` rooms go to a split of their own. Views that were photographed
     before are left: the renderer may still be at work.
     """
-    from .shoot import write_rows
-
-    rows: dict[Path, list[dict]] = {}
-    views = [json.loads(line) for line in (layers / "metadata.jsonl").read_text().splitlines()]
+    views = read_rows(layers)
     rooms = list(dict.fromkeys(row["room_id"] for row in views))
     held_out = set(rooms[len(rooms) - args.validation :])
-    for row in views:
-        split = "validation" if row["room_id"] in held_out else "train"
-        folder = out / split if args.layout == "dataset" else out
+    splits = ["validation" if row["room_id"] in held_out else "train" for row in views]
+    folders = [out / split if args.layout == "dataset" else out for split in splits]
+    for folder in set(folders):
         (folder / ".rows").mkdir(parents=True, exist_ok=True)
-        stem = Path(row["file_name"]).stem
-        done = folder / ".rows" / f"{stem}.json"
-        if not done.exists():
-            view, fresh = read_view(layers, row), []
-            mask = np.where(view.wall >= 128, 255, 0).astype(np.uint8)
-            # All cameras see the same paints, so that a paint is met in more than one light.
-            paints = sample_paints(np.random.default_rng([args.seed, *stem.encode()]), args.truths)
-            for number in range(args.cameras):
-                rng = np.random.default_rng([args.seed, 1 + number, *stem.encode()])
-                photo, pictures, paint = develop_view(view, rng, paints, MAKERS[args.maker])
-                kept = {**row, "reference_color_rgb": [int(c) for c in paint]}
-                name = f"{stem}-{number}" if args.cameras > 1 else stem
-                fresh += write_rows(folder, kept, name, photo, mask, pictures, args, save)
-            done.write_text(json.dumps(fresh))
-        rows.setdefault(folder, []).extend(json.loads(done.read_text()))
+    tasks = [(layers, folder, row, args, save) for folder, row in zip(folders, views, strict=True)]
+    rows: dict[Path, list[dict]] = {}
+    for folder, found in zip(folders, spread(develop_row, tasks, args.workers), strict=True):
+        rows.setdefault(folder, []).extend(found)
     return rows
+
+
+def develop_row(task: tuple) -> list[dict]:
+    """The rows of one view's photographs; they are kept in `.rows`, which also marks the view as done."""
+    from .shoot import write_rows
+
+    layers, folder, row, args, save = task
+    stem = Path(row["file_name"]).stem
+    done = folder / ".rows" / f"{stem}.json"
+    if done.exists():
+        return json.loads(done.read_text())
+    view, fresh = read_view(layers, row), []
+    mask = np.where(view.wall >= 128, 255, 0).astype(np.uint8)
+    # All cameras see the same paints, so that a paint is met in more than one light.
+    paints = sample_paints(np.random.default_rng([args.seed, *stem.encode()]), args.truths)
+    for number in range(args.cameras):
+        rng = np.random.default_rng([args.seed, 1 + number, *stem.encode()])
+        photo, pictures, paint = develop_view(view, rng, paints, MAKERS[args.maker])
+        kept = {**row, "reference_color_rgb": [int(c) for c in paint]}
+        name = f"{stem}-{number}" if args.cameras > 1 else stem
+        fresh += write_rows(folder, kept, name, photo, mask, pictures, args, save)
+    done.write_text(json.dumps(fresh))
+    return fresh

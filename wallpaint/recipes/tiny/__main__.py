@@ -44,11 +44,12 @@ def main() -> None:
     parser.add_argument("--stage", choices=[*STAGES, "export", "figures", "all"], default="all")
     parser.add_argument("--minutes", type=float, help="how long each chosen stage may train (default: its own)")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=1, help="processes that read pictures and repaint them")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.set_float32_matmul_precision("high")  # TF32 on a GPU
-    pool = Pool(args.pool, device=args.device)
+    pool = Pool(args.pool, device=args.device, workers=args.workers)
     if args.begin:
         begin(args.begin, args.work)
     names = list(STAGES) if args.stage == "all" else [args.stage]

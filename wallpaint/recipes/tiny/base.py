@@ -15,7 +15,9 @@ from wallpaint.recipes.tiny.h94 import adapter_parameters, attach_adapter
 from wallpaint.recipes.tiny.latents import WALL_MASKS, Latents, load_vae
 from wallpaint.recipes.tiny.loop import Fit, fit, graphed, load_result
 
-BATCH = {"cpu": 16, "cuda": 128}
+BATCH = {"cpu": 16, "cuda": 512}
+ADAPTER_BATCH = {"cpu": 16, "cuda": 128}
+VISITED, VISITED_SHARE = (999, 499), 0.4  # so often a step that two-step sampling visits, else any
 BOX_SHARE = 0.15  # how often the hole is a random box instead of the wall
 REPAINT_SHARE = 0.35  # how often a wall is not blanked but repainted classically, for the method `refine`
 OUTSIDE_WEIGHT = 0.25  # the composite keeps the photo there: less to learn
@@ -27,17 +29,25 @@ class Texts:
 
     encoder: CLIPTextModel
     tokenizer: CLIPTokenizer
-    known: dict[str, torch.Tensor] = field(default_factory=dict)
+    places: dict[str, int] = field(default_factory=dict)  # of each text in `states`
+    states: torch.Tensor | None = None  # (T, 48, TEXT_WIDTH), with room for more
 
     def encode(self, texts: list[str]) -> torch.Tensor:
         """(B, 48, TEXT_WIDTH)."""
-        missing = sorted({text for text in texts if text not in self.known})
+        missing = sorted({text for text in texts if text not in self.places})
         if missing:
             with torch.no_grad():
-                ids = tokenize(self.tokenizer, missing).to(self.encoder.device)
-                states = self.encoder(ids).last_hidden_state
-            self.known.update(zip(missing, states, strict=True))
-        return torch.stack([self.known[text] for text in texts])
+                fresh = self.encoder(tokenize(self.tokenizer, missing).to(self.encoder.device)).last_hidden_state
+            first, last = len(self.places), len(self.places) + len(missing)
+            if self.states is None or last > len(self.states):
+                grown = fresh.new_empty(2 * last, *fresh.shape[1:])
+                if self.states is not None:
+                    grown[:first] = self.states[:first]
+                self.states = grown
+            self.states[first:last] = fresh
+            self.places.update(zip(missing, range(first, last), strict=True))
+        assert self.states is not None  # there was a text, so there is a state
+        return self.states[torch.tensor([self.places[text] for text in texts], device=self.states.device)]
 
 
 @dataclass(frozen=True)
@@ -86,6 +96,13 @@ def prompt_for(view: View, picture: int, generator: torch.Generator, named: floa
     return cached_name(view.caption, view.colors[picture]) if x < empty + named else view.caption
 
 
+def draw_timesteps(count: int, generator: torch.Generator) -> torch.Tensor:
+    """(count,) any step of the scheduler's, or, VISITED_SHARE of them, one that sampling in two steps visits."""
+    steps = torch.randint(sizes.TIMESTEPS, (count,), generator=generator)
+    visited = torch.tensor(VISITED)[torch.randint(len(VISITED), (count,), generator=generator)]
+    return torch.where(torch.rand(count, generator=generator) < VISITED_SHARE, visited, steps)
+
+
 def denoising_loss(
     predict: torch.nn.Module,
     scheduler: DDIMScheduler,
@@ -101,8 +118,8 @@ def denoising_loss(
     x, view, variant = latents.pictures[picture], examples.view.to(device), examples.mask.to(device)
     mask, repainted = latents.masks[view, variant], examples.repainted.to(device)[:, None, None, None]
     masked = torch.where(repainted, latents.repainted[picture], latents.masked[view, variant])
-    noise = torch.randn(x.shape, generator=generator).to(x.device)
-    t = torch.randint(scheduler.config.num_train_timesteps, (len(x),), generator=generator).to(x.device)
+    noise = torch.randn(x.shape, generator=generator).to(device)
+    t = draw_timesteps(len(x), generator).to(device)
     noisy, target = scheduler.add_noise(x, noise, t), scheduler.get_velocity(x, noise, t)
     packed = torch.cat([noisy, mask, masked], 1).contiguous(memory_format=torch.channels_last)
     prediction = predict(packed, t, prompts) if images is None else predict(packed, t, prompts, images)
@@ -161,7 +178,7 @@ def train_adapter(pool: Pool, work: Path, minutes: float) -> None:
     """Only the Resampler, to_k_ip and to_v_ip; references are pictures and crops of them, never swatches."""
     latents, tokenizer = load_latents(pool, work), load_tokenizer(pool, work)
     text, vision = (model.to(pool.device) for model in load_clip(tokenizer, work))
-    texts, scheduler, batch = Texts(text, tokenizer), DDIMScheduler(**sizes.SCHEDULER), BATCH[pool.device]
+    texts, scheduler, batch = Texts(text, tokenizer), DDIMScheduler(**sizes.SCHEDULER), ADAPTER_BATCH[pool.device]
     unet = load_base(work).to(pool.device)
     unet.requires_grad_(False)
     for parameter in adapter_parameters(unet):

@@ -2,15 +2,14 @@
 
 import json
 import zlib
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
+from wallpaint.recipes.rooms.develop import spread
 from wallpaint.recipes.tiny.sizes import RESOLUTION
 
 FIRST_SHARE = 0.75
@@ -28,6 +27,10 @@ class View:
     room: str
     name: str  # the photo's file name: what a view is known by
 
+    def on_cpu(self) -> "View":
+        """The same with its pictures on the CPU."""
+        return replace(self, pictures=self.pictures.cpu())
+
 
 @dataclass
 class Pool:
@@ -40,6 +43,7 @@ class Pool:
     held_out: bool = False
     limit: int | None = None
     device: str = "cpu"
+    workers: int = 1  # processes that read and draw
     views: list[View] = field(default_factory=list)
     rooms: dict[str, list[int]] = field(default_factory=dict)
     groups: list[list[int]] = field(default_factory=list)  # indices of the views of each folder
@@ -56,11 +60,10 @@ class Pool:
             self.seen.update(row["file_name"] for row in rows)
             rows = [row for row in rows if is_held_out(row["room_id"]) == self.held_out]
             rows = rows[: None if self.limit is None else max(0, self.limit - len(self.views))]
-            with ThreadPoolExecutor() as readers:
-                for view in readers.map(partial(read_view, folder, device=self.device), rows):
-                    for places in (group, self.rooms.setdefault(view.room, [])):
-                        places.append(len(self.views))
-                    self.views.append(view)
+            for view in spread(read_view, [(folder, row) for row in rows], self.workers):
+                for places in (group, self.rooms.setdefault(view.room, [])):
+                    places.append(len(self.views))
+                self.views.append(replace(view, pictures=view.pictures.to(self.device)))
         return self
 
     def picks(self, count: int, generator: torch.Generator) -> torch.Tensor:
@@ -87,15 +90,16 @@ def is_held_out(room: str) -> bool:
     return zlib.crc32(room.encode()) % HELD_OUT_SHARE == 0
 
 
-def read_view(folder: Path, row: dict, device: str = "cpu") -> View:
-    """One row with all its pictures."""
+def read_view(task: tuple[Path, dict]) -> View:
+    """One row of a folder with all its pictures, on the CPU."""
+    folder, row = task
     truths = row["truths"]
     pictures = [read_picture(folder / row["file_name"])]
     pictures += [read_picture(folder / truth["file_name"]) for truth in truths]
     mask = torch.from_numpy(np.asarray(Image.open(folder / row["mask_file_name"]).convert("L")) > 127)[None]
     own = tuple(row["reference_color_rgb"]) if row.get("kind", "plain") != "patterned" else None
     colors = [own, *(tuple(truth["color"]) for truth in truths)]
-    return View(torch.stack(pictures).to(device), mask, colors, row["text"], row["room_id"], row["file_name"])
+    return View(torch.stack(pictures), mask, colors, row["text"], row["room_id"], row["file_name"])
 
 
 def read_picture(path: Path) -> torch.Tensor:

@@ -14,13 +14,14 @@ from torch.nn import functional as F
 from wallpaint.cache.references import MISREAD
 from wallpaint.pixels.color import Swatch, bytes_to_linear, linear_to_bytes
 from wallpaint.pixels.light import estimate_light
+from wallpaint.recipes.rooms.develop import spread
 from wallpaint.recipes.tiny.carry import build_vae
 from wallpaint.recipes.tiny.data import Pool, View, chance, draw, to_signed
 from wallpaint.recipes.tiny.loop import load_result
 
 WALL_MASKS = 3  # masked variants a view whose mask covers the wall: they fit every repaint
 VARIANTS = WALL_MASKS + 1  # and one with a random box, which fits the one picture it was cut from
-AT_ONCE = 8  # views encoded together
+AT_ONCE = 16  # views encoded together
 
 
 @dataclass
@@ -47,9 +48,11 @@ class Latents:
         if not self.known and self.path.exists():
             self.known = torch.load(self.path, weights_only=True)
         missing = [view for view in self.pool.views if view.name not in self.known]
+        drawn = spread(draw_view, (view.on_cpu() for view in missing), self.pool.workers)
         for start in range(0, len(missing), AT_ONCE):
             part = missing[start : start + AT_ONCE]
-            self.known.update(zip((view.name for view in part), encode_views(self.vae, part), strict=True))
+            encoded = encode_views(self.vae, part, [next(drawn) for _ in part])
+            self.known.update(zip((view.name for view in part), encoded, strict=True))
         if missing:
             torch.save(self.known, self.path.with_suffix(".tmp"))
             self.path.with_suffix(".tmp").replace(self.path)
@@ -62,29 +65,43 @@ class Latents:
         return self
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """What a view is shown by beside its P pictures; it hangs on the view's name alone."""
+
+    masks: torch.Tensor  # (VARIANTS, 1, R, R) bool, True = repaint
+    sources: list[int]  # (VARIANTS,) the picture that each is cut from
+    repainted: torch.Tensor  # (P, 3, R, R) uint8
+
+
+def draw_view(view: View) -> Drawn:
+    """Masks, and what the classical repaint makes of the wall: work for the CPU."""
+    generator = torch.Generator().manual_seed(zlib.crc32(view.name.encode()))
+    masks = torch.stack([random_mask(view.mask, generator, box=i >= WALL_MASKS) > 0.5 for i in range(VARIANTS)])
+    sources = [draw(generator, len(view.pictures)) for _ in range(VARIANTS)]
+    return Drawn(masks, sources, repaint_view(view, generator))
+
+
 @torch.no_grad()
-def encode_views(vae: AutoencoderKL, views: list[View]) -> list[tuple]:
+def encode_views(vae: AutoencoderKL, views: list[View], drawn: list[Drawn] | None = None) -> list[tuple]:
     """A view: (latents of its pictures, of VARIANTS blanked ones, their masks, the box's source, repainted ones).
 
-    Blanked is grey 0, as the stock inpaint pipeline blanks; what is drawn hangs on the view's name alone.
+    Blanked is grey 0, as the stock inpaint pipeline blanks.
     """
-    stacks, masks, sources = [], [], []
-    for view in views:
-        generator = torch.Generator().manual_seed(zlib.crc32(view.name.encode()))
-        pictures = to_signed(view.pictures)
-        mask = torch.stack([random_mask(view.mask, generator, box=i >= WALL_MASKS) for i in range(VARIANTS)])
-        source = [draw(generator, len(pictures)) for _ in range(VARIANTS)]
-        repainted = to_signed(repaint_view(view, generator).to(pictures.device))
-        stacks.append(torch.cat([pictures, repainted, pictures[source] * (mask < 0.5).to(pictures)]))
-        masks.append(mask)
-        sources.append(source[-1])
+    drawn = [draw_view(view) for view in views] if drawn is None else drawn
+    stacks = []
+    for view, beside in zip(views, drawn, strict=True):
+        pictures, device = to_signed(view.pictures), view.pictures.device
+        blanked = pictures[beside.sources] * ~beside.masks.to(device)
+        stacks.append(torch.cat([pictures, to_signed(beside.repainted.to(device)), blanked]))
     x = torch.cat(stacks).contiguous(memory_format=torch.channels_last)
     z = vae.encode(x).latent_dist.mean.cpu().contiguous()
     out = []
-    for part, mask, cut_from in zip(z.split([len(s) for s in stacks]), masks, sources, strict=True):
-        coarse, count = F.max_pool2d(mask, mask.shape[-1] // z.shape[-1]), (len(part) - VARIANTS) // 2
+    for part, beside in zip(z.split([len(s) for s in stacks]), drawn, strict=True):
+        coarse = F.max_pool2d(beside.masks.float(), beside.masks.shape[-1] // z.shape[-1])
+        count = (len(part) - VARIANTS) // 2
         pictures, repainted, blanked = (p.clone() for p in part.split([count, count, VARIANTS]))
-        out.append((pictures, blanked, coarse, cut_from, repainted))
+        out.append((pictures, blanked, coarse, beside.sources[-1], repainted))
     return out
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-GOING_ON = 0.4  # of a stage's learning rate, where it goes on from weights that have learned before
+GOING_ON = 0.7  # of a stage's learning rate, where it goes on from weights that have learned before
 
 
 @dataclass(frozen=True)

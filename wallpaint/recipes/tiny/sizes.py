@@ -91,8 +91,9 @@ SAM: dict[str, Any] = {
     "pixel_mean": [123.675, 116.28, 103.53],
     "pixel_std": [58.395, 57.12, 57.375],
 }
+TIMESTEPS = 1000
 SCHEDULER: dict[str, Any] = {
-    "num_train_timesteps": 1000,
+    "num_train_timesteps": TIMESTEPS,
     "beta_start": 0.00085,
     "beta_end": 0.012,
     "beta_schedule": "scaled_linear",
