@@ -53,7 +53,12 @@ USED = (
         pair(f"unet.{LAYER.replace('to_k', 'processor.to_k_lora')}", down="down", up="up"),
         is_one(),
     ),
-    ("peft's own layout", "used", pair(f"base_model.model.{LAYER}", **A_B), is_one()),
+    (
+        "peft's own layout, without its `adapter_config.json`",
+        "used at scale 1; that it does not know its alpha is said",
+        pair(f"base_model.model.{LAYER}", **A_B),
+        is_one(left_out="adapter_config.json"),
+    ),
     ("several ranks", "used, each layer at its own", pair(KOHYA) | pair(KOHYA[:-1] + "v", rank=4), is_one()),
     ("alphas, or none", "used; without one the scale is 1", pair(KOHYA) | {f"{KOHYA}.alpha": Z(())}, is_one()),
     (
@@ -64,15 +69,21 @@ USED = (
     ),
     (
         "with a half for the text encoder",
-        "the UNet's half is used; what is left out is said",
+        "both halves are used",
         pair(KOHYA) | pair(TEXT),
-        is_one(left_out="text encoder"),
+        lambda said: said.text and is_one()(said),
     ),
     (
         "a DoRA of Kohya's or LyCORIS (`dora_scale`)",
-        "used as a LoRA; what is left out is said",
+        "used",
         pair(KOHYA) | {f"{KOHYA}.dora_scale": Z(768, 1)},
-        is_one(kind="DoRA", left_out="dora_scale"),
+        is_one(kind="DoRA"),
+    ),
+    (
+        "a DoRA of diffusers'",
+        "used",
+        pair(f"unet.{LAYER}", **A_B) | {f"unet.{LAYER}.lora_magnitude_vector": Z(768)},
+        is_one(kind="DoRA"),
     ),
     (
         "with differences of biases or norms",
@@ -97,7 +108,6 @@ REFUSED = (
     ("an OFT of peft's", "is an OFT", {f"{PEFT}.oft_R.weight": Z(2, 6)}),
     ("a BOFT", "is a BOFT", {f"{PEFT}.boft_R": Z(1, 2, 4, 4)}),
     ("a GLoRA", "is a GLoRA", {f"{KOHYA}.{end}.weight": Z(4, 4) for end in ("a1", "a2", "b1", "b2")}),
-    ("a DoRA of peft's", "is peft's DoRA", pair(PEFT, **A_B) | {f"{PEFT}.lora_magnitude_vector.weight": Z(768)}),
     ("a LoCon in Tucker's form", "Tucker", pair(KOHYA) | {f"{KOHYA}.lora_mid.weight": Z(2, 2, 3, 3)}),
     ("full differences", "is full weights", {f"{KOHYA}.diff": Z(4, 4), f"{KOHYA}.diff_b": Z(4)}),
     ("a LoRA of Stable Diffusion 2", "of Stable Diffusion 2", pair(KOHYA, 1024)),

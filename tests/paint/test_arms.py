@@ -177,12 +177,12 @@ def test_what_an_arm_leaves_out_is_said_in_every_place(load, tmp_path, capsys):
     mask.save(tmp_path / "mask.png")
     layer = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k"
     state = {f"{layer}.lora_down.weight": torch.zeros(2, 96), f"{layer}.lora_up.weight": torch.zeros(96, 2)}
-    save_file(state | {f"{layer}.dora_scale": torch.ones(96, 1)}, tmp_path / "dora.safetensors")
-    arms = [f"mine={tmp_path / 'dora.safetensors'}", "base", "recolor"]
+    save_file(state | {f"{layer}.diff_b": torch.ones(96)}, tmp_path / "biased.safetensors")
+    arms = [f"mine={tmp_path / 'biased.safetensors'}", "base", "recolor"]
     settings = SamplingSettings(num_inference_steps=1)
     compare(tmp_path / "photo.png", tmp_path / "mask.png", SAGE, arms, tmp_path / "out", settings, models=load())
     rows = {row["name"]: row for row in json.loads((tmp_path / "out" / "comparison.json").read_text())["arms"]}
-    assert "dora_scale" in rows["mine"]["left_out"][0] and "left_out" not in rows["base"]
-    assert "arm mine: not used of its file: the magnitudes of a DoRA" in capsys.readouterr().err
+    assert "diff_b" in rows["mine"]["left_out"][0] and "left_out" not in rows["base"]
+    assert "arm mine: not used of its file: differences of whole weights" in capsys.readouterr().err
     for name in ("report.html", "comparison.csv"):
-        assert "magnitudes of a DoRA" in (tmp_path / "out" / name).read_text(), name
+        assert "differences of whole weights" in (tmp_path / "out" / name).read_text(), name

@@ -42,6 +42,10 @@ def export_kohya(source: str | Path, out: str | Path | None = None) -> Path:
     described, state, metadata = read_lora(path)
     if described.kohya:
         raise UserError(f"{path} is in Kohya's layout already: use it as it is")
+    if described.kind == "DoRA" or described.text:
+        raise UserError(
+            f"{path} is more than a LoRA of a UNet (a DoRA, or with a half for text encoders): use it as it is"
+        )
     alpha = (metadata or {}).get("lora_alpha")  # None: equal to the rank
     ranks = {key.split(".lora_A")[0]: len(value) for key, value in state.items() if ".lora_A" in key}
     kohya = convert_state_dict_to_kohya({f"unet.{key}": value for key, value in state.items()})

@@ -12,8 +12,9 @@ from diffusers.utils import convert_unet_state_dict_to_peft
 from safetensors.torch import load_file
 
 from wallpaint.errors import UserError
-from wallpaint.learned.lora_files import ADAPTER, OWN, LoraFile, describe_lora, read_header
+from wallpaint.learned.lora_files import ADAPTER, MAGNITUDE, OWN, UP, LoraFile, describe_lora, read_config, read_header
 
+NO_FACTOR = rf"\.alpha$|{MAGNITUDE}"
 METADATA = "lora_adapter_metadata"  # where diffusers keeps rank and alpha
 State = dict[str, torch.Tensor]
 
@@ -61,25 +62,59 @@ def read_lora(path: Path, unet_config: Any = None) -> tuple[LoraFile, State, dic
         raise UserError(f"{path} is an image adapter and holds no LoRA: give a LoRA")
     try:
         tensors = load_file(path)
-        state = {key: value for key, value in tensors.items() if re.match(OWN, key) and not key.endswith(".alpha")}
+        state = {key: v for key, v in tensors.items() if re.match(OWN, key) and not re.search(NO_FACTOR, key)}
         if described.kohya:
             for key in [key for key in state if "lora_up" in key]:
                 alpha = tensors.get(key.split(".")[0] + ".alpha")
                 if alpha is not None:
                     state[key] = state[key].float() * (float(alpha) / state[key].shape[1])
-            state, _ = StableDiffusionInpaintPipeline.lora_state_dict(state, unet_config=unet_config)
-        elif METADATA in (words := read_header(path)[1]):
-            found = json.loads(words[METADATA])
-            metadata = {key.removeprefix("unet."): value for key, value in found.items() if key.startswith("unet.")}
-        state = {re.sub(r"^(unet|base_model\.model)\.", "", key): value for key, value in state.items()}
-        state = convert_unet_state_dict_to_peft(state)
+        else:
+            metadata = lora_metadata(path, "unet.")
+            metadata = metadata and metadata | {"use_dora": False}  # its magnitudes are merged, see merged.py
+            config = read_config(path)
+            for key in [key for key in state if config and re.search(UP, key)]:
+                state[key] = state[key].float() * scale_of(
+                    config, re.sub(UP, "", key).rstrip("."), state[key].shape[1]
+                )
+        state = _to_peft(state, unet_config if described.kohya else None)
     except Exception as error:  # unknown names, metadata that is none: as many kinds as loaders
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"LoRA {path} cannot be read ({reason}): give a LoRA saved as .safetensors") from None
     bad = next((key for key, value in state.items() if not torch.isfinite(value.float()).all()), None)
     if bad:
         raise UserError(f"LoRA {path} holds values that are no numbers (in {bad[:80]}): train it again")
-    return described, state, metadata or None
+    return described, state, metadata
+
+
+def lora_metadata(path: Path, part: str) -> dict[str, Any] | None:
+    """The peft LoraConfig that diffusers' header has of a LoRA's `part`, 'unet.' or 'text_encoder.'; None: none."""
+    found = json.loads(read_header(path)[1].get(METADATA, "{}"))
+    return {key.removeprefix(part): value for key, value in found.items() if key.startswith(part)} or None
+
+
+def scale_of(config: dict[str, Any], layer: str, rank: int) -> float:
+    """How strong a layer's LoRA is by a peft LoraConfig; 1 where it says nothing."""
+    patterns = config.get("alpha_pattern") or {}
+    own = (alpha for pattern, alpha in patterns.items() if re.fullmatch(rf"(.*\.)?({pattern})", layer))
+    alpha = next(own, config.get("lora_alpha", rank))
+    return float(alpha) / (rank**0.5 if config.get("use_rslora") else rank)
+
+
+def read_magnitudes(path: Path, unet_config: Any = None) -> State:
+    """The magnitudes of a DoRA by the UNet's layers: (out[, 1…]), or LyCORIS's (1, in[, 1…])."""
+    found = {key: value for key, value in load_file(path).items() if re.match(OWN, key) and re.search(MAGNITUDE, key)}
+    found = {key: v if key.endswith("dora_scale") else v.flatten() for key, v in found.items()}  # peft's are by output
+    ends = ("lora_down", "lora_up") if any(key.startswith("lora_unet_") for key in found) else ("lora_A", "lora_B")
+    pairs = {re.sub(MAGNITUDE, f".{end}.weight", key): v for key, v in found.items() for end in ends}
+    layers = _to_peft(pairs, unet_config)
+    return {key.removesuffix(".lora_A.weight"): value for key, value in layers.items() if "lora_A" in key}
+
+
+def _to_peft(state: State, unet_config: Any) -> State:
+    """A UNet's LoRA in peft's names."""
+    state, _ = StableDiffusionInpaintPipeline.lora_state_dict(state, unet_config=unet_config)
+    state = {re.sub(r"^(unet|base_model\.model)\.", "", key): value for key, value in state.items()}
+    return convert_unet_state_dict_to_peft(state)
 
 
 def _check_fit(unet: UNet2DConditionModel, state: State, path: Path, described: LoraFile) -> None:

@@ -1,8 +1,10 @@
 """What a file of learned weights is, told from its header alone; torch is not loaded for it."""
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 from safetensors import SafetensorError, safe_open
@@ -16,14 +18,16 @@ OTHER_MODELS = r"^(lora_|base_model\.model\.)?transformer[._]|(double|single|joi
 TEXT = r"^(base_model\.model\.)?(lora_te\d?_|text_encoder(_\d)?\.|text_model\.)"
 UNET = r"^(lora_unet_|(unet|base_model\.model)\.|(down_blocks|mid_block|up_blocks|conv_in|conv_out|time_embedding)\.)"
 DOWN, UP = (r"(lora_down|lora\.down|lora_A|\.down)\.weight$", r"(lora_up|lora\.up|lora_B|\.up)\.weight$")
-OWN = rf"^(?!{TEXT[1:]}){UNET[1:]}.*({DOWN}|{UP}|(lora_up|lora_B)\.bias$|\.alpha$)"  # what is used of a LoRA
+MAGNITUDE = r"\.(dora_scale|lora_magnitude_vector(\.weight)?)$"  # of a DoRA; LyCORIS, peft
+OWN = rf"^(?!{TEXT[1:]}){UNET[1:]}.*({DOWN}|{UP}|(lora_up|lora_B)\.bias$|\.alpha$|{MAGNITUDE})"  # used, for the UNet
+TEXT_OWN = rf"{TEXT}.*({DOWN}|{UP}|\.alpha$|{MAGNITUDE})"  # for text encoders
 SHOWN = "wallpaint.shown"  # in the header's metadata
 Shapes = dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
 class LoraFile:
-    """What an arm's file is: `kind` 'LoRA', 'LoCon' (convolutions too), 'DoRA' (used as a LoRA) or ADAPTER."""
+    """What an arm's file is: `kind` 'LoRA', 'LoCon' (convolutions too), 'DoRA' or ADAPTER."""
 
     kind: str
     family: str  # of its base model: a name of FAMILIES; '' where its shapes do not tell
@@ -31,6 +35,7 @@ class LoraFile:
     left_out: tuple[str, ...]  # what of it is not used, for people
     kohya: bool = False  # in Kohya's layout, or in diffusers'
     shown: str = ""  # what it learned to see in the wall's place, see Method.shown
+    text: bool = False  # whether a half of it is for text encoders
 
 
 def describe_lora(path: str | Path) -> LoraFile:
@@ -54,6 +59,7 @@ def describe_lora(path: str | Path) -> LoraFile:
             "give a plain LoRA saved as .safetensors"
         )
     factors = {key: shape for key, shape in shapes.items() if re.match(OWN, key)}
+    text = {key: shape for key, shape in shapes.items() if re.match(TEXT_OWN, key)}
     downs = {key: shape for key, shape in factors.items() if re.search(DOWN, key)}
     other = any(re.search(OTHER_MODELS, key) for key in shapes) and "another kind of model"
     family = other or _family(shapes, metadata)
@@ -62,22 +68,26 @@ def describe_lora(path: str | Path) -> LoraFile:
     if not downs:
         only = "of a text encoder alone" if any(re.match(TEXT, key) for key in shapes) else "of another kind of model"
         raise UserError(f"{path} is a LoRA {only}: give one of Stable Diffusion's UNet (sd15 or sdxl)")
-    _check_pairs(path, factors)
+    _check_pairs(path, factors | text)
     left_out = [
         f"{what} ({count} tensors)"
         for what, pattern in KINDS["left_out"].items()
         if (count := sum(bool(re.search(pattern, key)) for key in shapes))
     ]
     strange = [
-        key for key in shapes if key not in factors and not re.search("|".join(KINDS["left_out"].values()), key)
+        key
+        for key in shapes
+        if key not in factors and key not in text and not re.search("|".join(KINDS["left_out"].values()), key)
     ]
     if strange:
         left_out.append(f"{len(strange)} tensors of an unknown kind ({strange[0][:80]})")
-    dora = any(key.endswith(".dora_scale") for key in shapes)
+    if any(key.startswith("base_model.model.") for key in downs) and not read_config(path):
+        left_out.append("its alpha, which peft keeps in an adapter_config.json beside it: taken to be its rank")
+    dora = any(re.search(MAGNITUDE, key) for key in factors)
     kind = "DoRA" if dora else "LoCon" if any(shape[2:] not in ((), (1, 1)) for shape in downs.values()) else "LoRA"
     ranks = tuple(sorted({shape[0] for shape in downs.values()}))
     kohya, shown = any(key.startswith("lora_unet_") for key in downs), metadata.get(SHOWN, "")
-    return LoraFile(kind, family, ranks, tuple(left_out), kohya, shown)
+    return LoraFile(kind, family, ranks, tuple(left_out), kohya, shown, bool(text))
 
 
 def read_header(path: str | Path) -> tuple[Shapes, dict[str, str]]:
@@ -93,6 +103,21 @@ def read_header(path: str | Path) -> tuple[Shapes, dict[str, str]]:
     except (SafetensorError, OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path} cannot be read ({reason}): give weights saved as .safetensors") from None
+
+
+def read_config(path: str | Path) -> dict[str, Any]:
+    """Read the adapter_config.json that peft writes beside its weights; {} where there is none.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    beside = Path(path).with_name("adapter_config.json")
+    if not beside.is_file():
+        return {}
+    try:
+        return dict(json.loads(beside.read_text("utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{beside} cannot be read ({error}): restore it, or take it away") from None
 
 
 def _find(shapes: Shapes, kinds: dict[str, str]) -> str:

@@ -22,6 +22,7 @@ from wallpaint.errors import UserError
 from wallpaint.learned.adapter import Adapter, adapter_state, load_adapter
 from wallpaint.learned.lora import load_lora, read_lora
 from wallpaint.learned.lora_files import ADAPTER, SHOWN, describe_lora
+from wallpaint.learned.merged import Merged, merge_dora, merge_text
 from wallpaint.learned.part_files import PART_NAMES, load_part, read_part, save_part
 from wallpaint.models.bundle import Models
 from wallpaint.models.loading import read_adapter
@@ -53,9 +54,10 @@ class ArmWeights:
     adapter: Adapter | None
     parts: dict[str, dict[str, torch.Tensor]]
     left_out: tuple[str, ...] = ()  # what of the LoRA's file is not used, for people
+    merged: Merged = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.adapter or self.parts)
+        return bool(self.adapter or self.parts or self.merged)
 
 
 def save_weights(
@@ -151,7 +153,12 @@ def start_from(
 def _start_lora(models: Models, path: Path, say: Callable[[str], None]) -> None:
     """Load a LoRA into the one that learns, as strong as it was, whatever alpha it goes on with."""
     own, now = get_peft_model_state_dict(models.unet), models.unet.peft_config["default"]
-    _, state, metadata = read_lora(path, models.unet.config)
+    described, state, metadata = read_lora(path, models.unet.config)
+    if described.kind == "DoRA":
+        raise UserError(f"init_from {path} is a DoRA, and what learns here is a plain LoRA: give one")
+    if described.text or described.left_out:
+        left_out = (*(["its half for the text encoder"] if described.text else []), *described.left_out)
+        say(f"init_from {path}: not used of its file: {'; '.join(left_out)}")
     if {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in own.items()}:
         raise UserError(f"init_from {path} has another rank or family: set lora_rank as it was trained")
     metadata = metadata or {}  # without it a LoRA is of scale 1
@@ -167,8 +174,13 @@ def load_arm(models: Models, files: ArmFiles, name: str) -> ArmWeights:
     """Load an arm's LoRA, if it has one, into the UNet as `name`; what else it has is read only."""
     adapter = read_adapter(files.adapter) if files.adapter else None
     parts = {group: read_part(group, path) for group, path in files.parts.items()}
-    left_out = load_lora(models.unet, files.lora, name).left_out if files.lora else ()
-    return ArmWeights(adapter, parts, left_out)
+    if not files.lora:
+        return ArmWeights(adapter, parts)
+    lora = load_lora(models.unet, files.lora, name)
+    merged = merge_text(models, files.lora) if lora.text else {}
+    if lora.kind == "DoRA":
+        merged |= merge_dora(models, files.lora, name)
+    return ArmWeights(adapter, parts, lora.left_out, merged)
 
 
 @contextlib.contextmanager
@@ -179,12 +191,17 @@ def weights_in_place(models: Models, weights: ArmWeights, source: str) -> Iterat
         UserError: they are of another size.
     """
     original = adapter_state(models) if weights.adapter else None
+    own = {layer: layer.weight.data for layer in weights.merged}
     try:
+        for layer, weight in weights.merged.items():
+            layer.weight.data = weight
         if weights.adapter:
             load_adapter(models, weights.adapter, f"the adapter of {source}")
         for group, state in weights.parts.items():
             load_part(models, group, state, f"{group} of {source}")
         yield
     finally:
+        for layer, weight in own.items():
+            layer.weight.data = weight
         if original:
             load_adapter(models, original)

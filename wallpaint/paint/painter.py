@@ -123,7 +123,7 @@ class Painter:
         if group is None:
             group = _Group(base, method.paints, shown, weights, scale, {})
             self._groups.append(group)
-        group.loras[name] = lora if files.lora else BASE
+        group.loras[name] = lora if lora in getattr(base.unet, "peft_config", {}) else BASE  # a DoRA is merged
         self.left_out[name] = weights.left_out
 
     def paint(
