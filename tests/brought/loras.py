@@ -80,6 +80,14 @@ USED = (
         is_one(kind="DoRA"),
     ),
     (
+        "ComfyUI's layout",
+        "used",
+        pair(f"diffusion_model.{LAYER.replace('mid_block.attentions.0', 'middle_block.1')}"),
+        is_one(),
+    ),
+    ("LyCORIS's layout", "used", pair(f"lycoris_{KOHYA.removeprefix('lora_unet_')}"), is_one()),
+    ("OneTrainer's layout", "used", pair(f"lora_unet.{LAYER}"), is_one()),
+    (
         "a DoRA of diffusers'",
         "used",
         pair(f"unet.{LAYER}", **A_B) | {f"unet.{LAYER}.lora_magnitude_vector": Z(768)},
@@ -118,6 +126,13 @@ REFUSED = (
     ),
     ("a LoRA of FLUX, Kohya's layout", "of another kind of model", pair("lora_unet_double_blocks_0_img_attn_qkv")),
     ("a LoRA of a video model", "of another kind of model", pair("diffusion_model.blocks.0.self_attn.q", **A_B)),
+    ("the same, Kohya's layout", "of another kind of model", pair("lora_unet_blocks_0_cross_attn_k", 5120)),
+    (
+        "another network of peft's (HRA, FourierFT, SHiRA …)",
+        "another kind that peft knows",
+        {f"{PEFT}.hra_u": Z(4, 4)},
+    ),
+    ("a hypernetwork", "is a hypernetwork", {"768.0.linear.0.weight": Z(4, 4)}),
     ("a LoRA of a text encoder alone", "of a text encoder alone", pair(TEXT)),
     ("half a LoRA", "is broken", {f"{KOHYA}.lora_down.weight": Z(2, 768)}),
     ("factors of two ranks", "is broken", pair(KOHYA) | {f"{KOHYA}.lora_up.weight": Z(768, 3)}),

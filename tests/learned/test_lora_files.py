@@ -130,6 +130,39 @@ def test_every_way_of_naming_a_layer_reaches_it(load, tmp_path, layer, prefix):
     torch.testing.assert_close(layer.get_delta_weight("mine"), up @ down)
 
 
+@pytest.mark.parametrize("end", ["lora_A lora_B", "lora_down lora_up"])
+@pytest.mark.parametrize("name", ["unet.{}", "{}", "lora_unet.{}", "diffusion_model.{sgm}", "lycoris_{plain}"])
+def test_an_alpha_is_heard_in_every_layout(load, tmp_path, name, end):
+    if end == "lora_A lora_B" and name not in ("unet.{}", "{}"):
+        pytest.skip("is not written so")
+    models, layer = load(), f"{LAYER}.attn1.to_q"
+    sgm = layer.replace("mid_block.attentions.0", "middle_block.1")
+    layer = name.format(layer, sgm=sgm, plain=layer.replace(".", "_"))
+    down, up = torch.randn(2, 96), torch.randn(96, 2)
+    first, second = end.split()
+    state = {f"{layer}.{first}.weight": down, f"{layer}.{second}.weight": up, f"{layer}.alpha": torch.tensor(6.0)}
+    load_lora(models.unet, write(tmp_path, state), "mine")
+    query = models.unet.mid_block.attentions[0].transformer_blocks[0].attn1.to_q
+    torch.testing.assert_close(query.get_delta_weight("mine"), 3 * up @ down)
+
+
+@pytest.mark.parametrize(
+    ("config", "scale"), [("", 1), ('"lora_alpha": 6', 3), ('"lora_alpha": 6, "use_rslora": true', 18**0.5)]
+)
+def test_peft_keeps_alpha_beside_its_file(load, tmp_path, config, scale):
+    models, state = load(), pair(f"base_model.model.{LAYER}.attn1.to_q", down="lora_A", up="lora_B")
+    path = write(tmp_path, state)
+    if config:
+        (tmp_path / "adapter_config.json").write_text(f'{{"alpha_pattern": {{"attn2.to_q": 9}}, {config}}}')
+    assert bool(load_lora(models.unet, path, "mine").left_out) == (not config)
+    query = models.unet.mid_block.attentions[0].transformer_blocks[0].attn1.to_q
+    down, up = state.values()
+    torch.testing.assert_close(query.get_delta_weight("mine"), scale * up @ down)
+    (tmp_path / "adapter_config.json").write_text("[1")
+    with pytest.raises(UserError, match=r"adapter_config\.json cannot be read"):
+        describe_lora(path)
+
+
 def test_convolutions_are_used(load, tmp_path):
     models = load()
     conv = models.unet.up_blocks[0].resnets[0].conv1

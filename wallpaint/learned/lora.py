@@ -12,7 +12,17 @@ from diffusers.utils import convert_unet_state_dict_to_peft
 from safetensors.torch import load_file
 
 from wallpaint.errors import UserError
-from wallpaint.learned.lora_files import ADAPTER, MAGNITUDE, OWN, UP, LoraFile, describe_lora, read_config, read_header
+from wallpaint.learned.lora_files import (
+    ADAPTER,
+    MAGNITUDE,
+    OWN,
+    UP,
+    LoraFile,
+    common_name,
+    describe_lora,
+    read_config,
+    read_header,
+)
 
 NO_FACTOR = rf"\.alpha$|{MAGNITUDE}"
 METADATA = "lora_adapter_metadata"  # where diffusers keeps rank and alpha
@@ -48,7 +58,7 @@ def load_lora(unet: UNet2DConditionModel, path: Path, name: str) -> LoraFile:
 def read_lora(path: Path, unet_config: Any = None) -> tuple[LoraFile, State, dict[str, Any] | None]:
     """What a file is, its UNet's LoRA in peft's names (`<layer>.lora_A.weight`), and what diffusers says of it.
 
-    Kohya's alphas are multiplied into the factors up; a layer without one is of scale 1, as its trainers have it.
+    Alphas are multiplied into the factors up; a layer without one is of scale 1, as Kohya's trainers have it.
 
     Args:
         path: the file.
@@ -61,21 +71,16 @@ def read_lora(path: Path, unet_config: Any = None) -> tuple[LoraFile, State, dic
     if described.kind == ADAPTER:
         raise UserError(f"{path} is an image adapter and holds no LoRA: give a LoRA")
     try:
-        tensors = load_file(path)
+        tensors, config = load_tensors(path), read_config(path)
         state = {key: v for key, v in tensors.items() if re.match(OWN, key) and not re.search(NO_FACTOR, key)}
-        if described.kohya:
-            for key in [key for key in state if "lora_up" in key]:
-                alpha = tensors.get(key.split(".")[0] + ".alpha")
-                if alpha is not None:
-                    state[key] = state[key].float() * (float(alpha) / state[key].shape[1])
-        else:
+        if not described.kohya:
             metadata = lora_metadata(path, "unet.")
             metadata = metadata and metadata | {"use_dora": False}  # its magnitudes are merged, see merged.py
-            config = read_config(path)
-            for key in [key for key in state if config and re.search(UP, key)]:
-                state[key] = state[key].float() * scale_of(
-                    config, re.sub(UP, "", key).rstrip("."), state[key].shape[1]
-                )
+        for key in [key for key in state if re.search(UP, key)]:
+            layer, rank = re.sub(UP, "", key).rstrip("."), state[key].shape[1]
+            alpha = tensors.get(f"{layer}.alpha")
+            scale = scale_of(config, layer, rank) if alpha is None else float(alpha) / rank
+            state[key] = state[key] if scale == 1 else state[key].float() * scale
         state = _to_peft(state, unet_config if described.kohya else None)
     except Exception as error:  # unknown names, metadata that is none: as many kinds as loaders
         reason = " ".join(str(error).split())[:200]
@@ -92,6 +97,11 @@ def lora_metadata(path: Path, part: str) -> dict[str, Any] | None:
     return {key.removeprefix(part): value for key, value in found.items() if key.startswith(part)} or None
 
 
+def load_tensors(path: Path) -> State:
+    """A LoRA's tensors by their `common_name`."""
+    return {common_name(key): value for key, value in load_file(path).items()}
+
+
 def scale_of(config: dict[str, Any], layer: str, rank: int) -> float:
     """How strong a layer's LoRA is by a peft LoraConfig; 1 where it says nothing."""
     patterns = config.get("alpha_pattern") or {}
@@ -102,7 +112,9 @@ def scale_of(config: dict[str, Any], layer: str, rank: int) -> float:
 
 def read_magnitudes(path: Path, unet_config: Any = None) -> State:
     """The magnitudes of a DoRA by the UNet's layers: (out[, 1…]), or LyCORIS's (1, in[, 1…])."""
-    found = {key: value for key, value in load_file(path).items() if re.match(OWN, key) and re.search(MAGNITUDE, key)}
+    found = {
+        key: value for key, value in load_tensors(path).items() if re.match(OWN, key) and re.search(MAGNITUDE, key)
+    }
     found = {key: v if key.endswith("dora_scale") else v.flatten() for key, v in found.items()}  # peft's are by output
     ends = ("lora_down", "lora_up") if any(key.startswith("lora_unet_") for key in found) else ("lora_A", "lora_B")
     pairs = {re.sub(MAGNITUDE, f".{end}.weight", key): v for key, v in found.items() for end in ends}
@@ -114,6 +126,7 @@ def _to_peft(state: State, unet_config: Any) -> State:
     """A UNet's LoRA in peft's names."""
     state, _ = StableDiffusionInpaintPipeline.lora_state_dict(state, unet_config=unet_config)
     state = {re.sub(r"^(unet|base_model\.model)\.", "", key): value for key, value in state.items()}
+    state = {key.replace(".lora_down.", ".lora_A.").replace(".lora_up.", ".lora_B."): v for key, v in state.items()}
     return convert_unet_state_dict_to_peft(state)
 
 

@@ -16,7 +16,13 @@ ADAPTER = "IP-Adapter"
 KINDS = yaml.safe_load(Path(__file__).with_name("lora_kinds.yaml").read_text(encoding="utf-8"))
 OTHER_MODELS = r"^(lora_|base_model\.model\.)?transformer[._]|(double|single|joint|single_transformer)_blocks"
 TEXT = r"^(base_model\.model\.)?(lora_te\d?_|text_encoder(_\d)?\.|text_model\.)"
-UNET = r"^(lora_unet_|(unet|base_model\.model)\.|(down_blocks|mid_block|up_blocks|conv_in|conv_out|time_embedding)\.)"
+BLOCKS = r"((down|up|input|output)_blocks|mid_block|middle_block|conv_in|conv_out|out_|time_emb|label_emb|add_emb)"
+_OWN_BLOCKS = r"(down_blocks|mid_block|up_blocks|conv_in|conv_out|time_embedding)"
+UNET = rf"^(lora_unet_{BLOCKS}|(unet|base_model\.model)\.|{_OWN_BLOCKS}\.)"
+# Layers as ComfyUI, OneTrainer and LyCORIS name them beside Kohya's way.
+ALIKE = re.compile(
+    rf"^(?:diffusion_model\.|lora_unet\.|lycoris_)({BLOCKS}.*?)(?=\.(?:lora_(?:down|up)\.|alpha$|dora_scale$))"
+)
 DOWN, UP = (r"(lora_down|lora\.down|lora_A|\.down)\.weight$", r"(lora_up|lora\.up|lora_B|\.up)\.weight$")
 MAGNITUDE = r"\.(dora_scale|lora_magnitude_vector(\.weight)?)$"  # of a DoRA; LyCORIS, peft
 OWN = rf"^(?!{TEXT[1:]}){UNET[1:]}.*({DOWN}|{UP}|(lora_up|lora_B)\.bias$|\.alpha$|{MAGNITUDE})"  # used, for the UNet
@@ -90,8 +96,13 @@ def describe_lora(path: str | Path) -> LoraFile:
     return LoraFile(kind, family, ranks, tuple(left_out), kohya, shown, bool(text))
 
 
+def common_name(key: str) -> str:
+    """Name a UNet's layer in Kohya's way where a tensor's name has it in one that is alike."""
+    return ALIKE.sub(lambda found: "lora_unet_" + found[1].replace(".", "_"), key)
+
+
 def read_header(path: str | Path) -> tuple[Shapes, dict[str, str]]:
-    """Read the shapes of a safetensors file's tensors and its metadata; no tensor is read.
+    """Read the shapes of a safetensors file's tensors by their `common_name`, and its metadata; no tensor is read.
 
     Raises:
         UserError: it is no whole safetensors file.
@@ -99,7 +110,8 @@ def read_header(path: str | Path) -> tuple[Shapes, dict[str, str]]:
     try:
         with safe_open(str(path), framework="np") as file:
             names = list(file.keys())
-            return {name: tuple(file.get_slice(name).get_shape()) for name in names}, file.metadata() or {}
+            shapes = {common_name(name): tuple(file.get_slice(name).get_shape()) for name in names}
+            return shapes, file.metadata() or {}
     except (SafetensorError, OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path} cannot be read ({reason}): give weights saved as .safetensors") from None

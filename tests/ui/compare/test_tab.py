@@ -172,13 +172,12 @@ def take(tmp_path):
 
 
 def test_a_lora_that_is_added_is_ticked_and_said_to_be_what_it_is(take, tmp_path):
-    text = "lora_te_text_model_encoder_layers_0_mlp_fc1.lora_down.weight"
-    (lora,), ticked = take(kohya("room-tiny", **{text: (4, 8), text.replace("down", "up"): (8, 4)}))
+    (lora,), ticked = take(kohya("room-tiny", **{"bundle_emb.wall.clip_l": (2, 96)}))
     assert ticked == ["old", "base", "recolor", lora.arm] and lora.label == "mine"
     kept = Path(lora.arm.partition("=")[2])
     assert kept.parent.parent == tmp_path / "working" and kept.is_file()
     said = arms.draw_own([lora], "en")
-    assert "<b>mine</b>: LoRA of rank 4, for room-tiny." in said and "Left out: the LoRA of the text encoder" in said
+    assert "<b>mine</b>: LoRA of rank 4, for room-tiny." in said and "Left out: embeddings bundled with it" in said
     assert "LoRA hạng 4, cho room-tiny." in arms.draw_own([lora], "vi")
 
 

@@ -87,6 +87,8 @@ def take_lora(
             os.link(path, kept)  # two gigabytes need not be written twice
         except OSError:  # another disk, or one without links
             shutil.copyfile(path, kept)
+        if (config := path.with_name("adapter_config.json")).is_file():  # peft's, beside a file of the workspace
+            shutil.copyfile(config, kept.with_name(config.name))
         label = name_arm(path.stem, dict(list_arms(workspace, own)))
     lora = OwnLora(label, f"{label}={kept}", file)
     own = [*own, lora]
