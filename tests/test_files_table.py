@@ -3,12 +3,12 @@
 import os
 
 import pytest
-from brought import datasets, folders, loras, masks, palettes, photos, zips
+from brought import datasets, folders, loras, masks, palettes, photos, uploads, zips
 
 from wallpaint.errors import UserError
 from wallpaint.paths import ROOT
 
-AREAS = (photos, folders, masks, datasets, zips, palettes, loras)
+AREAS = (photos, folders, masks, datasets, zips, palettes, loras, uploads)
 DOCUMENT = ROOT / "docs" / "files.md"
 INTRODUCTION = """# What can be brought
 

@@ -18,7 +18,8 @@ from starlette.responses import PlainTextResponse
 
 from wallpaint.errors import UserError
 from wallpaint.paths import ROOT
-from wallpaint.ui import app, guard
+from wallpaint.pixels.photo_files import MAX_PIXELS
+from wallpaint.ui import app, guard, page
 from wallpaint.ui.page import on_gpu
 from wallpaint.ui.train import actions
 
@@ -193,9 +194,11 @@ def test_what_is_no_host_name_or_too_wide_is_refused(name):
         guard.middleware("127.0.0.1", False, False, [name])
 
 
-def test_an_upload_is_limited_in_bytes(serve, monkeypatch):
-    monkeypatch.setattr(app, "UPLOAD_BYTES", 1000)
-    client = serve(public=False)
+@pytest.mark.parametrize(("public", "limit"), [(False, "PHOTO_BYTES"), (True, "UPLOAD_BYTES")])
+def test_an_upload_is_limited_in_bytes(serve, monkeypatch, public, limit):
+    assert page.PHOTO_BYTES > 3 * MAX_PIXELS  # no photo that can be opened is too large for its owner
+    monkeypatch.setattr(page, limit, 1000)
+    client = serve(public=public)
     upload = {"files": ("a.png", b"x" * 5000)}
     assert client.post("/gradio_api/upload", files=upload).status_code == 413
 

@@ -17,7 +17,7 @@ from wallpaint.ui.compare.painting import sweep_results
 from wallpaint.ui.compare.tab import add_run, build_compare_tab
 from wallpaint.ui.dataset.tab import build_dataset_tab
 from wallpaint.ui.guard import check_bind, check_free, middleware
-from wallpaint.ui.page import PRIVATE, QUIET, SCRIPTS, SCRIPTS_AT, UPLOAD_BYTES, Page, Step, guarded
+from wallpaint.ui.page import PRIVATE, QUIET, SCRIPTS, SCRIPTS_AT, Page, Step, guarded
 from wallpaint.ui.train.tab import POLL_SECONDS, build_train_tab
 from wallpaint.ui.visits import wire_visits
 from wallpaint.ui.words.words import T, pick_language
@@ -161,7 +161,7 @@ def launch_options(host: str, share: bool, public: bool, allowed_hosts: Iterable
         "app_kwargs": {"middleware": middleware(host, share, public, allowed_hosts), "routes": [scripts]},
         "theme": make_theme(),
         "css": STYLE.read_text(encoding="utf-8"),
-        "max_file_size": UPLOAD_BYTES,
+        "max_file_size": Page(Path(), public).photo_bytes,
         "run_history": False,
         "footer_links": [],
         "ssr_mode": False,

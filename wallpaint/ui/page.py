@@ -33,7 +33,8 @@ GPU = {"concurrency_id": "gpu", "concurrency_limit": 1}  # whatever runs a model
 PRIVATE = {"api_visibility": "private"}
 QUIET = {**PRIVATE, "show_progress": "hidden"}
 SHOWN_ROOMS = 24
-UPLOAD_BYTES = 50_000_000  # a photo, or any file of a public page
+UPLOAD_BYTES = 50_000_000  # any file of a public page
+PHOTO_BYTES = 400_000_000  # a photo of one's own page: 108 megapixels without compression
 SCRIPTS = Path(__file__).parent / "scripts"  # ES modules that run in the browser
 # Where they are served; the address changes with them, so that no browser mixes old ones with new ones.
 SCRIPTS_AT = (
@@ -49,6 +50,11 @@ class Page:
     workspace: Path
     public: bool = False  # on a Space: nothing that trains or writes
     words: list[tuple[Any, dict[str, Any]]] = field(default_factory=list)
+
+    @property
+    def photo_bytes(self) -> int:
+        """How large a photo may be; other files come in pieces, see upload.py."""
+        return UPLOAD_BYTES if self.public else PHOTO_BYTES
 
     def add(self, kind: type, **props: Any) -> Any:
         """Make a component; its T(key) props, labels of choices included, follow the reader's language."""

@@ -558,7 +558,7 @@ def test_the_plot_hatches_the_hues_that_no_training_wall_has():
 
 def test_the_board_sends_its_words_and_answers_only_its_own_functions(tmp_path, looks):
     with gr.Blocks():
-        made = component.build_board(tmp_path)
+        made = component.build_board(page.Page(tmp_path))
     assert '"Find the wall"' in made.js_on_load and "Tự tìm tường" in made.js_on_load.encode().decode("unicode_escape")
     assert {f.__name__ for f in made.server_fns} == {f.__name__ for f in calls.FUNCTIONS}
 

@@ -17,7 +17,7 @@ from wallpaint.pixels.photo_files import PHOTO_SUFFIXES
 from wallpaint.ui.board import pictures
 from wallpaint.ui.board.calls import FUNCTIONS, data_url, encode_runs, is_inverted
 from wallpaint.ui.board.segmenter import load_view
-from wallpaint.ui.page import UPLOAD_BYTES, run_script, serve_function
+from wallpaint.ui.page import Page, run_script, serve_function
 from wallpaint.ui.words.words import BOARD
 
 # A handler runs only once the marks of its tab's board have reached the server; where they cannot, it does not run.
@@ -60,24 +60,24 @@ def describe_picture(picture: pictures.Picture | None) -> dict[str, Any] | None:
     }
 
 
-def build_board(workspace: Path, elem_id: str = "board", drop: str = "#upload-photo", plain: bool = False) -> gr.HTML:
+def build_board(page: Page, elem_id: str = "board", drop: str = "#upload-photo", plain: bool = False) -> gr.HTML:
     """Make a board; its value is what `describe_picture` gives, or None.
 
     Args:
-        workspace: where the pictures are.
+        page: the page; the pictures are in its workspace.
         elem_id: the board's own name on the page.
         drop: where photos go that are dropped on it, an upload button.
         plain: it marks one wall and chooses its paint, and saves no sample.
     """
     here = Path(__file__).parent
     uploads = [drop] if plain else [drop, "#upload-folder"]
-    about = {"plain": plain, "uploads": uploads, "suffixes": sorted(PHOTO_SUFFIXES), "limit": UPLOAD_BYTES}
+    about = {"plain": plain, "uploads": uploads, "suffixes": sorted(PHOTO_SUFFIXES), "limit": page.photo_bytes}
     return gr.HTML(
         value=None,
         html_template=(here / "board.html").read_text("utf-8"),
         css_template=(here / "board.css").read_text("utf-8"),
         js_on_load=run_script("board", BOARD, about),
         apply_default_css=False,
-        server_functions=[serve_function(function, workspace) for function in FUNCTIONS],
+        server_functions=[serve_function(function, page.workspace) for function in FUNCTIONS],
         elem_id=elem_id,
     )

@@ -75,7 +75,7 @@ def build_room(page: Page) -> RoomPanel:
         photo = page.add(gr.UploadButton, label=T("upload_photo"), elem_id="compare-photo", **upload)
         mask = page.add(gr.UploadButton, label=T("upload_mask"), **upload)
         from_dataset = page.add(gr.Button, value=T("use_tab1"), size="sm", elem_id="use-tab1")
-    board = build_board(page.workspace, "compare-board", drop="#compare-photo", plain=True)
+    board = build_board(page, "compare-board", drop="#compare-photo", plain=True)
     return RoomPanel(rooms, photo, mask, from_dataset, board)
 
 

@@ -46,7 +46,7 @@ def build_dataset_tab(page: Page, language: gr.State) -> DatasetTab:
             rooms = add_rooms(page, "sample", "room_id", **about)
             photos = build_photos(page)
         with gr.Column(scale=5, min_width=340):
-            board = BoardPanel(gr.State(None), build_board(page.workspace), room)
+            board = BoardPanel(gr.State(None), build_board(page), room)
             finder = build_finder(page, language)
             save = build_save(page, room)
     listing = build_list(page)
