@@ -49,13 +49,17 @@ class FileIndex:
 
     def size(self, path: Path) -> tuple[int, int]:
         """The (width, height) of a picture as it stands upright; it raises what `read_size` does."""
-        stamp, entry = self._find(path)
-        entry = entry or self._add(path, Entry(stamp, *read_size(path), None))
+        entry = self._checked.get(str(path))
+        if entry is None:
+            stamp, entry = self._find(path)
+            entry = entry or self._add(path, Entry(stamp, *read_size(path), None))
         return entry.width, entry.height
 
     def digest(self, path: Path) -> str:
         """The SHA-256 of a picture's file, as hexadecimal digits."""
-        stamp, entry = self._find(path)
+        entry = self._checked.get(str(path))
+        if entry is None or entry.digest is None:
+            stamp, entry = self._find(path)
         if entry is None or entry.digest is None:
             size = (entry.width, entry.height) if entry else read_size(path)
             entry = self._add(path, Entry(stamp, *size, hashlib.sha256(path.read_bytes()).digest()))
@@ -63,8 +67,11 @@ class FileIndex:
 
     def hash_all(self, paths: Iterable[Path], workers: int) -> None:
         """Hash what is not known of `paths`, some at a time, and save what is new."""
-        entries = {path: self._find(path)[1] for path in paths}
-        missing = [path for path, entry in entries.items() if entry is None or entry.digest is None]
+        known = self._checked  # a million paths are asked for again and again: without a call each
+        unknown = (
+            path for path in paths if not ((entry := known.get(str(path)) or self._find(path)[1]) and entry.digest)
+        )
+        missing = list(dict.fromkeys(unknown))
         with ThreadPoolExecutor(workers) as pool:
             for start in range(0, len(missing), SAVED_EVERY):
                 list(pool.map(self.digest, missing[start : start + SAVED_EVERY]))

@@ -19,11 +19,12 @@ def describe_rows(splits: dict[str, list[Sample]], files: FileIndex, workers: in
     """The rows of a dataset in their order, with all that training reads of them."""
     samples = [(split, sample) for split, rows in splits.items() for sample in rows]
     files.hash_all((path for _, sample in samples for path in (sample.image, sample.mask)), workers)
+    paints = {color: Swatch(color).hex for color in {s.color for _, s in samples}}
     return [
         (
             f"{split}/{s.file_name}",
             *(files.digest(path)[:16] for path in (s.image, s.mask)),
-            Swatch(s.color).hex,
+            paints[s.color],
             s.text,
             s.room_id,
         )

@@ -6,6 +6,7 @@ run that was stopped and resumed ends bit-identical, on a CPU, to one that was n
 """
 
 import contextlib
+import gc
 import math
 import signal
 import time
@@ -43,7 +44,9 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
         UserError: the dataset, the models or the checkpoint are missing or do not fit.
         RuntimeError: the loss was not finite NON_FINITE_LIMIT times in a row.
     """
+    gc.unfreeze()  # of an earlier run of this process
     session = open_session(config, resume)
+    gc.freeze()  # its rows are no garbage, see collector_paused
     microbatches = draw_microbatches(session)
     with stop_signals() as signals:
         describe_start(session, signals)

@@ -21,7 +21,7 @@ from wallpaint.cache.batches import Encoded
 from wallpaint.cache.build import encode_views
 from wallpaint.cache.views import list_views
 from wallpaint.dataset.files import FileIndex
-from wallpaint.dataset.folder import read_splits
+from wallpaint.dataset.folder import collector_paused, read_splits
 from wallpaint.dataset.rows import Sample
 from wallpaint.learned.denoiser import Denoiser, compile_blocks, parameter_groups
 from wallpaint.models.bundle import Models
@@ -82,6 +82,7 @@ class Session:
         return {"learned": self.learned, **({"ema": self.ema} if self.ema else {})}
 
 
+@collector_paused()
 def open_session(config: TrainConfig, resume: bool) -> Session:
     """Set a run up; nothing is written before the dataset and the models are known to be there.
 
