@@ -1,7 +1,10 @@
 """Files that people bring as LoRAs: told apart by their header, used or refused by name, what is left out said."""
 
 import json
+import resource
 import struct
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -11,8 +14,9 @@ from safetensors.torch import save_file
 
 from wallpaint.errors import UserError
 from wallpaint.learned.lora import load_lora
-from wallpaint.learned.lora_files import ADAPTER, KINDS, describe_lora
+from wallpaint.learned.lora_files import ADAPTER, KINDS, MAX_HEADER, describe_lora
 from wallpaint.models.families import FAMILIES, find_adapter, resolve_family
+from wallpaint.paths import ROOT
 
 LAYER = "mid_block.attentions.0.transformer_blocks.0"
 KOHYA = f"lora_unet_{LAYER.replace('.', '_')}"
@@ -225,9 +229,35 @@ DUPLICATE = HEADERS.map(lambda text: b"{" + text[1:-1] + b"," + text[1:-1] + b"}
     data=st.binary(max_size=64),
 )
 def test_any_bytes_are_a_file_or_one_line(tmp_path_factory, header, length, data):
-    path = tmp_path_factory.getbasetemp() / "fuzz.safetensors"
+    path, at_first = tmp_path_factory.getbasetemp() / "fuzz.safetensors", peak_bytes()
     path.write_bytes(struct.pack("<Q", len(header) if length is None else length) + header + data)
     try:
         describe_lora(path)
     except UserError as error:
         assert "\n" not in str(error) and len(str(error)) < 600
+    assert peak_bytes() - at_first < 1e9
+
+
+def peak_bytes():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def test_the_longest_header_takes_no_more_than_a_gigabyte(tmp_path):
+    """In a process of its own, which has not taken more before; a longer one is refused by its first bytes."""
+    entry = '"%07d.lora_down.weight": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}'
+    header = ("{" + ", ".join(entry % i for i in range(200_000)) + "}").encode()
+    assert len(header) < MAX_HEADER
+    (tmp_path / "long.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    code = (
+        "import resource, sys\nfrom wallpaint.errors import UserError\n"
+        "from wallpaint.learned.lora_files import describe_lora\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\nfirst = peak()\n"
+        "try: describe_lora(sys.argv[1])\nexcept UserError as error: print(error)\nprint(peak() - first)\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "long.safetensors")]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert "is a LoRA of another kind of model" in told[0] and int(told[1]) < 1e9
+    header += b" " * (MAX_HEADER - len(header) + 1)
+    (tmp_path / "longer.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    with pytest.raises(UserError, match="its header is longer than any"):
+        describe_lora(tmp_path / "longer.safetensors")

@@ -27,6 +27,7 @@ DOWN, UP = (r"(lora_down|lora\.down|lora_A|\.down)\.weight$", r"(lora_up|lora\.u
 MAGNITUDE = r"\.(dora_scale|lora_magnitude_vector(\.weight)?)$"  # of a DoRA; LyCORIS, peft
 OWN = rf"^(?!{TEXT[1:]}){UNET[1:]}.*({DOWN}|{UP}|(lora_up|lora_B)\.bias$|\.alpha$|{MAGNITUDE})"  # used, for the UNet
 TEXT_OWN = rf"{TEXT}.*({DOWN}|{UP}|\.alpha$|{MAGNITUDE})"  # for text encoders
+MAX_HEADER = 20_000_000  # bytes; the longest has some thousand tensors and what Kohya's trainers tell of tags
 SHOWN = "wallpaint.shown"  # in the header's metadata
 Shapes = dict[str, tuple[int, ...]]
 
@@ -108,6 +109,9 @@ def read_header(path: str | Path) -> tuple[Shapes, dict[str, str]]:
         UserError: it is no whole safetensors file.
     """
     try:
+        with open(path, "rb") as content:
+            if int.from_bytes(content.read(8), "little") > MAX_HEADER:
+                raise ValueError("its header is longer than any of weights")
         with safe_open(str(path), framework="np") as file:
             names = list(file.keys())
             shapes = {common_name(name): tuple(file.get_slice(name).get_shape()) for name in names}
