@@ -10,7 +10,7 @@ from toys import toy_room
 from wallpaint.dataset.folder import add_sample, read_samples
 from wallpaint.errors import UserError
 from wallpaint.recipes import walls
-from wallpaint.walls.network import SIDE, NetworkFinder, WallNetwork, expect_iou
+from wallpaint.walls.network import SEEN, SIDE, NetworkFinder, WallNetwork, expect_iou
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_it_learns_and_its_file_says_the_same(pool, tmp_path, capsys):
     photo = toy_room(1, (60, 158, 126), (96, 64))[0]
     found, sure = NetworkFinder.load(tmp_path / "walls.safetensors").find(photo)
     before, _ = NetworkFinder(network).find(photo)
-    assert found.shape == (SIDE, SIDE) and 0 < sure < 1
+    assert found.shape == (SEEN, SEEN) and 0 < sure < 1
     np.testing.assert_allclose(found, before, atol=0.05)
     mirrored = NetworkFinder(network).find(photo.transpose(0))[0]
     np.testing.assert_allclose(mirrored[:, ::-1], before, atol=0.02)

@@ -1,7 +1,7 @@
 """Teach the network that finds walls from rooms whose walls are known, and say how well it does on others.
 
 python -m wallpaint.recipes.walls --pool DIR --held DIR --minutes 20 [--device cuda] [--batch 256]
-python -m wallpaint.recipes.walls --measure assets/rooms/test [DIR ...] [--out FILE]
+python -m wallpaint.recipes.walls --measure assets/rooms/test [DIR ...] [--finder sam]
 
 A pool is a folder that `wallpaint.recipes.rooms --develop` wrote. All its photographs and repaints lie on the device,
 and each step cuts, lights, patterns, clutters and photographs a batch of them anew there.
@@ -26,8 +26,8 @@ from torch.nn import functional as F
 from wallpaint.dataset.folder import read_samples
 from wallpaint.dataset.rows import Sample
 from wallpaint.pixels.images import atomic_path, load_mask, load_photo
-from wallpaint.walls.finders import FINDERS, WallFinder
-from wallpaint.walls.network import SIDE, NetworkFinder, WallNetwork
+from wallpaint.walls.finders import FINDERS, WallFinder, load_finder
+from wallpaint.walls.network import NETWORK, SIDE, NetworkFinder, WallNetwork
 from wallpaint.walls.propose import propose_wall
 
 RATE, WEIGHT_DECAY, WARM_UP, AVERAGED = 2e-3, 0.02, 100, 500  # the last two in steps
@@ -161,6 +161,7 @@ def fit(
     batch: int,
     steps: int | None = None,
     begin: Path | None = None,
+    rate: float = RATE,
 ) -> WallNetwork:
     """Train by the clock or so many steps, print the IoU on `held` ten times; the averaged weights."""
     torch.manual_seed(0)
@@ -168,13 +169,13 @@ def fit(
     device = photos.device
     network = (NetworkFinder.load(begin).network if begin else WallNetwork()).to(device).train().requires_grad_(True)
     average = copy.deepcopy(network).requires_grad_(False)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=WEIGHT_DECAY)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=WEIGHT_DECAY)
     started, step, said = time.monotonic(), 0, 0.0
     while (spent := step / steps if steps else (time.monotonic() - started) / (60 * minutes)) < 1:
-        optimizer.param_groups[0]["lr"] = RATE * min(1, (step + 1) / WARM_UP) * (1 + math.cos(math.pi * spent)) / 2
+        optimizer.param_groups[0]["lr"] = rate * min(1, (step + 1) / WARM_UP) * (1 + math.cos(math.pi * spent)) / 2
         picked = torch.randint(len(photos), (batch,), device=device)
         seen, walls = augment(photos[picked], masks[owners[picked]])
-        with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
+        with torch.autocast(device.type, torch.bfloat16):
             logits = network(seen)
         loss = loss_of(logits.float(), walls[:, 0])
         optimizer.zero_grad()
@@ -231,17 +232,20 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--begin", type=Path, help="weights to go on from")
-    parser.add_argument("--out", type=Path, default=Path(FINDERS["room-tiny"].walls), help="where the weights go")
-    parser.add_argument("--measure", type=Path, nargs="+", help="folders of rooms with masks; nothing is learned")
+    parser.add_argument("--rate", type=float, default=RATE, help="of learning, at most")
+    parser.add_argument("--out", type=Path, default=NETWORK, help="where the weights go")
+    parser.add_argument("--measure", type=Path, nargs="+", help="folders of rooms with masks, to measure a finder on")
+    parser.add_argument("--finder", choices=FINDERS, default="room-tiny", help="the one measured")
     options = parser.parse_args()
     if options.pool:
         held = read_samples(options.held, None)
         left_out = {sample.room_id for sample in held}
         pool = read_pool(options.pool, left_out, options.device)
         print(f"{len(pool[0])} pictures of {len(pool[1])} photographs, {len(held)} held out", flush=True)
-        save(fit(pool, held, options.minutes, options.batch, None, options.begin), options.out)
-    finder = NetworkFinder.load(options.out)
-    for folder in [options.held] * bool(options.pool) + (options.measure or []):
+        save(fit(pool, held, options.minutes, options.batch, None, options.begin, options.rate), options.out)
+        print(json.dumps(measure(NetworkFinder.load(options.out), held)), flush=True)
+    for folder in options.measure or []:
+        finder = load_finder(FINDERS[options.finder])
         print(json.dumps({"rooms": str(folder), **measure(finder, read_samples(folder, None))}), flush=True)
 
 

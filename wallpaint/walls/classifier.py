@@ -1,4 +1,8 @@
-"""Segment-anything's automatic masks, ranked and joined by a small wall classifier (numpy, a few KB)."""
+"""What finds walls with `room-tiny`: two that err differently, and the mean of what they say.
+
+One ranks and joins segment-anything's automatic masks by a small classifier (numpy, a few KB), the other is a network
+that looks at the photo (`network.py`).
+"""
 
 from __future__ import annotations
 
@@ -11,15 +15,11 @@ import numpy as np
 from PIL import Image
 
 from wallpaint.errors import UserError
-from wallpaint.pixels.arrays import components
-from wallpaint.pixels.color import rgb_to_lab
-from wallpaint.walls.features import SIDE, mask_features, shrink_masks
+from wallpaint.walls.features import mask_features, shrink_masks
+from wallpaint.walls.finders import WallFinder
 from wallpaint.walls.masks import Masker
+from wallpaint.walls.network import NETWORK, NetworkFinder, expect_iou
 
-# Of `even_out`, chosen on every third view of a pool of 53 rendered rooms and two real photos, not on the test rooms.
-EDGE = 2.0  # LAB a pixel: where a smooth part ends
-LARGE = 0.01  # share of the photo: smaller parts stay as they are
-ENOUGH = 0.35  # share of a part that has to be found for all of it
 KEYS = ("mean", "scale", "weight1", "bias1", "weight2", "bias2")
 
 
@@ -46,7 +46,7 @@ class WallClassifier:
         from safetensors import safe_open
 
         if not Path(path).is_file():
-            raise UserError(f"no wall classifier at {path}, give another or run python -m wallpaint.recipes.walls")
+            raise UserError(f"no wall classifier at {path}, give another or run python -m wallpaint.recipes.ranking")
         try:
             with safe_open(path, "numpy") as file:
                 weights = {key: file.get_tensor(key) for key in KEYS}
@@ -67,63 +67,41 @@ class WallClassifier:
 
 @dataclass(frozen=True)
 class ClassifierFinder:
-    """A WallFinder made of a Masker and the classifier."""
+    """A WallFinder made of a Masker, the classifier and the network."""
 
     masker: Masker
     classifier: WallClassifier
+    network: WallFinder
 
     @classmethod
     def load(cls, path: str | Path, masker: Masker) -> ClassifierFinder:
-        """Load the classifier for a Masker; UserError when it learned from embeddings of another width."""
+        """Load both for a Masker; UserError when the classifier learned from embeddings of another width."""
         classifier = WallClassifier.load(path)
         width = masker.predictor.model.prompt_encoder.embed_dim + 25
         if classifier.weights["mean"].shape != (width,):
-            raise UserError(f"wall classifier {path} does not fit this SAM, run python -m wallpaint.recipes.walls")
+            raise UserError(f"wall classifier {path} does not fit this SAM, run python -m wallpaint.recipes.ranking")
         if classifier.sam != hash_sam(masker):
             print(
                 f"warning: the wall classifier {path} learned from another SAM, its confidence may be off, "
-                "run python -m wallpaint.recipes.walls",
+                "run python -m wallpaint.recipes.ranking",
                 file=sys.stderr,
             )
-        return cls(masker, classifier)
+        return cls(masker, classifier, NetworkFinder.load(NETWORK))
 
     def find(self, photo: Image.Image) -> tuple[np.ndarray, float]:
-        """Give each pixel the mean, over the masks it is in, of how much of them is wall; then `even_out`.
+        """Give each pixel the mean, over the masks it is in, of how much of them is wall, and let the network say.
 
         Returns:
-            ((SIDE, SIDE) probabilities of the photo stretched to a square, guessed IoU of what is above 0.5).
+            ((h, w) probabilities of the photo stretched to the network's square, `expect_iou` of them).
         """
+        seen, _ = self.network.find(photo)
         masks, guesses, embedding = cut(self.masker, photo)
-        if not len(masks):
-            return np.zeros((SIDE, SIDE), np.float32), 0.0
-        share = self.classifier(mask_features(photo, masks, guesses, embedding))[:, 0]
-        chance = np.tensordot(share, masks, axes=1) / np.maximum(masks.sum(axis=0), 1)
-        chance = even_out(chance, photo)
-        wall = chance[None] > 0.5
-        if not wall.any():
-            return chance, 0.0
-        near = (masks & wall).sum(axis=(1, 2)) / (masks | wall).sum(axis=(1, 2))
-        guess = guesses[[near.argmax()]]  # of the mask most like it
-        return chance, float(self.classifier(mask_features(photo, wall, guess, embedding))[0, 1])
-
-
-def even_out(chance: np.ndarray, photo: Image.Image) -> np.ndarray:
-    """Let every smooth part of a photo be wall, or not, as a whole.
-
-    A wall is one even surface, which masks cut in pieces; a third of it found is enough for the rest.
-
-    Args:
-        chance: (SIDE, SIDE) 0 to 1, of each pixel to be wall.
-        photo: RGB; a part ends where LAB changes by EDGE a pixel, and small ones stay as they are.
-    """
-    small = photo.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
-    lab = rgb_to_lab(np.asarray(small, np.float32) / 255)
-    slope = np.hypot(*(np.linalg.norm(np.gradient(lab, axis=axis), axis=-1) for axis in (0, 1)))
-    part, sizes = components(slope < EDGE)
-    mean = np.bincount(part.ravel(), chance.ravel(), len(sizes)) / np.maximum(sizes, 1)
-    large = sizes >= LARGE * SIDE**2
-    large[0] = False  # the edges between them
-    return np.where(large[part], np.clip(mean[part] - ENOUGH + 0.5, 0, 1), chance)
+        if len(masks):
+            share = self.classifier(mask_features(photo, masks, guesses, embedding))[:, 0]
+            chance = np.tensordot(share, masks, axes=1) / np.maximum(masks.sum(axis=0), 1)
+            large = Image.fromarray(chance.astype(np.float32)).resize(seen.shape[::-1], Image.Resampling.BILINEAR)
+            seen = (seen + np.asarray(large)) / 2
+        return seen, expect_iou(seen)
 
 
 def cut(masker: Masker, photo: Image.Image) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -12,8 +12,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from wallpaint.errors import UserError
+from wallpaint.paths import ASSETS
 
-SIDE = 160  # pixels a side that a photo is looked at; photos are stretched to it
+NETWORK = ASSETS / "walls" / "network.safetensors"
+SIDE = 160  # pixels a side of what it learned from, cuts of photographs; photos are stretched to squares
+SEEN = 224  # and of a whole photo, in which things are smaller than in cuts; chosen on rooms held out
 WIDTHS = (32, 64, 96, 128, 192)  # at 80, 40, 20, 10 and 5 places a side
 
 
@@ -86,8 +89,8 @@ class NetworkFinder:
         return cls(network.eval().requires_grad_(False).to(pick_runtime().device))
 
     def find(self, photo: Image.Image) -> tuple[np.ndarray, float]:
-        """Look at the photo and at its mirror image; (SIDE, SIDE) probabilities, and `expect_iou` of them."""
-        small = np.asarray(photo.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR), np.float32) / 255
+        """Look at the photo and at its mirror image; (SEEN, SEEN) probabilities, and `expect_iou` of them."""
+        small = np.asarray(photo.convert("RGB").resize((SEEN, SEEN), Image.Resampling.BILINEAR), np.float32) / 255
         seen = torch.from_numpy(small).permute(2, 0, 1)[None].to(self.network.stem.weight.device)
         with torch.no_grad():
             chance = (self.network(seen).sigmoid() + self.network(seen.flip(-1)).sigmoid().flip(-1))[0] / 2

@@ -27,6 +27,7 @@ from wallpaint.ui.page import guarded, read_paint
 from wallpaint.ui.words.words import TEXT, t
 from wallpaint.walls.classifier import ClassifierFinder, WallClassifier
 from wallpaint.walls.finders import FINDERS, Finder
+from wallpaint.walls.network import NETWORK, NetworkFinder
 
 GREEN = (122, 158, 126)
 SIZE = (160, 96)
@@ -211,7 +212,8 @@ def test_a_photo_is_looked_at_once_however_often_it_is_opened_and_clicked(call, 
         "bias2": (2,),
     }
     weights = {key: np.ones(shape, np.float32) for key, shape in shapes.items()}
-    segmenter._models["finder"] = ClassifierFinder(segmenter._masker(), WallClassifier(weights))
+    both = ClassifierFinder(segmenter._masker(), WallClassifier(weights), NetworkFinder.load(NETWORK))
+    segmenter._models["finder"] = both
     assert segmenter.propose(again) is not None  # the search for walls looks at the same embedding
     assert len(looks) == 1
 
