@@ -10,15 +10,18 @@ import hashlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from wallpaint.errors import UserError
 from wallpaint.walls.features import mask_features, shrink_masks
-from wallpaint.walls.finders import WallFinder
 from wallpaint.walls.masks import Masker
 from wallpaint.walls.network import NETWORK, NetworkFinder, expect_iou
+
+if TYPE_CHECKING:
+    from wallpaint.walls.finders import WallFinder
 
 KEYS = ("mean", "scale", "weight1", "bias1", "weight2", "bias2")
 
