@@ -1,5 +1,7 @@
 """Where the project's own files are: beside the package in a checkout, inside it where it is installed."""
 
+import re
+import unicodedata
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
@@ -10,6 +12,12 @@ ASSETS = SHIPPED / "assets"
 CONFIGS = SHIPPED / "configs"
 MODELS = ASSETS / "models"
 COMMAND = "python studio.py" if SHIPPED == ROOT else "wallpaint"  # how people call it
+
+
+def ascii_name(text: str, length: int = 60) -> str:
+    """Make a file's name of anything, 'son-cua-toi' of 'Sơn của tôi' but for its case; '' where it has no letters."""
+    apart = unicodedata.normalize("NFKD", text.replace("đ", "d").replace("Đ", "D"))
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", apart.encode("ascii", "ignore").decode()).strip("-.")[:length]
 
 
 def find_shipped(path: str | Path) -> Path:

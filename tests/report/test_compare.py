@@ -244,7 +244,8 @@ def test_into_a_folder_that_is_there_go_all_files_or_none(tmp_path):
 
 
 def test_every_arm_gets_a_file_of_its_own():
-    assert file_names(["old", "a/b", "a b", "..", "grid", "OLD"]) == [
+    assert file_names(["Sơn đẹp", "old", "a/b", "a b", "..", "grid", "OLD"]) == [
+        "Son-dep.png",
         "old.png",
         "a-b.png",
         "a-b-2.png",

@@ -10,8 +10,6 @@ from __future__ import annotations
 import gc
 import json
 import os
-import re
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +34,7 @@ from wallpaint.dataset.rows import (
 )
 from wallpaint.dataset.saving import sweep, writing
 from wallpaint.errors import UserError
+from wallpaint.paths import ascii_name
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import atomic_path, read_size
 
@@ -211,8 +210,7 @@ def _append_row(where: Path, row: Row) -> None:
 
 def free_name(where: Path, room_id: str) -> str:
     """Choose a file name that is not taken, also where case does not count: letters, digits and a number."""
-    plain = unicodedata.normalize("NFKD", str(room_id).replace("đ", "d").replace("Đ", "D"))
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", plain.encode("ascii", "ignore").decode()).strip("-")[:40] or "room"
+    stem = ascii_name(str(room_id).replace(".", "-"), 40) or "room"
     where.mkdir(parents=True, exist_ok=True)
     sweep(where)
     taken = {os.path.splitext(name)[0].lower() for name in os.listdir(where)}

@@ -7,7 +7,6 @@ import errno
 import glob
 import math
 import os
-import re
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ import psutil
 from PIL import Image, ImageDraw, ImageFont
 
 from wallpaint.errors import UserError
+from wallpaint.paths import ascii_name
 
 Figures = dict[str, Any]
 
@@ -75,7 +75,7 @@ def file_names(arms: Sequence[str]) -> list[str]:
     """Give each arm a PNG of its own name, whatever the name holds."""
     taken, names = {"grid"}, []
     for arm in arms:
-        stem = plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", arm).strip("-.")[:60] or "arm"
+        stem = plain = ascii_name(arm) or "arm"
         count = 1
         while stem.lower() in taken:
             count += 1

@@ -20,6 +20,7 @@ import psutil
 
 from wallpaint.errors import UserError
 from wallpaint.locks import locked
+from wallpaint.paths import ascii_name
 from wallpaint.pixels.images import atomic_path
 
 ALIVE = ("starting", "running")  # then done, failed or stopped; crashed is what we find, nobody reports it
@@ -180,7 +181,7 @@ def number_in(path: Path) -> int:
 
 def new_run_folder(workspace: str | Path, name: str) -> Path:
     """Make `<workspace>/runs/<name>-<n>` with the first free n and return it (absolute)."""
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.") or "run"
+    name = ascii_name(name) or "run"
     parent = Path(workspace).resolve() / "runs"
     parent.mkdir(parents=True, exist_ok=True)
     number = 1
