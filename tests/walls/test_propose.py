@@ -12,7 +12,7 @@ from toys import toy_room
 
 from wallpaint.dataset.folder import read_samples
 from wallpaint.errors import UserError
-from wallpaint.walls.classifier import ClassifierFinder, WallClassifier, cut, hash_sam
+from wallpaint.walls.classifier import ClassifierFinder, WallClassifier, cut, even_out, hash_sam
 from wallpaint.walls.features import SIDE, mask_features
 from wallpaint.walls.finders import Finder, load_finder
 from wallpaint.walls.masks import Masker
@@ -97,7 +97,7 @@ def test_masks_of_a_photo_are_ranked_and_joined(masker):
     chance, confidence = ClassifierFinder(masker, WallClassifier(weights), says).find(photo)
     covered = masks.any(axis=0)  # every mask is said to be wall with the same probability, sigmoid(2)
     assert 0.5 < covered.mean() < 1
-    np.testing.assert_allclose(chance, (0.8808 * covered + says.chance) / 2, atol=1e-3)  # the mean of both
+    np.testing.assert_allclose(chance, even_out((0.8808 * covered + says.chance) / 2, photo), atol=1e-3)
     wall = chance > 0.5
     assert confidence == pytest.approx(chance[wall].sum() / (wall.sum() + chance[~wall].sum()), abs=1e-3)
 
@@ -223,3 +223,16 @@ def test_the_command_tells_what_it_found_and_how_sure_it_is(tmp_path, monkeypatc
     assert studio.main(command) == 2 and "has samples already" in capsys.readouterr().err
     assert studio.main(["--check", str(tmp_path / "photos")]) == 2
     assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_a_smooth_wall_of_which_more_than_half_was_found_is_found_as_a_whole():
+    pixels = np.full((SIDE, SIDE, 3), 180, np.uint8)
+    pixels[:, SIDE // 2 :] = (60, 40, 120)  # something else, beyond a sharp edge
+    pixels[4:8, 4:8] = 20  # a switch on the wall
+    chance = np.full((2 * SIDE, 2 * SIDE), 0.1)
+    chance[: SIDE * 3 // 2, :SIDE] = 0.9  # three quarters of the wall
+    chance[: SIDE // 2, SIDE:] = 0.9  # a quarter of the other
+    before, wall = chance > 0.5, even_out(chance, Image.fromarray(pixels)) > 0.5
+    assert wall[:, : SIDE - 4].mean() > 0.98 and (wall[:, SIDE + 4 :] == before[:, SIDE + 4 :]).all()
+    stripes = Image.fromarray((np.indices((SIDE, SIDE)).sum(0) // 2 % 2 * 255).astype(np.uint8))
+    assert np.array_equal(even_out(chance, stripes), chance)  # nothing smooth, nothing evened out
