@@ -62,8 +62,13 @@ def test_a_new_tab_begins_with_what_the_last_one_had_and_has_its_own_from_then_o
     picture = tab.open_sample(0, tmp_path)[0]
     keep("a" * 24, picture)
     updates = restore(None, "a" * 24)
-    token = value_of(updates, gr.State)
-    assert token != "a" * 24 and pictures.TOKEN.fullmatch(token) and value_of(updates, gr.State, 2) == picture
+    token, own = value_of(updates, gr.State), value_of(updates, gr.State, 2)
+    assert token != "a" * 24 and pictures.TOKEN.fullmatch(token)
+    assert {**own, "folder": ""} == {**picture, "folder": ""} and own["folder"] != picture["folder"]
+    walls = pictures.read_walls(picture["folder"])
+    assert pictures.read_walls(own["folder"]) == walls
+    pictures.write_walls(own["folder"], [pictures.Wall(paint="#102030")])  # what one marks the other does not have
+    assert pictures.read_walls(picture["folder"]) == walls
     keep(token)
     assert value_of(restore(token, None), gr.State, 2) == gr.skip()
     assert value_of(restore("a" * 24, None), gr.State, 2) == picture

@@ -18,7 +18,7 @@ import gradio as gr
 
 from wallpaint.errors import UserError
 from wallpaint.pixels.images import atomic_path
-from wallpaint.ui.board.pictures import TOKEN
+from wallpaint.ui.board.pictures import TOKEN, copy_folder
 from wallpaint.ui.page import QUIET, Page, guarded
 
 TABS = ("dataset", "train", "compare")
@@ -51,12 +51,19 @@ def visit_file(workspace: Path, token: object) -> Path | None:
 
 
 def read_visit(workspace: Path, tokens: Sequence[object]) -> tuple[str, dict[str, Any]]:
-    """Give (token, what was kept) by the first token that is a visit's; a tab without its own gets a fresh one."""
+    """Give (token, what was kept) by the first token that is a visit's.
+
+    A tab without one of its own gets a fresh one, and copies of the pictures: two tabs mark each its own.
+    """
     own = bool(tokens) and visit_file(workspace, tokens[0]) is not None
     found = next((path for token in tokens if (path := visit_file(workspace, token))), None)
     with contextlib.suppress(OSError, ValueError):
         if found is not None:
-            return found.stem if own else secrets.token_hex(12), json.loads(found.read_text("utf-8"))
+            kept = found.read_text("utf-8")
+            for token in set() if own else set(TOKEN.findall(kept)):
+                if (workspace / "working" / token / "view.png").is_file():
+                    kept = kept.replace(token, copy_folder(workspace / "working" / token, workspace).name)
+            return found.stem if own else secrets.token_hex(12), json.loads(kept)
     return secrets.token_hex(12), {}
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import os
 import re
 import secrets
 import shutil
@@ -113,9 +114,23 @@ def open_marked(
 
 def copy_picture(picture: Picture, workspace: Path) -> Picture:
     """Give the picture and its walls once more, so that marking one leaves the other as it is."""
-    folder = working_folder(workspace)
-    shutil.copytree(picture["folder"], folder, dirs_exist_ok=True)
+    folder = copy_folder(picture["folder"], workspace)
     return {"folder": str(folder), "name": picture["name"], "given": picture["given"]}
+
+
+def copy_folder(folder: str | Path, workspace: Path) -> Path:
+    """Copy a picture's folder; the photo and its view, which nobody writes again, are links where that is possible."""
+    copied = working_folder(workspace)
+    shutil.copytree(folder, copied, dirs_exist_ok=True, copy_function=_copy_or_link)
+    return copied
+
+
+def _copy_or_link(source: str, target: str) -> None:
+    if os.path.basename(source) in ("photo.png", "view.png"):
+        with contextlib.suppress(OSError):  # a disk without links
+            return os.link(source, target)
+    shutil.copyfile(source, target)
+    return None
 
 
 def read_walls(folder: str | Path) -> tuple[list[Wall], int]:
