@@ -131,5 +131,9 @@ CASES = (
         "make the mask at the photo's own size",
         png(lambda: Image.new("L", (30, 30), 255)),
     ),
+    Case("a NumPy array", "is a NumPy array: save it as JPEG or PNG", written("wall.npy", b"\x93NUMPY\1\0")),
+    Case(
+        "LabelMe's or COCO's JSON", "is a JSON file: save it as JPEG or PNG", written("wall.json", b'{"shapes": []}')
+    ),
     Case("no picture", "cannot be read", written("a.png", b"none")),
 )

@@ -89,6 +89,18 @@ CASES = (
     Case('JSON (`.json`): `{"Sage": "#7A9E7E"}`', "read", text("a.json", '{"Sage": "7a9e7e"}'), is_sage),
     Case('JSON: `[{"name": "Sage", "hex": "#7A9E7E"}]`', "read", text("a.json", SAGE_HEX), is_sage),
     Case("the same under a key", "read", text("a.json", f'{{"title": "x", "colors": {SAGE_HEX}}}'), is_sage),
+    Case(
+        "a list of codes alone, JSON or one line (coolors.co)",
+        "read; its hex codes are the names",
+        text("a.csv", "7a9e7e,112233,445566\n"),
+        lambda palette: [color.name for color in palette.colors] == ["#7A9E7E", "#112233", "#445566"],
+    ),
+    Case(
+        'JSON: `["#7A9E7E"]`',
+        "the same",
+        text("a.json", '["7A9E7E"]'),
+        lambda palette: [color.name for color in palette.colors] == ["#7A9E7E"],
+    ),
     Case("JSON of another shape", "colour 1 has no hex", text("a.json", '[{"name": "Sage", "rgb": [1, 1, 1]}]')),
     Case("broken JSON", "cannot be read", text("a.json", '{"Sage": ')),
     Case("anything else", "give one of .gpl .ase .aco .json .csv .tsv .txt", text("a.acb", "")),

@@ -43,6 +43,8 @@ def read_table(data: bytes) -> list[tuple[str, Swatch]]:
         UserError: a row has no colour, or the columns can be taken in more than one way.
     """
     rows = _rows(decode(data))
+    if len(rows) == 1 and all(HEX.fullmatch(cell) for cell in rows[0][1]):  # codes side by side, as coolors.co has it
+        return [("", color) for cell in rows[0][1] if (color := _color(cell))]
     usual = Counter(len(row) for _, row in rows if _is_data(row)).most_common(1)
     width = usual[0][0] if usual else 0
     rows = [(line, row) for line, row in rows if len(row) > 1 or width == 1]

@@ -194,7 +194,7 @@ def _aco_color(space: int, values: list[int]) -> list[float]:
 
 
 def _read_json(data: bytes) -> tuple[str, list[Named]]:
-    """{"Sage": "#7A9E7E"} or [{"name": "Sage", "hex": "#7A9E7E"}], which may stand under a key of its own."""
+    """{"Sage": "#7A9E7E"}, [{"name": "Sage", "hex": "#7A9E7E"}] or ["#7A9E7E"], perhaps under a key of its own."""
     found = json.loads(decode(data))
     if isinstance(found, dict):
         lists = [value for value in found.values() if isinstance(value, (list, dict))]
@@ -203,7 +203,7 @@ def _read_json(data: bytes) -> tuple[str, list[Named]]:
         found = [{"name": name, "hex": code} for name, code in found.items()]
     colors = []
     for number, row in enumerate(found if isinstance(found, list) else [None], 1):
-        row = {str(key).lower(): value for key, value in row.items()} if isinstance(row, dict) else {}
+        row = {str(key).lower(): value for key, value in row.items()} if isinstance(row, dict) else {"hex": row}
         if not isinstance(row.get("hex"), str):
             raise UserError(f'colour {number} has no hex, write {{"Sage": "#7A9E7E"}} or [{{"name": …, "hex": …}}]')
         colors.append(_name(str(row.get("name") or ""), parse_color(row["hex"])))

@@ -48,6 +48,7 @@ SIGNATURES = (
     *((8, b"AVI ", VIDEO), (0, b"version https://git-lfs", "a Git LFS pointer, not the file")),
     *((0, b"v/1\x01", "an OpenEXR picture"), (0, b"#?RADIANCE", "a Radiance picture")),
     *((0, b"\xd0\xcf\x11\xe0", "an Office document"), (0, b"{\\rtf", "an RTF document")),
+    *((0, b"\x93NUMPY", "a NumPy array"), (0, b"{", "a JSON file")),
 )
 DEEP_TIFF = "a TIFF of a layout that is not read here"
 REMEDIES = {
