@@ -174,7 +174,9 @@ def test_a_run_at_work_is_not_deleted_and_another_is_gone_at_once(trainer):
     wait_for(lambda: runs.read_run(folder).exit_code == 130)
     launch.delete_run(folder)
     assert not folder.exists() and runs.list_runs(folder.parent.parent) == []
-    assert [path.name for path in folder.parent.parent.iterdir()] == ["runs"]
+    (deleted,) = launch.list_deleted(folder.parent.parent)
+    assert launch.restore_run(deleted) == folder and runs.read_run(folder).state == "stopped"
+    assert [*(folder.parent.parent / "trash").iterdir()] == []
 
 
 def test_two_studios_on_one_workspace_get_two_folders_and_one_queue(trainer, tmp_path):

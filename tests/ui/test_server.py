@@ -30,6 +30,7 @@ WRITING = {
     "stop_training",
     "resume_training",
     "delete_training",
+    "bring_back_training",
     "refresh_panel",
     "show_plan",
     "use_here",

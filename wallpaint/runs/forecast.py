@@ -6,6 +6,7 @@ import re
 import shutil
 import statistics
 import subprocess
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,6 +29,18 @@ class Device:
     kind: str  # cpu or cuda
     free: int  # bytes
     total: int
+
+
+@dataclass(frozen=True)
+class Load:
+    """How busy the machine is: shares in percent, bytes."""
+
+    cpu: float
+    free: int
+    total: int
+    gpu: str = ""  # '' where there is none
+    gpu_busy: int = 0
+    gpu_free: int = 0
 
 
 @dataclass(frozen=True)
@@ -149,6 +162,22 @@ def find_device(wanted: str = "auto") -> Device:
         return gpu
     memory = psutil.virtual_memory()
     return Device(f"CPU ({psutil.cpu_count()})", "cpu", memory.available, memory.total)
+
+
+def look_at_load() -> Load:
+    """See how busy the machine is; its processor on the average since the last look, at most twice a second."""
+    return _look_at_load(int(2 * time.monotonic()))
+
+
+@functools.lru_cache(maxsize=1)
+def _look_at_load(moment: int) -> Load:
+    memory, busy = psutil.virtual_memory(), psutil.cpu_percent()
+    gpu = _find_gpu()
+    if gpu is None:
+        return Load(busy, memory.available, memory.total)
+    told = _ask_smi("--query-gpu=utilization.gpu", "--format=csv,noheader,nounits").split()
+    shares = [int(share) for share in told if share.isdecimal()]
+    return Load(busy, memory.available, memory.total, gpu.name, max(shares, default=0), gpu.free)
 
 
 def _find_gpu() -> Device | None:

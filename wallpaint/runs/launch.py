@@ -5,6 +5,7 @@ outlives the page and the studio; whoever calls `start_next` now and then (the s
 """
 
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -95,15 +96,36 @@ def stop_run(folder: str | Path) -> bool:
 
 
 def delete_run(folder: str | Path) -> None:
-    """Delete a run folder; UserError while its process is at work."""
+    """Move a run folder into the workspace's trash; UserError while its process is at work."""
     folder = Path(folder).resolve()
     with locked(folder.parent):
         if read_run(folder).alive:
             raise UserError(f"the run is at work, {folder.name}, stop it first")
-        # Renamed first: a folder that is half deleted is nobody's run.
-        doomed = folder.parent.parent / f".deleted-{secrets.token_hex(6)}"
-        folder.rename(doomed)
-    shutil.rmtree(doomed, ignore_errors=True)
+        place = folder.parent.parent / "trash" / secrets.token_hex(6)  # fresh, so that its time says when
+        place.mkdir(parents=True)
+        folder.rename(place / folder.name)
+
+
+def list_deleted(workspace: str | Path) -> list[Path]:
+    """Run folders in the trash, the one deleted last first."""
+    places = [path for path in Path(workspace, "trash").glob("*/*") if (path / "run.json").is_file()]
+    return sorted(places, key=lambda path: path.parent.stat().st_mtime_ns, reverse=True)
+
+
+def restore_run(deleted: Path) -> Path:
+    """Move a run of `list_deleted` back and return its folder; where its name is taken it gets the next free one."""
+    parent, stem, number = deleted.parent.parent.parent / "runs", re.sub(r"-\d+$", "", deleted.name), 0
+    folder = parent / deleted.name
+    while True:
+        try:
+            folder.mkdir(parents=True)  # an empty folder holds the name, and is what a folder may be renamed to
+            break
+        except FileExistsError:
+            number += 1
+            folder = parent / f"{stem}-{number}"
+    deleted.rename(folder)
+    deleted.parent.rmdir()
+    return folder
 
 
 def _launch(folder: Path, arguments: list[str]) -> None:

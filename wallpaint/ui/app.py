@@ -60,7 +60,7 @@ def build_page(workspace: Path, public: bool) -> gr.Blocks:
             with page.add(gr.Tab, label=T("tab_compare"), id="compare") as compare_tab:
                 compare = build_compare_tab(page, language, dataset.picture)
         said, switched = wire_language(page, demo, language, switch)
-        each, kept = (dataset_tab, train_tab, compare_tab), (*dataset.kept, *compare.kept)
+        each, kept = (dataset_tab, train_tab, compare_tab), (*dataset.kept, *train.kept, *compare.kept)
         back = wire_visits(page, said, language, tabs, each, kept)
         wire_refresh(
             (back, switched),

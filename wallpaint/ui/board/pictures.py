@@ -73,9 +73,11 @@ def find_folder(workspace: Path, token: object) -> Path:
 
 
 def clear_old(workspace: Path) -> None:
-    """Throw away working folders, uploads and temporary files of yesterday and before."""
+    """Throw away working folders, uploads, temporary files and what was deleted, of yesterday and before."""
     for folder in (
-        path for name in ("working", "uploads", "visits", "tmp/gradio") for path in (workspace / name).glob("*")
+        path
+        for name in ("working", "uploads", "visits", "trash", "tmp/gradio")
+        for path in (workspace / name).glob("*")
     ):
         with contextlib.suppress(OSError):  # it may be gone by now
             if time.time() - folder.stat().st_mtime > KEPT_SECONDS:

@@ -122,7 +122,17 @@ def resume_training(workspace: Path, name: str | None, language: str) -> tuple[A
 
 
 def delete_training(workspace: Path, name: str | None, language: str) -> tuple[Any, str]:
-    """Delete the chosen run."""
+    """Move the chosen run to the trash."""
     with contextlib.suppress(FileNotFoundError):  # another studio was faster
         launch.delete_run(run_folder(workspace, name, language))
     return choose_run(None, workspace, language), t("deleted", language, name=name)
+
+
+def bring_back_training(workspace: Path, name: str | None, language: str) -> tuple[Any, str]:
+    """Bring back the run that was deleted last, and choose it."""
+    deleted = launch.list_deleted(workspace)
+    if not deleted:
+        raise UserError(t("nothing_deleted", language))
+    folder = launch.restore_run(deleted[0])
+    key = "brought_back" if folder.name == deleted[0].name else "brought_back_as"
+    return choose_run(folder.name, workspace, language), t(key, language, name=deleted[0].name, now=folder.name)

@@ -1,22 +1,22 @@
-"""A run's metrics as rows a plot can draw, raw and smoothed."""
+"""Runs' metrics as curves: one run's raw and smoothed, or those of several laid over each other."""
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import pandas as pd
+
+from wallpaint.ui.html import render
+from wallpaint.ui.words.words import t
 
 POINTS = 300
 SMOOTH = 0.9  # weight of the past in the running mean
 FEW = 6  # values below which a running mean says nothing
-SMOOTHED = "{name} (mean)"  # what a running mean is called
-LOSSES = ("loss", "loss_color")  # with the diffusion loss alone, that one is the loss
-DELTAS = ("delta_e_truth", "delta_e_paint")
-PALETTE = {  # raw pale, smoothed full
-    "loss": ("#5eead4", "#0d9488"),
-    "loss_color": ("#fda4af", "#e11d48"),
-    "delta_e_truth": ("#a78bfa", "#7c3aed"),
-    "delta_e_paint": ("#fbbf24", "#d97706"),
-}
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 210, 40, 8, 8, 22  # of a plot and its margins
+PLOTS = {"losses": ("loss", "loss_color"), "deltas": ("delta_e_truth", "delta_e_paint")}
+DELTAS = PLOTS["deltas"]
+COLORS = ("#0d9488", "#e11d48", "#2563eb", "#d97706", "#9333ea", "#65a30d")  # as many runs lie over each other
+Rows = Sequence[dict[str, Any]]
 
 FIGURES = {  # a metric people watch, and how it is written
     "loss": ".4f",
@@ -30,39 +30,102 @@ FIGURES = {  # a metric people watch, and how it is written
 }
 
 
-def smooth(values: pd.Series) -> pd.Series:
-    """Give the running mean of `values`, without the pull towards 0 at its start."""
-    return values.ewm(alpha=1 - SMOOTH, adjust=True).mean()
+class Curve(NamedTuple):
+    """Values by step and how they are drawn."""
+
+    name: str  # '' for raw values, which lie pale under their mean
+    color: str
+    look: str  # 'raw', 'first' or 'second' (dashed)
+    points: list[tuple[float, float]]  # steps and values; in a Frame: places
 
 
-def draw_curves(rows: list[dict[str, Any]], names: tuple[str, ...], smoothed: str) -> pd.DataFrame | None:
-    """Give (step, value, curve) of each metric there is, and of its running mean, named by `smoothed`.
+class Frame(NamedTuple):
+    """A plot's curves and axes, laid out in its WIDTH x HEIGHT."""
 
-    Few values, as of a validation, stand alone. None before the first value. A plot that is being watched
-    takes up no further curve, so those that may still come are there from the start, without a value.
+    curves: list[Curve]
+    steps: list[tuple[float, str]]  # place and label of each tick
+    values: list[tuple[float, str]]
+
+
+def draw_plots(runs: dict[str, Rows], language: str) -> str:
+    """Give the plots of the losses and of the validation's ΔE as HTML; '' before the first value of any.
+
+    Args:
+        runs: the rows of metrics.jsonl by the run's name; where there is one alone its curves are named by metric.
+        language: the reader's.
     """
-    curves: dict[str, pd.DataFrame] = {}
-    for name in names:
-        known = [(row["step"], row[name]) for row in rows if is_number(row.get(name)) and is_number(row["step"])]
-        raw = pd.DataFrame(known, columns=["step", "value"])
-        drawn = {name: raw, smoothed.format(name=name): raw.assign(value=smooth(raw.value))}
-        every = max(1, -(-len(raw) // POINTS))
-        for curve, points in list(drawn.items())[: 2 if len(raw) >= FEW else min(1, len(raw))]:
-            curves[curve] = points[::every].assign(curve=curve)  # thinned after the mean was taken
-    if not curves:
-        return None
-    first = next(iter(curves.values())).step.iloc[0]
-    coming = [(first, float("nan"), curve) for curve in sorted(set(color_map(names, smoothed)) - curves.keys())]
-    frames = [*curves.values(), pd.DataFrame(coming, columns=["step", "value", "curve"])]
-    return pd.concat(frames, ignore_index=True).astype({"step": int, "value": float})  # else no axis of numbers
+    titles = {name: {metric: t(f"figure_{metric}", language) for metric in names} for name, names in PLOTS.items()}
+    drawn = {name: list_curves(runs, titles[name], language) for name in PLOTS}
+    frames = {t(f"plot_{name}", language): lay_out(curves) for name, curves in drawn.items() if curves}
+    return render("train/plots.html", language, frames=frames, size=(WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM))
+
+
+def list_curves(runs: dict[str, Rows], titles: dict[str, str], language: str) -> list[Curve]:
+    """Give the curves of the metrics that `titles` names: of one run a colour each, of several a colour a run."""
+    curves = []
+    for number, (run, rows) in enumerate(list(runs.items())[: len(COLORS)]):
+        for order, (metric, title) in enumerate(titles.items()):
+            points = read_points(rows, metric)
+            if not points:
+                continue
+            color, name, look = COLORS[order], title, "first"
+            if len(runs) > 1:
+                color, name, look = COLORS[number], f"{run}: {title}", ("first", "second")[order]
+            if len(points) >= FEW:
+                if len(runs) == 1:
+                    curves.append(Curve("", color, "raw", thin(points)))
+                    name = t("smoothed", language, name=name)
+                points = smooth(points)
+            curves.append(Curve(name, color, look, thin(points)))
+    return curves
+
+
+def read_points(rows: Rows, metric: str) -> list[tuple[float, float]]:
+    """Give (step, value) wherever a metric has a value that can be drawn."""
+    return [(row["step"], row[metric]) for row in rows if is_number(row.get(metric)) and is_number(row["step"])]
+
+
+def smooth(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Give the running mean of the values, without the pull towards 0 at its start."""
+    means = pd.Series([value for _, value in points]).ewm(alpha=1 - SMOOTH, adjust=True).mean()
+    return [(step, mean) for (step, _), mean in zip(points, means, strict=True)]
+
+
+def thin(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Give at most POINTS + 1 of the points, the last among them."""
+    every = max(1, -(-len(points) // POINTS))
+    return [*points[:-1][::every], points[-1]]
+
+
+def lay_out(curves: list[Curve]) -> Frame:
+    """Put curves on common axes."""
+    steps, values = zip(*(point for curve in curves for point in curve.points), strict=True)
+    first, last, low, high = min(steps), max(steps), min(values), max(values)
+    last, high = max(last, first + 1), high if high > low else low + (abs(low) or 1)
+
+    def x(step: float) -> float:
+        return round(LEFT + (step - first) / (last - first) * (WIDTH - LEFT - RIGHT), 1)
+
+    def y(value: float) -> float:
+        return round(HEIGHT - BOTTOM - (value - low) / (high - low) * (HEIGHT - TOP - BOTTOM), 1)
+
+    placed = [curve._replace(points=[(x(step), y(value)) for step, value in curve.points]) for curve in curves]
+    ticks = [tick for tick in round_ticks(first, last) if tick == int(tick)]
+    return Frame(
+        placed,
+        [(x(tick), f"{tick:.0f}") for tick in ticks],
+        [(y(tick), f"{tick:g}") for tick in round_ticks(low, high)],
+    )
+
+
+def round_ticks(low: float, high: float) -> list[float]:
+    """Give three to six round numbers between two."""
+    rough = (high - low) / 4
+    unit = 10.0 ** math.floor(math.log10(rough))
+    every = unit * next(factor for factor in (1, 2, 5, 10) if factor * unit >= rough)
+    return [round(every * n, 12) for n in range(math.ceil(low / every), math.floor(high / every) + 1)]
 
 
 def is_number(value: Any) -> bool:
     """Tell whether a metric has a value that can be drawn; a run's file may hold anything."""
     return isinstance(value, (int, float)) and math.isfinite(value)
-
-
-def color_map(names: tuple[str, ...], smoothed: str) -> dict[str, str]:
-    """Give the colour of each curve and of its running mean."""
-    raw = {name: PALETTE[name][0] for name in names}
-    return raw | {smoothed.format(name=name): PALETTE[name][1] for name in names}

@@ -25,7 +25,7 @@ def form_fields() -> list[Setting]:
 
 def make_input(page: Page, field: Setting, value: Any) -> Any:
     """Make the component that fits a field; floats are text, so that 1e-05 stays readable."""
-    props = {"label": field.name, "info": T(f"help_{field.name}"), "interactive": True, "min_width": 180}
+    props = {"label": T(f"label_{field.name}"), "info": T(f"help_{field.name}"), "interactive": True, "min_width": 180}
     default, choices = field.default, field.choices
     if field.name == "method":
         named = [(f"{name} · {METHODS[name].study_name}", name) for name in choices]

@@ -57,7 +57,16 @@ def list_facts(
     if expected.seconds is not None:
         key = "time_here" if expected.here else "time_elsewhere"
         time = t(key, language, time=write_duration(expected.seconds), run=expected.earlier)
+    batch = config.train_batch_size * config.gradient_accumulation_steps
+    steps = {
+        "steps": config.max_train_steps,
+        "batch": batch,
+        "seen": round(config.max_train_steps * batch / len(train)),
+    }
+    every = config.validation_steps
+    looks = t("looks_said", language, every=every, count=-(-config.max_train_steps // every) + 1) if every else ""
     return {
+        "fact_steps": t("steps_said", language, **steps) + looks,
         "fact_losses": " + ".join(t(f"loss_{name}", language, step=start, weight=weight) for name in names),
         "fact_data": t("data_said", language, train=len(train), rooms=rooms, held=held, low=low, mean=mean, high=high),
         "fact_time": time,

@@ -1,14 +1,14 @@
 """A run as HTML: its state, its figures, why it ended, its log."""
 
+import time
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from wallpaint.runs import state
+from wallpaint.runs.forecast import GB, Load
 from wallpaint.settings.methods import METHODS
 from wallpaint.ui.html import Markup, render, say
-from wallpaint.ui.train.curves import DELTAS, FIGURES, SMOOTHED, color_map, is_number
+from wallpaint.ui.train.curves import DELTAS, FIGURES, is_number
 from wallpaint.ui.train.plan import adapter_of, write_duration
 from wallpaint.ui.words.words import t
 
@@ -36,8 +36,10 @@ def draw_status(run: state.RunState, rows: list[dict[str, Any]], language: str) 
         language: the reader's.
     """
     facts = [t("step", language, step=run.step, total=run.max_train_steps or "?")]
+    ready = None
     if run.eta_seconds is not None:
         facts.append(t("left", language, time=write_duration(run.eta_seconds)))
+        ready = time.localtime(run.fields["updated"] + run.eta_seconds)
     found = run.fields.get("preflight")
     found = found if isinstance(found, dict) else {}
     method, counts = METHODS.get(str(run.fields.get("method"))), found.get("parameters")
@@ -48,6 +50,7 @@ def draw_status(run: state.RunState, rows: list[dict[str, Any]], language: str) 
         state=state_name(run, language),
         method=method,
         facts=facts,
+        ready=ready and (time.strftime("%Y-%m-%dT%H:%M:%S%z", ready), time.strftime("%H:%M", ready)),
         total=run.max_train_steps or 1,
         adapter=adapter_of(method) if method and counts else "",
         learned=count_parameters(counts, language) if counts else "",
@@ -97,12 +100,12 @@ def draw_log(folder: Path, language: str) -> str:
     return html.format(t("log", language), state.tail_log(folder, LOG_LINES))
 
 
-def draw_legend(frame: pd.DataFrame | None, metrics: tuple[str, ...], language: str) -> str:
-    """Name the curves that are there; the plot's own legend does not fit into its height."""
-    drawn = set() if frame is None else set(frame.dropna().curve)
-    named: dict[str, str] = {}
-    for metric in metrics:
-        name = t(f"figure_{metric}", language)
-        named |= {metric: name, SMOOTHED.format(name=metric): t("smoothed", language, name=name)}
-    curves = [item for item in color_map(metrics, SMOOTHED).items() if item[0] in drawn]
-    return " ".join(f'<span><i style="background:{color}"></i>{named[curve]}</span>' for curve, color in curves)
+def draw_load(load: Load, language: str) -> str:
+    """Say how busy the machine is, in steps that a reader follows."""
+    free, total = (f"{size / GB:.1f}" for size in (load.free, load.total))
+    said = t("load", language, cpu=5 * round(load.cpu / 5), free=free, total=total)
+    if load.gpu:
+        said += t(
+            "load_gpu", language, name=load.gpu, busy=5 * round(load.gpu_busy / 5), free=f"{load.gpu_free / GB:.1f}"
+        )
+    return Markup('<p class="quiet">{}</p>').format(said)

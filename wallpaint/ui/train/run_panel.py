@@ -10,19 +10,27 @@ import gradio as gr
 from PIL import Image
 
 from wallpaint.errors import UserError
-from wallpaint.runs import state
+from wallpaint.runs import launch, state
+from wallpaint.runs.forecast import look_at_load
 from wallpaint.ui.board.pictures import thumbnail
 from wallpaint.ui.page import Page
-from wallpaint.ui.train.curves import DELTAS, LOSSES, SMOOTHED, color_map, draw_curves
-from wallpaint.ui.train.run_html import ENDED_BADLY, draw_legend, draw_log, draw_nothing, draw_status, state_name
+from wallpaint.ui.train.curves import COLORS, draw_plots
+from wallpaint.ui.train.run_html import ENDED_BADLY, draw_load, draw_log, draw_nothing, draw_status, state_name
 from wallpaint.ui.words.words import T, t
 
 GRIDS, GRID_SIDE = 6, 1600  # sample grids shown, the newest first, and their longest side
 
-PLOT = {"x": "step", "y": "value", "color": "curve", "y_title": " ", "color_title": " ", "height": 260}
-PLOT |= {"colors_in_legend": [], "buttons": []}  # its own legend does not fit into its height
 GALLERY = {"columns": 2, "object_fit": "contain", "fit_columns": False, "format": "jpeg", "interactive": False}
 GALLERY |= {"buttons": ["fullscreen", "download"]}
+
+
+# When a run will be done, by the reader's own clock.
+CLOCK = """const show = () => { for (const part of element.querySelectorAll("time")) {
+    const at = new Date(part.dateTime), soon = at - Date.now() < 12 * 3600e3;
+    const text = at.toLocaleString(document.documentElement.lang,
+      { hour: "2-digit", minute: "2-digit", ...(soon ? {} : { weekday: "short" }) });
+    if (part.textContent !== text) part.textContent = text; } };
+  new MutationObserver(show).observe(element, { childList: true, subtree: true }); show();"""
 
 
 @dataclass(frozen=True)
@@ -34,15 +42,12 @@ class RunPanel:
     resume: gr.Button
     use: gr.Button  # 'Use in Compare'
     delete: gr.Button
-    confirm: gr.Row  # asks before it deletes
-    really_delete: gr.Button
-    cancel_delete: gr.Button
+    bring_back: gr.Button  # what was deleted last; unseen while the trash is empty
     status: gr.HTML
-    details: gr.Column  # of the five below, unseen while no run is chosen
-    losses: gr.LinePlot
-    losses_legend: gr.HTML
-    deltas: gr.LinePlot
-    deltas_legend: gr.HTML
+    load: gr.HTML  # the machine's
+    details: gr.Column  # of the four below, unseen while no run is chosen
+    over: gr.Dropdown  # runs that are laid over the chosen one
+    plots: gr.HTML
     samples: gr.Gallery
     log: gr.HTML
     snapshot: gr.JSON  # a Snapshot, unseen
@@ -50,9 +55,9 @@ class RunPanel:
     @property
     def shown(self) -> list[Any]:
         """What `refresh_run` updates."""
-        buttons = [self.stop, self.resume, self.use, self.delete]
-        curves = [self.losses, self.losses_legend, self.deltas, self.deltas_legend]
-        return [self.run, *buttons, self.status, self.details, *curves, self.samples, self.log]
+        buttons = [self.stop, self.resume, self.use, self.delete, self.bring_back]
+        below = [self.status, self.load, self.details, self.over, self.plots, self.samples, self.log]
+        return [self.run, *buttons, *below]
 
 
 class Snapshot(NamedTuple):
@@ -61,9 +66,11 @@ class Snapshot(NamedTuple):
     The page keeps it beside what it shows: answers may overtake each other on their way, so the server cannot know.
     """
 
-    runs: str = ""  # the language, and each run with its state
+    runs: str = ""  # the language, each run with its state, and the trash
     run: str = ""  # the run at hand, and when its files were written
+    plots: str = ""  # the same of all runs that lie over each other
     samples: str = ""
+    load: str = ""
 
 
 def digest(*values: Any) -> str:
@@ -85,13 +92,20 @@ def choose_run(name: str | None, workspace: Path, language: str = "en") -> Any:
     return gr.update(choices=list_choices(found, language), value=chosen and chosen.name)
 
 
+def choose_over(over: Sequence[str], found: list[state.RunState]) -> Any:
+    """Give the runs that can be laid over another; those of `over` that are still there are chosen."""
+    names = [run.name for run in found]
+    return gr.update(choices=names, value=[name for name in over if name in names])
+
+
 def refresh_run(
-    workspace: Path, name: str | None, before: Sequence[str] | None, language: str
+    workspace: Path, name: str | None, over: Sequence[str], before: Sequence[str] | None, language: str
 ) -> tuple[Snapshot, dict[str, Any]]:
     """Read the runs' folders.
 
     Args:
         name: of the run at hand.
+        over: names of those whose curves are laid over its own.
         before: the Snapshot of what the page shows, None for nothing.
         language: the reader's.
         workspace: whose runs.
@@ -99,28 +113,40 @@ def refresh_run(
     Returns:
         what it shows from now on, and {part of RunPanel: update} where something has changed.
     """
-    before, found = Snapshot(*(before or ())), state.list_runs(workspace)
+    before, found, deleted = Snapshot(*(before or ())), state.list_runs(workspace), launch.list_deleted(workspace)[:1]
     run = next((run for run in found if run.name == name), None)
-    listed = digest(language, [(run.name, run.state) for run in found])
-    updates: dict[str, Any] = {}
+    listed = digest(language, [(run.name, run.state) for run in found], deleted)
+    said = draw_load(look_at_load(), language)
+    load = digest(said)
+    updates: dict[str, Any] = {"load": said} if load != before.load else {}
     if listed != before.runs:
         # What is chosen meanwhile stays chosen: only for a run that is gone another one is.
         gone = name is not None and run is None
         offered = gr.update(choices=list_choices(found, language))
         updates["run"] = choose_run(None, workspace, language) if gone else offered
+        still = {*over} <= {run.name for run in found}
+        updates["over"] = gr.update(choices=[run.name for run in found]) if still else choose_over(over, found)
+        label = t("bring_back", language, name=deleted[0].name) if deleted else ""
+        updates["bring_back"] = gr.update(visible=bool(deleted), value=label)
     if run is None:
         if listed != before.runs or before.run:
             updates |= {"details": gr.update(visible=False), "status": draw_nothing(found, language)}
             updates |= update_buttons(None)
-        return Snapshot(listed), updates
+        return Snapshot(listed, load=load), updates
     stamps = digest(name, language, run.state, [_written(run.folder / file) for file in state.GROWING])
+    laid = [run, *(other for other in found if other.name in over and other is not run)]
+    plots = digest(language, [(other.name, _written(other.folder / "metrics.jsonl")) for other in laid])
     grids = list_grids(run.folder)
     samples = digest(name, language, grids)
     if stamps != before.run:
-        updates |= draw_run(run, language) | update_buttons(run) | {"details": gr.update(visible=True)}
+        rows = state.read_metrics(run.folder)
+        updates |= {"status": draw_status(run, rows, language), "log": draw_log(run.folder, language)}
+        updates |= update_buttons(run) | {"details": gr.update(visible=True)}
+    if plots != before.plots:
+        updates["plots"] = draw_plots({other.name: state.read_metrics(other.folder) for other in laid}, language)
     if samples != before.samples:
         updates["samples"] = draw_grids(grids, language)
-    return Snapshot(listed, stamps, samples), updates
+    return Snapshot(listed, stamps, plots, samples, load), updates
 
 
 def _written(path: Path) -> int:
@@ -129,20 +155,6 @@ def _written(path: Path) -> int:
         return path.stat().st_mtime_ns
     except OSError:  # not yet there, or deleted this moment
         return 0
-
-
-def draw_run(run: state.RunState, language: str) -> dict[str, Any]:
-    """Give the status, the curves and the log of a run."""
-    rows = state.read_metrics(run.folder)
-    losses, deltas = (draw_curves(rows, names, SMOOTHED) for names in (LOSSES, DELTAS))
-    return {
-        "status": draw_status(run, rows, language),
-        "losses": losses,
-        "losses_legend": draw_legend(losses, LOSSES, language),
-        "deltas": deltas,
-        "deltas_legend": draw_legend(deltas, DELTAS, language),
-        "log": draw_log(run.folder, language),
-    }
 
 
 def update_buttons(run: state.RunState | None) -> dict[str, Any]:
@@ -187,17 +199,13 @@ def build_run_panel(page: Page) -> RunPanel:
         for name in ("stop", "resume", "use", "delete"):
             variant = "stop" if name == "stop" else "secondary"
             parts[name] = page.add(gr.Button, value=T(name), variant=variant, elem_id=f"{name}-training", **look)
-    with gr.Row(visible=False, elem_id="confirm-delete") as parts["confirm"]:
-        parts["really_delete"] = page.add(gr.Button, value=T("really_delete"), variant="stop", size="md")
-        parts["cancel_delete"] = page.add(gr.Button, value=T("cancel_delete"), size="md")
-    parts["status"] = gr.HTML(elem_id="run-status")
+        parts["bring_back"] = gr.Button(visible=False, elem_id="bring-back", size="md", min_width=110)
+    parts["status"] = gr.HTML(elem_id="run-status", js_on_load=CLOCK)
+    parts["load"] = gr.HTML(elem_id="machine-load")
     with gr.Column(visible=False) as parts["details"]:
-        with gr.Row():
-            for name, metrics in (("losses", LOSSES), ("deltas", DELTAS)):
-                with gr.Column(min_width=280):
-                    props = {"label": T(f"plot_{name}"), "color_map": color_map(metrics, SMOOTHED), **PLOT}
-                    parts[name] = page.add(gr.LinePlot, elem_id=f"{name}-plot", **props)
-                    parts[f"{name}_legend"] = gr.HTML(elem_classes="legend")
+        many = {"choices": [], "value": [], "multiselect": True, "max_choices": len(COLORS) - 1}
+        parts["over"] = page.add(gr.Dropdown, label=T("over"), info=T("over_info"), elem_id="over", **many)
+        parts["plots"] = gr.HTML(elem_id="plots")
         parts["samples"] = page.add(gr.Gallery, label=T("sample_grids"), elem_id="sample-grids", **GALLERY)
         parts["log"] = gr.HTML(elem_id="run-log")
     parts["snapshot"] = gr.JSON(visible=False)

@@ -7,12 +7,14 @@ import gradio as gr
 
 from wallpaint.errors import UserError
 from wallpaint.paths import CONFIGS
+from wallpaint.runs import state
 from wallpaint.settings.methods import METHODS
 from wallpaint.settings.train_config import load_config
 from wallpaint.ui.page import PRIVATE, Page, Step, announce, guarded
 from wallpaint.ui.train import actions
 from wallpaint.ui.train.form import build_form, fill_form
-from wallpaint.ui.train.run_panel import RunPanel, build_run_panel, choose_run, refresh_run
+from wallpaint.ui.train.run_panel import RunPanel, build_run_panel, choose_over, choose_run, refresh_run
+from wallpaint.ui.visits import Kept
 from wallpaint.ui.words.words import T
 
 POLL_SECONDS = 2.0
@@ -38,6 +40,7 @@ class TrainTab:
 
     run: gr.Dropdown | None = None
     use: gr.Button | None = None  # 'Use in Compare'
+    kept: tuple[Kept, ...] = ()
     refresh: tuple[Step, ...] = ()
 
 
@@ -58,7 +61,30 @@ def build_train_tab(page: Page, language: gr.State, timer: gr.Timer) -> TrainTab
     first = Step(reload_lists, [panel.run, recipe.dataset, language], [panel.run, recipe.dataset])
     wire_start(page, recipe, panel.run, language)
     refresh = (first, wire_plan(page, recipe, language), wire_run(page, panel, language, timer))
-    return TrainTab(panel.run, panel.use, refresh)
+    return TrainTab(panel.run, panel.use, keep_form(page, recipe, panel), refresh)
+
+
+def keep_form(page: Page, recipe: RecipePanel, panel: RunPanel) -> tuple[Kept, ...]:
+    """Say what of the tab comes back: the form as it was filled in, and the runs that were looked at."""
+    names, form = list(recipe.settings), [recipe.preset, recipe.dataset, *recipe.settings.values()]
+
+    def pack_form(preset: str, dataset: str, *values: Any) -> list:
+        return [preset, dataset, dict(zip(names, values, strict=True))]
+
+    def bring_form(packed: list, language: str) -> list:
+        preset, dataset, settings = packed
+        known = preset if preset in actions.list_presets() else gr.skip()
+        return [known, actions.choose_dataset(dataset, page.workspace), *(settings[name] for name in names)]
+
+    def bring_runs(packed: list, language: str) -> tuple:
+        name, over = packed
+        return choose_run(name, page.workspace, language), choose_over(over, state.list_runs(page.workspace))
+
+    looked_at = [panel.run, panel.over]
+    return (
+        Kept("recipe", form, form, pack_form, bring_form),
+        Kept("runs", looked_at, looked_at, lambda *values: values, bring_runs),
+    )
 
 
 def build_recipe(page: Page) -> RecipePanel:
@@ -99,9 +125,11 @@ def wire_plan(page: Page, recipe: RecipePanel, language: gr.State) -> Step:
 
     show_plan = guarded(actions.show_plan, page.workspace, names)
     step = Step(show_plan, [recipe.dataset, language, *inputs], [recipe.plan, recipe.yaml])
-    recipe.preset.change(guarded(fill_inputs), recipe.preset, inputs, **QUIET).then(*step, **QUIET)
-    changes = [*(field.input for field in inputs), recipe.dataset.change, language.change]
+    # By the reader's hand alone: a form that comes back with its recipe stays as it was filled in.
+    recipe.preset.input(guarded(fill_inputs), recipe.preset, inputs, **QUIET).then(*step, **QUIET)
+    changes = [*(field.input for field in inputs), language.change]
     gr.on(changes, *step, trigger_mode="always_last", **QUIET)
+    recipe.dataset.change(*step, trigger_mode="always_last", **PRIVATE)  # its masks are looked at: that may take time
     return step
 
 
@@ -117,22 +145,20 @@ def wire_run(page: Page, panel: RunPanel, language: gr.State, timer: gr.Timer) -
 
     The timer does so whether or not the tab is open.
     """
-    run, snapshot = panel.run, panel.snapshot
+    run, over, snapshot = panel.run, panel.over, panel.snapshot
 
-    def refresh_panel(name: str | None, before: Any, language: str) -> dict:
-        after, updates = refresh_run(page.workspace, name, before, language)
+    def refresh_panel(name: str | None, over: list[str] | None, before: Any, language: str) -> dict:
+        after, updates = refresh_run(page.workspace, name, over or (), before, language)
         return {snapshot: list(after), **{getattr(panel, part): update for part, update in updates.items()}}
 
     for listen, action in (
         (panel.stop.click, actions.stop_training),
         (panel.resume.click, actions.resume_training),
-        (panel.really_delete.click, actions.delete_training),
+        (panel.delete.click, actions.delete_training),
+        (panel.bring_back.click, actions.bring_back_training),
     ):
         listen(guarded(announce(action), page.workspace), [run, language], run, **PRIVATE)
-    panel.delete.click(lambda: gr.update(visible=True), None, panel.confirm, **QUIET)
-    answered = [panel.really_delete.click, panel.cancel_delete.click]
-    gr.on(answered, lambda: gr.update(visible=False), None, panel.confirm, **QUIET)
-    step = Step(guarded(refresh_panel), [run, snapshot, language], [snapshot, *panel.shown])
+    step = Step(guarded(refresh_panel), [run, over, snapshot, language], [snapshot, *panel.shown])
     # Past the queue: what many pages read every few seconds must not fill it, nor wait behind who paints.
-    gr.on([timer.tick, run.change, language.change], *step, trigger_mode="once", queue=False, **QUIET)
+    gr.on([timer.tick, run.change, over.input, language.change], *step, trigger_mode="once", queue=False, **QUIET)
     return step

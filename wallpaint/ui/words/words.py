@@ -23,17 +23,18 @@ def read_words(name: str) -> dict:
 
 
 BOARD: dict[str, dict[str, str]] = read_words("board")
-SETTINGS_VI: dict[str, str] = read_words("settings")
+SETTINGS: dict[str, dict[str, str]] = read_words("settings")
 TEXT: dict[str, dict[str, str]] = {
     **read_words("page"),
     **read_words("dataset"),
     **read_words("train"),
     **read_words("compare"),
-    # A setting that nobody has translated yet is explained in English.
+    # The form shows a setting's name beside its words: those who know look for it.
     **{
-        f"help_{field.name}": {"en": field.help, "vi": SETTINGS_VI.get(field.name, field.help)}
-        for field in config_fields()
+        f"label_{name}": {language: f"{text[language]} · {name}" for language in LANGUAGES}
+        for name, text in SETTINGS.items()
     },
+    **{f"help_{field.name}": {"en": field.help, "vi": SETTINGS[field.name]["help"]} for field in config_fields()},
 }
 
 
