@@ -75,20 +75,47 @@ def test_three_arms_are_trained_watched_stopped_resumed_and_compared(page, visit
     expect(page.locator("#run-status")).to_contain_text("192,000")
     choose_run(page, "lora_ip_color-1")  # what the other visitor resumed
     assert wait_progress(page, reached) > reached
-    expect(page.locator("#losses-plot svg").first).to_be_visible()
+    expect(page.locator("#plots figure")).to_have_count(2)  # from the first validation on, which is before any step
+    expect(page.locator("#sample-grids img").first).to_be_visible()
     expect(page.locator("#run-status")).to_contain_text("Colour loss")
     wait_progress(page, 2 * STEPS // 3)
-    grown = "document.querySelector(`#losses-plot path[stroke='#e11d48']`)?.getAttribute('d').length > 50"
-    page.wait_for_function(grown)  # the colour loss, smoothed
+    smoothed = "#plots polyline.first[stroke='#e11d48']"  # the colour loss
+    page.locator(smoothed).wait_for(state="attached", timeout=WAIT)
+    expect(page.locator("#run-status time")).to_have_text(re.compile(r"^\d\d:\d\d"))  # when it will be done
+    expect(page.locator("#machine-load")).to_contain_text(re.compile(r"processor \d+ % busy"))
     keep_picture(page, "train")  # still at work, with curves to see
     state(page, "done")
     state(another_page, "done")
-    expect(page.locator("#sample-grids img").first).to_be_visible()
     expect(page.locator("#run-log")).to_contain_text(f"step {STEPS}/{STEPS}")
+    lay_over(page, keep_picture)
     page.locator("#use-training").click()
     expect(page.get_by_role("tab", name="Compare")).to_have_attribute("aria-selected", "true")
     expect(page.locator("#arms").get_by_label(ARMS[2])).to_be_checked()
     compare_and_download(page)
+
+
+def lay_over(page, keep_picture):
+    """Lay another run's curves over those of the run that is watched; a reload leaves them there."""
+    from playwright.sync_api import expect
+
+    names = page.locator("#plots figure").first.locator(".legend span")
+    expect(names).to_have_text(["Diffusion loss, smoothed", "Colour loss, smoothed"])
+    page.locator("#over input").click()
+    page.get_by_role("option", name=ARMS[1], exact=True).click()
+    both = [
+        f"{ARMS[2]}: Diffusion loss, smoothed",
+        f"{ARMS[2]}: Colour loss, smoothed",
+        f"{ARMS[1]}: Diffusion loss, smoothed",
+    ]
+    expect(names).to_have_text(both)
+    page.keyboard.press("Escape")
+    keep_picture(page, "train-over")
+    page.get_by_label("seed").fill("7")
+    page.wait_for_timeout(2000)  # nobody presses F5 within the same second
+    page.reload()
+    expect(names).to_have_text(both)
+    expect(page.get_by_label("max_train_steps")).to_have_value(str(STEPS))
+    expect(page.get_by_label("seed")).to_have_value("7")
 
 
 def start_three(page, url):
@@ -98,6 +125,7 @@ def start_three(page, url):
     open_tab(page, url, "Train")
     expect(page.locator("#preflight")).to_contain_text("4 pictures of 4 rooms")
     expect(page.locator("#preflight .pill")).to_have_text("absent")
+    expect(page.locator("#preflight")).to_contain_text(re.compile(r"\d+ of \d+ pictures, each seen about \d+ times"))
     page.locator("#preset input").click()
     page.get_by_role("option", name=re.compile("^new_lora")).click()
     expect(page.locator("#preflight .pill")).to_have_text("active, frozen")

@@ -54,7 +54,7 @@ class TrainConfig:
     resolution: int = in_data(0, "pictures are trained at about this size squared; 0: the family's own", 0, 2048)
     random_flip: bool = in_data(False, "also train on mirrored pictures")
     # The optimiser
-    train_batch_size: int = in_training(8, "samples a batch", 1, 512)
+    train_batch_size: int = in_training(8, "samples that are learned from at once", 1, 512)
     gradient_accumulation_steps: int = in_training(1, "batches added up before the weights move", 1, 256)
     max_train_steps: int = in_training(3000, "how many times the weights move", 1, 10_000_000)
     learning_rate: float = in_training(1e-4, "step size of AdamW", 1e-8, 1.0)
@@ -107,7 +107,7 @@ class TrainConfig:
     dinov2_model: str = in_reference("", "folder or hub id of DINOv2; empty: the family's own")
     paint_by_example_model: str = in_reference("", "folder or hub id of Paint-by-Example; empty: the family's own")
     # LoRA and the adapter
-    lora_rank: int = in_lora(16, "rank of the LoRA", 1, 512)
+    lora_rank: int = in_lora(16, "how much the LoRA can hold: a larger one learns more and takes more memory", 1, 512)
     lora_alpha: int = in_lora(32, "the LoRA is scaled by alpha / rank", 1, 1024)
     lora_dropout: float = in_lora(0.0, "dropout on the LoRA's input", 0.0, 0.9)
     lora_target: choices.LoraTarget = in_lora(

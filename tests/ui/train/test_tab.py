@@ -190,14 +190,14 @@ def test_a_run_is_shown_from_its_folder_and_only_when_it_changed(run_folder, tmp
         "hello\nstep 50/200" in shown["log"] and shown["plots"].count("<circle") == 1
     )  # seen from its first value on
     assert "processor 50 % busy, 2.0 of 8.0 GB memory free · H9 95 % busy, 1.0 GB free" in shown["load"]
-    ((picture, caption),) = shown["samples"]
+    ((picture, caption),) = shown["samples"]["value"]
     assert picture.getpixel((0, 0)) == (254, 0, 0) or picture.getpixel((0, 0)) == (255, 0, 0)
     assert caption == "step 50"
     again, nothing = look(tmp_path, "lora-1", seen, "en")
     assert again == seen and nothing == {}
     Image.new("RGB", (8, 8), "blue").save(run_folder / "samples" / "step-000100.png")
     _, shown = look(tmp_path, "lora-1", seen, "en")
-    assert [*shown] == ["samples"] and [said for _, said in shown["samples"]] == ["step 100", "step 50"]
+    assert [*shown] == ["samples"] and [said for _, said in shown["samples"]["value"]] == ["step 100", "step 50"]
     (run_folder / "train.log").write_text("more")
     _, shown = look(tmp_path, "lora-1", seen, "en")
     assert "more" in shown["log"]
@@ -264,12 +264,13 @@ def test_warnings_of_the_start_and_of_a_resume_are_shown_escaped_each_once(run_f
 
 def test_the_page_goes_on_while_a_runs_files_come_and_go(run_folder, tmp_path, monkeypatch):
     with open(run_folder / "metrics.jsonl", "a") as file:  # the last line is being written
-        file.write('{"step": 20, "loss": "high"}\n{"step": null, "loss": 1}\n{"step": 30, "loss": 0.2}\n{"step": 4')
+        file.write('{"step": 20, "loss_diffusion": "high"}\n{"step": null, "loss_diffusion": 1}\n')
+        file.write('{"step": 30, "loss_diffusion": 0.2}\n{"step": 4')
     (run_folder / "samples" / "step-000900.png").write_bytes(b"\x89PNG, half of it")
     (run_folder / "samples" / "step-last.png").touch()
     snapshot, shown = look(tmp_path, "lora-1", None, "en")
     assert shown["plots"].count("<circle") == 2
-    assert [caption for _, caption in shown["samples"]] == ["step 50"]
+    assert [caption for _, caption in shown["samples"]["value"]] == ["step 50"]
     found = state.list_runs(tmp_path)
     shutil.rmtree(run_folder)  # between the look at the list and the look into the folder
     with monkeypatch.context() as patch:
@@ -284,7 +285,12 @@ def test_the_newest_pictures_are_those_of_the_highest_step(run_folder, tmp_path)
     for step in ("0999500", "1000000", "995000"):
         Image.new("RGB", (8, 8)).save(run_folder / "samples" / f"step-{int(step):06d}.png")
     shown = look(tmp_path, "lora-1", None, "en")[1]
-    assert [caption for _, caption in shown["samples"]] == ["step 1000000", "step 999500", "step 995000", "step 50"]
+    assert [caption for _, caption in shown["samples"]["value"]] == [
+        "step 1000000",
+        "step 999500",
+        "step 995000",
+        "step 50",
+    ]
 
 
 def test_without_runs_the_page_says_so(tmp_path):
@@ -308,33 +314,35 @@ def test_the_list_of_runs_follows_what_others_start(run_folder, tmp_path):
     assert run_panel.choose_run("nothing", tmp_path)["value"] == "lora-2"  # the newest
 
 
-TITLES = {"loss": "Loss", "loss_color": "Colour loss"}
+TITLES = {"loss_diffusion": "Loss", "loss_color": "Colour loss"}
 
 
 def test_a_curve_is_raw_and_smoothed_and_not_too_long():
-    rows = [{"step": n, "loss": float(n % 2)} for n in range(2000)]
+    rows = [{"step": n, "loss_diffusion": float(n % 2)} for n in range(2000)]
     raw, mean = curves.list_curves({"a": rows}, TITLES, "en")
     assert (raw.name, raw.look, mean.name, mean.look) == ("", "raw", "Loss, smoothed", "first")
     assert len(raw.points) == len(mean.points) <= curves.POINTS + 1 and raw.points[-1] == (1999, 1.0)
     assert all(0.4 < value < 0.6 for _, value in mean.points[50:])
     assert curves.list_curves({"a": [{"step": 1, "lr": 1}]}, TITLES, "en") == []
     assert curves.smooth([(0, 3.0), (1, 3.0)])[1][1] == pytest.approx(3.0)  # no pull towards 0
-    few = [{"step": n, "loss": 5.0} for n in range(3)]
+    few = [{"step": n, "loss_diffusion": 5.0} for n in range(3)]
     assert [curve.name for curve in curves.list_curves({"a": few}, TITLES, "en")] == ["Loss"]
 
 
 def test_runs_lie_over_each_other_on_common_axes_each_in_its_colour(run_folder, tmp_path):
     other = state.new_run_folder(tmp_path, "lora")
-    (other / "metrics.jsonl").write_text('{"step": 0, "loss": 1.5, "loss_color": 0.5}\n{"step": 30, "loss": 0.5}\n')
+    (other / "metrics.jsonl").write_text(
+        '{"step": 0, "loss_diffusion": 1.5, "loss_color": 0.5}\n{"step": 30, "loss_diffusion": 0.5}\n'
+    )
     seen, alone = look(tmp_path, "lora-1", None, "en")
     after, shown = look(tmp_path, "lora-1", seen, "en", ["lora-2", "gone"])
     assert [*shown] == ["plots"] and look(tmp_path, "lora-1", after, "en", ["lora-2"]) == (after, {})
     assert [alone["plots"].count(name) for name in ("lora-1", "lora-2")] == [0, 0]
-    runs = {"lora-1": [{"step": 10, "loss": 0.5}], "lora-2": state.read_metrics(other)}
+    runs = {"lora-1": [{"step": 10, "loss_diffusion": 0.5}], "lora-2": state.read_metrics(other)}
     drawn = curves.list_curves(runs, TITLES, "en")
     assert [curve.name for curve in drawn] == ["lora-1: Loss", "lora-2: Loss", "lora-2: Colour loss"]
     assert [curve.look for curve in drawn] == ["first", "first", "second"]
-    assert drawn[0].color != drawn[1].color == drawn[2].color and all(curve.name in shown["plots"] for curve in drawn)
+    assert drawn[0].color != drawn[1].color == drawn[2].color and "lora-1: Diffusion loss" in shown["plots"]
     frame = curves.lay_out(drawn)
     heights = [curve.points[-1][1] for curve in frame.curves]
     assert heights[0] == heights[1] == heights[2] > frame.curves[1].points[0][1]  # 0.5 is 0.5 in all of them

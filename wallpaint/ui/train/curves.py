@@ -12,8 +12,8 @@ from wallpaint.ui.words.words import t
 POINTS = 300
 SMOOTH = 0.9  # weight of the past in the running mean
 FEW = 6  # values below which a running mean says nothing
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 210, 40, 8, 8, 22  # of a plot and its margins
-PLOTS = {"losses": ("loss", "loss_color"), "deltas": ("delta_e_truth", "delta_e_paint")}
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 210, 40, 16, 8, 22  # of a plot and its margins
+PLOTS = {"losses": ("loss_diffusion", "loss_color"), "deltas": ("delta_e_truth", "delta_e_paint")}
 DELTAS = PLOTS["deltas"]
 COLORS = ("#0d9488", "#e11d48", "#2563eb", "#d97706", "#9333ea", "#65a30d")  # as many runs lie over each other
 Rows = Sequence[dict[str, Any]]

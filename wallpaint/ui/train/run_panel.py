@@ -145,7 +145,8 @@ def refresh_run(
     if plots != before.plots:
         updates["plots"] = draw_plots({other.name: state.read_metrics(other.folder) for other in laid}, language)
     if samples != before.samples:
-        updates["samples"] = draw_grids(grids, language)
+        drawn = draw_grids(grids, language)
+        updates["samples"] = gr.update(value=drawn, visible=bool(drawn))
     return Snapshot(listed, stamps, plots, samples, load), updates
 
 
