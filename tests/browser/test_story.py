@@ -79,8 +79,8 @@ def test_three_arms_are_trained_watched_stopped_resumed_and_compared(page, visit
     expect(page.locator("#sample-grids img").first).to_be_visible()
     expect(page.locator("#run-status")).to_contain_text("Colour loss")
     wait_progress(page, 2 * STEPS // 3)
-    smoothed = "#plots polyline.first[stroke='#e11d48']"  # the colour loss
-    page.locator(smoothed).wait_for(state="attached", timeout=WAIT)
+    smoothed = page.locator("#plots figure").first.locator("polyline.first[stroke='#e11d48']")  # the colour loss
+    smoothed.wait_for(state="attached", timeout=WAIT)
     expect(page.locator("#run-status time")).to_have_text(re.compile(r"^\d\d:\d\d"))  # when it will be done
     expect(page.locator("#machine-load")).to_contain_text(re.compile(r"processor \d+ % busy"))
     keep_picture(page, "train")  # still at work, with curves to see

@@ -148,8 +148,9 @@ def make_theme() -> gr.themes.Base:
         **quiet,
         **info,
         **labels,
-        button_primary_background_fill="*primary_700",
-        button_primary_background_fill_hover="*primary_800",
+        **{f"button_primary_background_fill{dark}": "*primary_700" for dark in ("", "_dark")},
+        **{f"button_primary_background_fill_hover{dark}": "*primary_800" for dark in ("", "_dark")},
+        **{f"button_cancel_background_fill{dark}": "#b91c1c" for dark in ("", "_dark")},
         button_primary_text_color="white",
     )
 

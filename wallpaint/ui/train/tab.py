@@ -109,7 +109,8 @@ def build_recipe(page: Page) -> RecipePanel:
     page.add(gr.Markdown, value=T("queue_help"), elem_classes="quiet")
     settings = build_form(page, CONFIGS / f"{presets[0]}.yaml" if presets else None)
     with page.add(gr.Accordion, label=T("yaml"), open=False, elem_id="yaml-fold"):
-        code = {"language": "yaml", "interactive": False, "show_label": False, "max_lines": 30}
+        # All of it at once and in one colour: its own scroller takes no keys, and some of its colours are too pale.
+        code = {"language": None, "interactive": False, "show_label": False, "wrap_lines": True}
         yaml = gr.Code(**code, buttons=["copy", "download"], elem_id="yaml")
     return RecipePanel(preset, dataset, plan, start, start_all, settings, yaml)
 
