@@ -1,20 +1,25 @@
 """The page's words and how its handlers report errors."""
 
+import ast
+import re
 import string
 from pathlib import Path
+from types import SimpleNamespace
 
 import gradio as gr
 import pytest
 import yaml
+from gradio.context import LocalContext
 
 from wallpaint.errors import UserError
-from wallpaint.settings.train_config import config_fields
-from wallpaint.ui.page import Page, check_name, guarded, read_paint
+from wallpaint.settings.train_config import config_fields, load_config
+from wallpaint.ui.page import Page, check_name, guarded, read_paint, serve_function
 from wallpaint.ui.words import words
-from wallpaint.ui.words.words import BOARD, LANGUAGES, SETTINGS, TEXT, T, pick_language, t
+from wallpaint.ui.words.words import BOARD, LANGUAGES, SETTINGS, TEXT, T, pick_language, read_words, t, translate
 
 GREEN = "#7A9E7E"
 FOLDER = Path(words.__file__).parent
+PACKAGE = FOLDER.parents[1]
 
 # ---- words
 
@@ -35,6 +40,7 @@ def test_no_text_hides_another_of_the_same_name():
         path.stem: [key.value for key, _ in yaml.compose(path.read_text("utf-8")).value]
         for path in FOLDER.glob("*.yaml")
     }
+    keys.pop("messages")
     assert len(BOARD) == len(keys.pop("board")) and len(SETTINGS) == len(keys.pop("settings"))
     assert len(TEXT) == sum(map(len, keys.values())) + 2 * len(config_fields()), keys.keys()
 
@@ -93,3 +99,117 @@ def test_a_picker_is_read_however_it_writes(value):
 def test_garbage_from_a_picker_is_refused(value):
     with pytest.raises(UserError):
         read_paint(value)
+
+
+# ---- what the engine says
+
+HEADLESS = {
+    "learned/export",
+    "report/evaluate",
+    "train/encode",
+    "ui/guard",
+    "walls/propose",
+    "cli",
+}  # never on the page
+
+
+def said_by_engine():
+    """Every text of a UserError in what the page runs, {} for what it names, and where it stands."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        place = str(path.relative_to(PACKAGE).with_suffix(""))
+        if place in HEADLESS or place.startswith("recipes/"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "UserError":
+                text = node.args[0]
+                if isinstance(text, ast.Constant):
+                    yield text.value, place
+                elif isinstance(text, ast.JoinedStr):
+                    said = (part.value if isinstance(part, ast.Constant) else "{}" for part in text.values)
+                    yield "".join(said), place
+
+
+def test_every_message_that_the_page_may_show_is_translated():
+    found = dict(said_by_engine())
+    assert len(found) > 150
+    named = {text: text.replace("{}", "x") for text in found if re.search("[a-z]", text)}
+    missing = [(text, found[text]) for text, said in named.items() if translate(said, "vi") == said]
+    assert missing == [], "add them to wallpaint/ui/words/messages.yaml"
+
+
+@pytest.mark.parametrize("english", [*read_words("messages")])
+def test_a_translation_names_what_the_message_names(english):
+    assert fields(english) == fields(read_words("messages")[english])
+    assert english.count("{}") == read_words("messages")[english].count("{}")
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (
+            "image a b.heic is a HEIC picture: save it as JPEG or PNG",
+            "ảnh a b.heic là ảnh HEIC: hãy lưu thành JPEG hoặc PNG",
+        ),
+        (
+            "dataset: no wall is orange, pink and red, train, add rooms in these hues if you mean to paint in them",
+            "bộ dữ liệu: chưa có tường màu cam, hồng và đỏ, train, thêm phòng có các màu này nếu bạn định sơn chúng",
+        ),
+        (
+            "color_loss_weight 0.2 has no effect: no colour loss is used",
+            "color_loss_weight 0.2 không có tác dụng: không dùng mất mát màu",
+        ),
+        ("something that nobody has translated", "something that nobody has translated"),
+    ],
+)
+def test_a_message_is_translated_with_the_pieces_it_is_made_of(message, said):
+    assert translate(message, "vi") == said and translate(message, "en") == message
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"learning_rate": "fast"},
+        {"lora_rank": "0"},
+        {"seed": "x"},
+        {"method": "lora_i"},
+        {"resolution": "99"},
+        {"use_color_loss": "true", "max_train_steps": "5"},
+        {"image_drop_prob": "0.9", "text_drop_prob": "0.9"},
+        {"use_ip_adapter_training": "false", "method": "lora_ip"},
+        {"lr_warmup_steps": "9999"},
+        {"nonsense": "1"},
+    ],
+)
+def test_what_is_wrong_in_the_training_form_is_said_in_vietnamese(changes):
+    with pytest.raises(UserError) as told:
+        load_config(None, changes)
+    english = {
+        "in the settings",
+        "choose",
+        "has to be",
+        "lower",
+        "unknown",
+        "more than",
+        "leave",
+        "goes from",
+        "use 0",
+    }
+    assert any(word in str(told.value) for word in english)
+    assert not any(word in translate(str(told.value), "vi") for word in english)
+
+
+def test_an_error_is_told_in_the_language_of_who_asks():
+    def wrong():
+        raise UserError("the mask is empty: mark the wall first")
+
+    for address, accepted, said in (
+        ("?lang=vi", "en", "mặt nạ trống"),
+        ("", "vi-VN", "mặt nạ trống"),
+        ("?lang=en", "vi", "mask"),
+    ):
+        headers = {"referer": f"http://127.0.0.1:7860/{address}", "accept-language": accepted}
+        token = LocalContext.request.set(SimpleNamespace(headers=headers))
+        with pytest.raises(gr.Error, match=said):
+            guarded(wrong)()
+        assert said in serve_function(lambda workspace, asked: wrong(), Path())({})["error"]
+        LocalContext.request.reset(token)

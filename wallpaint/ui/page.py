@@ -14,13 +14,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import parse_qs, urlsplit
 
 import gradio as gr
+from gradio.context import LocalContext
 
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch, parse_color
 from wallpaint.ui.board import pictures
-from wallpaint.ui.words.words import T, t
+from wallpaint.ui.words.words import T, pick_language, t, translate
 
 try:
     import spaces  # on a Hugging Face Space: before torch
@@ -109,6 +111,13 @@ def _say(value: Any, language: str) -> Any:
     return value
 
 
+def reader_language() -> str:
+    """Tell the language of whoever asks: the page's address says it, else the browser."""
+    headers = getattr(LocalContext.request.get(None), "headers", {})
+    asked = parse_qs(urlsplit(headers.get("referer", "")).query).get("lang", [None])[0]
+    return pick_language(asked, headers.get("accept-language"))
+
+
 def guarded(handler: Callable, *bound: Any) -> Callable:
     """Wrap a handler: a UserError becomes a message on the page, anything else is logged and named there.
 
@@ -125,10 +134,10 @@ def guarded(handler: Callable, *bound: Any) -> Callable:
         except gr.Error:
             raise
         except UserError as problem:
-            message = str(problem)
+            message = translate(str(problem), reader_language())
         except Exception as problem:
             log.exception("handler %s failed", handler.__name__)
-            message = t("trouble", "en", kind=type(problem).__name__)
+            message = t("trouble", reader_language(), kind=type(problem).__name__)
         raise gr.Error(html.escape(message), print_exception=False)
 
     def once(*args: Any, **kwargs: Any) -> Any:
@@ -172,10 +181,10 @@ def serve_function(function: Callable[[Path, dict], dict], workspace: Path) -> C
         try:
             return function(workspace, asked if isinstance(asked, dict) else {})
         except UserError as problem:
-            return {"error": str(problem)}
+            return {"error": translate(str(problem), reader_language())}
         except Exception as problem:
             log.exception("%s failed", function.__name__)
-            return {"error": f"something went wrong ({type(problem).__name__}); the studio's log says more"}
+            return {"error": t("trouble", reader_language(), kind=type(problem).__name__)}
 
     del served.__wrapped__  # Gradio looks at the signature: one argument, not two
     return served

@@ -13,7 +13,7 @@ from wallpaint.dataset.doctor import Finding, check_dataset
 from wallpaint.dataset.rows import Sample, find_splits
 from wallpaint.pixels.color import Swatch, lab_to_rgb
 from wallpaint.pixels.hues import BORDERS, HUES, hue_name
-from wallpaint.ui.words.words import t
+from wallpaint.ui.words.words import t, translate
 
 REACH, SIDE = 100.0, 280  # chroma at the plot's rim; pixels a side
 MOST_FINDINGS, MOST_DOTS = 200, 1000  # that are drawn
@@ -59,6 +59,8 @@ def _what(finding: Finding, language: str) -> str:
     for key, prefix in (("hues", "hue_"), ("lightness", "light_")):
         if key in values:
             values[key] = ", ".join(t(prefix + name, language) for name in values[key].split(", "))
+    if "problem" in values:
+        values["problem"] = translate(values["problem"], language)
     return t("doctor_" + finding.kind, language, **values)
 
 

@@ -22,7 +22,7 @@ from wallpaint.ui.board.calls import FIRST_PAINT
 from wallpaint.ui.board.component import BoardPanel, describe_picture
 from wallpaint.ui.page import GPU, QUIET, Page, add_gallery, check_name, guarded, plain_name
 from wallpaint.ui.visits import Kept
-from wallpaint.ui.words.words import T, t
+from wallpaint.ui.words.words import T, t, translate
 
 MOST_PHOTOS = 200  # on the page at once
 NAMED = 5  # files that a message names
@@ -67,7 +67,7 @@ def add_photos(paths: list[str] | None, photos: list[Photo], language: str) -> t
             pictures.thumbnail(path, THUMBNAIL)
         except UserError as problem:
             if path.suffix.lower() in PHOTO_SUFFIXES | RAW_SUFFIXES:
-                problems.append(str(problem).replace(str(path), path.name))
+                problems.append(translate(str(problem).replace(str(path), path.name), language))
             else:
                 others.append(path.name)
             continue

@@ -217,9 +217,21 @@ export class Paints {
     const palette = this.palettes.find(({ id }) => id === $("select").value) ?? this.palettes[0];
     if (!palette) return;
     const fits = palette.colors.filter(([name, hex]) => `${name} ${hex}`.toLowerCase().includes(wish)).slice(0, MOST_SHOWN);
-    $(".grid").replaceChildren(...fits.map(([name, hex, lrv]) => this.makeChip(hex, `${name} · ${hex} · LRV ${lrv}`)));
+    const chips = fits.map(([name, hex, lrv]) => this.makeChip(hex, `${name} · ${hex} · LRV ${lrv}`));
+    chips.forEach((chip, index) => { chip.tabIndex = index ? -1 : 0; });
+    $(".grid").replaceChildren(...chips);
     const source = palette.source && words.get("source", { source: palette.source });
     $(".source").textContent = [fits.length ? "" : words.get("no_color"), source].join(" ");
+  }
+
+  walkPalette(event) { // which is one stop for Tab: the arrows go on from there
+    const chips = [...event.currentTarget.children], at = chips.indexOf(event.target);
+    const across = chips.filter(({ offsetTop }) => offsetTop === chips[0].offsetTop).length;
+    const next = chips[at + { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -across, ArrowDown: across }[event.key]];
+    if (!next) return;
+    event.preventDefault();
+    [chips[at].tabIndex, next.tabIndex] = [-1, 0];
+    next.focus();
   }
 
   async importPalette(file) {

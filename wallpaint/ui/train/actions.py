@@ -19,7 +19,7 @@ from wallpaint.ui.html import Markup
 from wallpaint.ui.train.form import fill_form, read_form
 from wallpaint.ui.train.plan import draw_preflight
 from wallpaint.ui.train.run_panel import choose_run
-from wallpaint.ui.words.words import t
+from wallpaint.ui.words.words import t, translate
 
 ARMS = ("old_lora", "new_lora", "color_lora")  # the three the study compares
 
@@ -68,7 +68,7 @@ def show_plan(workspace: Path, names: list[str], dataset: str | None, language: 
         return draw_preflight(config, workspace, language), to_yaml(config)
     except UserError as problem:
         html = Markup('<section class="card run-error" id="preflight" role="alert">{}</section>')
-        return html.format(problem), ""
+        return html.format(translate(str(problem), language)), ""
 
 
 def queue_runs(workspace: Path, configs: list[TrainConfig], language: str) -> tuple[Any, str]:

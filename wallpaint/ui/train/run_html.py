@@ -10,7 +10,7 @@ from wallpaint.settings.methods import METHODS
 from wallpaint.ui.html import Markup, render, say
 from wallpaint.ui.train.curves import DELTAS, FIGURES, is_number
 from wallpaint.ui.train.plan import adapter_of, write_duration
-from wallpaint.ui.words.words import t
+from wallpaint.ui.words.words import t, translate
 
 KNOWN = (*state.ALIVE, state.QUEUED, "done", "stopped", "failed", "crashed")
 ENDED_BADLY = ("failed", "crashed")
@@ -54,7 +54,8 @@ def draw_status(run: state.RunState, rows: list[dict[str, Any]], language: str) 
         total=run.max_train_steps or 1,
         adapter=adapter_of(method) if method and counts else "",
         learned=count_parameters(counts, language) if counts else "",
-        warnings=list_warnings(run, found),
+        warnings=[translate(line, language) for line in list_warnings(run, found)],
+        error=translate(run.error, language),
         figures=list_figures(rows, language),
         end=explain_end(run, language),
         log=state.tail_log(run.folder, LAST_LINES),
