@@ -109,6 +109,8 @@ def lay_over(page, keep_picture):
     page.get_by_label("seed").fill("7")
     page.wait_for_timeout(2000)  # nobody presses F5 within the same second
     page.reload()
+    page.wait_for_function("window.cameBack")
+    page.get_by_role("tab", name="Train").click()
     expect(names).to_have_text(both)
     expect(page.get_by_label("max_train_steps")).to_have_value(str(STEPS))
     expect(page.get_by_label("seed")).to_have_value("7")

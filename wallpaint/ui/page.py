@@ -87,7 +87,8 @@ def on_gpu(function: Callable) -> Callable:
 def add_rooms(page: Page, which: str, caption: str, **props: Any) -> gr.Gallery:
     """Make a gallery of shipped rooms to choose from, captioned by that field; unseen if there are none."""
     rooms = pictures.read_rooms(which)[:SHOWN_ROOMS]
-    shown = [(pictures.thumbnail(room.image, 160), getattr(room, caption)) for room in rooms]
+    said = [T(f"kind_{room.kind}") if caption == "kind" else getattr(room, caption) for room in rooms]
+    shown = [(pictures.thumbnail(room.image, 160), words) for room, words in zip(rooms, said, strict=True)]
     return add_gallery(page, value=shown, visible=bool(rooms), fit_columns=True, **{"columns": 3} | props)
 
 
