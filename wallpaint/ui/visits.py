@@ -29,7 +29,7 @@ READ = """(language) => {
     ([store, name]) => read(store, "wallpaint-" + name))]; }"""
 # The page opens on its first tab, which is nobody's choice: tabs are noted once it has come back.
 WRITE = """(told) => { window.cameBack = true;
-  const tab = document.querySelector("#tabs [role=tab][aria-selected=true]")?.dataset.tabId; // it may be chosen already
+  const tab = document.querySelector("#tabs [role=tab][aria-selected=true]")?.dataset.tabId; // chosen already, maybe
   if (tab) try { sessionStorage.setItem("wallpaint-tab", tab); } catch { }
   for (const store of ["sessionStorage", "localStorage"])
   try { window[store].setItem("wallpaint-visit", told[0]); } catch { } }"""
