@@ -26,7 +26,8 @@ SAME = re.compile(
 FOCUS = """() => { window.lost = new Set(); window.reached = new Set();
   document.addEventListener("focusin", ({ target }) => { reached.add(target);
     const { outlineStyle, outlineWidth } = getComputedStyle(target); // the body is where the keys begin
-    if (target !== document.body && (outlineStyle === "none" || parseFloat(outlineWidth) < 2)) lost.add(target.outerHTML.slice(0, 200)); }); }"""
+    const shown = target === document.body || (outlineStyle !== "none" && parseFloat(outlineWidth) >= 2);
+    if (!shown) lost.add(target.outerHTML.slice(0, 200)); }); }"""
 UNREACHED = """() => [...document.querySelectorAll("button, a[href], input, select, textarea, summary")].filter(
   (part) => part.checkVisibility({ visibilityProperty: true }) && !part.disabled && part.tabIndex >= 0
   && !reached.has(part)
