@@ -20,7 +20,7 @@ from wallpaint.pixels.photo_files import PHOTO_SUFFIXES, RAW_SUFFIXES
 from wallpaint.ui.board import pictures, segmenter
 from wallpaint.ui.board.calls import FIRST_PAINT
 from wallpaint.ui.board.component import BoardPanel, describe_picture
-from wallpaint.ui.page import GPU, QUIET, Page, add_gallery, check_name, guarded, plain_name
+from wallpaint.ui.page import GPU, PRIVATE, QUIET, Page, add_gallery, check_name, guarded, plain_name
 from wallpaint.ui.visits import Kept
 from wallpaint.ui.words.words import T, t, translate
 
@@ -222,8 +222,8 @@ def wire_photos(page: Page, panel: PhotosPanel, board: BoardPanel, language: gr.
 
     for button in (panel.upload, panel.upload_folder):
         shown = [photos, panel.gallery, panel.box, *board.opened]
-        button.upload(upload_here, [button, photos, language], shown, **QUIET)
-    panel.gallery.select(open_here, photos, [photos, *board.opened], **QUIET)
+        button.upload(upload_here, [button, photos, language], shown, show_progress_on=board.board, **PRIVATE)
+    panel.gallery.select(open_here, photos, [photos, *board.opened], show_progress_on=board.board, **PRIVATE)
     found = [photos, panel.gallery, panel.message, panel.ticked, panel.ticked_box]
     panel.find_all.click(find_here, [photos, language], found, **QUIET, **GPU)
 
