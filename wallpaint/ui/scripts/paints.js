@@ -43,6 +43,7 @@ export class Paints {
     document.addEventListener("paints", () => this.showMine());
     $("select").onchange = () => { this.showPalette(); this.show(); };
     $("input[type=search]").oninput = () => this.showPalette();
+    $(".grid").onkeydown = (event) => this.walkPalette(event);
     $("input[type=file]").onchange = ({ target }) => {
       const [file] = target.files;
       if (file) board.attempt(() => this.importPalette(file));
