@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
 import re
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -47,15 +48,19 @@ class Parser(argparse.ArgumentParser):
 
 def existing(path: str, flag: str, folder: bool = False) -> Path:
     """Return `path` if it is there, or complain and name the flag it came with."""
-    found = find_shipped(path)
+    found = find_shipped(os.path.expanduser(path))
     if not (found.is_dir() if folder else found.is_file()):
-        kind = "folder" if folder else "file"
+        kind, other = ("folder", "file") if folder else ("file", "folder")
+        if found.exists():
+            raise UserError(f"{path!r} is a {other}, given to {flag}, give a {kind} (unzip what is zipped)")
+        if re.match(r"https?://", path):
+            raise UserError(f"{path!r} is an address, given to {flag}, download it and give the {kind}")
         raise UserError(f"no such {kind} {path!r}, given to {flag}, check the path")
     return found
 
 
 def read_swatch(text: str, palette: Path | None, flag: str = "--swatch") -> Swatch:
-    """Give the colour of a hex code, quoted twice or without its #, or of a paint's name.
+    """Give the colour of a hex code, quoted twice or without its #, of three numbers, or of a paint's name.
 
     Args:
         text: what the flag was given.
@@ -66,12 +71,15 @@ def read_swatch(text: str, palette: Path | None, flag: str = "--swatch") -> Swat
         UserError: no colour and no paint is called so, or the palette cannot be read.
     """
     from wallpaint.pixels.color import parse_color
+    from wallpaint.pixels.color_tables import color_in
     from wallpaint.pixels.palettes import find_paint, read_palette
 
     bare = text.strip(" \t'\"`‘’“”")
     if bare in ("", "#"):
         raise UserError(f"no colour is given, to {flag}, {QUOTE}")
-    if bare.startswith("#") or re.fullmatch("[0-9a-fA-F]{3}|[0-9a-fA-F]{6}", bare):
+    if color := color_in(bare):  # rgb(122, 158, 126) too
+        return color
+    if bare.startswith("#") or re.fullmatch("[0-9a-fA-F]{3}", bare):
         return parse_color(bare)
     return find_paint(bare, read_palette(palette) if palette else None).swatch
 

@@ -107,6 +107,11 @@ CASES = (
         "metadata.parquet is not read: give a dataset folder with a metadata.jsonl",
         folder(file="metadata.parquet"),
     ),
+    Case(
+        "the folder of a split in the dataset's place",
+        "has rows of its own, give the folder above it",
+        lambda where: folder()(where) / "train",
+    ),
     Case("a row that leads out of its folder", "leads out of", folder(file_name="../../a.png")),
     Case("a row without a mask", "has no 'mask_file_name'", folder(mask_file_name=...)),
     Case("a row whose photo is gone", "does not exist: bring it, or delete the row", folder(file_name="b.png")),

@@ -158,6 +158,16 @@ def test_the_old_wall_cannot_be_seen_by_the_model(load):
     assert torch.equal(*pictures)
 
 
+def test_a_home_is_found_where_no_shell_has_looked_for_it(tmp_path, monkeypatch):
+    from wallpaint.settings.train_config import load_config
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mine.safetensors").touch()
+    assert resolve_arms(["mine=~/mine.safetensors"]) == {"mine": tmp_path / "mine.safetensors"}
+    (tmp_path / "run.yaml").write_text("method: lora\ndataset: ~/rooms\n")
+    assert load_config(tmp_path / "run.yaml").dataset == str(tmp_path / "rooms")
+
+
 def test_arms_are_named_or_have_a_path(tmp_path):
     assert resolve_arms(["base", f"mine={tmp_path}"]) == {"base": None, "mine": tmp_path}
     for arms, message in (

@@ -14,7 +14,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from wallpaint.dataset.rows import ALIASES, Row, Sample, find_metadata, find_splits, find_unread, read_row, scan_rows
+from wallpaint.dataset.rows import (
+    ALIASES,
+    Row,
+    Sample,
+    explain_missing,
+    find_metadata,
+    find_splits,
+    find_unread,
+    read_row,
+    scan_rows,
+)
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import delta_e, rgb_to_lab
 from wallpaint.pixels.hues import HUES, LIGHTNESSES, hue_name, lightness_name
@@ -105,8 +115,7 @@ def check_dataset(folder: str | Path) -> list[Finding]:
         raise UserError(f"no such folder {str(folder)!r}, given as the dataset, check the path")
     splits = find_splits(folder)
     if not splits:
-        unread = "".join(f", {name}/ is not read" for name in find_unread(folder))
-        raise UserError(f"{folder} has no train/metadata.jsonl{unread}, it is no dataset, save a sample first")
+        raise UserError(f"{folder} has no train/metadata.jsonl{explain_missing(folder / 'train')}")
     rows = [(split, place, row) for split in splits for place, row in scan_rows(folder / split)]
     if not rows:
         raise UserError(f"{find_metadata(folder / splits[0])} has no rows, add a sample first")

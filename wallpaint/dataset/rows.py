@@ -81,6 +81,21 @@ def find_unread(folder: str | Path) -> list[str]:
     return sorted(there - {*SPLITS})
 
 
+def explain_missing(where: Path) -> str:
+    """Say what stands where a split without metadata was looked for, and what to give."""
+    other = "".join(f", {path.name} is not read" for path in list(where.glob("metadata.*"))[:1])
+    remedy = "give a dataset folder with a metadata.jsonl in it"
+    if where.name in SPLITS:
+        other += "".join(f", {name}/ is not read" for name in find_unread(where.parent))
+        if find_metadata(where.parent).is_file():
+            remedy = f"{where.parent} has rows of its own, give the folder above it, and call it {where.name}"
+        elif where.parent.is_file():
+            remedy = f"{where.parent} is a file, unzip it and give the folder"
+    elif splits := find_splits(where):
+        remedy = f"give {' or '.join(str(where / split) for split in splits)}"
+    return f"{other}: {remedy}"
+
+
 def scan_rows(where: Path) -> Iterator[tuple[str, Row | UserError]]:
     """Yield ('FILE row N', row or what is wrong with it) of a split; empty lines count as lines alone.
 
@@ -89,9 +104,7 @@ def scan_rows(where: Path) -> Iterator[tuple[str, Row | UserError]]:
     """
     metadata = find_metadata(where)
     if not metadata.is_file():
-        other = next((f", {path.name} is not read" for path in where.glob("metadata.*")), "")
-        other += "".join(f", {name}/ is not read" for name in find_unread(where.parent) if where.name in SPLITS)
-        raise UserError(f"{metadata} does not exist{other}: give a dataset folder with a metadata.jsonl in it")
+        raise UserError(f"{metadata} does not exist{explain_missing(where)}")
     with open(metadata, "rb") as raw:
         wide = raw.read(2) in (b"\xff\xfe", b"\xfe\xff")  # as PowerShell redirects
     # Bytes that are no UTF-8 come as lone surrogates, so that each spoils its own row alone.

@@ -6,6 +6,7 @@ same noise, so what differs between two pictures is what was learned.
 """
 
 import difflib
+import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,8 +57,8 @@ def resolve_arms(arms: list[str]) -> dict[str, Path | None]:
             near = difflib.get_close_matches(name, SHIPPED_ARMS, n=1)
             hint = f"did you mean {near[0]}?" if near else f"choose {', '.join(SHIPPED_ARMS)}, or write {name}=PATH"
             raise UserError(f"arm {name!r} does not exist among --arms: {hint}")
-        found = Path(path) if given else SHIPPED_ARMS[name]
-        if given and not Path(path).exists() and is_hub_id(path) and not Path(path).parent.exists():
+        found = Path(os.path.expanduser(path)) if given else SHIPPED_ARMS[name]  # no shell does it after 'mine='
+        if found and given and not found.exists() and is_hub_id(path) and not Path(path).parent.exists():
             found = find_file(path, (LORA_NAME, ADAPTER_NAME), f"arm {name}").parent  # in the hub's cache
         if found is not None and not found.exists():
             raise UserError(f"arm {name} has no weights at {found}: train it, or give {name}=PATH")

@@ -44,7 +44,7 @@ def read_table(data: bytes) -> list[tuple[str, Swatch]]:
     """
     rows = _rows(decode(data))
     if len(rows) == 1 and all(HEX.fullmatch(cell) for cell in rows[0][1]):  # codes side by side, as coolors.co has it
-        return [("", color) for cell in rows[0][1] if (color := _color(cell))]
+        return [("", color) for cell in rows[0][1] if (color := color_in(cell))]
     usual = Counter(len(row) for _, row in rows if _is_data(row)).most_common(1)
     width = usual[0][0] if usual else 0
     rows = [(line, row) for line, row in rows if len(row) > 1 or width == 1]
@@ -113,7 +113,7 @@ def _rows(text: str) -> list[tuple[int, list[str]]]:
 
 def _join_words(words: list[str]) -> list[str]:
     """Words between the values of a line are one name: 122 158 126 'Sage green'. A line of words alone is a header."""
-    values = [bool(NUMBER.fullmatch(word) or _color(word)) for word in words]
+    values = [bool(NUMBER.fullmatch(word) or color_in(word)) for word in words]
     joined: list[str] = []
     for i, word in enumerate(words):
         if any(values) and i and not values[i] and not values[i - 1]:
@@ -125,9 +125,9 @@ def _join_words(words: list[str]) -> list[str]:
 
 def _is_data(row: Sequence[str]) -> bool:
     """Whether a row holds values: a number or a code. 'Facade' is six hex digits, but below no 'r' or 'hex'."""
-    if any(NUMBER.fullmatch(cell) or (_color(cell) and not cell.isalpha()) for cell in row):
+    if any(NUMBER.fullmatch(cell) or (color_in(cell) and not cell.isalpha()) for cell in row):
         return True
-    return any(_color(cell) for cell in row) and {_role(cell) for cell in row} == {"unknown"}
+    return any(color_in(cell) for cell in row) and {_role(cell) for cell in row} == {"unknown"}
 
 
 def _roles(titles: Sequence[str]) -> list[str]:
@@ -148,7 +148,7 @@ def _role(title: str) -> str:
     return next((role for role in ("hex", "name", "code") if role in words.split()), "unknown")
 
 
-def _color(cell: str) -> Swatch | None:
+def color_in(cell: str) -> Swatch | None:
     """A colour written in one cell: #7A9E7E, 7A9E7E, 0x7A9E7E, #abc, rgb(122, 158, 126); else None."""
     if match := HEX.fullmatch(cell.strip("'\"")):
         return parse_color(match[1] or match[2])
@@ -182,7 +182,7 @@ def _code_columns(columns: list[list[str]], roles: list[str]) -> tuple[int, list
     for i, column in enumerate(columns):
         role = roles[i] if roles else "unknown"
         cells = [cell for cell in column if cell]
-        if not cells or (role != "hex" and not all(map(_color, cells))):
+        if not cells or (role != "hex" and not all(map(color_in, cells))):
             continue
         marked = any(not cell.isalnum() or cell[:2] in ("0x", "0X") for cell in cells)
         letters = any(re.search("[a-f]", cell, re.I) for cell in cells) and role != "code"
@@ -214,7 +214,7 @@ def _codes(column: list[str], lines: list[int]) -> list[Swatch]:
     found = []
     for cell, line in zip(column, lines, strict=True):
         try:
-            found.append(_color(cell) or parse_color(cell))
+            found.append(color_in(cell) or parse_color(cell))
         except UserError as error:
             raise UserError(f"line {line}: {error}") from None
     return found

@@ -7,6 +7,7 @@ pydantic checks them; imports nothing heavy, so that `studio.py --help` answers 
 
 import contextlib
 import functools
+import os
 from dataclasses import asdict, field, fields
 from functools import partial
 from pathlib import Path
@@ -208,6 +209,7 @@ def load_config(path: str | Path | None = None, overrides: dict[str, Any] | None
             wrong type or out of range, or settings that contradict each other.
     """
     given = read_yaml(Path(path)) if path is not None else {}
+    given = {key: os.path.expanduser(value) if isinstance(value, str) else value for key, value in given.items()}
     given |= overrides or {}
     names = [s.name for s in config_fields()]
     for key in given:
