@@ -11,7 +11,7 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLInpaintPipeline, UNet2DConditionModel
 from peft.tuners.lora import LoraLayer
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from sdxl import SDXL_UNET, SDXL_VAE, TEXT, TEXT_2, random_adapter, save_sdxl
 from steps import rows, same, save_arm, stop_after, weights
 from toys import toy_room
@@ -25,6 +25,7 @@ from wallpaint.errors import UserError
 from wallpaint.learned.denoiser import painting_denoiser
 from wallpaint.learned.export import export_kohya
 from wallpaint.learned.lora import load_lora
+from wallpaint.learned.weights import find_arm, load_arm, weights_in_place
 from wallpaint.models.bundle import load_models
 from wallpaint.models.encoders import encode_text
 from wallpaint.models.families import FAMILIES, resolve_family
@@ -255,6 +256,29 @@ def test_kohyas_layout_comes_back_the_same(sdxl, arms, tmp_path):
     for layer in layers:
         ours, theirs = (layer.get_delta_weight(name) for name in ("ours", "theirs"))
         torch.testing.assert_close(theirs, ours, atol=1e-5, rtol=1e-5)  # the alpha is multiplied in before or after
+
+
+def test_a_loras_halves_for_both_text_encoders_are_used(sdxl, folders, tmp_path):
+    models, state = copy.deepcopy(sdxl), {}
+    torch.manual_seed(0)
+    for name, width in (
+        ("lora_unet_middle_block_1_transformer_blocks_0_attn1_to_q", 64),
+        ("lora_te1", 32),
+        ("lora_te2", 64),
+    ):
+        name += "_text_model_encoder_layers_0_self_attn_out_proj" * ("te" in name)
+        state |= {f"{name}.lora_down.weight": torch.randn(2, width), f"{name}.lora_up.weight": torch.randn(width, 2)}
+        state |= {f"{name}.alpha": torch.tensor(3.0)}
+    save_file(state, tmp_path / "kohya.safetensors")
+    arm = load_arm(models, find_arm(tmp_path / "kohya.safetensors"), "arm0")
+    with weights_in_place(models, arm, "an arm"):
+        ours = encode_text(models, ["a wall"])
+    pipe = StableDiffusionXLInpaintPipeline.from_pretrained(folders[0], variant="fp16", add_watermarker=False)
+    pipe.load_lora_weights(str(tmp_path), weight_name="kohya.safetensors")
+    theirs = pipe.encode_prompt("a wall", device="cpu", do_classifier_free_guidance=False)
+    torch.testing.assert_close(ours["prompt_embeds"], theirs[0].float(), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(ours["pooled_embeds"], theirs[2].float(), atol=1e-4, rtol=1e-4)
+    assert (encode_text(models, ["a wall"])["pooled_embeds"] - ours["pooled_embeds"]).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("method", CANNOT_TRAIN["sdxl"])
