@@ -7,9 +7,13 @@ ROOMS = Path(__file__).parents[2] / "assets" / "rooms"
 WALL = (0.5, 0.25)  # on the wall of the first sample room, as shares of the photo
 
 
+TABS = ("compare", "dataset", "train")  # in the page's order, whatever they are called
+
+
 def open_tab(page, url, name):
     page.goto(url)
-    page.get_by_role("tab", name=name).click()
+    tabs = page.get_by_role("tab")
+    (tabs.nth(TABS.index(name)) if name in TABS else tabs.filter(has_text=name)).click()
     # What is clicked before the page's script has taken hold of the tab is lost, as on any page.
     page.wait_for_function(
         """() => [...document.querySelectorAll("[role=tabpanel]")].filter(panel => panel.offsetParent)
@@ -19,7 +23,7 @@ def open_tab(page, url, name):
 
 
 def open_sample(page, url, number=0):
-    page.goto(url)
+    open_tab(page, url, "dataset")
     page.locator("#sample-rooms img").nth(number).click()
     wait_ready(page)
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hands import WALL, marked, open_sample, place, settle, wait_marked, wait_ready
+from hands import WALL, marked, open_sample, open_tab, place, settle, wait_marked, wait_ready
 
 pytestmark = pytest.mark.browser
 
@@ -47,9 +47,9 @@ def test_f5_a_closed_tab_and_somebody_else(page, visit, studio, studio_url):
     settle(page)
 
     again = page.context.new_page()  # a tab that was closed, or a phone that slept
-    again.goto(studio_url)
+    open_tab(again, studio_url, "dataset")
     expect(again.locator("#board .board")).to_have_attribute("data-marked", str(wall))
     stranger = visit()
-    stranger.goto(studio_url)
+    open_tab(stranger, studio_url, "dataset")
     stranger.wait_for_function("window.cameBack")  # all that comes back has come
     expect(stranger.locator("#board .board")).to_have_attribute("data-state", "empty")

@@ -51,7 +51,7 @@ def large_file(page, button, path):
 def test_several_photos_are_marked_and_kept_in_one_go(page, studio_url):
     from playwright.sync_api import expect
 
-    page.goto(studio_url)
+    open_tab(page, studio_url, "dataset")
     upload(page, "#upload-photo", PHOTOS)
     expect(page.locator("#photos img")).to_have_count(2)
     page.locator("#find-all").click()
@@ -65,7 +65,7 @@ def test_several_photos_are_marked_and_kept_in_one_go(page, studio_url):
 def test_a_folder_comes_by_its_button_or_dropped_on_the_board(page, studio_url, folder):
     from playwright.sync_api import expect
 
-    page.goto(studio_url)
+    open_tab(page, studio_url, "dataset")
     upload(page, "#upload-folder", folder)
     expect(page.locator("#photos img")).to_have_count(2)
     wait_ready(page)
@@ -111,7 +111,7 @@ def test_palettes_of_ones_own_are_read_and_name_paints(page, studio_url):
 def test_a_dataset_leaves_as_a_zip_and_comes_back(page, studio_url, tmp_path):
     from playwright.sync_api import expect
 
-    page.goto(studio_url)
+    open_tab(page, studio_url, "dataset")
     name_dataset(page, "few")
     expect(page.locator("#saved-samples img")).to_have_count(5)
     page.locator("#export").click()

@@ -25,6 +25,7 @@ def sam(family, monkeypatch):
     """Click with the random family's segment-anything."""
     chosen = replace(FINDERS["room-tiny"], sam=str(family))
     monkeypatch.setattr(segmenter, "_models", {"chosen": chosen})
+    monkeypatch.setattr(pictures, "embed_soon", lambda folder: None)
     segmenter._view.cache_clear()
 
 
@@ -47,7 +48,7 @@ def test_twenty_visitors_at_once_each_keep_their_own_walls(tmp_path, sam, photo)
         prevent_thread_lock=True, inbrowser=False, **app.launch_options("127.0.0.1", False, False)
     )
     board = next(block._id for block in demo.blocks.values() if block.elem_id == "board")
-    opened = [pictures.open_picture(photo, workspace, ahead=False) for _ in range(VISITORS)]
+    opened = [pictures.open_picture(photo, workspace) for _ in range(VISITORS)]
     begin = threading.Barrier(VISITORS)
 
     def visit(number):
@@ -80,7 +81,7 @@ def test_twenty_visitors_at_once_each_keep_their_own_walls(tmp_path, sam, photo)
 
 
 def test_memory_and_disk_stay_flat_over_hundreds_of_calls(tmp_path, sam, photo):
-    folders = [pictures.open_picture(photo, tmp_path, ahead=False)["folder"] for _ in range(20)]
+    folders = [pictures.open_picture(photo, tmp_path)["folder"] for _ in range(20)]
 
     def use(times):
         for number in range(times):

@@ -70,7 +70,7 @@ def serve(tmp_path):
 def test_a_space_registers_nothing_that_trains_or_keeps(serve):
     home, space = endpoints(serve(public=False)), endpoints(serve(public=True))
     assert home >= WRITING and not space & WRITING
-    assert space >= {"paint_arms", "open_test_room", "open_photo", "add_lora", "upload_here"}
+    assert space >= {"paint_arms", "open_shipped_room", "open_photo", "add_lora", "upload_here"}
 
 
 def test_the_studio_started_as_a_space_offers_painting_alone(tmp_path):

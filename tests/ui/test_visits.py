@@ -44,8 +44,8 @@ def test_photo_marks_paint_and_room_come_back_to_whoever_has_the_token(visit, tm
     keep, restore = visit
     picture, shown, name = tab.open_sample(0, tmp_path)
     pictures.write_walls(picture["folder"], [pictures.Wall(pictures.GIVEN, "#102030", "#AABBCC")])
-    room = scene.open_test_room(tmp_path, 0)[0]
-    assert deep_hash(room) != deep_hash(scene.open_test_room(tmp_path, 0)[0])  # by which Gradio sees changes
+    room = scene.open_shipped_room(tmp_path, 0)[0]
+    assert deep_hash(room) != deep_hash(scene.open_shipped_room(tmp_path, 0)[0])  # by which Gradio sees changes
     keep("a" * 24, picture, [Photo("/gone.jpg", "gone")], "my hall", room, **{"more-paints": ["#123456"]})
     updates = restore("a" * 24, None)
     token, photos, again, room_again, results = (value_of(updates, gr.State, n) for n in range(5))
@@ -88,7 +88,7 @@ def test_without_a_token_of_ones_own_nothing_comes_back(visit, tmp_path, token):
 
 def test_what_is_gone_stays_away_and_keeps_nothing_else_from_coming(visit, tmp_path):
     keep, restore = visit
-    picture, room = tab.open_sample(0, tmp_path)[0], scene.open_test_room(tmp_path, 0)[0]
+    picture, room = tab.open_sample(0, tmp_path)[0], scene.open_shipped_room(tmp_path, 0)[0]
     keep("a" * 24, picture, (), "hall", room)
     os.utime(picture["folder"], (0, 0))
     pictures.clear_old(tmp_path)

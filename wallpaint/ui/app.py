@@ -39,7 +39,7 @@ def build_page(workspace: Path, public: bool) -> gr.Blocks:
     page.workspace.mkdir(parents=True, exist_ok=True)
     pictures.clear_old(page.workspace)
     with gr.Blocks(title="wallpaint", analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as demo:
-        language = gr.State("en")
+        language, picture = gr.State("en"), gr.State(None)
         timer = gr.Timer(POLL_SECONDS, active=not public)  # outside the tabs, so it ticks
         with gr.Row(elem_id="header"):
             page.add(gr.Markdown, value=T("intro"))
@@ -53,14 +53,14 @@ def build_page(workspace: Path, public: bool) -> gr.Blocks:
                 elem_id="language",
             )
         with gr.Tabs(elem_id="tabs") as tabs:
+            with page.add(gr.Tab, label=T("tab_compare"), id="compare") as compare_tab:
+                compare = build_compare_tab(page, language, picture)
             with page.add(gr.Tab, label=T("tab_dataset"), id="dataset") as dataset_tab:
-                dataset = build_dataset_tab(page, language)
+                dataset = build_dataset_tab(page, language, picture)
             with page.add(gr.Tab, label=T("tab_train"), id="train") as train_tab:
                 train = build_train_tab(page, language, timer)
-            with page.add(gr.Tab, label=T("tab_compare"), id="compare") as compare_tab:
-                compare = build_compare_tab(page, language, dataset.picture)
         said, switched = wire_language(page, demo, language, switch)
-        each, kept = (dataset_tab, train_tab, compare_tab), (*dataset.kept, *train.kept, *compare.kept)
+        each, kept = (compare_tab, dataset_tab, train_tab), (*dataset.kept, *train.kept, *compare.kept)
         back = wire_visits(page, said, language, tabs, each, kept)
         wire_refresh(
             (back, switched),

@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 import gradio as gr
 from gradio.context import LocalContext
 
+from wallpaint.dataset.rows import Sample
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch, parse_color
 from wallpaint.ui.board import pictures
@@ -84,9 +85,9 @@ def on_gpu(function: Callable) -> Callable:
     return spaces.GPU(function) if spaces else function
 
 
-def add_rooms(page: Page, which: str, caption: str, **props: Any) -> gr.Gallery:
+def add_rooms(page: Page, rooms: Sequence[Sample], caption: str, **props: Any) -> gr.Gallery:
     """Make a gallery of shipped rooms to choose from, captioned by that field; unseen if there are none."""
-    rooms = pictures.read_rooms(which)[:SHOWN_ROOMS]
+    rooms = rooms[:SHOWN_ROOMS]
     said = [T(f"kind_{room.kind}") if caption == "kind" else getattr(room, caption) for room in rooms]
     shown = [(pictures.thumbnail(room.image, 160), words) for room, words in zip(rooms, said, strict=True)]
     return add_gallery(page, value=shown, visible=bool(rooms), fit_columns=True, **{"columns": 3} | props)

@@ -21,7 +21,7 @@ from wallpaint.pixels.images import atomic_path
 from wallpaint.ui.board.pictures import TOKEN, copy_folder
 from wallpaint.ui.page import QUIET, Page, guarded
 
-TABS = ("dataset", "train", "compare")
+TABS = ("compare", "dataset", "train")  # in the page's order
 # A tab of the browser has a visit of its own; one that is opened anew begins with what the last one had.
 READ = """(language) => {
   const read = (store, name) => { try { return window[store].getItem(name); } catch { return null; } };

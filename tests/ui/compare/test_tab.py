@@ -68,9 +68,9 @@ def half(width, height, left=True):
 
 
 def test_a_test_room_brings_its_mask_and_its_known_paints(shipped_rooms, tmp_path):
-    room, shown = scene.open_test_room(tmp_path, 0)
+    room, shown = scene.open_shipped_room(tmp_path, 0)
     assert shown["size"] == [160, 90] and shown["known"] == [GREEN] and shown["walls"][0]["paint"] == GREEN
-    assert list(room.truths) == list(scene.known_paints()) == [GREEN]
+    assert list(room.truths) == [GREEN]
     assert calls.decode_runs(shown["walls"][0]["runs"], (160, 90)).sum() == 160 * 40
     assert scene.write_scene(room, GREEN, "en").truth == room.truths[GREEN]
     assert scene.write_scene(room, RED, "en").truth is None
@@ -439,7 +439,7 @@ def test_every_marked_wall_is_painted_in_its_own_paint_in_one_go(room_photo, tmp
 
 def test_walls_that_meet_on_the_view_meet_in_the_photo(tmp_path):
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (512, 2048, 3), np.uint8)).save(tmp_path / "wide.png")
-    picture = pictures.open_picture(tmp_path / "wide.png", tmp_path, ahead=False)
+    picture = pictures.open_picture(tmp_path / "wide.png", tmp_path)
     left = half(1024, 256)
     names = [pictures.save_wall_mask(picture["folder"], mask) for mask in (left, ~left)]
     pictures.write_walls(picture["folder"], [pictures.Wall(name) for name in names])

@@ -67,7 +67,7 @@ def build_board(page: Page, elem_id: str = "board", drop: str = "#upload-photo",
         page: the page; the pictures are in its workspace.
         elem_id: the board's own name on the page.
         drop: where photos go that are dropped on it, an upload button.
-        plain: it marks one wall and chooses its paint, and saves no sample.
+        plain: it marks walls and chooses their paints, shows them painted at once, and saves no sample.
     """
     here = Path(__file__).parent
     uploads = [drop] if plain else [drop, "#upload-folder"]

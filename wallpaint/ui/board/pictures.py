@@ -84,10 +84,8 @@ def clear_old(workspace: Path) -> None:
                 shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
 
 
-def open_picture(
-    path: str | Path, workspace: Path, name: str = "", given: str | Path | None = None, ahead: bool = True
-) -> Picture:
-    """Load a photo (checked, upright, no EXIF) into working copies; `ahead` embeds it in the background.
+def open_picture(path: str | Path, workspace: Path, name: str = "", given: str | Path | None = None) -> Picture:
+    """Load a photo (checked, upright, no EXIF) into working copies, and embed it in the background.
 
     Raises:
         UserError: it is no photo, or `given` is no mask for it.
@@ -100,16 +98,15 @@ def open_picture(
     view.save(folder / "view.png", compress_level=1)
     if given is not None:
         load_mask(given, photo.size, photo=path).save(folder / GIVEN)
-    if ahead:
-        embed_soon(folder)
+    embed_soon(folder)
     return {"folder": str(folder), "name": name, "given": given is not None}
 
 
 def open_marked(
-    path: str | Path, mask: str | Path, workspace: Path, name: str = "", wall: Wall | None = None, ahead: bool = True
+    path: str | Path, mask: str | Path, workspace: Path, name: str = "", wall: Wall | None = None
 ) -> Picture:
     """Open a photo with its wall marked by `mask`, which stays as it is until somebody mends it."""
-    picture = open_picture(path, workspace, name, mask, ahead)
+    picture = open_picture(path, workspace, name, mask)
     write_walls(picture["folder"], [replace(wall or Wall(), mask=GIVEN)])
     return picture
 

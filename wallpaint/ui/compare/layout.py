@@ -10,6 +10,7 @@ from wallpaint.ui.board.component import build_board
 from wallpaint.ui.compare.arms import LORA_SUFFIXES, MAX_LORA, TICKED, list_arms
 from wallpaint.ui.compare.painting import MORE_PAINTS
 from wallpaint.ui.compare.results_html import draw_results
+from wallpaint.ui.compare.scene import shipped_rooms
 from wallpaint.ui.page import Page, add_rooms, run_script
 from wallpaint.ui.upload import build_upload
 from wallpaint.ui.words.words import T
@@ -68,14 +69,17 @@ class ResultsPanel:
 
 
 def build_room(page: Page) -> RoomPanel:
-    """Lay out the room: where it comes from, its board to mark the wall on and choose its paint."""
-    rooms = add_rooms(page, "test", "kind", label=T("test_rooms"), height=180, columns=5, elem_id="test-rooms")
-    upload = {"file_types": ["image"], "size": "sm", "min_width": 90}
+    """Lay out the room: its board to mark the wall on and choose its paint, and where it comes from."""
+    upload = {"file_types": ["image"], "size": "md", "min_width": 90}
+    page.add(gr.Markdown, value=T("try_yours"))
     with gr.Row(elem_classes="buttons"):
-        photo = page.add(gr.UploadButton, label=T("upload_photo"), elem_id="compare-photo", **upload)
+        look = {"variant": "primary", "elem_id": "compare-photo"}
+        photo = page.add(gr.UploadButton, label=T("upload_photo"), **look, **upload)
         mask = page.add(gr.UploadButton, label=T("upload_mask"), **upload)
-        from_dataset = page.add(gr.Button, value=T("use_tab1"), size="sm", elem_id="use-tab1")
+        from_dataset = page.add(gr.Button, value=T("use_tab1"), size="md", min_width=90, elem_id="use-tab1")
     board = build_board(page, "compare-board", drop="#compare-photo", plain=True)
+    look = {"label": T("test_rooms"), "height": 180, "columns": 5, "elem_id": "test-rooms"}
+    rooms = add_rooms(page, shipped_rooms(), "kind", **look)
     return RoomPanel(rooms, photo, mask, from_dataset, board)
 
 

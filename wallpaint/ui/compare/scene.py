@@ -8,6 +8,7 @@ from pathlib import Path
 import gradio as gr
 import numpy as np
 
+from wallpaint.dataset.rows import Sample
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch, bytes_to_linear, linear_to_bytes, parse_color
 from wallpaint.pixels.recolor import read_light
@@ -17,6 +18,9 @@ from wallpaint.ui.board.segmenter import load_view
 from wallpaint.ui.words.words import t
 
 PAINT = "#7A9E7E"
+# The room that the page opens on, and its paint: chosen because one sees there what training with the adapter brings.
+# A showcase, never a measurement: figures are taken over all test rooms (docs/results.md), to which it does not belong.
+SHOWCASE = {"showcase": "#6185A9"}  # folder of assets/rooms -> paint
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,9 @@ def show_room(room: Room) -> tuple:
     return room, (describe_picture(room.picture) or {}) | {"known": list(room.truths)}
 
 
-def known_paints(index: int = 0) -> dict[str, str]:
-    """Give {hex: path of the true repaint} of a shipped test room; empty where there is none."""
-    rooms = pictures.read_rooms("test")
-    truths = rooms[index].truths if rooms else ()
-    return {parse_color(bytes(truth.color).hex()).hex: str(truth.image) for truth in truths}
+def shipped_rooms() -> list[Sample]:
+    """The rooms to try, with their truths: the showcase, then the test rooms."""
+    return [*pictures.read_rooms("showcase"), *pictures.read_rooms("test")]
 
 
 def paint_of(room: Room | None) -> str:
@@ -60,11 +62,13 @@ def paint_of(room: Room | None) -> str:
     return walls[active].paint or PAINT
 
 
-def open_test_room(workspace: Path, index: int, ahead: bool = True) -> tuple:
-    """Open a shipped test room, its wall marked, in the most vivid paint that is known; give as `show_room`."""
-    sample, known = pictures.read_rooms("test")[index], known_paints(index)
-    wall = pictures.Wall(paint=max(known, key=vividness, default=PAINT))
-    picture = pictures.open_marked(sample.image, sample.mask, workspace, sample.image.stem, wall, ahead)
+def open_shipped_room(workspace: Path, index: int) -> tuple:
+    """Open one of `shipped_rooms`, its wall marked, in its showcase paint or the most vivid that is known."""
+    sample = shipped_rooms()[index]
+    known = {parse_color(bytes(truth.color).hex()).hex: str(truth.image) for truth in sample.truths}
+    paint = SHOWCASE.get(sample.image.parent.name) or max(known, key=vividness, default=PAINT)
+    wall = pictures.Wall(paint=paint)
+    picture = pictures.open_marked(sample.image, sample.mask, workspace, sample.image.stem, wall)
     return show_room(Room(picture, known))
 
 
@@ -76,9 +80,7 @@ def vividness(paint: str) -> int:
 
 def open_first_room(workspace: Path, room: Room | None) -> tuple | dict:
     """Open the room that stands there before anybody has chosen one; give what `show_room` gives."""
-    if room is not None or not pictures.read_rooms("test"):
-        return gr.skip()
-    return open_test_room(workspace, 0, ahead=False)  # the visitor may never come to this tab
+    return gr.skip() if room is not None or not shipped_rooms() else open_shipped_room(workspace, 0)
 
 
 def open_dataset_room(workspace: Path, picture: pictures.Picture | None, language: str) -> tuple:

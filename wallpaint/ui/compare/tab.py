@@ -104,11 +104,11 @@ def wire_room(page: Page, panel: RoomPanel, room: gr.State, picture: gr.State, l
     """Wire what opens a room and marks its wall; give the step that opens the first one."""
     workspace, opened = page.workspace, [room, panel.board]
 
-    def open_test_room(event: gr.SelectData) -> tuple:
-        return scene.open_test_room(workspace, event.index)
+    def open_shipped_room(event: gr.SelectData) -> tuple:
+        return scene.open_shipped_room(workspace, event.index)
 
     open_picture = guarded(scene.open_dataset_room, workspace)
-    panel.rooms.select(guarded(open_test_room), None, opened, **QUIET)
+    panel.rooms.select(guarded(open_shipped_room), None, opened, **QUIET)
     panel.from_dataset.click(open_picture, [picture, language], opened, js=AFTER_BOARD, **QUIET)
     panel.photo.upload(guarded(scene.open_photo, workspace), [panel.photo, room], opened, **PRIVATE)
     panel.mask.upload(guarded(scene.open_mask, workspace), [panel.mask, room, language], opened, **PRIVATE)

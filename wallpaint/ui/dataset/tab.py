@@ -19,9 +19,8 @@ from wallpaint.ui.words.words import T
 
 @dataclass(frozen=True)
 class DatasetTab:
-    """What the page and the other tabs need of the tab."""
+    """What the page needs of the tab."""
 
-    picture: gr.State  # the room that is open
     kept: tuple[Kept, ...]
     finder: Step  # says what finds walls
     refresh: tuple[Step, ...] = ()
@@ -34,8 +33,8 @@ def open_sample(index: int, workspace: Path) -> tuple:
     return picture, describe_picture(picture), picture["name"]
 
 
-def build_dataset_tab(page: Page, language: gr.State) -> DatasetTab:
-    """Build the tab and wire it; a public page marks walls and saves nothing."""
+def build_dataset_tab(page: Page, language: gr.State, picture: gr.State) -> DatasetTab:
+    """Build the tab and wire it; `picture` is the room that is open. A public page marks walls and saves nothing."""
     room = page.add(
         gr.Textbox, label=T("room_id"), info=T("room_id_info"), min_width=140, elem_id="room", render=False
     )
@@ -43,10 +42,10 @@ def build_dataset_tab(page: Page, language: gr.State) -> DatasetTab:
         with gr.Column(scale=2, min_width=350):
             page.add(gr.Markdown, value=T("choose_room"))
             about = {"label": T("sample_rooms"), "height": 460, "elem_id": "sample-rooms"}
-            rooms = add_rooms(page, "sample", "room_id", **about)
+            rooms = add_rooms(page, pictures.read_rooms("sample"), "room_id", **about)
             photos = build_photos(page)
         with gr.Column(scale=5, min_width=340):
-            board = BoardPanel(gr.State(None), build_board(page), room)
+            board = BoardPanel(picture, build_board(page), room)
             finder = build_finder(page, language)
             save = build_save(page, room)
     listing = build_list(page)
@@ -58,5 +57,5 @@ def build_dataset_tab(page: Page, language: gr.State) -> DatasetTab:
     rooms.select(open_sample_here, None, board.opened, **QUIET)
     kept = (wire_photos(page, photos, board, language),)
     if page.public:
-        return DatasetTab(board.picture, kept, finder)
-    return DatasetTab(board.picture, kept, finder, wire_samples(page, save, listing, photos, board, language))
+        return DatasetTab(kept, finder)
+    return DatasetTab(kept, finder, wire_samples(page, save, listing, photos, board, language))

@@ -32,7 +32,10 @@ class Board {
     this.bindDrop();
     this.bindUploads();
     this.root.classList.toggle("plain", about.plain);
-    if (about.plain) this.$(".stage .empty").dataset.word = "empty_plain";
+    if (about.plain) { // one looks and chooses a paint first, and mends what is marked after it
+      this.$(".stage .empty").dataset.word = "empty_plain";
+      this.root.append(this.$("[role=toolbar]"), this.$(".walls"));
+    }
     this.attempt(() => this.paints.listPalettes());
     this.root.settled = () => this.settled(); // what Save and Paint wait for, see component.py
     this.pointer.setTool("click");
@@ -110,7 +113,7 @@ class Board {
     this.root.dataset.state = this.image ? "open" : "empty";
     for (const part of this.$$(".bar button, .bar input")) part.disabled = !this.image;
     if (wall) {
-      this.$("[data-do=undo]").disabled = !wall.at;
+      this.$("[data-do=undo]").disabled = !wall.at && !this.marking.photo.justRemoved;
       this.$("[data-do=redo]").disabled = wall.at >= wall.history.length - 1;
       for (const name of ["grow", "shrink", "invert"]) this.$(`[data-do=${name}]`).disabled = !wall.area;
       this.root.dataset.marked = wall.area;
@@ -146,12 +149,12 @@ class Board {
     if (!photo) return;
     this.drawing.fit();
     this.pointer.setTool(this.pointer.tool);
-    this.setView("mask");
+    this.setView(this.about.plain && this.marking.marked ? "repaint" : "mask");
     this.say("looking");
     const began = performance.now();
     await this.call("embed");
     if (photo.token !== this.token) return;
-    this.say(photo.inverted ? "looks_inverted" : "ready", {}, photo.inverted);
+    this.say(photo.inverted ? "looks_inverted" : this.shown === "repaint" ? "ready_painted" : "ready", {}, photo.inverted);
     this.root.dataset.ready = Math.round(performance.now() - began);
   }
 

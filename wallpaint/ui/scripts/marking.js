@@ -12,7 +12,7 @@ export class Marking {
     const size = photo?.size ?? [0, 0], pixels = size[0] * size[1];
     const walls = (photo?.walls ?? []).map((told) => new Wall(pixels, told));
     // `wanted` counts what changed, `saved` up to where the server has it, `waiting` tells of a save to come.
-    this.photo = { token: photo?.token ?? null, known: photo?.known ?? [], white: photo?.white ?? false, walls, active: photo?.active ?? 0, wanted: 0, saved: 0, waiting: false };
+    this.photo = { token: photo?.token ?? null, known: photo?.known ?? [], white: photo?.white ?? false, walls, active: photo?.active ?? 0, removed: [], wanted: 0, saved: 0, waiting: false };
     Object.assign(this, { size, pixels, candidates: null, asked: null });
     this.turn = (this.turn ?? 0) + 1; // an answer to an older turn comes too late
   }
@@ -23,7 +23,7 @@ export class Marking {
   get marked() { return this.walls.some((wall) => wall.area); }
 
   choose(index) {
-    this.photo.active = index;
+    Object.assign(this.photo, { active: index, justRemoved: false });
     Object.assign(this, { candidates: null, asked: null });
     this.turn++;
     this.board.show();
@@ -35,10 +35,22 @@ export class Marking {
     this.choose(this.walls.length - 1);
   }
 
-  removeWall() { // the others move up, so the server needs all of them anew
-    this.photo.walls = this.walls.filter((wall) => wall !== this.wall);
-    this.walls.forEach((wall) => { wall.saved = null; });
-    this.choose(Math.max(0, this.active - 1));
+  removeWall() {
+    this.photo.removed.push({ wall: this.wall, index: this.active });
+    this.setWalls(this.walls.filter((wall) => wall !== this.wall), Math.max(0, this.active - 1));
+    this.photo.justRemoved = true;
+    this.board.show();
+  }
+
+  restoreWall() {
+    const { wall, index } = this.photo.removed.pop();
+    this.setWalls(this.walls.toSpliced(index, 0, wall), index);
+  }
+
+  setWalls(walls, active) { // numbers change, so the server needs all of them anew
+    this.photo.walls = walls;
+    walls.forEach((wall) => { wall.saved = null; });
+    this.choose(active);
   }
 
   follow(mark, candidates = null) {
@@ -53,6 +65,7 @@ export class Marking {
   }
 
   undo(by) {
+    if (by < 0 && this.photo.justRemoved) return this.restoreWall();
     const to = this.wall.at + by;
     if (this.asked) { this.asked = null; this.turn++; if (by < 0) return this.board.draw(); }
     if (to < 0 || to >= this.wall.history.length) return;

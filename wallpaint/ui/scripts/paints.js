@@ -146,9 +146,10 @@ export class Paints {
   async fetchRepaint() {
     const { board } = this, { token, marking } = board;
     if (!token || !marking.marked) { this.repainted = null; return board.draw(); }
-    const answer = await board.call("repaint", { paints: marking.walls.map((wall) => wall.paint) });
+    const paints = marking.walls.map((wall) => wall.paint), answer = await board.call("repaint", { paints });
     if (token !== board.token) return;
     this.repainted = answer.image ? await loadImage(answer.image) : null;
+    board.root.dataset.painted = paints.join(" ");
     board.draw();
   }
 
@@ -181,7 +182,7 @@ export class Paints {
   }
 
   showWalls() {
-    const { marking, words, about, $ } = this.board, { walls, active } = marking;
+    const { marking, words, $ } = this.board, { walls, active } = marking;
     const buttons = walls.map((wall, index) => {
       const chip = Object.assign(document.createElement("span"), { className: "chip" });
       chip.style.background = `rgb(${TINTS[index % TINTS.length]})`;
@@ -189,15 +190,17 @@ export class Paints {
       button.setAttribute("aria-pressed", String(index === active));
       return button;
     });
-    if (walls.length && !about.plain) {
-      const add = makeButton({ onclick: () => marking.addWall(), disabled: walls.length >= TINTS.length }, words.get("add_wall"));
-      const remove = makeButton({ onclick: () => marking.removeWall(), disabled: walls.length < 2 }, words.get("remove_wall"));
-      add.dataset.do = "add-wall";
-      remove.dataset.do = "remove-wall";
-      buttons.push(add, remove);
+    const offer = (name, onclick, disabled) => {
+      const button = makeButton({ onclick, disabled }, words.get(name.replace("-", "_")));
+      button.dataset.do = name;
+      buttons.push(button);
+    };
+    if (walls.length) {
+      offer("add-wall", () => marking.addWall(), walls.length >= TINTS.length);
+      offer("remove-wall", () => marking.removeWall(), walls.length < 2);
+      if (marking.photo.removed.length) offer("restore-wall", () => marking.restoreWall(), walls.length >= TINTS.length);
     }
     $(".walls").replaceChildren(...buttons);
-    $(".walls").hidden = about.plain && walls.length < 2;
   }
 
   async listPalettes() {
