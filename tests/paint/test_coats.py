@@ -13,7 +13,7 @@ from wallpaint.pixels.mask_ops import to_mask
 from wallpaint.pixels.recolor import recolor
 
 SAGE, BRICK = parse_color("#7A9E7E"), parse_color("#C8553D")
-GREY = parse_color("#C0C0C0")
+GREY, WHITE, BLACK = (parse_color(paint) for paint in ("#C0C0C0", "#F4F4F0", "#202020"))
 SIZE = (96, 64)
 
 
@@ -66,9 +66,21 @@ def test_where_masks_overlap_the_later_one_wins(photo):
 def test_walls_that_cannot_be_painted_together_are_told(photo):
     with pytest.raises(UserError, match="mask 1 marks nothing that later masks do not cover"):
         part_masks([wall(30, 60), wall(4, 90)])
-    coats = [Coat(wall(4, 50), SAGE), Coat(wall(50, 90), BRICK)]
-    with pytest.raises(UserError, match="bounce is reckoned for one wall"):
-        paint_coats(Arms(("recolor",)), photo, coats, SamplingSettings(bounce=True))
+
+
+def test_every_wall_throws_its_light_on_what_surrounds_them_and_on_no_wall(photo):
+    walls, floor = np.asarray(wall(4, 90)) > 0, np.s_[50:]
+
+    def paint(left, right, bounce):
+        coats = [Coat(wall(4, 50), left, GREY), Coat(wall(50, 90), right, GREY)]
+        return np.asarray(paint_coats(Arms(("recolor",)), photo, coats, SamplingSettings(bounce=bounce))["recolor"][0])
+
+    light = {}
+    for left, right in ((WHITE, WHITE), (WHITE, BLACK), (BLACK, BLACK)):
+        lit = paint(left, right, bounce=True)
+        assert (lit[walls] == paint(left, right, bounce=False)[walls]).all()
+        light[left, right] = lit[floor].mean()
+    assert light[WHITE, WHITE] > light[WHITE, BLACK] > light[BLACK, BLACK]
 
 
 def test_progress_runs_from_wall_to_wall(photo):

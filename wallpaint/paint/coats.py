@@ -10,6 +10,7 @@ from PIL import Image
 
 from wallpaint.errors import UserError
 from wallpaint.paint.arms import Arms
+from wallpaint.paint.field import throw_light
 from wallpaint.paint.settings import OnStep, SamplingSettings, share_of
 from wallpaint.pixels.arrays import grow
 from wallpaint.pixels.color import Swatch
@@ -44,7 +45,8 @@ def part_masks(masks: Sequence[Image.Image]) -> list[Image.Image]:
 def paint_coats(
     opened: Arms, photo: Image.Image, coats: Sequence[Coat], settings: SamplingSettings, on_step: OnStep | None = None
 ) -> dict[str, tuple[Image.Image, float]]:
-    """Repaint every wall in its paint with every arm, as `Arms.paint`; no pixel outside all masks changes.
+    """Repaint every wall in its paint with every arm, as `Arms.paint`; no pixel outside all masks changes
+    unless `settings.bounce`.
 
     Each wall is painted on the photo as it is, all arms at once. Its rim is soft, so where walls meet a wall is
     painted a little way on into its neighbours, and cut off at its edge.
@@ -55,12 +57,8 @@ def paint_coats(
         coats: of masks that share no pixel, see `part_masks`; their old paints count, not that of `settings`.
         settings: how to paint.
         on_step: called after every step.
-
-    Raises:
-        UserError: light thrown on the surroundings, `settings.bounce`, is asked of several walls.
     """
-    if len(coats) > 1 and settings.bounce:
-        raise UserError("bounce is reckoned for one wall: paint one, or leave it off")
+    bounce = settings.bounce and len(coats) > 1  # of one wall the arms see to it
     union = np.any([np.asarray(coat.mask) > 0 for coat in coats], axis=0)
     over = 2 * max(1, round(max(photo.size) / 1000)) + 1  # `make_cover`'s window
     done: dict[str, tuple[Image.Image, float]] = {}
@@ -68,10 +66,14 @@ def paint_coats(
         wall = np.asarray(coat.mask) > 0
         mask = coat.mask if len(coats) == 1 else to_mask(grow(wall, over) & union)
         progress = share_of(on_step, number, 1, len(coats))
-        own = replace(settings, old_paint=coat.old_paint)
+        own = replace(settings, old_paint=coat.old_paint, bounce=settings.bounce and not bounce)
         painted = opened.paint(photo, mask, coat.swatch, own, progress)
         for name, (picture, seconds) in painted.items():
             before, spent = done.get(name, (photo.convert("RGB"), 0.0))
             joined = picture if len(coats) == 1 else Image.composite(picture, before, coat.mask)
             done[name] = joined, spent + seconds
+    if bounce:
+        first, *more = ((coat.mask, coat.swatch, coat.old_paint) for coat in coats)
+        lit = throw_light([picture for picture, _ in done.values()], photo, *first, more)
+        done = {name: (picture, done[name][1]) for name, picture in zip(done, lit, strict=True)}
     return done

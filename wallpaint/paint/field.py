@@ -6,6 +6,7 @@ that a new wall throws back. It learned from rendered rooms under cameras drawn 
 (`python -m wallpaint.recipes.field`). It is what a diffusion arm that also starts from the guess has to beat.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -138,7 +139,12 @@ def recolor_by_field(
 
 
 def throw_light(
-    painted: list[Image.Image], photo: Image.Image, mask: Image.Image, swatch: Swatch, old_paint: Swatch | None = None
+    painted: Sequence[Image.Image],
+    photo: Image.Image,
+    mask: Image.Image,
+    swatch: Swatch,
+    old_paint: Swatch | None = None,
+    more: Sequence[tuple[Image.Image, Swatch, Swatch | None]] = (),
 ) -> list[Image.Image]:
     """Give painted pictures the light that the new wall throws on what surrounds it, a smooth field of gains.
 
@@ -148,13 +154,16 @@ def throw_light(
         mask: 'L', 255 = repaint, of the photo's size.
         swatch: the new paint.
         old_paint: the paint on the wall before; read off the photo where None.
+        more: mask, new and old paint of further walls; their gains multiply. What walls throw on each other is left out.
 
     Returns:
-        the pictures, inside the mask byte for byte as they were.
+        the pictures, inside the masks byte for byte as they were.
     """
-    light = read_light(photo, mask, old_paint)
-    factor = np.exp(estimate_field(photo, mask, swatch, light)[..., 3:])
-    pixels, outside = np.array(photo.convert("RGB")), np.asarray(mask.convert("L")) < 128
+    walls = [(mask, swatch, old_paint), *more]
+    fields = [estimate_field(photo, mask, paint, read_light(photo, mask, old)) for mask, paint, old in walls]
+    factor = np.exp(sum(fields)[..., 3:])
+    pixels = np.array(photo.convert("RGB"))
+    outside = np.all([np.asarray(mask.convert("L")) < 128 for mask, *_ in walls], axis=0)
     for top in range(0, len(pixels), BAND):
         part = pixels[top : top + BAND]
         band = (0, top, photo.width, top + len(part))
