@@ -13,7 +13,7 @@ def wait_kept(page, workspace):
     token = page.evaluate("sessionStorage.getItem('wallpaint-visit')")
     for _ in range(300):
         kept = json.loads((workspace / "visits" / f"{token}.json").read_text())
-        if kept["results"] and "new" not in kept["choices"][1]:
+        if kept["results"] and "new" not in kept["choices"][0]:
             return
         page.wait_for_timeout(100)
     raise AssertionError(f"the visit holds {kept}")

@@ -46,14 +46,14 @@ def test_photo_marks_paint_and_room_come_back_to_whoever_has_the_token(visit, tm
     pictures.write_walls(picture["folder"], [pictures.Wall(pictures.GIVEN, "#102030", "#AABBCC")])
     room = scene.open_shipped_room(tmp_path, 0)[0]
     assert deep_hash(room) != deep_hash(scene.open_shipped_room(tmp_path, 0)[0])  # by which Gradio sees changes
-    keep("a" * 24, picture, [Photo("/gone.jpg", "gone")], "my hall", room, **{"more-paints": ["#123456"]})
+    keep("a" * 24, picture, [Photo("/gone.jpg", "gone")], "my hall", room, blind=True)
     updates = restore("a" * 24, None)
     token, photos, again, room_again, results = (value_of(updates, gr.State, n) for n in range(5))
     assert (token, photos, again, results) == ("a" * 24, [], picture, gr.skip()) and room_again == room
     board = next(update for part, update in updates.items() if part.elem_id == "board")
     assert board["walls"][0]["paint"] == "#AABBCC" and board["walls"][0]["runs"]
     named = {part.elem_id: update for part, update in updates.items()}
-    assert named["room"] == "my hall" and named["more-paints"]["value"] == ["#123456"]
+    assert named["room"] == "my hall" and named["blind"]["value"] is True
     assert named["compare-board"]["name"] == room.picture["name"]
 
 

@@ -27,8 +27,8 @@ GREEN, RED = "#7A9E7E", "#C80000"
 
 def request(**changes):
     plain = {
-        "more_paints": [],
         "arms": ["recolor"],
+        "sheet_arm": "recolor",
         "seed": 0,
         "num_inference_steps": 0,
         "guidance_scale": 0,
@@ -255,15 +255,10 @@ def test_settings_reach_the_painter(room, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(painting, "paint_scene", lambda *said: asked.append(said) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        paint_comparison(
-            tmp_path,
-            room,
-            request(seed=3, num_inference_steps=7, guidance_scale=2.5, ip_adapter_scale=0.5, more_paints=["c80000"]),
-            [],
-            "en",
-        )
+        said = request(seed=3, num_inference_steps=7, guidance_scale=2.5, ip_adapter_scale=0.5)
+        paint_comparison(tmp_path, room, said, [], "en")
     ((_, paints, painted, _, settings, _),) = asked
-    assert (paints, painted) == ([GREEN, RED], ["recolor"])
+    assert (paints, painted) == ([GREEN], ["recolor"])
     assert (settings.seed, settings.num_inference_steps) == (3, 7)
     assert (settings.guidance_scale, settings.ip_adapter_scale) == (2.5, 0.5)
 
@@ -284,11 +279,49 @@ def test_cancelled_painting_leaves_nothing(room, tmp_path):
     assert list((tmp_path / "results").glob("*/*")) == []
 
 
-def test_many_paints_make_a_grid(room, tmp_path):
-    shown = paint_comparison(tmp_path, room, request(more_paints=[RED, GREEN, "rgb(1, 2, 3)"]), [], "en")
-    assert shown.paints == (GREEN, RED, "#010203")  # each once
+def put_on_sheet(room, *paints, **asked):
+    """Put paints on the sheet as the board does; the wall stays as it is marked."""
+    told = {"token": Path(room.picture["folder"]).name, "walls": [{"runs": None, "paint": GREEN}], "sheet": paints}
+    return calls.save_walls(Path(room.picture["folder"]).parents[1], told | asked | {"sheet": [*paints]})
+
+
+def test_the_sheet_shows_the_wall_in_each_of_its_paints_by_one_arm_with_their_names(room, tmp_path):
+    with pytest.raises(UserError, match="no paint is on the sheet"):
+        paint_comparison(tmp_path, room, request(), [], "en", sheet=True)
+    table = b"name,hex\nHouse red <7>,#c80000\n"
+    own = calls.import_palette(tmp_path, {"name": "a.csv", "data": calls.base64.b64encode(table).decode()})["palette"]
+    put_on_sheet(room, RED, palette=own["id"])
+    put_on_sheet(room, RED, "#879A77", RED, "#010203")  # another palette is at hand by now
+    said = request(arms=["base", "field"], blind=True)  # which the sheet has not to do with
+    shown = paint_comparison(tmp_path, room, said, [], "en", sheet=True)
+    assert shown.paints == (RED, "#879A77", "#010203") and shown.arms == ("recolor",) and not shown.blind
+    assert shown.names == ("House red <7>", "RAL 6021 Pale green", "")
     said = results_html.draw_results(shown, "en")
-    assert said.count('data-key="1"') == 3 and 'scope="row">recolor' in said and 'scope="col"' in said
+    assert "House red &lt;7&gt;" in said and "near RAL 9005 Jet black, ΔE" in said and "#879A77 · LRV 30" in said
+    assert re.findall('data-take="([^"]+)"', said) == ["C80000-0", "879A77-0", "010203-0"]
+    red, green, _ = np.asarray(Image.open(shown.folder / "C80000" / "recolor.png"))[20, 80].astype(int)
+    assert red > green + 40
+    with pytest.raises(UserError, match="tick at least one"):
+        paint_comparison(tmp_path, room, request(sheet_arm="x=/etc/passwd"), [], "en", sheet=True)
+
+
+def test_the_sheet_goes_along_to_the_next_photo_and_is_no_longer_than_it_may_be(room, room_photo, tmp_path):
+    put_on_sheet(room, RED, GREEN)
+    for opened in (scene.open_photo(tmp_path, str(room_photo), room), scene.open_shipped_room(tmp_path, 0, room)):
+        assert opened[1]["sheet"] == [RED, GREEN]
+    with pytest.raises(UserError, match="12 paints at most"):
+        put_on_sheet(room, *(f"#0000{number:02X}" for number in range(13)))
+
+
+def test_a_showcase_is_no_measurement_and_says_so(shipped_rooms, tmp_path):
+    (shipped_rooms / "rooms" / "showcase").symlink_to(shipped_rooms / "rooms" / "test")
+    pictures._read_folder.cache_clear()
+    room, shown = scene.open_first_room(tmp_path, None)
+    assert shown["walls"][0]["paint"] == scene.SHOWCASE["showcase"] and scene.is_showcase(room)
+    results = paint_comparison(tmp_path, room, request(), [], "en")
+    assert t("showcase") in results_html.draw_results(results, "en")
+    plain = scene.open_shipped_room(tmp_path, 1)[0]
+    assert t("showcase") not in results_html.draw_results(paint_comparison(tmp_path, plain, request(), [], "en"), "en")
 
 
 def test_maps_of_errors_come_on_demand(room, tmp_path):
@@ -338,7 +371,7 @@ def painted(tmp_path):
 def test_blind_results_tell_no_names_until_the_vote(painted, tmp_path):
     shown = painted({"new": (5.0, 0.5), "old": (15.0, 0.5)}, blind=True)
     said = results_html.draw_results(shown, "en")
-    assert not re.search(r"\b(new|old)\b", said) and "ΔE" not in said
+    assert not re.search(r"\b(new|old)\b", said) and "<small>" not in said
     assert "<b>A</b>" in said and "<b>B</b>" in said
     shown, votes = painting.cast_vote(shown, 1, tmp_path, store=True)
     assert votes == {"old": 1} and not shown.blind

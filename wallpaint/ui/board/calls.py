@@ -121,10 +121,28 @@ def save_walls(workspace: Path, asked: dict) -> dict:
         walls.append(pictures.Wall(mask, now, paint, chosen))
     active = min(max(0, int(asked.get("active") or 0)), len(walls) - 1)
     pictures.write_walls(folder, walls, active)
+    _save_sheet(folder, asked, walls)
     for old in {wall.mask for wall in before} - {wall.mask for wall in walls} - {"", pictures.GIVEN}:
         pictures.drop_wall_mask(folder, old)
     inverted = told[active].get("runs") is not None and is_inverted(folder, walls[active], view)
     return {"now": [wall.now for wall in walls], "inverted": inverted}
+
+
+def _save_sheet(folder: Path, asked: dict, walls: list[pictures.Wall]) -> None:
+    """Keep the sheet as the page has it, and what the palette at hand or a shipped one calls the paints.
+
+    Raises:
+        UserError: it is none, or has too many paints.
+    """
+    told = asked.get("sheet") or []
+    if not isinstance(told, list) or len(told) > pictures.MAX_SHEET:
+        raise UserError(f"a sheet has {pictures.MAX_SHEET} paints at most, the board, take one off")
+    paints = tuple(dict.fromkeys(parse_color(paint).hex for paint in told))
+    named = {color.swatch.hex: color.name for part in shipped_palettes().values() for color in part.colors}
+    named |= pictures.read_sheet(folder).names  # by a palette that was at hand then
+    named |= {color.swatch.hex: color.name for color in _find_palette(asked.get("palette")).colors}
+    names = {paint: named[paint] for paint in (*paints, *(wall.paint for wall in walls)) if paint in named}
+    pictures.write_sheet(folder, pictures.Sheet(paints, names))
 
 
 def is_inverted(folder: Path, wall: pictures.Wall, view: Image.Image) -> bool:
@@ -237,13 +255,17 @@ def import_palette(workspace: Path, asked: dict) -> dict:
 
 def name_color(workspace: Path, asked: dict) -> dict:
     """Name a colour {hex} by the palette {id} or else the first: {name, hex, delta_e, lrv}."""
-    shipped = shipped_palettes()
-    key = str(asked.get("id") or "")
-    palette = shipped.get(key) or _imported.get(key) or next(iter(shipped.values()))
+    palette = _find_palette(asked.get("id"))
     paint = parse_color(asked.get("hex") or "")
     color, far = nearest_color(palette, paint)
     about = {"palette": palette.name, "lrv": round(paint.lrv)}
     return {"name": color.name, "hex": color.swatch.hex, "delta_e": round(far, 1), **about}
+
+
+def _find_palette(key: object) -> Palette:
+    """Find a palette by its id, which nobody knows who has not its file; else the first shipped one."""
+    shipped = shipped_palettes()
+    return shipped.get(str(key)) or _imported.get(str(key)) or next(iter(shipped.values()))
 
 
 def _describe(key: str, palette: Palette) -> dict:

@@ -55,6 +55,7 @@ def describe_picture(picture: pictures.Picture | None) -> dict[str, Any] | None:
     return {
         **{"token": folder.name, "name": picture["name"], "given": picture["given"], "size": list(view.size)},
         "white": bool(pictures.read_whites(folder, view.size)),
+        "sheet": list(pictures.read_sheet(folder).paints),
         **{"image": data_url(view, quality=92), "walls": told, "active": active},
         "inverted": is_inverted(folder, walls[active], view),
     }

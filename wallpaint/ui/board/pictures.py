@@ -16,7 +16,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ VIEW = 1024  # longest side of what the page shows and the clicks are counted in
 TINT = (255, 64, 129)
 KEPT_SECONDS = 24 * 3600
 MAX_WALLS = 8
+MAX_SHEET = 12
 TOKEN = re.compile(r"[0-9a-f]{24}")
 Picture = dict[str, Any]
 
@@ -51,6 +52,14 @@ class Wall:
     now: str = ""  # the paint on it, '#RRGGBB'; what a saved sample says. '' while unknown
     paint: str = ""  # the paint to try on it
     chosen: bool = False  # `now` comes from a person, not from the estimate
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The paints to be painted side by side, '#RRGGBB', and what those and the walls' own are called."""
+
+    paints: tuple[str, ...] = ()
+    names: dict[str, str] = field(default_factory=dict)  # of those that a palette names
 
 
 def working_folder(workspace: Path) -> Path:
@@ -158,6 +167,19 @@ def write_whites(folder: str | Path, whites: Sequence[tuple[float, float]], size
     """Keep what `read_whites` gives."""
     with atomic_path(Path(folder) / "whites.json") as path:
         path.write_text(json.dumps([(x / size[0], y / size[1]) for x, y in whites]), "utf-8")
+
+
+def read_sheet(folder: str | Path) -> Sheet:
+    """Read the sheet of a picture; a fresh picture has an empty one."""
+    path = Path(folder) / "sheet.json"
+    said = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    return Sheet(tuple(said.get("paints", ())), said.get("names", {}))
+
+
+def write_sheet(folder: str | Path, sheet: Sheet) -> None:
+    """Keep what `read_sheet` gives."""
+    with atomic_path(Path(folder) / "sheet.json") as path:
+        path.write_text(json.dumps(asdict(sheet)), "utf-8")
 
 
 def save_wall_mask(folder: str | Path, mask: np.ndarray) -> str:

@@ -22,6 +22,7 @@ from wallpaint.ui.words.words import t
 
 SHIPPED = ("old", "new", "color", "refine", "base", "field", "recolor")
 TICKED = ("old", "new", "color", "refine", "recolor")
+SHEET_ARM = "field"  # paints many paints at once unless another is chosen: fast, and as near the truth as any
 ANY_FAMILY = ("base", "field", "recolor")  # they go with LoRAs of every family
 TINY = "room-tiny"  # what the shipped arms were trained on
 MAX_LORA = 2_000_000_000  # bytes

@@ -7,15 +7,12 @@ from typing import Any
 import gradio as gr
 
 from wallpaint.ui.board.component import build_board
-from wallpaint.ui.compare.arms import LORA_SUFFIXES, MAX_LORA, TICKED, list_arms
-from wallpaint.ui.compare.painting import MORE_PAINTS
+from wallpaint.ui.compare.arms import LORA_SUFFIXES, MAX_LORA, SHEET_ARM, TICKED, list_arms
 from wallpaint.ui.compare.results_html import draw_results
 from wallpaint.ui.compare.scene import shipped_rooms
 from wallpaint.ui.page import Page, add_rooms, run_script
 from wallpaint.ui.upload import build_upload
 from wallpaint.ui.words.words import T
-
-MORE = ["#7A9E7E", "#C8553D", "#2F4858", "#E8C547", "#F2F0E9", "#B65D8F", "#5B8DB8"]
 
 
 @dataclass(frozen=True)
@@ -36,13 +33,14 @@ class ChoicePanel:
     arms: gr.CheckboxGroup
     go: gr.Button
     cancel: gr.Button
+    sheet_arm: gr.Dropdown
+    go_sheet: gr.Button
     lora: gr.HTML  # uploads one
     own: gr.HTML  # what is known of those brought
     seed: gr.Number
     num_inference_steps: gr.Number
     guidance_scale: gr.Number
     ip_adapter_scale: gr.Slider
-    more_paints: gr.Dropdown
     blind: gr.Checkbox
     bounce: gr.Checkbox
 
@@ -50,7 +48,7 @@ class ChoicePanel:
     def request(self) -> list[Any]:
         """The inputs of a PaintRequest, in its order."""
         sampling = [self.seed, self.num_inference_steps, self.guidance_scale, self.ip_adapter_scale]
-        return [self.more_paints, self.arms, *sampling, self.blind, self.bounce]
+        return [self.arms, self.sheet_arm, *sampling, self.blind, self.bounce]
 
 
 @dataclass(frozen=True)
@@ -94,6 +92,10 @@ def build_choice(page: Page) -> ChoicePanel:
         look = {"min_width": 140, "scale": 3, "variant": "primary"}
         parts["go"] = page.add(gr.Button, value=T("paint_button"), elem_id="paint", **look)
         parts["cancel"] = page.add(gr.Button, value=T("cancel"), elem_id="cancel", min_width=90, scale=1)
+    with gr.Row(elem_classes="buttons"):
+        look = {"min_width": 140, "elem_id": "sheet-arm"}
+        parts["sheet_arm"] = page.add(gr.Dropdown, choices=arms, value=SHEET_ARM, label=T("sheet_arm"), **look)
+        parts["go_sheet"] = page.add(gr.Button, value=T("paint_sheet"), elem_id="paint-sheet", min_width=140)
     parts["lora"] = build_upload(page, T("add_lora"), LORA_SUFFIXES, MAX_LORA, "add-lora")
     parts["own"] = gr.HTML(elem_id="own-loras")
     with page.add(gr.Accordion, label=T("sampling"), open=False, elem_id="sampling"):
@@ -115,9 +117,6 @@ def build_sampling(page: Page) -> dict[str, Any]:
             step = {"precision": 0} if name in ("seed", "num_inference_steps") else {"step": 0.05}
             parts[name] = page.add(gr.Number, value=value, minimum=0, maximum=most, **texts, **step)
     with gr.Row():
-        many = {"multiselect": True, "allow_custom_value": True, "max_choices": MORE_PAINTS, "value": []}
-        texts = {"label": T("more_paints"), "info": T("more_paints_info"), "elem_id": "more-paints"}
-        parts["more_paints"] = page.add(gr.Dropdown, choices=MORE, **texts, **many)
         for name in ("blind", "bounce"):
             texts = {"label": T(name), "info": T(f"{name}_info"), "elem_id": name}
             parts[name] = page.add(gr.Checkbox, value=False, **texts)

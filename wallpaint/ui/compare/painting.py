@@ -18,16 +18,15 @@ from PIL import Image
 
 from wallpaint.errors import UserError
 from wallpaint.paint.settings import SamplingSettings
-from wallpaint.pixels.color import Swatch, parse_color
+from wallpaint.pixels.color import parse_color
 from wallpaint.pixels.images import atomic_path, load_mask, load_photo
 from wallpaint.report.heat import draw_layer
 from wallpaint.ui.board import pictures
 from wallpaint.ui.compare.arms import OwnLora, list_arms
-from wallpaint.ui.compare.scene import Outlook, Room, ScenePaths, look_ahead, paint_of, write_scene
-from wallpaint.ui.page import SHARED_GPU, on_gpu, read_paint
+from wallpaint.ui.compare.scene import PAINT, Outlook, Room, ScenePaths, is_showcase, look_ahead, paint_of, write_scene
+from wallpaint.ui.page import SHARED_GPU, on_gpu
 from wallpaint.ui.words.words import t
 
-MORE_PAINTS = 7
 VIEW = 1600  # longest side of the stage's small pictures
 
 
@@ -35,8 +34,8 @@ VIEW = 1600  # longest side of the stage's small pictures
 class PaintRequest:
     """What the tab asks for; an empty number, or steps and guidance of 0: the family's own, the run's own strength."""
 
-    more_paints: list[str]  # beside the one that was chosen for the wall
     arms: list[str]
+    sheet_arm: str  # paints the sheet
     seed: int | None
     num_inference_steps: int | None
     guidance_scale: float | None
@@ -58,17 +57,13 @@ class Results:
     voted: str = ""  # the arm chosen while it was blind
     size: tuple[int, int] = (3, 2)  # (w, h) of the photo
     outlook: Outlook | None = None  # of the first paint
+    names: tuple[str, ...] = ()  # of the paints, '' where no palette names one
+    showcase: bool = False  # of the room that was chosen to show something
 
     @property
     def views(self) -> Path:
         """The stage's pictures."""
         return self.folder / "views"
-
-
-def read_paints(paint: str, more: list[str] | None) -> list[Swatch]:
-    """Read the paint and the further ones, each once, at most 1 + MORE_PAINTS."""
-    swatches = [read_paint(text) for text in [paint, *(more or [])[:MORE_PAINTS]]]
-    return list(dict.fromkeys(swatches))
 
 
 @on_gpu
@@ -95,16 +90,20 @@ def paint_comparison(
     own: list[OwnLora],
     language: str,
     on_step: Callable[[float], None] | None = None,
+    sheet: bool = False,
 ) -> Results:
-    """Paint the room with every arm in every paint, into a fresh folder of results.
+    """Paint the room in its paint with every arm, or with one in every paint of its `sheet`, into a fresh folder.
 
     Raises:
-        UserError: no room, no mask, no arm, or an arm the page did not offer.
+        UserError: no room, no mask, an empty sheet, no arm, or an arm the page did not offer.
     """
-    paints = [swatch.hex for swatch in read_paints(paint_of(room), request.more_paints)]
-    paths = write_scene(room, paints[0], language)
+    known = pictures.read_sheet(room.picture["folder"]) if room else pictures.Sheet()
+    paints, arms = ([*known.paints], [request.sheet_arm]) if sheet else ([paint_of(room)], request.arms)
+    if room and not paints:
+        raise UserError(t("no_sheet", language))
+    paths = write_scene(room, paints[0] if paints else PAINT, language)
     offered = {arm: name for name, arm in list_arms(workspace, own)}
-    if not request.arms or any(arm not in offered for arm in request.arms):
+    if not arms or any(arm not in offered for arm in arms):
         raise UserError(t("no_arms", language))
     out = workspace / "results" / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(12)}"
     steps, guidance = int(request.num_inference_steps or 0) or None, request.guidance_scale or None
@@ -115,12 +114,13 @@ def paint_comparison(
         old_paint=parse_color(outlook.old_paint) if outlook.old_paint else None,
         bounce=bool(request.bounce),
     )
-    paint_scene(paths, paints, request.arms, str(out), settings, None if SHARED_GPU else on_step)
-    names = [offered[arm] for arm in request.arms]
-    if request.blind:
+    paint_scene(paths, paints, arms, str(out), settings, None if SHARED_GPU else on_step)
+    names, blind = [offered[arm] for arm in arms], request.blind and not sheet
+    if blind:
         random.SystemRandom().shuffle(names)
-    results = Results(out, tuple(paints), tuple(names), request.blind, paths.truth is not None)
-    results = replace(results, size=write_views(results, paths), outlook=outlook)
+    results = Results(out, tuple(paints), tuple(names), blind, paths.truth is not None, outlook=outlook)
+    called = tuple(known.names.get(paint, "") for paint in paints)
+    results = replace(results, size=write_views(results, paths), names=called, showcase=is_showcase(room))
     pack_results(out)
     return results
 

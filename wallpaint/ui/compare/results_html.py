@@ -1,13 +1,17 @@
 """The results of tab 3 as HTML: a verdict, the stage with its strip of arms or grid of paints, the figures."""
 
 from collections import Counter
+from itertools import zip_longest
 from typing import Any
 from urllib.parse import quote
 
+from wallpaint.pixels.color import parse_color
 from wallpaint.pixels.metrics import TOO_BRIGHT
+from wallpaint.pixels.palettes import nearest_color, shipped_palettes
 from wallpaint.report.heat import TOP
 from wallpaint.ui.compare.painting import Results, read_arms
 from wallpaint.ui.html import Markup, render, say
+from wallpaint.ui.words.words import t
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 NEAR = 0.5  # ΔE that nobody sees
@@ -33,6 +37,7 @@ def draw_results(results: Results | None, language: str, votes: Counter | None =
         known = results.truth and len(results.paints) == 1
         return "" if results.blind else f"ΔE {write(score_of(arm, known), 1)}"
 
+    called = {paint: call_paint(paint, name, language) for paint, name in zip_longest(results.paints, results.names)}
     first, best = painted[results.paints[0]], 0
     if not results.blind:  # the best is seen first, which a blind look must not tell
         best = results.arms.index(next(iter(rank_arms(first, results.truth)[0]), results.arms[0]))
@@ -49,7 +54,17 @@ def draw_results(results: Results | None, language: str, votes: Counter | None =
         tabulate=tabulate,
         score=score,
         top=f"{TOP:.0f}",
+        called=called,
+        lrv=lambda paint: round(parse_color(paint).lrv),
     )
+
+
+def call_paint(paint: str, name: str | None, language: str) -> str:
+    """Give a paint's name, or whose it is near to."""
+    if name:
+        return name
+    color, far = nearest_color(next(iter(shipped_palettes().values())), parse_color(paint))
+    return t("paint_near", language, name=color.name, far=f"{far:.1f}")
 
 
 def tabulate(arms: list[dict[str, Any]]) -> dict[str, list[str]]:

@@ -56,20 +56,35 @@ def shipped_rooms() -> list[Sample]:
     return [*pictures.read_rooms("showcase"), *pictures.read_rooms("test")]
 
 
+def is_showcase(room: Room) -> bool:
+    """Tell whether the room was chosen to show something."""
+    return any(Path(path).parent.name in SHOWCASE for path in room.truths.values())
+
+
 def paint_of(room: Room | None) -> str:
     """The paint chosen for the wall at hand."""
     walls, active = pictures.read_walls(room.picture["folder"]) if room else ([pictures.Wall()], 0)
     return walls[active].paint or PAINT
 
 
-def open_shipped_room(workspace: Path, index: int) -> tuple:
-    """Open one of `shipped_rooms`, its wall marked, in its showcase paint or the most vivid that is known."""
+def open_shipped_room(workspace: Path, index: int, room: Room | None = None) -> tuple:
+    """Open one of `shipped_rooms`, its wall marked, in its showcase paint or the most vivid that is known.
+
+    As with `open_photo` the sheet of the room at hand goes along.
+    """
     sample = shipped_rooms()[index]
     known = {parse_color(bytes(truth.color).hex()).hex: str(truth.image) for truth in sample.truths}
     paint = SHOWCASE.get(sample.image.parent.name) or max(known, key=vividness, default=PAINT)
     wall = pictures.Wall(paint=paint)
     picture = pictures.open_marked(sample.image, sample.mask, workspace, sample.image.stem, wall)
-    return show_room(Room(picture, known))
+    return show_room(Room(_with_sheet(picture, room), known))
+
+
+def _with_sheet(picture: pictures.Picture, room: Room | None) -> pictures.Picture:
+    """Give the picture the sheet of the room at hand."""
+    if room is not None:
+        pictures.write_sheet(picture["folder"], pictures.read_sheet(room.picture["folder"]))
+    return picture
 
 
 def vividness(paint: str) -> int:
@@ -94,10 +109,10 @@ def open_dataset_room(workspace: Path, picture: pictures.Picture | None, languag
 
 
 def open_photo(workspace: Path, path: str, room: Room | None) -> tuple:
-    """Take an uploaded photo, without a mask, for the paint chosen so far; give what `show_room` gives."""
+    """Take an uploaded photo, without a mask, for the paint and the sheet chosen so far; give what `show_room` gives."""
     picture = pictures.open_picture(path, workspace, Path(path).stem)
     pictures.write_walls(picture["folder"], [pictures.Wall(paint=paint_of(room))])
-    return show_room(Room(picture))
+    return show_room(Room(_with_sheet(picture, room)))
 
 
 def open_mask(workspace: Path, path: str, room: Room | None, language: str) -> tuple:
@@ -105,7 +120,8 @@ def open_mask(workspace: Path, path: str, room: Room | None, language: str) -> t
     if room is None:
         raise UserError(t("no_upload", language))
     photo, wall = Path(room.picture["folder"]) / "photo.png", pictures.Wall(paint=paint_of(room))
-    return show_room(Room(pictures.open_marked(photo, path, workspace, room.picture["name"], wall), room.truths))
+    picture = pictures.open_marked(photo, path, workspace, room.picture["name"], wall)
+    return show_room(Room(_with_sheet(picture, room), room.truths))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from wallpaint.errors import UserError
 from wallpaint.ui.board import pictures
 from wallpaint.ui.board.component import AFTER_BOARD, AFTER_COMPARE_BOARD
 from wallpaint.ui.compare import scene
-from wallpaint.ui.compare.arms import OwnLora, draw_own, list_arms, take_lora
+from wallpaint.ui.compare.arms import SHEET_ARM, OwnLora, draw_own, list_arms, take_lora
 from wallpaint.ui.compare.layout import ChoicePanel, ResultsPanel, RoomPanel, build_choice, build_results, build_room
 from wallpaint.ui.compare.painting import PaintRequest, Results, cast_vote, paint_comparison, write_heat
 from wallpaint.ui.compare.results_html import LETTERS, draw_results
@@ -80,10 +80,8 @@ def keep_comparison(
 
     def bring_choices(packed: list, language: str) -> list:
         offered = [arm for _, arm in list_arms(workspace)]  # those brought for that page alone are gone
-        fits = [
-            [arm for arm in value if arm in offered] if part is choice.arms else value
-            for part, value in zip(choice.request, packed, strict=True)
-        ]
+        arms, sheet_arm, *others = packed
+        fits = [[arm for arm in arms if arm in offered], sheet_arm if sheet_arm in offered else SHEET_ARM, *others]
         return [gr.update(value=value) for value in fits]
 
     def bring_results(packed: dict, language: str) -> tuple:
@@ -104,11 +102,11 @@ def wire_room(page: Page, panel: RoomPanel, room: gr.State, picture: gr.State, l
     """Wire what opens a room and marks its wall; give the step that opens the first one."""
     workspace, opened = page.workspace, [room, panel.board]
 
-    def open_shipped_room(event: gr.SelectData) -> tuple:
-        return scene.open_shipped_room(workspace, event.index)
+    def open_shipped_room(room: Room | None, event: gr.SelectData) -> tuple:
+        return scene.open_shipped_room(workspace, event.index, room)
 
     open_picture = guarded(scene.open_dataset_room, workspace)
-    panel.rooms.select(guarded(open_shipped_room), None, opened, **QUIET)
+    panel.rooms.select(guarded(open_shipped_room), room, opened, **QUIET)
     panel.from_dataset.click(open_picture, [picture, language], opened, js=AFTER_BOARD, **QUIET)
     panel.photo.upload(guarded(scene.open_photo, workspace), [panel.photo, room], opened, **PRIVATE)
     panel.mask.upload(guarded(scene.open_mask, workspace), [panel.mask, room, language], opened, **PRIVATE)
@@ -120,7 +118,8 @@ def wire_loras(page: Page, choice: ChoicePanel, own_loras: gr.State, language: g
     workspace = page.workspace
 
     def list_all_arms(own: list[OwnLora], language: str) -> tuple:
-        return gr.update(choices=list_arms(workspace, own)), draw_own(own, language)
+        choices = gr.update(choices=list_arms(workspace, own))
+        return choices, choices, draw_own(own, language)
 
     def add_lora(uploaded: Any, ticked: list[str], own: list[OwnLora], language: str) -> tuple:
         own, arms = take_lora(workspace, uploaded, ticked, own)
@@ -128,20 +127,23 @@ def wire_loras(page: Page, choice: ChoicePanel, own_loras: gr.State, language: g
         gr.Info(escape(t("added_lora", language, name=lora.label)))
         if set(ticked) - set(arms):
             gr.Info(t("switched_family", language, family=lora.file.family))
-        return own, gr.update(choices=list_arms(workspace, own), value=arms), draw_own(own, language)
+        choices = list_arms(workspace, own)
+        return own, gr.update(choices=choices, value=arms), gr.update(choices=choices), draw_own(own, language)
 
     given = [choice.lora, choice.arms, own_loras, language]
-    choice.lora.upload(guarded(add_lora), given, [own_loras, choice.arms, choice.own], **PRIVATE)
-    return Step(guarded(list_all_arms), [own_loras, language], [choice.arms, choice.own])
+    listed = [choice.arms, choice.sheet_arm, choice.own]
+    choice.lora.upload(guarded(add_lora), given, [own_loras, *listed], **PRIVATE)
+    return Step(guarded(list_all_arms), [own_loras, language], listed)
 
 
 def wire_painting(
     page: Page, choice: ChoicePanel, panel: ResultsPanel, states: tuple[gr.State, ...], language: gr.State
 ) -> None:
-    """Wire the buttons Paint and Cancel; `states` are the room, the reader's own LoRAs and the results."""
+    """Wire the buttons that paint, and Cancel; `states` are the room, the reader's own LoRAs and the results."""
     room, own_loras, results = states
 
     def paint_arms(
+        sheet: bool,
         room: Room | None,
         own: list[OwnLora],
         language: str,
@@ -158,7 +160,7 @@ def wire_painting(
 
         try:
             on_step(0.0)
-            painted = paint_comparison(page.workspace, room, PaintRequest(*values), own, language, on_step)
+            painted = paint_comparison(page.workspace, room, PaintRequest(*values), own, language, on_step, sheet)
             return show_results(painted, language)
         except Cancelled:
             gr.Info(t("cancelled", language))
@@ -171,9 +173,10 @@ def wire_painting(
     def cancel_painting(request: gr.Request) -> None:
         _cancelled.append(request.session_hash or "")
 
-    asked = choice.go.click(forget_cancel, None, None, queue=False, js=AFTER_COMPARE_BOARD, **QUIET)
-    given = [room, own_loras, language, *choice.request]
-    asked.then(guarded(paint_arms), given, [results, *panel.shown], show_progress_on=panel.results, **GPU, **PRIVATE)
+    given, shown = [room, own_loras, language, *choice.request], [results, *panel.shown]
+    for button, sheet in ((choice.go, False), (choice.go_sheet, True)):
+        asked = button.click(forget_cancel, None, None, queue=False, js=AFTER_COMPARE_BOARD, **QUIET)
+        asked.then(guarded(paint_arms, sheet), given, shown, show_progress_on=panel.results, **GPU, **PRIVATE)
     choice.cancel.click(cancel_painting, None, None, queue=False, **QUIET)
 
 

@@ -82,7 +82,7 @@ class Board {
       auto: () => this.attempt(() => marking.propose()), given: () => this.attempt(() => marking.useGiven()),
       in: () => drawing.zoomTo(drawing.zoom.scale * 1.5), out: () => drawing.zoomTo(drawing.zoom.scale / 1.5), fit: () => drawing.zoomTo(drawing.zoom.fit),
       dropper: () => pointer.setTool(pointer.tool === "dropper" ? "click" : "dropper"), import: () => this.$("input[type=file]").click(),
-      favourite: () => paints.star(), white: () => this.attempt(() => paints.toggleWhite()),
+      favourite: () => paints.star(), sheet: () => paints.toggleSheet(), white: () => this.attempt(() => paints.toggleWhite()),
     };
   }
 

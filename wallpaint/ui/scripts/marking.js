@@ -12,7 +12,7 @@ export class Marking {
     const size = photo?.size ?? [0, 0], pixels = size[0] * size[1];
     const walls = (photo?.walls ?? []).map((told) => new Wall(pixels, told));
     // `wanted` counts what changed, `saved` up to where the server has it, `waiting` tells of a save to come.
-    this.photo = { token: photo?.token ?? null, known: photo?.known ?? [], white: photo?.white ?? false, walls, active: photo?.active ?? 0, removed: [], wanted: 0, saved: 0, waiting: false };
+    this.photo = { token: photo?.token ?? null, known: photo?.known ?? [], white: photo?.white ?? false, sheet: photo?.sheet ?? [], walls, active: photo?.active ?? 0, removed: [], wanted: 0, saved: 0, waiting: false };
     Object.assign(this, { size, pixels, candidates: null, asked: null });
     this.turn = (this.turn ?? 0) + 1; // an answer to an older turn comes too late
   }
@@ -157,7 +157,8 @@ export class Marking {
     const sent = walls.map(({ mark, saved, mask, now, chosen, paint }) => ({
       runs: mark === saved ? null : toRuns(mask), now, chosen, paint,
     }));
-    const answer = await this.board.call("save_walls", { token: photo.token, walls: sent, active });
+    const { sheet } = photo, palette = this.board.$("select").value;
+    const answer = await this.board.call("save_walls", { token: photo.token, walls: sent, active, sheet, palette });
     // Only now is it there. Where a wall was taken out meanwhile, the next save sends all of them.
     photo.saved = wanted;
     if (walls.every((wall, index) => wall === photo.walls[index])) walls.forEach((wall, index) => { wall.saved = marks[index]; });

@@ -1,7 +1,7 @@
 // Paints: the one on the wall now, the one to try, palettes, the eyedropper and the live repaint.
 import { TINTS } from "./drawing.js";
 
-const MOST_RECENT = 12;
+const MOST_RECENT = 12, MOST_ON_SHEET = 12;
 const HEX = /^#?([0-9a-f]{3}|[0-9a-f]{6})$/i, MOST_BYTES = 2_000_000, MOST_SHOWN = 600; // of a palette
 const KINDS = ["now", "paint"];
 
@@ -91,8 +91,18 @@ export class Paints {
     if (paint) lists.write("favourites", paints.includes(paint) ? paints.filter((other) => other !== paint) : [...paints, paint]);
   }
 
+  toggleSheet() { // the paints that are painted side by side
+    const { photo, wall } = this.board.marking, { sheet } = photo;
+    if (!wall) return;
+    if (sheet.includes(wall.paint)) photo.sheet = sheet.filter((other) => other !== wall.paint);
+    else if (sheet.length < MOST_ON_SHEET) photo.sheet = [...sheet, wall.paint];
+    else return this.board.say("sheet_full", { most: MOST_ON_SHEET }, true);
+    this.board.marking.saveSoon();
+    this.showMine();
+  }
+
   showMine() {
-    const { board } = this, groups = { known: board.marking.photo.known, favourites: lists.read("favourites"), recent: lists.read("recent") };
+    const { board } = this, { sheet } = board.marking.photo, groups = { sheet, known: board.marking.photo.known, favourites: lists.read("favourites"), recent: lists.read("recent") };
     for (const [name, paints] of Object.entries(groups)) {
       const box = board.$(`[data-group=${name}]`);
       box.hidden = !paints.length;
@@ -101,6 +111,7 @@ export class Paints {
     const starred = groups.favourites.includes(board.marking.wall?.paint), button = board.$("[data-do=favourite]");
     button.setAttribute("aria-pressed", String(starred));
     button.textContent = starred ? "★" : "☆";
+    board.$("[data-do=sheet]").setAttribute("aria-pressed", String(sheet.includes(board.marking.wall?.paint)));
   }
 
   makeChip(hex, title, which) {

@@ -1,6 +1,7 @@
 // The stage of tab Compare: one arm's picture large, or two; the strip below says which. The server writes the page's
 // part anew when results come or the language changes (compare/results.html); what one looks at stays.
 import { Lens } from "./lens.js";
+import { printPictures, savePicture } from "./takeaway.js";
 import { loadImage } from "./paints.js";
 
 const PAN = 60; // CSS pixels that an arrow key moves
@@ -171,8 +172,25 @@ class Stage {
 
   zoom(to) { this.lens.zoomTo(to); }
 
+  // What is taken along of a view: its address, and the lines below it.
+  about({ dataset: { view, hex, name, lrv, title } }, end) {
+    const words = hex ? [this.root.hasAttribute("data-sheet") ? "" : title, hex, `LRV ${lrv}`] : [];
+    return { source: this.address(view, end), hex, name: hex ? name : title, text: words.filter(Boolean).join(" · ") };
+  }
+
+  async takeAlong(work) {
+    try { await work(); } catch { this.tell(this.root.dataset.gone); }
+  }
+
+  get taken() { // the views that are ticked; without a sheet the one at hand
+    const ticked = [...this.element.querySelectorAll("[data-take]:checked")].map((box) => this.button(box.dataset.take));
+    return ticked.length ? ticked : this.shown.map((view) => this.button(view));
+  }
+
   actions = {
     pair: () => this.setPair(), heat: () => this.setHeat(), fit: () => this.zoom(this.lens.zoom.fit), pixels: () => this.zoom(this.lens.ratio),
+    save: () => this.takeAlong(() => savePicture(this.about(this.button(this.shown[this.active]), ".png"))),
+    print: () => this.takeAlong(() => printPictures(this.taken.map((button) => this.about(button, ".jpg")))),
     in: () => this.zoom(this.lens.zoom.scale * 1.5), out: () => this.zoom(this.lens.zoom.scale / 1.5),
   };
 

@@ -1,0 +1,60 @@
+// What one takes along: a picture with its paint's name below it, and a page to print, which is the browser's PDF too.
+import { loadImage } from "./paints.js";
+
+const FONT = "system-ui, 'Segoe UI', Roboto, sans-serif";
+
+// Save a picture {source, hex, name, text} at its own size, a strip below it with the paint, its name and its text.
+export async function savePicture({ source, hex, name, text }) {
+  const image = await loadImage(source), { naturalWidth: width, naturalHeight: height } = image;
+  const strip = Math.max(56, Math.round(0.08 * Math.max(width, height))), gap = strip / 5;
+  const canvas = Object.assign(document.createElement("canvas"), { width, height: height + strip }), pen = canvas.getContext("2d");
+  pen.fillStyle = "white";
+  pen.fillRect(0, 0, width, height + strip);
+  pen.drawImage(image, 0, 0);
+  pen.fillStyle = hex ?? "white";
+  pen.fillRect(0, height, hex ? 1.6 * strip : 0, strip);
+  const left = (hex ? 1.6 * strip : 0) + gap, room = width - left - gap;
+  for (const [line, weight, size, at] of [[name, 600, 0.34, 0.44], [text, 400, 0.26, 0.8]]) {
+    pen.fillStyle = "black";
+    pen.font = `${weight} ${size * strip}px ${FONT}`;
+    pen.fillText(line, left, height + at * strip, room);
+  }
+  const blob = await new Promise((done) => canvas.toBlob(done, "image/png")), link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = `${name.replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "") || "wall"}.png`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+const PAGE = `<!doctype html><meta charset="utf-8"><style>
+  @page { margin: 12mm; } * { print-color-adjust: exact; -webkit-print-color-adjust: exact; box-sizing: border-box; }
+  body { margin: 0; font: 11pt ${FONT}; color: black; background: white; display: grid; grid-template-columns: 1fr 1fr; gap: 8mm; }
+  body.one { grid-template-columns: 1fr; }
+  figure { margin: 0; break-inside: avoid; } img { width: 100%; display: block; }
+  figcaption { display: flex; gap: 3mm; padding-top: 2mm; } i { width: 14mm; flex: none; border: 1px solid #888; } b { display: block; }</style>`;
+
+// Print pictures {source, hex, name, text} as one page or more.
+export async function printPictures(pictures) {
+  const frame = document.createElement("iframe");
+  frame.style.cssText = "position: fixed; width: 0; height: 0; border: 0; visibility: hidden";
+  frame.srcdoc = PAGE;
+  const loaded = new Promise((done) => { frame.onload = done; });
+  document.body.append(frame);
+  await loaded;
+  const { contentDocument: page, contentWindow: window } = frame, make = (tag, ...content) => {
+    const part = page.createElement(tag);
+    part.append(...content);
+    return part;
+  };
+  page.documentElement.lang = document.documentElement.lang;
+  page.title = "wallpaint";
+  page.body.classList.toggle("one", pictures.length === 1);
+  for (const { source, hex, name, text } of pictures) {
+    const image = Object.assign(make("img"), { src: source, alt: name }), swatch = make("i");
+    swatch.style.background = hex ?? "none";
+    page.body.append(make("figure", image, make("figcaption", swatch, make("span", make("b", name), text))));
+  }
+  await Promise.all([...page.images].map((image) => image.decode()));
+  window.onafterprint = () => frame.remove();
+  window.print();
+}
