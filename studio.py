@@ -14,6 +14,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -120,11 +121,46 @@ def painting(options: argparse.Namespace) -> SamplingSettings:
 
 
 def run_compare(options: argparse.Namespace) -> int:
-    """Compare: one photo, a swatch for each of its walls, several arms."""
+    """Compare: one photo, a swatch for each of its walls, several arms; a project has all of them."""
+    asked = {flag: getattr(options, flag.strip("-")) for flag in ("--photo", "--mask", "--swatch", "--white")}
+    if not options.room:
+        if missing := [flag for flag in ("--photo", "--mask", "--swatch") if not asked[flag]]:
+            raise UserError(f"required: {', '.join(missing)}, or --room, on the command line, see --compare --help")
+        return compare_walls(options)
+    if given := [flag for flag, value in asked.items() if value] + ["--old-paint"] * bool(options.old_paint):
+        raise UserError(f"{given[0]} and --room both say what the room is, on the command line, give one of them")
+    with tempfile.TemporaryDirectory() as folder:
+        open_project(options, Path(folder))
+        return compare_walls(options)
+
+
+def open_project(options: argparse.Namespace, folder: Path) -> None:
+    """Let a project, unpacked into `folder`, say what the command line does not."""
+    from wallpaint.dataset.project import read_project
+    from wallpaint.paint.arms import is_shipped
+
+    project, options.photo, options.mask = read_project(options.room, folder)
+    options.swatch = [wall.paint for wall in project.walls]
+    known = [wall.now if wall.chosen or project.whites else "" for wall in project.walls]
+    options.old_paint = known if any(known) else []
+    if options.arms is None and project.arms:
+        options.arms = [name for name in project.arms if is_shipped(name)]
+        if left_out := [name for name in project.arms if name not in options.arms]:
+            print(f"left out, not shipped: {', '.join(left_out)} (--arms NAME=PATH says where)", file=sys.stderr)
+    settings = dataclasses.asdict(project.settings)
+    options.bounce = settings.pop("bounce") or options.bounce
+    said = {name: str(value) for name, value in settings.items() if value is not None}
+    options.overrides = said | options.overrides
+
+
+def compare_walls(options: argparse.Namespace) -> int:
+    """Paint the walls that `options` names, and report."""
     from wallpaint.cli import read_swatch
 
     swatches = [read_swatch(text, options.palette) for text in options.swatch]
-    old_paints = [read_swatch(text, options.palette, "--old-paint") for text in options.old_paint]
+    old_paints: list[Swatch | None] = [
+        read_swatch(text, options.palette, "--old-paint") if text else None for text in options.old_paint
+    ]
     masks = options.mask
     for flag, many in (("--swatch", swatches), ("--old-paint", old_paints)):
         if len(many) != len(masks) and many:
@@ -141,7 +177,7 @@ def run_compare(options: argparse.Namespace) -> int:
     return 0
 
 
-def read_by_white(options: argparse.Namespace) -> list[Swatch]:
+def read_by_white(options: argparse.Namespace) -> list[Swatch | None]:
     """The paint on each wall now, in the light that something white tells."""
     from wallpaint.pixels.recolor import estimate_paint
     from wallpaint.report.compare import load_scene
@@ -151,7 +187,7 @@ def read_by_white(options: argparse.Namespace) -> list[Swatch]:
     scenes = [load_scene(options.photo, mask, None, options.invert_mask) for mask in options.mask]
     old_paints = [estimate_paint(scene.photo, scene.mask, options.white) for scene in scenes]
     print(f"paint on the wall now, by what is white: about {', '.join(paint.hex for paint in old_paints)}")
-    return old_paints
+    return [*old_paints]
 
 
 def run_evaluate(options: argparse.Namespace) -> int:

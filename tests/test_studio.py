@@ -93,7 +93,8 @@ BAD = {
     ("--compare", "--photo", "here", "--mask", "here", "--swatch", "red", "--out", "o", "--lora_rank", "8"): (
         "--lora_rank does not belong to --compare"
     ),
-    ("--compare",): "required: --photo, --mask, --swatch, --out",
+    ("--compare",): "required: --out",
+    ("--compare", "--out", "o"): "required: --photo, --mask, --swatch, or --room",
     ("--evaluate", "--out", "o"): "required: --rooms",
     ("--push-to-hub", "me/rooms"): "required: --run",
     ("--train", "--photo", "p.png"): "--photo does not belong to --train",

@@ -118,12 +118,13 @@ def _train(add: Parser) -> None:
 
 def _compare(add: Parser) -> None:
     add.add_argument("--compare", action="store_true", help="repaint one photo with several arms")
-    add.path("--photo", "FILE", "the room", required=True)
+    add.path("--room", "FILE", "a project of the studio, in place of --photo, --mask, --swatch and --white")
+    add.path("--photo", "FILE", "the room")
     text = "its wall, white = repaint, of the photo's size; again for a further wall, the later wins where two overlap"
-    add.path("--mask", "FILE", text, required=True, action="append")
+    add.path("--mask", "FILE", text, action="append")
     add.add_argument("--invert-mask", action="store_true", help="the mask's black is the wall")
     text = "the paint, such as '#7A9E7E', or its name in a palette, such as 'RAL 6021'; one for each --mask"
-    add.add_argument("--swatch", metavar="COLOUR", required=True, help=text, action="append")
+    add.add_argument("--swatch", metavar="COLOUR", help=text, action="append")
     add.path("--palette", "FILE", "look there first for the paint's name")
     text = "the paint on the wall now, where it is known; one for each --mask, or none"
     add.add_argument("--old-paint", metavar="COLOUR", help=text, action="append", default=[])
@@ -185,7 +186,7 @@ def _push_to_hub(add: Parser) -> None:
 COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {  # its flag -> how it is called, its arguments
     "": ("[--host H] [--port P] [...]", _studio),
     "--train": ("--train [CONFIG.yaml] [--FIELD VALUE ...]", _train),
-    "--compare": ("--compare --photo FILE --mask FILE --swatch COLOUR --out DIR [...]", _compare),
+    "--compare": ("--compare --photo FILE --mask FILE --swatch COLOUR | --room FILE --out DIR [...]", _compare),
     "--evaluate": ("--evaluate --rooms DIR --out DIR [...]", _evaluate),
     "--masks": ("--masks FOLDER --out DATASET", _masks),
     "--check": ("--check DATASET", _check),

@@ -67,6 +67,13 @@ class Arms:
         return {name: (painted[name], seconds[name]) for name in self.names}
 
 
+def is_shipped(name: str) -> bool:
+    """Tell whether an arm needs no path."""
+    from wallpaint.paint.painter import SHIPPED_ARMS
+
+    return name in CLASSICAL or name in SHIPPED_ARMS
+
+
 _kept: dict[Base, Models] = {}  # the models of the last call that was to keep them
 
 

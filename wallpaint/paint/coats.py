@@ -45,11 +45,11 @@ def part_masks(masks: Sequence[Image.Image]) -> list[Image.Image]:
 def paint_coats(
     opened: Arms, photo: Image.Image, coats: Sequence[Coat], settings: SamplingSettings, on_step: OnStep | None = None
 ) -> dict[str, tuple[Image.Image, float]]:
-    """Repaint every wall in its paint with every arm, as `Arms.paint`; no pixel outside all masks changes
-    unless `settings.bounce`.
+    """Repaint every wall in its paint with every arm, as `Arms.paint`.
 
-    Each wall is painted on the photo as it is, all arms at once. Its rim is soft, so where walls meet a wall is
-    painted a little way on into its neighbours, and cut off at its edge.
+    No pixel outside all masks changes unless `settings.bounce`. Each wall is painted on the photo as it is, all arms
+    at once. Its rim is soft, so where walls meet a wall is painted a little way on into its neighbours, and cut off
+    at its edge.
 
     Args:
         opened: the arms.

@@ -154,14 +154,14 @@ def throw_light(
         mask: 'L', 255 = repaint, of the photo's size.
         swatch: the new paint.
         old_paint: the paint on the wall before; read off the photo where None.
-        more: mask, new and old paint of further walls; their gains multiply. What walls throw on each other is left out.
+        more: mask, new and old paint of further walls; their gains multiply, and none lights another wall.
 
     Returns:
         the pictures, inside the masks byte for byte as they were.
     """
     walls = [(mask, swatch, old_paint), *more]
     fields = [estimate_field(photo, mask, paint, read_light(photo, mask, old)) for mask, paint, old in walls]
-    factor = np.exp(sum(fields)[..., 3:])
+    factor = np.exp(np.sum(fields, axis=0)[..., 3:])
     pixels = np.array(photo.convert("RGB"))
     outside = np.all([np.asarray(mask.convert("L")) < 128 for mask, *_ in walls], axis=0)
     for top in range(0, len(pixels), BAND):

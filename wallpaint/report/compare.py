@@ -126,7 +126,7 @@ def compare(
     models: Models | None = None,
     invert_mask: bool = False,
     more: Sequence[tuple[str | Path, Swatch]] = (),
-    old_paints: Sequence[Swatch] = (),
+    old_paints: Sequence[Swatch | None] = (),
 ) -> Comparison:
     """Paint a wall, or each of several in its own paint, with several arms.
 
@@ -144,7 +144,7 @@ def compare(
         models: a loaded family, in place of loading one.
         invert_mask: the mask's black is the wall, as in those of `more`.
         more: masks of further walls with their paints; where masks overlap the later one wins.
-        old_paints: what is on each wall now, where it is known: one for each wall, or none.
+        old_paints: what is on each wall now, None where it is not known: one for each wall, or none at all.
 
     Raises:
         UserError: pictures that cannot be read or do not fit together, or arms that cannot be opened.

@@ -28,7 +28,7 @@ from wallpaint.dataset.rows import Sample, find_metadata, find_splits
 from wallpaint.errors import UserError
 from wallpaint.paths import ASSETS
 from wallpaint.pixels.arrays import erode
-from wallpaint.pixels.images import atomic_path, load_mask, load_photo
+from wallpaint.pixels.images import atomic_path, load_mask, load_photo, read_size
 from wallpaint.pixels.mask_ops import close_seams, to_mask
 from wallpaint.pixels.refine import refine_mask
 from wallpaint.ui.board.segmenter import embed_soon
@@ -248,7 +248,7 @@ def save_photo_masks(picture: Picture) -> tuple[Path, list[tuple[Path, Wall]]] |
     with Image.open(folder / "photo.png") as photo, Image.open(folder / "view.png") as view:
         size, step = photo.size, -(-photo.width // view.width)
     masks = [np.asarray(wall_mask(folder, wall, size)) > 0 for wall in marked]
-    if len(masks) > 1 and step > 1:
+    if len(masks) > 1 and any(read_size(folder / wall.mask) != size for wall in marked):
         masks = close_seams(masks, step)
     paths = [folder / f"photo_mask{number or ''}.png" for number in range(len(marked))]
     for path, mask in zip(paths, masks, strict=True):

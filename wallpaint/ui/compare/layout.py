@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from wallpaint.dataset.project import MAX_BYTES, SUFFIX
 from wallpaint.ui.board.component import build_board
 from wallpaint.ui.compare.arms import LORA_SUFFIXES, MAX_LORA, SHEET_ARM, TICKED, list_arms
 from wallpaint.ui.compare.results_html import draw_results
@@ -24,6 +25,9 @@ class RoomPanel:
     mask: gr.UploadButton
     from_dataset: gr.Button
     board: gr.HTML
+    save: gr.Button  # the project
+    saved: gr.DownloadButton
+    open: gr.HTML
 
 
 @dataclass(frozen=True)
@@ -76,9 +80,14 @@ def build_room(page: Page) -> RoomPanel:
         mask = page.add(gr.UploadButton, label=T("upload_mask"), **upload)
         from_dataset = page.add(gr.Button, value=T("use_tab1"), size="md", min_width=90, elem_id="use-tab1")
     board = build_board(page, "compare-board", drop="#compare-photo", plain=True)
-    look = {"label": T("test_rooms"), "height": 180, "columns": 5, "elem_id": "test-rooms"}
-    rooms = add_rooms(page, shipped_rooms(), "kind", **look)
-    return RoomPanel(rooms, photo, mask, from_dataset, board)
+    about = {"label": T("test_rooms"), "elem_id": "test-rooms"}
+    rooms = add_rooms(page, shipped_rooms(), "kind", height=180, columns=5, **about)
+    with page.add(gr.Accordion, label=T("project"), open=False, elem_id="project"):
+        page.add(gr.Markdown, value=T("project_help"), elem_classes="quiet")
+        save = page.add(gr.Button, value=T("save_project"), size="md", elem_id="save-project")
+        saved = gr.DownloadButton(visible="hidden", elem_id="saved-project")
+        opened = build_upload(page, T("open_project"), (SUFFIX,), MAX_BYTES, "open-project")
+    return RoomPanel(rooms, photo, mask, from_dataset, board, save, saved, opened)
 
 
 def build_choice(page: Page) -> ChoicePanel:

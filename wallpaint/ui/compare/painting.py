@@ -43,6 +43,12 @@ class PaintRequest:
     blind: bool
     bounce: bool = False
 
+    @property
+    def sampling(self) -> tuple[int, int | None, float | None, float | None]:
+        """Seed, steps, guidance and strength; None for what is left to the family or the run."""
+        steps, guidance = int(self.num_inference_steps or 0) or None, self.guidance_scale or None
+        return int(self.seed or 0), steps, guidance, self.ip_adapter_scale
+
 
 @dataclass(frozen=True)
 class Results:
@@ -106,11 +112,10 @@ def paint_comparison(
     if not arms or any(arm not in offered for arm in arms):
         raise UserError(t("no_arms", language))
     out = workspace / "results" / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(12)}"
-    steps, guidance = int(request.num_inference_steps or 0) or None, request.guidance_scale or None
     assert room is not None  # write_scene would have complained
     outlook = look_ahead(room, paints[0])
     settings = SamplingSettings(
-        *(int(request.seed or 0), steps, guidance, request.ip_adapter_scale),
+        *request.sampling,
         old_paint=parse_color(outlook.old_paint) if outlook.old_paint else None,
         bounce=bool(request.bounce),
     )

@@ -18,8 +18,8 @@ from wallpaint.ui.board.segmenter import load_view
 from wallpaint.ui.words.words import t
 
 PAINT = "#7A9E7E"
-# The room that the page opens on, and its paint: chosen because one sees there what training with the adapter brings.
-# A showcase, never a measurement: figures are taken over all test rooms (docs/results.md), to which it does not belong.
+# The room that the page opens on, and its paint: chosen because one sees there what training with the adapter
+# brings. It is no measurement: figures are taken over all test rooms (docs/results.md).
 SHOWCASE = {"showcase": "#6185A9"}  # folder of assets/rooms -> paint
 
 
@@ -109,7 +109,7 @@ def open_dataset_room(workspace: Path, picture: pictures.Picture | None, languag
 
 
 def open_photo(workspace: Path, path: str, room: Room | None) -> tuple:
-    """Take an uploaded photo, without a mask, for the paint and the sheet chosen so far; give what `show_room` gives."""
+    """Take an uploaded photo, without a mask, for the paint and the sheet chosen so far; give as `show_room`."""
     picture = pictures.open_picture(path, workspace, Path(path).stem)
     pictures.write_walls(picture["folder"], [pictures.Wall(paint=paint_of(room))])
     return show_room(Room(_with_sheet(picture, room)))

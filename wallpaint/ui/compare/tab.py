@@ -1,7 +1,7 @@
 """Tab 3: one room, one paint or many, several ways to paint it, side by side and measured."""
 
 from collections import Counter, deque
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,11 @@ from typing import Any
 import gradio as gr
 from pydantic import TypeAdapter
 
+from wallpaint.dataset.project import SUFFIX
 from wallpaint.errors import UserError
 from wallpaint.ui.board import pictures
 from wallpaint.ui.board.component import AFTER_BOARD, AFTER_COMPARE_BOARD
-from wallpaint.ui.compare import scene
+from wallpaint.ui.compare import project, scene
 from wallpaint.ui.compare.arms import SHEET_ARM, OwnLora, draw_own, list_arms, take_lora
 from wallpaint.ui.compare.layout import ChoicePanel, ResultsPanel, RoomPanel, build_choice, build_results, build_room
 from wallpaint.ui.compare.painting import PaintRequest, Results, cast_vote, paint_comparison, write_heat
@@ -20,10 +21,14 @@ from wallpaint.ui.compare.results_html import LETTERS, draw_results
 from wallpaint.ui.compare.scene import Room
 from wallpaint.ui.finder import build_finder
 from wallpaint.ui.page import GPU, PRIVATE, Page, Step, guarded
+from wallpaint.ui.upload import open_upload
 from wallpaint.ui.visits import Kept
 from wallpaint.ui.words.words import t
 
 QUIET = {**PRIVATE, "show_progress": "hidden"}
+# What was written is fetched at once: the link that fetches it stands unseen on the page.
+DOWNLOAD = """async () => { for (let wait = 0; wait < 50; wait++) { await new Promise((done) => setTimeout(done, 100));
+  const link = document.querySelector("a#saved-project, #saved-project a"); if (link?.href) return link.click(); } }"""
 # Sessions that pressed Cancel; one that had nothing to cancel is forgotten after so many others.
 _cancelled: deque[str] = deque(maxlen=1000)
 
@@ -65,6 +70,7 @@ def build_compare_tab(page: Page, language: gr.State, picture: gr.State) -> Comp
     list_all = wire_loras(page, choice, own_loras, language)
     wire_painting(page, choice, shown, (room, own_loras, results), language)
     wire_results(page, shown, results, language)
+    wire_project(page, room_panel, choice, (room, own_loras), language)
     kept = keep_comparison(page.workspace, room_panel, choice, shown, room, results)
     return CompareTab(choice.arms, kept, (list_all, open_first, finder))
 
@@ -111,6 +117,31 @@ def wire_room(page: Page, panel: RoomPanel, room: gr.State, picture: gr.State, l
     panel.photo.upload(guarded(scene.open_photo, workspace), [panel.photo, room], opened, **PRIVATE)
     panel.mask.upload(guarded(scene.open_mask, workspace), [panel.mask, room, language], opened, **PRIVATE)
     return Step(guarded(scene.open_first_room, workspace), [room], opened)
+
+
+def wire_project(
+    page: Page, panel: RoomPanel, choice: ChoicePanel, states: tuple[gr.State, ...], language: gr.State
+) -> None:
+    """Wire saving the room as a project and opening one; `states` are the room and the reader's own LoRAs."""
+    workspace, (room, own_loras) = page.workspace, states
+
+    def save_project(room: Room | None, own: list[OwnLora], language: str, *values: Any) -> str:
+        offered = {arm: name for name, arm in list_arms(workspace, own)}
+        return str(project.save_project(workspace, room, PaintRequest(*values), offered, language))
+
+    def open_project(uploaded: Any, own: list[OwnLora], language: str) -> tuple:
+        with open_upload(workspace, uploaded, (SUFFIX,)) as path:
+            opened = project.open_project(workspace, path, dict(list_arms(workspace, own)))
+        if opened.left_out:
+            gr.Warning(escape(t("project_arms", language, names=", ".join(opened.left_out))))
+        arms, sheet_arm, *others = astuple(opened.request)
+        return *scene.show_room(opened.room), arms or gr.skip(), sheet_arm or gr.skip(), *others
+
+    given = [room, own_loras, language, *choice.request]
+    saved = panel.save.click(guarded(save_project), given, panel.saved, js=AFTER_COMPARE_BOARD, **PRIVATE)
+    saved.success(None, None, None, js=DOWNLOAD)
+    shown = [room, panel.board, *choice.request]
+    panel.open.upload(guarded(open_project), [panel.open, own_loras, language], shown, **PRIVATE)
 
 
 def wire_loras(page: Page, choice: ChoicePanel, own_loras: gr.State, language: gr.State) -> Step:
