@@ -27,7 +27,7 @@ def blind(monkeypatch):
 
 @pytest.fixture
 def room(tmp_path):
-    """A large photo with an unmarked wall and two marked ones that meet, the last at hand; something white, a sheet."""
+    """A large photo: an unmarked wall and two marked ones that meet, the last at hand; something white, a sheet."""
     pixels = np.random.default_rng(0).integers(150, 170, (900, 1600, 3), np.uint8)
     pixels[800:] = 235
     Image.fromarray(pixels).save(tmp_path / "phòng khách.png")

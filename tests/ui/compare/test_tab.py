@@ -1,5 +1,6 @@
 """Tab 3 without a browser: the room, what is painted, how it is shown and voted on."""
 
+import io
 import json
 import re
 import shutil
@@ -468,6 +469,27 @@ def test_every_marked_wall_is_painted_in_its_own_paint_in_one_go(room_photo, tmp
     pixels = np.asarray(Image.open(results.folder / GREEN[1:] / "recolor.png")).astype(int)
     red, green, _ = np.moveaxis(pixels, -1, 0)
     assert (green > red)[20:40, 10:70].mean() > 0.9 and (red > green)[20:40, 90:150].mean() > 0.9
+
+
+def test_a_later_wall_lies_over_the_one_before_it_painted_at_once_and_by_the_arms(room_photo, tmp_path):
+    room = scene.open_photo(tmp_path, str(room_photo), None)[0]
+    folder, token = Path(room.picture["folder"]), {"token": Path(room.picture["folder"]).name}
+    whole, left = np.ones((90, 160), bool), half(160, 90)
+    asked = [{"runs": calls.encode_runs(mask), "paint": paint} for mask, paint in ((whole, RED), (left, GREEN))]
+    for active in (0, 1):  # whichever is at hand
+        calls.save_walls(tmp_path, {**token, "walls": asked, "active": active})
+        _, walls = pictures.save_photo_masks(room.picture)
+        masks = {wall.paint: np.asarray(Image.open(path)) > 0 for path, wall in walls}
+        assert [*masks][0] == (RED, GREEN)[active]
+        assert np.array_equal(masks[GREEN], left) and np.array_equal(masks[RED], ~left)
+    shown = calls.repaint(tmp_path, token)["image"]
+    pixels = np.asarray(Image.open(io.BytesIO(calls.base64.b64decode(shown.partition(",")[2])))).astype(int)
+    assert (pixels[:, :60, 1] > pixels[:, :60, 0]).mean() > 0.95  # green, not green on red
+    alone = {**token, "walls": [{**asked[1], "paint": RED}, asked[1]]}
+    calls.save_walls(tmp_path, alone)
+    with pytest.raises(UserError, match="wall 1 lies wholly under the walls after it"):
+        paint_comparison(tmp_path, room, request(), [], "en")
+    assert folder.is_dir()
 
 
 def test_walls_that_meet_on_the_view_meet_in_the_photo(tmp_path):

@@ -19,7 +19,7 @@ from PIL import Image
 from wallpaint.errors import UserError
 from wallpaint.pixels import recolor as recoloring
 from wallpaint.pixels.color import Swatch, linear_to_bytes, parse_color
-from wallpaint.pixels.mask_ops import looks_inverted
+from wallpaint.pixels.mask_ops import looks_inverted, to_mask
 from wallpaint.pixels.palettes import MAX_BYTES, Palette, nearest_color, read_palette, shipped_palettes
 from wallpaint.pixels.recolor import estimate_paint, read_light, recolor
 from wallpaint.ui.board import pictures, segmenter
@@ -162,15 +162,14 @@ def repaint(workspace: Path, asked: dict) -> dict:
     folder = pictures.find_folder(workspace, asked.get("token"))
     view = segmenter.load_view(folder)
     view.thumbnail((PREVIEW, PREVIEW))
-    walls, painted = pictures.read_walls(folder)[0], 0
-    paints = asked.get("paints") or []
-    for index, wall in enumerate(walls):
-        mask = pictures.wall_mask(folder, wall, view.size)
-        if mask is None or mask.getbbox() is None:
-            continue
+    walls, paints = pictures.read_walls(folder)[0], asked.get("paints") or []
+    found = [(index, pictures.wall_mask(folder, wall, view.size)) for index, wall in enumerate(walls)]
+    masks = {index: np.asarray(mask) > 0 for index, mask in found if mask is not None and mask.getbbox() is not None}
+    for index, mask in zip(masks, pictures.part_walls([*masks.values()]) if masks else [], strict=True):
+        wall = walls[index]
         paint = parse_color(paints[index] if index < len(paints) else wall.paint or FIRST_PAINT)
-        view, painted = recolor(view, mask, paint, parse_color(wall.now) if wall.now else None), painted + 1
-    return {"image": data_url(view)} if painted else {}
+        view = recolor(view, to_mask(mask), paint, parse_color(wall.now) if wall.now else None)
+    return {"image": data_url(view)} if masks else {}
 
 
 def pick_color(workspace: Path, asked: dict) -> dict:

@@ -239,22 +239,44 @@ def save_photo_masks(picture: Picture) -> tuple[Path, list[tuple[Path, Wall]]] |
     """Write every marked wall at the photo's own size: (photo, (mask, wall) of each, the wall at hand first).
 
     Walls that meet on the view meet in the photo. None while the wall at hand is not marked.
+
+    Raises:
+        UserError: as `part_walls`.
     """
     folder = Path(picture["folder"])
     walls, active = read_walls(folder)
     if not walls[active].mask:
         return None
-    marked = [wall for wall in [walls[active], *walls[:active], *walls[active + 1 :]] if wall.mask]
+    marked = [wall for wall in walls if wall.mask]
     with Image.open(folder / "photo.png") as photo, Image.open(folder / "view.png") as view:
         size, step = photo.size, -(-photo.width // view.width)
     masks = [np.asarray(wall_mask(folder, wall, size)) > 0 for wall in marked]
     if len(masks) > 1 and any(read_size(folder / wall.mask) != size for wall in marked):
         masks = close_seams(masks, step)
     paths = [folder / f"photo_mask{number or ''}.png" for number in range(len(marked))]
-    for path, mask in zip(paths, masks, strict=True):
+    for path, mask in zip(paths, part_walls(masks), strict=True):
         with atomic_path(path) as temporary:
             to_mask(mask).save(temporary)
-    return folder / "photo.png", list(zip(paths, marked, strict=True))
+    saved = list(zip(paths, marked, strict=True))
+    first = saved.pop(sum(1 for wall in walls[:active] if wall.mask))
+    return folder / "photo.png", [first, *saved]
+
+
+def part_walls(masks: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Let masks, boolean and of one size, share no pixel: a later wall lies over those before it.
+
+    Raises:
+        UserError: a wall that later ones cover wholly.
+    """
+    taken, parted = np.zeros_like(masks[0]), []
+    for number, mask in reversed(list(enumerate(masks, 1))):
+        if not (mask & ~taken).any():
+            raise UserError(
+                f"wall {number} lies wholly under the walls after it, the board, remove it or mark it anew"
+            )
+        parted.append(mask & ~taken)
+        taken = taken | mask
+    return parted[::-1]
 
 
 def draw_overlay(view: Image.Image, mask: Image.Image | None) -> Image.Image:

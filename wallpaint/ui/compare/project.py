@@ -42,10 +42,10 @@ def save_project(
     if room is None or saved is None:
         raise UserError(t("no_room", language))
     folder = room.picture["folder"]
-    photo, ((first, wall), *others) = saved
-    _, active = pictures.read_walls(folder)
-    at = sum(1 for wall in pictures.read_walls(folder)[0][:active] if wall.mask)
-    ordered = [*others[:at], (first, wall), *others[at:]]  # as on the board, those alone that are marked
+    photo, (first, *others) = saved
+    walls, active = pictures.read_walls(folder)
+    at = sum(1 for wall in walls[:active] if wall.mask)
+    ordered = [*others[:at], first, *others[at:]]  # as on the board, those alone that are marked
     sheet = pictures.read_sheet(folder)
     project = Project(
         room.picture["name"][:200],

@@ -26,9 +26,8 @@ from wallpaint.ui.visits import Kept
 from wallpaint.ui.words.words import t
 
 QUIET = {**PRIVATE, "show_progress": "hidden"}
-# What was written is fetched at once: the link that fetches it stands unseen on the page.
-DOWNLOAD = """async () => { for (let wait = 0; wait < 50; wait++) { await new Promise((done) => setTimeout(done, 100));
-  const link = document.querySelector("a#saved-project, #saved-project a"); if (link?.href) return link.click(); } }"""
+# What was written is fetched at once, by a button that stands unseen on the page and has to hear of it first.
+DOWNLOAD = """() => { setTimeout(() => document.querySelector("#saved-project").click(), 300); }"""
 # Sessions that pressed Cancel; one that had nothing to cancel is forgotten after so many others.
 _cancelled: deque[str] = deque(maxlen=1000)
 

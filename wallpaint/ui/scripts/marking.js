@@ -82,6 +82,17 @@ export class Marking {
     return turn === this.turn && wall === this.wall ? answer : null;
   }
 
+  // A mask of the model's for the wall at hand, which leaves to other walls what is theirs, unless a click is on them.
+  read(runs, points = []) {
+    const mask = fromRuns(runs, this.pixels), [width] = this.size;
+    const spots = points.filter((point) => point[2]).map(([x, y]) => Math.floor(y) * width + Math.floor(x));
+    for (const other of this.walls) {
+      if (other === this.wall || spots.some((at) => other.mask[at])) continue;
+      for (let at = 0; at < mask.length; at++) if (other.mask[at]) mask[at] = 0;
+    }
+    return mask;
+  }
+
   async addPoint(x, y, label) {
     const { mark } = this.wall, point = [x, y, label], { points, box } = this.asked ?? mark;
     if (mark.model && !mark.points.length && !mark.box && !this.asked) return this.joinObject(point);
@@ -95,7 +106,7 @@ export class Marking {
   async markObject(points, box) {
     const answer = await this.predict(points, box);
     if (!answer) return;
-    const masks = answer.masks.map((runs) => fromRuns(runs, this.pixels));
+    const masks = answer.masks.map((runs) => this.read(runs, points));
     this.follow({ ...this.wall.mark, model: masks[0], points, box }, { masks, scores: answer.scores, chosen: 0 });
     this.board.say("found", { score: Math.round(100 * answer.scores[0]), ms: this.board.root.dataset.latency });
     await this.refine();
@@ -107,7 +118,7 @@ export class Marking {
     const answer = await this.board.call("refine", { runs: toRuns(mark.model), points: mark.points });
     if (turn !== this.turn || mark !== wall.mark) return;
     const masks = found.masks.slice();
-    masks[found.chosen] = fromRuns(answer.runs, this.pixels);
+    masks[found.chosen] = this.read(answer.runs, mark.points);
     wall.amend({ ...mark, model: masks[found.chosen] });
     this.settle({ ...found, masks, fine: new Set([...(found.fine ?? []), found.chosen]) });
   }
@@ -116,7 +127,7 @@ export class Marking {
     const answer = await this.predict([[x, y, 1]], null);
     if (!answer) return;
     const point = [x, y, 1], fine = await this.board.call("refine", { runs: answer.masks[0], points: [point] });
-    const mask = this.wall.mask.slice(), other = fromRuns(fine.runs, this.pixels);
+    const mask = this.wall.mask.slice(), other = this.read(fine.runs, [point]);
     for (let at = 0; at < mask.length; at++) if (other[at]) mask[at] = label;
     this.replace(mask);
   }
@@ -137,7 +148,7 @@ export class Marking {
     this.board.say("searching");
     const answer = await this.board.call("propose");
     if (!answer.runs) return this.board.say("nothing_found", {}, true);
-    this.replace(fromRuns(answer.runs, this.pixels));
+    this.replace(this.read(answer.runs));
     this.board.say("auto_found", { confidence: Math.round(100 * answer.confidence) });
   }
 
