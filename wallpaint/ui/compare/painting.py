@@ -125,7 +125,9 @@ def paint_comparison(
         random.SystemRandom().shuffle(names)
     results = Results(out, tuple(paints), tuple(names), blind, paths.truth is not None, outlook=outlook)
     called = tuple(known.names.get(paint, "") for paint in paints)
-    results = replace(results, size=write_views(results, paths), names=called, showcase=is_showcase(room))
+    results = replace(
+        results, size=write_views(results, paths), names=called, showcase=not sheet and is_showcase(paths)
+    )
     pack_results(out)
     return results
 

@@ -56,9 +56,9 @@ def shipped_rooms() -> list[Sample]:
     return [*pictures.read_rooms("showcase"), *pictures.read_rooms("test")]
 
 
-def is_showcase(room: Room) -> bool:
-    """Tell whether the room was chosen to show something."""
-    return any(Path(path).parent.name in SHOWCASE for path in room.truths.values())
+def is_showcase(scene: ScenePaths) -> bool:
+    """Tell whether the scene was chosen to show something."""
+    return scene.truth is not None and Path(scene.truth).parent.name in SHOWCASE
 
 
 def paint_of(room: Room | None) -> str:
