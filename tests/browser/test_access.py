@@ -1,0 +1,102 @@
+"""For everybody: axe-core, every key, every finger, the reader's own language, and calm."""
+
+import re
+
+import pytest
+from hands import wait_ready, wait_stage
+
+from wallpaint.ui.words.words import t
+
+pytestmark = pytest.mark.browser
+LANGUAGES, GRAVE = ("en", "vi"), ("serious", "critical")
+# What a page says, seen or read aloud: texts, and names, titles, hints of what is there.
+SAID = """() => {
+  const seen = (part) => part?.checkVisibility({ visibilityProperty: true }), found = new Set();
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) if (seen(walker.currentNode.parentElement)) found.add(walker.currentNode.textContent);
+  for (const name of ["aria-label", "title", "placeholder", "alt"])
+    for (const part of document.querySelectorAll(`[${name}]`)) if (seen(part)) found.add(part.getAttribute(name));
+  return [...found].map((text) => text.replace(/\\s+/g, " ").trim()).filter((text) => /[a-z]{3}/.test(text)); }"""
+# Names, which are the same in every language: of paints, files, settings, keys, arms, runs; and what Gradio says.
+SAME = re.compile(
+    r".* · LRV \d+|RAL .*|room[-_]\w*|wallpaint|English|Tiếng Việt|[\w-]+: .*|\w+|.* · \w+_\w+|[\w-]+=.*|PNG, \w+"
+    r"|(Ctrl|Alt|Shift|Enter|Space)[ /\w]*|a room with painted walls"
+    r"|common\.\w+|Copy|Download|Empty value|Code input container|Thumbnail \d+ of \d+"
+)
+FOCUS = """() => { window.lost = new Set(); window.reached = new Set();
+  document.addEventListener("focusin", ({ target }) => { reached.add(target);
+    const { outlineStyle, outlineWidth } = getComputedStyle(target); // the body is where the keys begin
+    const shown = target === document.body || (outlineStyle !== "none" && parseFloat(outlineWidth) >= 2);
+    if (!shown) lost.add(target.outerHTML.slice(0, 200)); }); }"""
+UNREACHED = """() => [...document.querySelectorAll("button, a[href], input, select, textarea, summary")].filter(
+  (part) => part.checkVisibility({ visibilityProperty: true }) && !part.disabled && part.tabIndex >= 0
+  && !reached.has(part)
+  && !(part.type === "radio" && !part.checked)).map((part) => part.outerHTML.slice(0, 200))"""
+SMALL = """() => [...document.querySelectorAll("button, a[href], select, textarea, summary, input")]
+  .filter((part) => part.type !== "range" && part.tabIndex !== -1)
+  .map((part) => part.closest(/radio|checkbox/.test(part.type) ? "label" : ".wrap-inner") ?? part)
+  .filter((part) => part.checkVisibility({ visibilityProperty: true }) && part.offsetWidth > 0)
+  .filter((part) => part.offsetHeight < 44)
+  .map((part) => part.outerHTML.slice(0, 200))"""
+
+
+def walk_tabs(page, url, language):
+    """Go through the tabs, each with something on it: a room, an unfolded form, a repaint."""
+    page.goto(f"{url}/?lang={language}")
+    page.wait_for_function("language => document.documentElement.lang === language && window.cameBack", arg=language)
+    for tab in ("dataset", "train", "compare"):
+        page.get_by_role("tab", name=t(f"tab_{tab}", language)).click()
+        if tab == "dataset":
+            page.locator("#sample-rooms img").first.click()
+            wait_ready(page)
+        elif tab == "train":
+            page.locator("#preflight").wait_for()
+            for fold in page.locator("button.label-wrap:not(.open)").all()[
+                ::-1
+            ]:  # each one gone through no longer fits
+                if fold.is_visible():
+                    fold.click()
+        else:
+            wait_ready(page, "#compare-board")
+            for arm in ("old", "new", "color", "refine"):
+                page.locator("#arms").get_by_label(arm, exact=True).uncheck()
+            page.locator("#paint").click()
+            wait_stage(page)
+        yield tab
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_axe_finds_nothing_grave_on_any_tab(visit, studio_url, theme, language):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = visit(color_scheme=theme, reduced_motion="reduce")
+    for tab in walk_tabs(page, studio_url, language):
+        found = [problem for problem in Axe().run(page).response["violations"] if problem["impact"] in GRAVE]
+        assert [(tab, one["id"], [node["html"][:200] for node in one["nodes"][:3]]) for one in found] == []
+
+
+def test_every_control_is_reached_by_keyboard_and_shows_it(page, studio_url):
+    for tab in walk_tabs(page, studio_url, "en"):
+        page.evaluate(FOCUS)
+        page.locator("body").evaluate("body => { body.tabIndex = -1; body.focus(); }")
+        for _ in range(400):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement === document.body"):
+                break
+        assert (tab, page.evaluate(UNREACHED), page.evaluate("[...lost]")) == (tab, [], [])
+
+
+def test_what_a_finger_presses_is_large_enough(phone, studio_url):
+    for tab in walk_tabs(phone, studio_url, "vi"):
+        assert (tab, phone.evaluate(SMALL)) == (tab, [])
+
+
+def test_nothing_is_said_in_english_to_a_vietnamese(visit, studio_url):
+    said = {}
+    for language in LANGUAGES:
+        page = visit(locale={"en": "en-US", "vi": "vi-VN"}[language])
+        said[language] = {tab: {*page.evaluate(SAID)} for tab in walk_tabs(page, studio_url, language)}
+    for tab, texts in said["vi"].items():
+        assert len(texts) > 20
+        assert (tab, {text for text in texts & said["en"][tab] if not SAME.fullmatch(text)}) == (tab, set())
