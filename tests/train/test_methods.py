@@ -22,7 +22,8 @@ from wallpaint.learned.lora_files import SHOWN
 from wallpaint.learned.weights import LORA_NAME, find_arm
 from wallpaint.models.bundle import load_models
 from wallpaint.models.encoders import encode_images
-from wallpaint.models.latents import encode_pictures, repaint_wall
+from wallpaint.models.field import recolor_by_field
+from wallpaint.models.latents import encode_pictures, repaint_wall, shrink_mask
 from wallpaint.models.parts import part
 from wallpaint.models.runtime import pick_runtime
 from wallpaint.paint import sampler
@@ -30,6 +31,7 @@ from wallpaint.paint.painter import Painter
 from wallpaint.paint.sampler import paint_wall, prepare_painting
 from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import Swatch
+from wallpaint.pixels.images import to_tensor
 from wallpaint.settings.methods import METHODS, painted_as
 from wallpaint.train import loop as train_module
 from wallpaint.train.loop import train
@@ -308,8 +310,12 @@ def test_what_refines_is_shown_the_classical_repaint_when_it_learns_and_when_it_
     wall = torch.nn.functional.interpolate(group["mask"][:].float(), blank.shape[-2:]) > 0
     near = (repainted[:, 0] - group["latents_mean"][:]).abs().mean(1, keepdim=True)[wall].mean()
     assert near < 0.5 * (blank - group["latents_mean"][:]).abs().mean(1, keepdim=True)[wall].mean()
-    batch, _ = prepare_painting(models, photo, mask, SAGE, "a room", 0, shown="recolor")
-    mean, std = encode_pictures(models, repaint_wall(photo, mask, size, SAGE))
+    batch, _ = prepare_painting(models, photo, mask, SAGE, "a room", 0, shown="field")
+    guess = repaint_wall(photo, mask, size, SAGE, shown="field")
+    small = photo.resize(size, Image.Resampling.LANCZOS), shrink_mask(mask, size)
+    assert (to_tensor(recolor_by_field(*small, SAGE)) * 2 - 1 - guess).abs().max() < 0.02
+    assert (repaint_wall(photo, mask, size, SAGE) - guess).abs().max() > 0.02
+    mean, std = encode_pictures(models, guess)
     assert ((batch.masked_image_latents - mean).abs() <= 6 * std + 1e-4).all()
     file, silent = folder / "weights" / LORA_NAME, tmp_path / LORA_NAME
     with safe_open(file, "pt") as opened:  # the file alone says it: without the word it paints from a blank
@@ -319,4 +325,4 @@ def test_what_refines_is_shown_the_classical_repaint_when_it_learns_and_when_it_
         prepare = sampler.prepare_painting
         patched.setattr(sampler, "prepare_painting", lambda *a, **k: shown.append(k["shown"]) or prepare(*a, **k))
         painted = [paint(load(), {"mine": path})["mine"] for path in (file, silent)]
-    assert shown == ["recolor", ""] and apart(*painted) > 1
+    assert shown == ["field", ""] and apart(*painted) > 1

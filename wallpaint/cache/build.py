@@ -20,6 +20,7 @@ from wallpaint.cache.views import EncodingOptions, View, list_views
 from wallpaint.dataset.files import FileIndex
 from wallpaint.dataset.rows import Sample
 from wallpaint.models.bundle import Models
+from wallpaint.models.field import field_hash
 from wallpaint.models.latents import blank_wall, encode_pictures, repaint_wall
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.light import light_hash
@@ -113,7 +114,8 @@ def _encode_pictures(
         for k in range(options.repainted):
             photo, mask = sources[view][k % len(sources[view])].open()
             wrong = draw_misreading(view.key, k)
-            made.append(repaint_wall(photo, mask, view.size, Swatch(view.sample.color), misread=wrong))
+            color = Swatch(view.sample.color)
+            made.append(repaint_wall(photo, mask, view.size, color, misread=wrong, shown=options.shown))
         return {"masked_image": torch.cat(made)[None]}
 
     def detail(view: View) -> Rows:
@@ -145,7 +147,7 @@ def _encode_pictures(
             content_hash(f"{key} {v.sample.color} {[(s.key, s.sample.color) for s in sources[v]]}")
             for key, v in zip(keys, views, strict=True)
         ]
-        kind = f"repainted-{options.repainted}-{light_hash()}-{size}"
+        kind = f"{options.shown}-{options.repainted}-{light_hash()}-{field_hash()}-{size}"
         rows |= cache.get_or_encode(kind, named, encode_as("repainted"), 4, read(repainted))
     if options.detail:
         rows |= cache.get_or_encode(f"detail-{size}", keys, encode, 8, read(detail))

@@ -24,6 +24,7 @@ class EncodingOptions:
     holes: bool = False  # random holes in the wall, beside the whole wall
     detail: bool = False  # the wall's texture, see references.detail_map
     repainted: int = 0  # classical repaints in the blank's place, each from another picture or misread another way
+    shown: str = ""  # which one, see Method.shown
 
 
 @dataclass(frozen=True)

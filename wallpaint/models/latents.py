@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from wallpaint.models.bundle import Models
+from wallpaint.models.field import guess_gains
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import to_tensor
 from wallpaint.pixels.recolor import read_light, repaint_in
@@ -48,6 +49,7 @@ def repaint_wall(
     swatch: Swatch,
     old_paint: Swatch | None = None,
     misread: np.ndarray | float = 0.0,
+    shown: str = "recolor",
 ) -> torch.Tensor:
     """A photo with its wall repainted classically, in place of a blank: (1, 3, H, W) in -1 to 1.
 
@@ -58,11 +60,13 @@ def repaint_wall(
         swatch: the new paint.
         old_paint: the paint on the wall now; read off the photo where None.
         misread: (3,) log of how wrongly the old paint is read, for training.
+        shown: which classical repaint, see Method.shown.
     """
     photo, mask = photo.resize(size, Image.Resampling.LANCZOS), shrink_mask(mask, size)
     light = read_light(photo, mask, old_paint)
     light = light.with_paint(light.paint * np.exp(misread, dtype=np.float32))
-    return to_tensor(repaint_in(light, photo, mask, swatch)) * 2 - 1
+    gains = guess_gains(shown, photo, mask, swatch, light)
+    return to_tensor(repaint_in(light, photo, mask, swatch, gains)) * 2 - 1
 
 
 def blank_wall(image: torch.Tensor, wall: torch.Tensor, growth: int, factor: int) -> dict[str, torch.Tensor]:

@@ -16,8 +16,8 @@ import yaml
 from PIL import Image
 
 from wallpaint.errors import UserError
+from wallpaint.models.field import throw_light
 from wallpaint.paint.classical import CLASSICAL
-from wallpaint.paint.field import throw_light
 from wallpaint.paint.settings import OnStep, SamplingSettings, share_of
 from wallpaint.pixels.color import Swatch
 

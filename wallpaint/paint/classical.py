@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from wallpaint.paint.field import recolor_by_field
+from wallpaint.models.field import recolor_by_field
 from wallpaint.pixels.color import Swatch, bytes_to_linear, lab_to_rgb, linear_to_lab
 from wallpaint.pixels.recolor import check_wall, recolor
 

@@ -157,7 +157,9 @@ class Painter:
                 pictures = paint_wall(
                     group.models, denoiser, photo, mask, swatch, settings, loras, progress, group.encodings
                 )
-            laid = lay_painted(group.models, photo, mask, swatch, pictures, settings.old_paint, group.encodings)
+            laid = lay_painted(
+                *(group.models, photo, mask, swatch, pictures, settings.old_paint, group.encodings, group.shown)
+            )
             painted |= dict(zip(group.loras, laid, strict=True))
             self.seconds |= dict.fromkeys(group.loras, (time.perf_counter() - start) / len(loras))
         return {name: painted[name] for name in self.names}

@@ -19,8 +19,10 @@ from wallpaint.cache.references import detail_map
 from wallpaint.learned.denoiser import Denoiser, Noised
 from wallpaint.models.bundle import Models
 from wallpaint.models.encoders import encode_images, encode_text, reference_side
+from wallpaint.models.field import guess_gains
 from wallpaint.models.latents import decode_latents, encode_pictures, prepare_picture, repaint_wall, shrink_mask
 from wallpaint.paint.settings import OnStep, SamplingSettings
+from wallpaint.pixels.arrays import BILINEAR, resize
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import model_size, to_image
 from wallpaint.pixels.recolor import gains_between, read_light, repaint_each
@@ -28,6 +30,7 @@ from wallpaint.pixels.recolor import gains_between, read_light, repaint_each
 CACHED = {
     "photo": 4,
     "recolor": 4,
+    "field": 4,
 }  # encodings kept by kind: a photo's take 10 MB at 512 px, 40 MB at 1024; of others KEPT
 KEPT = 64  # texts and paints: as many as a palette has
 
@@ -107,17 +110,22 @@ def lay_painted(
     painted: list[Image.Image],
     old_paint: Swatch | None = None,
     encodings: EncodingCache | None = None,
+    shown: str = "",
 ) -> list[Image.Image]:
     """Lay painted pictures of one wall, all of one size, over its photo: each at the photo's own size.
 
-    A VAE keeps little that is finer than a latent. So the wall is `recolor`'s at full size, times what the
-    painting has over `recolor` where both have been through the VAE, see `gains_between`.
+    A VAE keeps little that is finer than a latent. So the wall is the classical repaint at full size, `recolor`
+    or what the method was `shown`, times what the painting has over it where both have been through the VAE, see
+    `gains_between`.
     """
-    size = painted[0].size
-    mean, _ = _encode_repainted(models, photo, mask, size, swatch, old_paint, encodings or EncodingCache())
+    size, shown = painted[0].size, shown or "recolor"
+    mean, _ = _encode_repainted(models, photo, mask, size, swatch, old_paint, encodings or EncodingCache(), shown)
     guess, wall = to_image(decode_latents(models, mean).clamp(0, 1).detach()), shrink_mask(mask, size)
-    gains = [gains_between(picture, guess, wall) for picture in painted]
-    return repaint_each(read_light(photo, mask, old_paint), photo, mask, swatch, gains)
+    light = read_light(photo, mask, old_paint)
+    own = guess_gains(shown, photo, mask, swatch, light)
+    added = 0 if own is None else resize(own, size, BILINEAR)
+    gains = [gains_between(picture, guess, wall) + added for picture in painted]
+    return repaint_each(light, photo, mask, swatch, gains)
 
 
 def vae_round_trip(
@@ -140,10 +148,12 @@ def _encode_repainted(
     swatch: Swatch,
     old_paint: Swatch | None,
     encodings: EncodingCache,
+    shown: str,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and deviation of the latents of the classical repaint at working size."""
-    key = ("recolor", size, digest(photo), digest(mask), swatch.rgb, old_paint and old_paint.rgb)
-    return encodings(key, lambda: encode_pictures(models, repaint_wall(photo, mask, size, swatch, old_paint)))
+    key = (shown, size, digest(photo), digest(mask), swatch.rgb, old_paint and old_paint.rgb)
+    guess = partial(repaint_wall, photo, mask, size, swatch, old_paint, shown=shown)
+    return encodings(key, lambda: encode_pictures(models, guess()))
 
 
 def prepare_painting(
@@ -162,8 +172,8 @@ def prepare_painting(
 
     The generator draws the noise first and then the masked picture's latents, as the stock pipeline does.
     Whatever a method learned from, here its reference is a plain picture of the paint, by the same encoder,
-    and the texture is the photo's own. Where `shown` is 'recolor' the masked picture is not blanked but
-    repainted classically, from `old_paint` where that is known.
+    and the texture is the photo's own. Where something is `shown` (Method.shown) the masked picture is not blanked
+    but repainted classically, from `old_paint` where that is known.
     """
     family, encodings = models.family, encodings or EncodingCache()
     size = model_size(photo.size, family.resolution, family.multiple)
@@ -177,8 +187,8 @@ def prepare_painting(
         return encode_images(models, reads, [swatch.image(reference_side(models, reads))])
 
     picture, detail, mean, std = encodings(("photo", size, digest(photo), digest(mask)), encode_photo)
-    if shown == "recolor":
-        mean, std = _encode_repainted(models, photo, mask, size, swatch, old_paint, encodings)
+    if shown:
+        mean, std = _encode_repainted(models, photo, mask, size, swatch, old_paint, encodings, shown)
     generator = torch.Generator().manual_seed(seed)
     shape = (1, models.vae.config.latent_channels, *picture["mask"].shape[-2:])
     noise = torch.randn(shape, generator=generator)

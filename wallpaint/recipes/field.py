@@ -1,4 +1,4 @@
-"""Teach `paint.field` from rendered rooms: `python -m wallpaint.recipes.field --layers DIR --out FILE`.
+"""Teach `models.field` from rendered rooms: `python -m wallpaint.recipes.field --layers DIR --out FILE`.
 
 A room is photographed again and again, by a camera drawn anew and with another paint on its wall each time, and cut
 another way; the network is shown the photo and what `recolor` makes of it, and told what the same camera would have
@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from wallpaint.cache.references import MISREAD
-from wallpaint.paint.field import GRID, WEIGHTS, Field, look, small, small_mask
+from wallpaint.models.field import GRID, WEIGHTS, Field, look, small, small_mask
 from wallpaint.pixels.light import LEAST, estimate_light
 from wallpaint.recipes.light import distance
 from wallpaint.recipes.rooms.develop import MAKERS, develop_view, read_rows, read_view, spread

@@ -32,7 +32,9 @@ class Method:
     reads: str = "tokens"
     paints: tuple[str, ...] = TEXT_AND_IMAGE  # its conditions when it paints: the adapter joins every LoRA
     base: str = ""  # the field of Family that names a UNet of its own, where the family has one
-    shown: str = ""  # what stands where the wall was: '' (it is blanked), 'recolor' (the classical repaint)
+    shown: str = (
+        ""  # what stands where the wall was: '' (it is blanked), 'field' or 'recolor' (that classical repaint)
+    )
 
 
 METHODS: dict[str, Method] = {
@@ -41,7 +43,7 @@ METHODS: dict[str, Method] = {
         Method("lora", "LoRA alone (old)", "", ("text",), ("lora",), LOSS),
         Method("lora_ip", "Sequential (new)", "swatch", TEXT_AND_IMAGE, ("lora",), LOSS),
         Method("lora_ip_color", "Sequential + colour loss", "swatch", TEXT_AND_IMAGE, ("lora",), (*LOSS, "color")),
-        Method("refine", "Refine", "swatch", TEXT_AND_IMAGE, ("lora",), (*LOSS, "color"), shown="recolor"),
+        Method("refine", "Refine", "swatch", TEXT_AND_IMAGE, ("lora",), (*LOSS, "color"), shown="field"),
         Method("joint", "Joint", "swatch", TEXT_AND_IMAGE, ("lora", "ip_adapter"), LOSS, "states"),
         Method("ip_adapter", "IP-Adapter training", "swatch", TEXT_AND_IMAGE, ("ip_adapter",), LOSS, "states"),
         Method(

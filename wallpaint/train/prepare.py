@@ -42,7 +42,8 @@ def encoding_options(config: TrainConfig) -> EncodingOptions:
         config.color_jitter,
         holes=config.random_mask_prob > 0,
         detail="detail" in method.conditions,
-        repainted=REPAINTED if method.shown == "recolor" else 0,
+        repainted=REPAINTED if method.shown else 0,
+        shown=method.shown,
     )
 
 

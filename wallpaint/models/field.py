@@ -6,6 +6,7 @@ that a new wall throws back. It learned from rendered rooms under cameras drawn 
 (`python -m wallpaint.recipes.field`). It is what a diffusion arm that also starts from the guess has to beat.
 """
 
+import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -130,12 +131,22 @@ def _network() -> Field:
     return network.eval()
 
 
+def guess_gains(shown: str, photo: Image.Image, mask: Image.Image, swatch: Swatch, light: Light) -> np.ndarray | None:
+    """Log gains (h, w, 3) over `recolor` of the classical repaint that a method is shown, see Method.shown."""
+    return estimate_field(photo, mask, swatch, light)[..., :3] if shown == "field" else None
+
+
+def field_hash() -> str:
+    """Of the weights: what is learned from a field hangs on them."""
+    return hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()[:12]
+
+
 def recolor_by_field(
     photo: Image.Image, mask: Image.Image, swatch: Swatch, old_paint: Swatch | None = None
 ) -> Image.Image:
     """`recolor` times the field of gains; its arguments and errors."""
     light = read_light(photo, mask, old_paint)
-    return repaint_in(light, photo, mask, swatch, estimate_field(photo, mask, swatch, light)[..., :3])
+    return repaint_in(light, photo, mask, swatch, guess_gains("field", photo, mask, swatch, light))
 
 
 def throw_light(

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from wallpaint.paint import field
+from wallpaint.models import field
+from wallpaint.models.field import MOST, SIDE, Field, estimate_field, look, recolor_by_field, throw_light
 from wallpaint.paint.arms import open_arms
-from wallpaint.paint.field import MOST, SIDE, Field, estimate_field, look, recolor_by_field, throw_light
 from wallpaint.paint.settings import SamplingSettings
 from wallpaint.paths import ASSETS
 from wallpaint.pixels.color import Swatch, bytes_to_linear, luminance
