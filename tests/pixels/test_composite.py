@@ -4,7 +4,10 @@ import numpy as np
 from PIL import Image
 
 from wallpaint.pixels import composite
-from wallpaint.pixels.composite import find_box, lay, make_cover
+from wallpaint.pixels.color import linear_to_bytes, parse_color
+from wallpaint.pixels.composite import find_box, find_rim, lay, make_cover
+from wallpaint.pixels.light import Light
+from wallpaint.pixels.recolor import repaint_in
 
 
 def noise(width=24, height=16, seed=0):
@@ -61,3 +64,27 @@ def test_any_shape_of_wall_leaves_the_rest_alone():
         inside = rng.random((height, width)) < rng.choice([0.02, 0.5, 0.98])
         photo = noise(width, height)
         assert (laid(photo, inside, 200)[~inside] == np.asarray(photo)[~inside]).all()
+
+
+def test_a_mixed_pixel_at_the_rim_gets_its_share_of_the_wall_painted():
+    y, x = np.mgrid[:80, :80] - 39.5
+    share = np.clip(np.hypot(y, x) - 20, 0, 1)[..., None]  # of the wall, round a dark disc
+    wall, disc, paint = (parse_color(color).linear for color in ("#E9E3DA", "#5A2A20", "#1F2A44"))
+    photo, goal = (Image.fromarray(linear_to_bytes(share * color + (1 - share) * disc)) for color in (wall, paint))
+    inside = share[..., 0] > 0.2
+    box, mixed = find_box(inside), inside & (share[..., 0] < 0.95)
+    rim = find_rim(photo, inside, box)
+    assert set(zip(rim.y, rim.x, strict=True)) >= set(zip(*np.nonzero(mixed), strict=True))
+    known = rim.sure > 0.9
+    assert known.mean() > 0.9 and np.abs(rim.share - share[rim.y, rim.x, 0])[known].max() < 0.05
+    mask = Image.fromarray(np.where(inside, 255, 0).astype(np.uint8))
+    light = Light(wall, 0.0, 1.0, 0.1)  # the old paint is known, so only the rim can err
+    painted = np.asarray(repaint_in(light, photo, mask, parse_color("#1F2A44"))).astype(int)
+    assert np.abs(painted - np.asarray(goal))[mixed].max() <= 8
+    assert (painted == np.asarray(photo))[~inside].all()
+
+
+def test_where_wall_and_surroundings_are_alike_the_rim_stays_soft():
+    photo, inside = Image.new("RGB", (40, 40), (200, 190, 180)), np.zeros((40, 40), bool)
+    inside[10:30, 10:30] = True
+    assert not find_rim(photo, inside, find_box(inside)).sure.any()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from PIL import Image
 
-from wallpaint.pixels.arrays import Box, box_mean
+from wallpaint.pixels.arrays import Box, box_mean, erode
+from wallpaint.pixels.color import bytes_to_linear
 
 BAND = 256  # rows worked on at once: a phone's 64 megapixels as floats would take gigabytes
 
@@ -13,6 +16,63 @@ BAND = 256  # rows worked on at once: a phone's 64 megapixels as floats would ta
 def find_box(inside: np.ndarray) -> Box:
     """Where the wall, boolean (H, W), is: left, top, right, bottom; all 0 where there is none."""
     return Image.fromarray(inside).getbbox() or (0, 0, 0, 0)
+
+
+TURNS = np.linspace(0, 2 * np.pi, 12, endpoint=False)  # directions in which a rim looks for wall and surroundings
+UNLIKE = (0.1, 0.3)  # as shares of the wall: so little unlike it surroundings cannot be told apart, so much they can
+
+
+@dataclass(frozen=True)
+class Rim:
+    """The N pixels just inside a wall's edge, where the camera mixed it with what stands before it, from the top down.
+
+    A pixel is share · wall + (1 - share) · foreground: the model of matting (Levin et al., PAMI 2008, eq. 1).
+    """
+
+    y: np.ndarray  # (N,) int, of the photo
+    x: np.ndarray
+    share: np.ndarray  # (N,) float32, 0 to 1: how much of the pixel is wall
+    wall: np.ndarray  # (N, 3) float32, linear: the wall beside it
+    sure: np.ndarray  # (N,) float32, 0 to 1: how well wall and surroundings can be told apart there
+
+    def rows(self, top: int, bottom: int) -> slice:
+        """Which of its pixels lie in these rows."""
+        return slice(*np.searchsorted(self.y, (top, bottom)))
+
+
+def find_rim(photo: Image.Image, inside: np.ndarray, box: Box) -> Rim:
+    """Estimate how much of each pixel at a wall's edge is wall, from the wall and the surroundings near it.
+
+    Args:
+        photo: RGB.
+        inside: boolean (H, W), the wall.
+        box: see `find_box`.
+    """
+    step = max(1, round(max(inside.shape) / 1000))
+    deep, reach = 1 + step, 1 + 4 * step  # pixels from the edge: from there all is wall; so far is looked
+    left, top = max(0, box[0] - reach), max(0, box[1] - reach)
+    area = (left, top, min(inside.shape[1], box[2] + reach), min(inside.shape[0], box[3] + reach))
+    pixels, inside = np.asarray(photo.crop(area)), inside[top : area[3], left : area[2]]
+    core = erode(inside, deep)
+    y, x = np.nonzero(inside & ~erode(inside, step))
+    sums, counts = np.zeros((2, len(y), 3), np.float32), np.zeros((2, len(y), 1), np.float32)
+    for radius in range(1, reach + 1, step):
+        for turn in TURNS:
+            there = (
+                np.clip(y + round(radius * np.sin(turn)), 0, len(inside) - 1),
+                np.clip(x + round(radius * np.cos(turn)), 0, inside.shape[1] - 1),
+            )
+            outside, seen = ~inside[there], bytes_to_linear(pixels[there])
+            for number, chosen in enumerate((core[there], outside)):
+                sums[number] += seen * chosen[:, None]
+                counts[number] += chosen[:, None]
+    wall, beyond = sums / np.maximum(counts, 1)
+    apart = wall - beyond
+    square = np.maximum((apart * apart).sum(1), 1e-8)
+    share = np.clip(((bytes_to_linear(pixels[y, x]) - beyond) * apart).sum(1) / square, 0, 1)
+    unlike = np.sqrt(square) / np.maximum(np.linalg.norm(wall, axis=1), 1e-3)
+    sure = np.clip((unlike - UNLIKE[0]) / (UNLIKE[1] - UNLIKE[0]), 0, 1) * (counts > 0).all(0)[:, 0]
+    return Rim(y + top, x + left, share.astype(np.float32), wall, sure.astype(np.float32))
 
 
 def make_cover(inside: np.ndarray, box: Box) -> Image.Image:

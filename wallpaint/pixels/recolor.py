@@ -15,7 +15,7 @@ from PIL import Image
 from wallpaint.errors import UserError
 from wallpaint.pixels.arrays import BILINEAR, blur_inside, erode, resize
 from wallpaint.pixels.color import Swatch, bytes_to_linear, linear_to_bytes
-from wallpaint.pixels.composite import BAND, find_box, lay, make_cover
+from wallpaint.pixels.composite import BAND, find_box, find_rim, lay, make_cover
 from wallpaint.pixels.light import TINT, Light, estimate_light
 
 Spot = tuple[float, float]  # a pixel (x, y) of a photo
@@ -95,16 +95,30 @@ def repaint_each(
     left, top, right, bottom = box = find_box(inside)
     pixels = np.asarray(photo.crop(box))
     walls, factors = [pixels.copy() for _ in fields], [None if field is None else np.exp(field) for field in fields]
+    cover, rim = make_cover(inside, box), find_rim(photo, inside, box)
+    soft = np.array(cover)[..., None] / np.float32(255)
     for y in range(0, bottom - top, BAND):
         part = pixels[y : y + BAND]
         light_of = light.repaint(bytes_to_linear(part).reshape(-1, 3), swatch.linear).reshape(part.shape)
         band = (left, top + y, right, top + y + len(part))
+        here = rim.rows(top + y, top + y + len(part))
+        there, beside = (rim.y[here] - top - y, rim.x[here] - left), rim.wall[here]
+        added = rim.share[here, None] * light.repaint(beside, swatch.linear), rim.share[here, None] * beside
+        sure, before = rim.sure[here, None], part[there]
         for wall, factor in zip(walls, factors, strict=True):
-            gained = light_of if factor is None else light_of * resize(factor, photo.size, BILINEAR, band)
-            wall[y : y + BAND] = linear_to_bytes(gained)
+            gain = 1 if factor is None else resize(factor, photo.size, BILINEAR, band)
+            painted = linear_to_bytes(light_of * gain)
+            # A pixel of the rim gets its share of wall painted, as far as it is known; else the soft cover.
+            mixed = linear_to_bytes(
+                bytes_to_linear(before) + added[0] * (gain if factor is None else gain[there]) - added[1]
+            )
+            covered = before + soft[y : y + BAND][there] * (painted[there].astype(np.float32) - before)
+            painted[there] = np.round(covered + sure * (mixed - covered))
+            wall[y : y + BAND] = painted
     pixels = part = pixels[:0].copy()  # at 64 megapixels as large as the photo: given back
-    cover = make_cover(inside, box)
-    return [lay(photo, wall, box, cover) for wall in walls]
+    whole = np.array(cover)
+    whole[rim.y - top, rim.x - left] = 255
+    return [lay(photo, wall, box, Image.fromarray(whole)) for wall in walls]
 
 
 def gains_between(painted: Image.Image, guess: Image.Image, wall: Image.Image) -> np.ndarray:
