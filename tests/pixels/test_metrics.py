@@ -9,6 +9,7 @@ from wallpaint.pixels.metrics import (
     TOO_BRIGHT,
     brightness_error,
     delta_e_paint,
+    delta_e_rim,
     delta_e_truth,
     in_own_light,
     outside_changed_pixels,
@@ -188,3 +189,13 @@ def test_an_error_is_split_into_level_tint_and_the_rest():
     assert flat["rest_delta_e"] > 4 and abs(flat["level"]) < 0.1
     whole = delta_e_truth(picture(1.5 * light), truth, mask)["mean"]
     assert sum(bright[f"{part}_delta_e"] for part in ("level", "tint", "rest")) == pytest.approx(whole, abs=1e-3)
+
+
+def test_a_fringe_of_the_old_paint_counts_at_the_rim_alone():
+    mask = Image.new("L", (100, 100))
+    mask.paste(255, (20, 20, 80, 80))
+    truth = Image.composite(Image.new("RGB", mask.size, (30, 60, 90)), Image.new("RGB", mask.size, "white"), mask)
+    fringed = truth.copy()
+    fringed.paste((220, 220, 220), (20, 20, 80, 21))
+    assert delta_e_rim(truth, truth, mask) == 0 and delta_e_rim(fringed, truth, mask) > 10
+    assert delta_e_truth(fringed, truth, mask)["mean"] == 0

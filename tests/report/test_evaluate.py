@@ -12,10 +12,10 @@ from PIL import Image
 from wallpaint.dataset.rows import Sample, Truth
 from wallpaint.errors import UserError
 from wallpaint.paint.sampler import vae_round_trip
-from wallpaint.pixels.color import Swatch
+from wallpaint.pixels.color import Swatch, parse_color
 from wallpaint.pixels.recolor import recolor
 from wallpaint.report.evaluate import choose_repaints, evaluate
-from wallpaint.report.summary import clustered_error, describe, interval, pairs, summarise
+from wallpaint.report.summary import clustered_error, describe, interval, pairs, summarise, two_paints
 
 OLD = Swatch((220, 210, 190))
 PAINTS = ((122, 158, 126), (31, 42, 68))
@@ -79,7 +79,8 @@ def test_every_repaint_is_measured_and_summed_up(rooms, tmp_path):
         "seconds_per_image",
     }
     assert (summary["rooms"], arm["outside_changed_pixels"]) == (2, 0)
-    assert summary["floor"] == {"vae_round_trip_delta_e": None}  # no model was asked
+    assert summary["floor"]["vae_round_trip_delta_e"] is None  # no model was asked
+    assert summary["arms"]["recolor"]["ratio_error"] >= 0 and summary["floor"]["ratio_error"] >= 0
     assert len(said) == 5 and said[0].startswith("1/4  r1 #7A9E7E  ΔE recolor ")
     assert said[-1] == (out / "table.md").read_text()
     assert said[-1].startswith("| arm | ΔE to truth | 95 % from | to | median |") and "| dark | plain |" in said[-1]
@@ -135,6 +136,9 @@ def row(arm, kind, mean, changed=0, room="r"):
         "kind": kind,
         "seconds": 2.0,
         "outside_changed_pixels": changed,
+        "delta_e_rim": mean,
+        "wall": dict.fromkeys(("red", "green", "blue"), 0.5),
+        "true_wall": dict.fromkeys(("red", "green", "blue"), 0.5),
         "shading_correlation": 0.5,
         "delta_e_truth": {"mean": mean, "median": mean, "p90": mean},
         "delta_e_paint": {"median": mean, "p90": mean, "under_5": 1.0, "left_out": 0.0},
@@ -150,6 +154,17 @@ def test_means_leave_out_what_could_not_be_measured_and_changes_are_summed():
     assert arm["by_kind"]["dark"]["delta_e_truth"]["mean"] == 4
     assert summary["arms"]["b"]["by_kind"] == {}
     assert summary["floor"]["vae_round_trip_delta_e"] == 1.5
+
+
+def test_two_paints_of_a_photo_are_told_by_the_ratio_of_their_walls():
+    def painted(color, light, photo="p"):
+        wall = dict(zip(("red", "green", "blue"), light * parse_color(color).linear, strict=True))
+        return row("a", "", 1.0) | {"color": color, "photo": photo, "wall": wall, "true_wall": wall}
+
+    same, brighter, other = painted("#E9E3DA", 1.0), painted("#7A9E7E", 1.0), painted("#7A9E7E", 2.0)
+    assert two_paints([same, brighter], "wall") == pytest.approx(0, abs=1e-6)
+    assert two_paints([same, other], "wall") == pytest.approx(np.log(2), abs=0.05)
+    assert two_paints([same, painted("#7A9E7E", 1.0, "q")], "wall") is None
 
 
 def test_pairs_compare_repaint_by_repaint():

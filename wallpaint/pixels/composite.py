@@ -71,7 +71,7 @@ def find_rim(photo: Image.Image, inside: np.ndarray, box: Box) -> Rim:
     square = np.maximum((apart * apart).sum(1), 1e-8)
     share = np.clip(((bytes_to_linear(pixels[y, x]) - beyond) * apart).sum(1) / square, 0, 1)
     unlike = np.sqrt(square) / np.maximum(np.linalg.norm(wall, axis=1), 1e-3)
-    sure = np.clip((unlike - UNLIKE[0]) / (UNLIKE[1] - UNLIKE[0]), 0, 1) * (counts > 0).all(0)[:, 0]
+    sure = np.clip((unlike - UNLIKE[0]) / (UNLIKE[1] - UNLIKE[0]), 0, 1) * (counts.min((0, 2)) > 0)
     return Rim(y + top, x + left, share.astype(np.float32), wall, sure.astype(np.float32))
 
 

@@ -44,6 +44,35 @@ def delta_e_outside(out: Image.Image, truth: Image.Image, mask: Image.Image) -> 
     return _figure(np.mean, delta_e(first, second))
 
 
+def delta_e_rim(out: Image.Image, truth: Image.Image, mask: Image.Image) -> float:
+    """Mean CIEDE2000 to the true repaint in the rim that `wall_region` leaves out: fringes of the old paint."""
+    rim = (np.asarray(mask.convert("L")) >= 128) & ~wall_region(mask)
+    first, second = (linear_to_lab(bytes_to_linear(_bytes(image)[rim])) for image in (out, truth))
+    return _figure(np.mean, delta_e(first, second))
+
+
+def wall_mean(picture: Image.Image, mask: Image.Image) -> dict[str, float]:
+    """Mean linear light over the wall, {'red', 'green', 'blue'}; nan where it is too thin."""
+    wall = bytes_to_linear(_bytes(picture)[wall_region(mask)])
+    return {name: _figure(np.mean, wall[:, number]) for number, name in enumerate(("red", "green", "blue"))}
+
+
+def ratio_error(first: dict[str, float], second: dict[str, float], paints: tuple[Swatch, Swatch]) -> float:
+    """How far the ratio of one wall in two paints is from the paints' own, mean |log| over channels; 0 is exact.
+
+    It needs no truth: in linear light a matt wall is its paint times its light, the same light for both. A truth
+    errs too, by what a lighter wall throws back and by its camera's curve.
+
+    Args:
+        first: `wall_mean` of the wall in the first paint.
+        second: in the second one.
+        paints: both.
+    """
+    seen, told = np.array([[*first.values()], [*second.values()]]), np.stack([paint.linear for paint in paints])
+    logs = np.log(seen + DARK), np.log(told + DARK)
+    return float(np.abs((logs[0][0] - logs[0][1]) - (logs[1][0] - logs[1][1])).mean())
+
+
 def delta_e_paint(out: Image.Image, swatch: Swatch, mask: Image.Image) -> dict[str, float]:
     """CIEDE2000 to the paint in the pixel's own light: {'median', 'p90', 'under_5', 'left_out'}.
 

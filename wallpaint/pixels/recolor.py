@@ -103,15 +103,14 @@ def repaint_each(
         band = (left, top + y, right, top + y + len(part))
         here = rim.rows(top + y, top + y + len(part))
         there, beside = (rim.y[here] - top - y, rim.x[here] - left), rim.wall[here]
-        added = rim.share[here, None] * light.repaint(beside, swatch.linear), rim.share[here, None] * beside
+        added, taken = (rim.share[here, None] * wall for wall in (light.repaint(beside, swatch.linear), beside))
         sure, before = rim.sure[here, None], part[there]
         for wall, factor in zip(walls, factors, strict=True):
-            gain = 1 if factor is None else resize(factor, photo.size, BILINEAR, band)
-            painted = linear_to_bytes(light_of * gain)
+            gain = None if factor is None else resize(factor, photo.size, BILINEAR, band)
+            painted = linear_to_bytes(light_of if gain is None else light_of * gain)
             # A pixel of the rim gets its share of wall painted, as far as it is known; else the soft cover.
-            mixed = linear_to_bytes(
-                bytes_to_linear(before) + added[0] * (gain if factor is None else gain[there]) - added[1]
-            )
+            fresh = added if gain is None else added * gain[there]
+            mixed = linear_to_bytes(bytes_to_linear(before) + fresh - taken)
             covered = before + soft[y : y + BAND][there] * (painted[there].astype(np.float32) - before)
             painted[there] = np.round(covered + sure * (mixed - covered))
             wall[y : y + BAND] = painted

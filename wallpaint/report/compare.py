@@ -81,6 +81,7 @@ def measure(
         figures["delta_e_truth"] = metrics.delta_e_truth(painted, truth, mask)
         figures["error_split"] = metrics.split_error(painted, truth, mask)
         figures["delta_e_outside"] = metrics.delta_e_outside(painted, truth, mask)
+        figures["delta_e_rim"] = metrics.delta_e_rim(painted, truth, mask)
     return figures
 
 

@@ -179,11 +179,12 @@ def _repaint(
                 f"{pictures[truth.image]} is {picture.size}, not {true.size} as the room: paint it so large"
             )
         painted[name] = (picture, 0.0)
-    rows = []
+    rows, true_wall = [], metrics.wall_mean(true, mask)
     for name, (picture, seconds) in painted.items():
         row: dict[str, Any] = {"room_id": sample.room_id, "kind": sample.kind or ""}
         row |= {"photo": sample.image.name, "color": swatch.hex, "arm": name, "seconds": round(seconds, 3)}
-        rows.append(row | measure(picture, photo, mask, swatch, true))
+        walls = {"wall": metrics.wall_mean(picture, mask), "true_wall": true_wall}
+        rows.append(row | measure(picture, photo, mask, swatch, true) | walls)
     floor = []
     if opened.painters:
         from wallpaint.paint.sampler import vae_round_trip

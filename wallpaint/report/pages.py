@@ -63,6 +63,8 @@ EVALUATED = (
     Column("rest", ("error_split", "rest_delta_e")),
     Column("ΔE to paint", ("delta_e_paint", "median")),
     Column("shading", ("shading_correlation",), 2, max),
+    Column("rim", ("delta_e_rim",)),
+    Column("two paints", ("ratio_error",), 2),
     Column("outside", ("delta_e_outside",)),
     Column("changed outside", ("outside_changed_pixels",), 0),
     Column("s/image", ("seconds_per_image",), 2),

@@ -10,10 +10,12 @@ from typing import Any
 
 from scipy.stats import bootstrap
 
+from wallpaint.pixels.color import parse_color
+from wallpaint.pixels.metrics import ratio_error
 from wallpaint.report.files import Figures, clean
 
 # Their means over repaints are reported.
-MEASURED = ("delta_e_truth", "error_split", "delta_e_outside", "delta_e_paint", "shading_correlation")
+MEASURED = "delta_e_truth error_split delta_e_rim delta_e_outside delta_e_paint shading_correlation".split()
 
 
 def summarise(rows: Sequence[Figures], floors: Sequence[float], rooms: int) -> Figures:
@@ -25,13 +27,37 @@ def summarise(rows: Sequence[Figures], floors: Sequence[float], rooms: int) -> F
         arms[name] = {
             **_means(own),
             "interval": interval([row["delta_e_truth"]["mean"] for row in own], [row["room_id"] for row in own]),
+            "ratio_error": two_paints(own, "wall"),
             "by_kind": {kind: _means([row for row in own if row["kind"] == kind]) for kind in kinds},
             "seconds_per_image": fmean(row["seconds"] for row in own),
         }
-    floor = {"vae_round_trip_delta_e": fmean(floors) if floors else None}
+    floor = {
+        "vae_round_trip_delta_e": fmean(floors) if floors else None,
+        "ratio_error": two_paints([row for row in rows if row["arm"] == rows[0]["arm"]], "true_wall"),
+    }
     repaints = len(rows) // max(1, len(arms))
     return clean(
         {"arms": arms, "floor": floor, "rooms": rooms, "repaints": repaints, "pairs": [clean(p) for p in pairs(rows)]}
+    )
+
+
+def two_paints(rows: Sequence[Figures], wall: str) -> float | None:
+    """The mean `metrics.ratio_error` over each photo's paints, one and the next; None where none has two.
+
+    Args:
+        rows: of one arm.
+        wall: the figure that has the wall's mean, 'wall' as the arm painted it or 'true_wall'.
+    """
+    photos: dict[tuple, list[Figures]] = {}
+    for row in rows:
+        photos.setdefault((row["room_id"], row["photo"]), []).append(row)
+    return _mean(
+        [
+            ratio_error(first[wall], second[wall], (parse_color(first["color"]), parse_color(second["color"])))
+            for painted in photos.values()
+            for first, second in pairwise(painted)
+        ]
+        or [math.nan]
     )
 
 
