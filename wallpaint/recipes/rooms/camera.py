@@ -2,7 +2,8 @@
 
 A camera meters the scene as it was photographed, with the old paint on the wall, and then takes every repaint
 of it with the same settings: so a wall's brightness says something only together with its surroundings.
-`CAMERAS` are drawn from in training; `UNSEEN` is for test rooms alone. Linear pictures are (H, W, 3) float32.
+`CAMERAS` are drawn from in training; `UNSEEN` is for test rooms alone; `STRANGE` are wilder than the trained ones, to
+learn how sure one may be. Linear pictures are (H, W, 3) float32.
 """
 
 from __future__ import annotations
@@ -47,6 +48,11 @@ def lifted(x: np.ndarray) -> np.ndarray:
 def aces(x: np.ndarray) -> np.ndarray:
     """Narkowicz's fit of ACES (2015): a toe and a long shoulder."""
     return np.clip(x * (2.51 * x + 0.03) / (x * (2.43 * x + 0.59) + 0.14), 0, 1)
+
+
+def toed(x: np.ndarray) -> np.ndarray:
+    """Shadows pressed down, as contrasty looks have them, then the soft shoulder."""
+    return shoulder(1.15 * x * x / (x + 0.04))
 
 
 def clipped(x: np.ndarray) -> np.ndarray:
@@ -99,6 +105,22 @@ UNSEEN = Maker(
     vignette=(0.05, 0.2),
     noise=(0.0, 0.006),
     quality=(90, 96),
+)
+
+
+STRANGE = Maker(
+    curves=(filmic, reinhard, lifted, clipped, toed),
+    aim=(0.1, 0.45),
+    center=(0.4, 3.0),
+    held=(0.8, 2.2),
+    stops=0.7,
+    balance=(0.0, 1.0),
+    drift=0.08,
+    contrast=(0.7, 1.4),
+    saturation=(0.7, 1.35),
+    vignette=(0.0, 0.4),
+    noise=(0.0, 0.03),
+    quality=(50, 96),
 )
 
 
