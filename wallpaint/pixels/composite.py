@@ -21,6 +21,8 @@ def find_box(inside: np.ndarray) -> Box:
 TURNS = np.linspace(0, 2 * np.pi, 12, endpoint=False)  # directions in which a rim looks for wall and surroundings
 UNLIKE = (0.1, 0.3)  # as shares of the wall: so little unlike it surroundings cannot be told apart, so much they can
 
+LEEWAY = 1.25  # surroundings vary by so much
+
 
 @dataclass(frozen=True)
 class Rim:
@@ -33,11 +35,23 @@ class Rim:
     x: np.ndarray
     share: np.ndarray  # (N,) float32, 0 to 1: how much of the pixel is wall
     wall: np.ndarray  # (N, 3) float32, linear: the wall beside it
+    beyond: np.ndarray  # (N, 3) float32, linear: the surroundings beside it
     sure: np.ndarray  # (N,) float32, 0 to 1: how well wall and surroundings can be told apart there
 
     def rows(self, top: int, bottom: int) -> slice:
         """Which of its pixels lie in these rows."""
         return slice(*np.searchsorted(self.y, (top, bottom)))
+
+    def painted(self, which: slice, seen: np.ndarray, wall: np.ndarray) -> np.ndarray:
+        """Its pixels (n, 3), linear, where the wall beside them has become `wall`, from what is `seen` there now.
+
+        The old wall's share is taken out and the new one's put in, but none comes out far from what a mixture of
+        the new wall and the surroundings is: where the share is wrong, a colour would be left that neither has.
+        """
+        share = self.share[which, None]
+        likely = share * wall + (1 - share) * self.beyond[which]
+        exact = seen + share * (wall - self.wall[which])
+        return np.clip(exact, np.minimum(seen, likely / LEEWAY), np.maximum(seen, likely * LEEWAY))
 
 
 def find_rim(photo: Image.Image, inside: np.ndarray, box: Box) -> Rim:
@@ -72,7 +86,7 @@ def find_rim(photo: Image.Image, inside: np.ndarray, box: Box) -> Rim:
     share = np.clip(((bytes_to_linear(pixels[y, x]) - beyond) * apart).sum(1) / square, 0, 1)
     unlike = np.sqrt(square) / np.maximum(np.linalg.norm(wall, axis=1), 1e-3)
     sure = np.clip((unlike - UNLIKE[0]) / (UNLIKE[1] - UNLIKE[0]), 0, 1) * (counts.min((0, 2)) > 0)
-    return Rim(y + top, x + left, share.astype(np.float32), wall, sure.astype(np.float32))
+    return Rim(y + top, x + left, share.astype(np.float32), wall, beyond, sure.astype(np.float32))
 
 
 def make_cover(inside: np.ndarray, box: Box) -> Image.Image:

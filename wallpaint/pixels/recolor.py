@@ -102,15 +102,14 @@ def repaint_each(
         light_of = light.repaint(bytes_to_linear(part).reshape(-1, 3), swatch.linear).reshape(part.shape)
         band = (left, top + y, right, top + y + len(part))
         here = rim.rows(top + y, top + y + len(part))
-        there, beside = (rim.y[here] - top - y, rim.x[here] - left), rim.wall[here]
-        added, taken = (rim.share[here, None] * wall for wall in (light.repaint(beside, swatch.linear), beside))
+        there, beside = (rim.y[here] - top - y, rim.x[here] - left), light.repaint(rim.wall[here], swatch.linear)
         sure, before = rim.sure[here, None], part[there]
         for wall, factor in zip(walls, factors, strict=True):
             gain = None if factor is None else resize(factor, photo.size, BILINEAR, band)
             painted = linear_to_bytes(light_of if gain is None else light_of * gain)
             # A pixel of the rim gets its share of wall painted, as far as it is known; else the soft cover.
-            fresh = added if gain is None else added * gain[there]
-            mixed = linear_to_bytes(bytes_to_linear(before) + fresh - taken)
+            fresh = beside if gain is None else beside * gain[there]
+            mixed = linear_to_bytes(rim.painted(here, bytes_to_linear(before), fresh))
             covered = before + soft[y : y + BAND][there] * (painted[there].astype(np.float32) - before)
             painted[there] = np.round(covered + sure * (mixed - covered))
             wall[y : y + BAND] = painted

@@ -22,9 +22,9 @@ Made on one H100 by the stages of `python -m wallpaint.recipes.tiny --pool POOL 
 --device cuda`, run one by one for the minutes that `training.jsonl` names, from 1,745 views (one room in
 twenty held out; vae, clip and dino had the first 650) that `python -m wallpaint.recipes.rooms --out POOL --rooms N
 --views 4 --truths 6 --size 128 --samples 64 --seed 100000` (and `--seed 110000`) had rendered by then, each
-with six true repaints. UNet and adapter then went on with `--begin`, by cameras like people's: for 60 and 12 minutes of
-one CPU core on 2,302 photographs of 581 rooms, and for 200 and 66 seconds of one H200 on 8,092 of 2,023 rooms
-(docs/room-tiny.md). The clock ends a stage, so running the
+with six true repaints. UNet and adapter then went on with `--begin`, by cameras like people's: for 60 and
+12 minutes of one CPU core on 2,302 photographs of 581 rooms, and for 200 and 66 seconds of one H200 on 8,092 of 2,023
+rooms (docs/room-tiny.md). The clock ends a stage, so running the
 recipe again gives a sibling of these weights, not their twin. The decoder is the `vae` stage's own.
 `figures.json` holds the figures above; `--stage figures` measures them again.
 
