@@ -66,7 +66,8 @@ def add_noise(
     """Draw noise and timesteps (on the CPU, so that seeds agree across machines) and mix them in.
 
     `first_step_prob` of the samples get the last timestep, all noise, where painting begins: a family that paints
-    in one step is asked nothing else. The target follows the scheduler's `prediction_type`: the noise (epsilon) or the velocity (v_prediction).
+    in one step is asked nothing else. The target follows the scheduler's `prediction_type`: the noise (epsilon) or
+    the velocity (v_prediction).
     """
     noise = draws.randn(*latents.shape[1:])
     if noise_offset:
