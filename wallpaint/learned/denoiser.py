@@ -56,27 +56,16 @@ class Noised:
         return Noised(*(None if t is None else send(t, device) for t in vars(self).values()))
 
 
-def add_noise(
-    latents: torch.Tensor,
-    scheduler: DDIMScheduler,
-    draws: Draws,
-    noise_offset: float = 0.0,
-    first_step_prob: float = 0.0,
-) -> Noised:
+def add_noise(latents: torch.Tensor, scheduler: DDIMScheduler, draws: Draws, noise_offset: float = 0.0) -> Noised:
     """Draw noise and timesteps (on the CPU, so that seeds agree across machines) and mix them in.
 
-    `first_step_prob` of the samples get the last timestep, all noise, where painting begins: a family that paints
-    in one step is asked nothing else. The target follows the scheduler's `prediction_type`: the noise (epsilon) or
-    the velocity (v_prediction).
+    The target follows the scheduler's `prediction_type`: the noise (epsilon) or the velocity (v_prediction).
     """
     noise = draws.randn(*latents.shape[1:])
     if noise_offset:
         noise += noise_offset * draws.randn(latents.shape[1], 1, 1)
     steps = scheduler.config.num_train_timesteps
-    timesteps = draws.randint(steps)
-    if first_step_prob:
-        timesteps = timesteps.where(draws.rand() >= first_step_prob, steps - 1)
-    timesteps = timesteps.to(latents.device)
+    timesteps = draws.randint(steps).to(latents.device)
     noise = noise.to(latents.device)
     noisy = scheduler.add_noise(latents, noise, timesteps)
     targets = {"epsilon": lambda: noise, "v_prediction": lambda: scheduler.get_velocity(latents, noise, timesteps)}

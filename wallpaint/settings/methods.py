@@ -32,9 +32,7 @@ class Method:
     reads: str = "tokens"
     paints: tuple[str, ...] = TEXT_AND_IMAGE  # its conditions when it paints: the adapter joins every LoRA
     base: str = ""  # the field of Family that names a UNet of its own, where the family has one
-    shown: str = (
-        ""  # what stands where the wall was: '' (it is blanked), 'field' or 'recolor' (that classical repaint)
-    )
+    shown: str = ""  # where the wall was: '' (it is blanked), 'field' or 'recolor' (that classical repaint)
 
 
 METHODS: dict[str, Method] = {

@@ -80,7 +80,6 @@ class TrainConfig:
     # Losses and dropout
     snr_gamma: float = in_losses(0.0, "min-SNR weighting of the diffusion loss (usually 5); 0: off", 0.0, 100.0)
     noise_offset: float = in_losses(0.0, "strength of noise shared by a whole channel", 0.0, 1.0)
-    first_step_prob: float = in_losses(0.0, "share of samples trained at all noise, where painting begins", 0.0, 1.0)
     prediction_type: choices.PredictionType = in_losses(
         "", "what the UNet learns to say; empty: what the base model says"
     )

@@ -163,9 +163,7 @@ def draw_microbatches(session: Session) -> Iterator[Microbatch]:
         first = (microstep * processes + accelerator.process_index) * size
         draws = sample_draws(size, first, config.seed, step)
         batch = draw_batch(session.encoded, draws, step, settings, first)
-        noised = add_noise(
-            batch.latents, session.models.noise_scheduler, draws, config.noise_offset, config.first_step_prob
-        )
+        noised = add_noise(batch.latents, session.models.noise_scheduler, draws, config.noise_offset)
         return Microbatch(draws, (batch, noised), (batch.to(accelerator.device), noised.to(accelerator.device)))
 
     return prefetch(draw, count(session.step * accumulation))
