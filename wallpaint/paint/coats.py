@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from wallpaint.errors import UserError
+from wallpaint.models.field import throw_light
 from wallpaint.paint.arms import Arms
-from wallpaint.paint.field import throw_light
 from wallpaint.paint.settings import OnStep, SamplingSettings, share_of
 from wallpaint.pixels.arrays import grow
 from wallpaint.pixels.color import Swatch
