@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from diffusers.utils import logging as diffusers_logging
+from huggingface_hub.utils import enable_progress_bars
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
@@ -20,6 +21,7 @@ def quiet_libraries() -> None:
     diffusers_logging.set_verbosity_error()
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
+    enable_progress_bars()  # the hub's, which transformers has switched off with its own: a fetch shows how far it is
 
 
 def load_module(kind: Any, weights: Path, dtype: torch.dtype) -> nn.Module:
