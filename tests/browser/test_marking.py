@@ -45,24 +45,24 @@ def test_the_whole_story_with_a_mouse(page, studio_url, keep_picture):
     page.mouse.click(*place(page, 0.5, 0.85), button="right")  # the floor is no wall
     settle(page)
     expect(page.locator("#board .status")).to_contain_text("Marked in")
-    if page.locator("[data-candidate='1']").is_visible():
-        page.locator("[data-candidate='1']").click()
-        expect(page.locator("[data-candidate='1']")).to_have_attribute("aria-pressed", "true")
+    if page.locator("#board [data-candidate='1']").is_visible():
+        page.locator("#board [data-candidate='1']").click()
+        expect(page.locator("#board [data-candidate='1']")).to_have_attribute("aria-pressed", "true")
     page.keyboard.press("Control+z")
     page.keyboard.press("Control+z")
     brush(page, "#board")
     brushed = marked(page)
-    page.locator("[data-do=clear]").click()
+    page.locator("#board [data-do=clear]").click()
     assert wait_marked(page, brushed) == 0
-    page.locator("[data-do=given]").click()
+    page.locator("#board [data-do=given]").click()
     own = wait_marked(page, 0)
-    page.locator("[data-do=shrink]").click()
+    page.locator("#board [data-do=shrink]").click()
     assert 0 < wait_marked(page, own) < own
-    page.locator("[data-do=undo]").click()
+    page.locator("#board [data-do=undo]").click()
     page.locator("#board input[type=search]").fill("3020")
     page.locator("#board .grid button").first.click()  # a paint to try: the board shows the repaint
-    expect(page.locator("[data-view=repaint]")).to_have_attribute("aria-pressed", "true")
-    expect(page.locator("[data-paint=paint] .named")).to_contain_text("RAL 3020")
+    expect(page.locator("#board [data-view=repaint]")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#board [data-paint=paint] .named")).to_contain_text("RAL 3020")
     page.locator("#board input[type=search]").fill("")
     name_dataset(page, "story")
     page.locator("#save-sample").click()
@@ -91,7 +91,7 @@ def test_a_box_and_the_keyboard_mark_walls_too(page, studio_url):
     page.keyboard.press("Enter")
     assert wait_marked(page, 0) > 0
     page.keyboard.press("b")
-    expect(page.locator("[data-tool=brush]")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#board [data-tool=brush]")).to_have_attribute("aria-pressed", "true")
     size = page.locator("#board .brush").input_value()
     page.keyboard.press("]")
     assert int(page.locator("#board .brush").input_value()) > int(size)
@@ -144,13 +144,13 @@ def test_a_mask_the_wrong_way_round_is_told_and_turned(page, studio_url):
     from playwright.sync_api import expect
 
     open_sample(page, studio_url)
-    page.locator("[data-do=given]").click()
+    page.locator("#board [data-do=given]").click()
     own = wait_marked(page, 0)
     page.locator("#board canvas.photo").focus()
     page.keyboard.press("v")
     assert wait_marked(page, own) == 256 * 256 - own
     expect(page.locator("#board .status.wrong")).to_contain_text("everything but the wall")
-    page.locator("[data-do=invert]").click()
+    page.locator("#board [data-do=invert]").click()
     assert wait_marked(page, 256 * 256 - own) == own
 
 
@@ -167,7 +167,7 @@ def test_what_the_server_could_not_take_is_sent_again_and_never_saved_half(page,
     open_sample(page, studio_url)
     name_dataset(page, "again")
     page.route("**/component_server/", refuse)
-    page.locator("[data-do=given]").click()
+    page.locator("#board [data-do=given]").click()
     wait_marked(page, 0)
     expect(page.locator("#board .status.wrong")).to_have_text("the disk is full")
     page.locator("#save-sample").click()

@@ -102,7 +102,7 @@ def test_palettes_of_ones_own_are_read_and_name_paints(page, studio_url):
         palette.set_input_files({"name": name, "mimeType": "text/plain", "buffer": data})
         expect(page.locator("#board .grid button").first).to_have_attribute("title", re.compile(f"^{first} · LRV"))
     page.locator("#board .grid button").first.click()
-    expect(page.locator("[data-paint=paint] .named")).to_have_text(re.compile("^Màu trời · #[0-9A-F]{6} · LRV"))
+    expect(page.locator("#board [data-paint=paint] .named")).to_have_text(re.compile("^Màu trời · #[0-9A-F]{6} · LRV"))
     palette.set_input_files({"name": "x.gpl", "mimeType": "text/plain", "buffer": b"no palette"})
     expect(page.locator("#board .status.wrong")).to_contain_text("GIMP Palette")
     assert page.locator("#board select option").count() == 5
