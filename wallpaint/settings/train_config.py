@@ -220,4 +220,7 @@ def load_config(path: str | Path | None = None, overrides: dict[str, Any] | None
 
 def to_yaml(config: TrainConfig) -> str:
     """The whole config as YAML; `load_config` reads it back to an equal one."""
-    return yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True)
+    values = asdict(config)
+    # PyYAML writes Unicode's own line ends as they are and reads them as spaces: such texts are escaped.
+    plain = not any(end in str(value) for value in values.values() for end in "\x85\u2028\u2029")
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=plain)
