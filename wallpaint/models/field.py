@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
 
+from wallpaint.models.blocks import conv_block
 from wallpaint.paths import ASSETS
 from wallpaint.pixels.arrays import BILINEAR, resize
 from wallpaint.pixels.color import Swatch, bytes_to_linear, linear_to_bytes
@@ -39,13 +40,13 @@ class Field(nn.Module):
         super().__init__()
         first, second, third = WIDTHS
         self.stem = nn.Conv2d(4 * INPUTS, first, 3, padding=1)
-        self.early = _block(first, first)
+        self.early = conv_block(first, first)
         self.down = nn.Conv2d(first, second, 3, stride=2, padding=1)
-        self.middle = _block(second, second)
+        self.middle = conv_block(second, second)
         self.deep = nn.Conv2d(second, third, 3, stride=2, padding=1)
-        self.bottom = _block(third, third)
+        self.bottom = conv_block(third, third)
         self.whole = nn.Sequential(nn.Linear(2 * third, third), nn.SiLU(), nn.Linear(third, third))
-        self.up = _block(third + second, second)
+        self.up = conv_block(third + second, second)
         self.last = nn.Conv2d(second, 6, 1)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
@@ -62,17 +63,6 @@ class Field(nn.Module):
         x = x + self.whole(torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1))[:, :, None, None]
         x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
         return MOST * torch.tanh(self.last(F.silu(self.up(torch.cat([x, skip], 1)))) / MOST)
-
-
-def _block(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.GroupNorm(8, inputs),
-        nn.SiLU(),
-        nn.Conv2d(inputs, outputs, 3, padding=1),
-        nn.GroupNorm(8, outputs),
-        nn.SiLU(),
-        nn.Conv2d(outputs, outputs, 3, padding=1),
-    )
 
 
 def look(

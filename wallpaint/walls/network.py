@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from wallpaint.errors import UserError
+from wallpaint.models.blocks import conv_block
 from wallpaint.paths import ASSETS
 
 NETWORK = ASSETS / "walls" / "network.safetensors"
@@ -28,10 +29,10 @@ class WallNetwork(nn.Module):
         pairs = list(zip(WIDTHS, WIDTHS[1:], strict=False))
         self.stem = nn.Conv2d(12, WIDTHS[0], 3, padding=1)
         self.downs = nn.ModuleList(nn.Conv2d(fine, coarse, 3, stride=2, padding=1) for fine, coarse in pairs)
-        self.blocks = nn.ModuleList(_block(width, width) for width in WIDTHS)
+        self.blocks = nn.ModuleList(conv_block(width, width) for width in WIDTHS)
         self.whole = nn.Sequential(nn.Linear(2 * WIDTHS[-1], WIDTHS[-1]), nn.SiLU(), nn.Linear(*WIDTHS[-1:] * 2))
-        self.bottom = _block(WIDTHS[-1], WIDTHS[-1])
-        self.ups = nn.ModuleList(_block(coarse + fine, fine) for fine, coarse in reversed(pairs))
+        self.bottom = conv_block(WIDTHS[-1], WIDTHS[-1])
+        self.ups = nn.ModuleList(conv_block(coarse + fine, fine) for fine, coarse in reversed(pairs))
         self.last = nn.Conv2d(WIDTHS[0], 4, 3, padding=1)
 
     def forward(self, photos: torch.Tensor) -> torch.Tensor:
@@ -48,17 +49,6 @@ class WallNetwork(nn.Module):
             x = F.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False)
             x = up(torch.cat([x, skip], 1))
         return F.pixel_shuffle(self.last(F.silu(x)), 2)[:, 0]
-
-
-def _block(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.GroupNorm(8, inputs),
-        nn.SiLU(),
-        nn.Conv2d(inputs, outputs, 3, padding=1),
-        nn.GroupNorm(8, outputs),
-        nn.SiLU(),
-        nn.Conv2d(outputs, outputs, 3, padding=1),
-    )
 
 
 @dataclass(frozen=True)
