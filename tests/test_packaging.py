@@ -50,9 +50,7 @@ def test_the_wheel_brings_the_command_wallpaint(wheel):
 def test_an_installed_package_finds_what_is_shipped_inside_it_and_from_any_folder(tmp_path):
     """Asked of a package laid out as the wheel lays it out, in a process that works elsewhere."""
     site = tmp_path / "site"
-    shutil.copytree(ROOT / "wallpaint" / "settings", site / "wallpaint" / "settings", ignore=NO_PART)
-    for name in ("__init__", "__main__", "cli", "errors", "paths", "process"):
-        shutil.copy(ROOT / "wallpaint" / f"{name}.py", site / "wallpaint")
+    shutil.copytree(ROOT / "wallpaint", site / "wallpaint", ignore=NO_PART)
     shutil.copy(ROOT / "studio.py", site)
     shutil.copytree(ROOT / "configs", site / "wallpaint" / "configs")
     (site / "wallpaint" / "assets" / "rooms" / "sample").mkdir(parents=True)

@@ -24,15 +24,21 @@ from wallpaint.ui.page import QUIET, Page, guarded
 TABS = ("compare", "dataset", "train")  # in the page's order
 # A tab of the browser has a visit of its own; one that is opened anew begins with what the last one had.
 READ = """(language) => {
-  const read = (store, name) => { try { return window[store].getItem(name); } catch { return null; } };
-  return [language, [["sessionStorage", "visit"], ["localStorage", "visit"], ["sessionStorage", "tab"]].map(
-    ([store, name]) => read(store, "wallpaint-" + name))]; }"""
-# The page opens on its first tab, which is nobody's choice: tabs are noted once it has come back.
+  const read = (store) => { try { return window[store].getItem("wallpaint-visit"); } catch { return null; } };
+  document.querySelector("#tabs").addEventListener("click", (event) => {
+    if (event.isTrusted && event.target.closest("[role=tab]")) window.tabChosen = true; });
+  return [language, ["sessionStorage", "localStorage"].map(read)]; }"""
+# The page opens on its first tab, which is nobody's choice: tabs are noted once it has come back. Where a person has
+# chosen one meanwhile, it stays.
 WRITE = """(told) => { window.cameBack = true;
-  const tab = document.querySelector("#tabs [role=tab][aria-selected=true]")?.dataset.tabId; // chosen already, maybe
-  if (tab) try { sessionStorage.setItem("wallpaint-tab", tab); } catch { }
-  for (const store of ["sessionStorage", "localStorage"])
-  try { window[store].setItem("wallpaint-visit", told[0]); } catch { } }"""
+  let tab = null;
+  try {
+    tab = window.tabChosen && document.querySelector("#tabs [role=tab][aria-selected=true]")?.dataset.tabId
+      || sessionStorage.getItem("wallpaint-tab");
+    if (tab) sessionStorage.setItem("wallpaint-tab", tab);
+    for (const store of [sessionStorage, localStorage]) store.setItem("wallpaint-visit", told[0]);
+  } catch { }
+  return { __type__: "update", ...(["dataset", "train"].includes(tab) ? { selected: tab } : {}) }; }"""
 NOTE_TAB = """() => { if (window.cameBack) try { sessionStorage.setItem("wallpaint-tab", "%s"); } catch { } }"""
 
 
@@ -99,10 +105,8 @@ def wire_visits(
     parts = [part for kept in kepts for part in kept.parts]
 
     def restore_visit(language: str, asked: list | None) -> list:
-        *tokens, tab = asked or [None]
-        name, visit = read_visit(page.workspace, tokens)
-        selected = gr.Tabs(selected=tab) if tab in TABS[1:] else gr.skip()
-        return [name, [name], selected, *bring_back(kepts, visit, language)]
+        name, visit = read_visit(page.workspace, asked or [])
+        return [name, [name], *bring_back(kepts, visit, language)]
 
     def keep_visit(token: str | None, *values: Any) -> None:
         if token is None:  # the page has not come back yet
@@ -114,8 +118,8 @@ def wire_visits(
         write_visit(page.workspace, token, visit)
 
     shown = [part for kept in kepts for part in kept.shown]
-    back = said.then(restore_visit, [language, told], [token, told, tabs, *shown], js=READ, **QUIET)
-    back.then(None, told, None, js=WRITE)
+    back = said.then(restore_visit, [language, told], [token, told, *shown], js=READ, **QUIET)
+    back.then(None, told, tabs, js=WRITE)
     gr.on(
         [part.change for part in parts],
         guarded(keep_visit),
