@@ -1,6 +1,7 @@
 """Who may import whom, read from the files: twelve wings, each imports only from those before it."""
 
 import ast
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,13 @@ def test_studio_imports_nothing_heavy_until_a_command_is_known():
     names = imports(ROOT / "studio.py", top_level_only=True)
     assert not {module.split(".")[0] for module in names} & (HEAVY | {"numpy", "PIL", "yaml"})
     assert {module for module in names if module in files()} <= {"wallpaint.errors", "wallpaint.cli"}
+
+
+def test_nothing_lies_about_at_the_root():
+    known = {".gitignore", "LICENSE", "Makefile", "README.md", "README.vi.md", "SECURITY.md"}
+    known |= {"pyproject.toml", "requirements-dev.txt", "requirements-ray.txt", "requirements.txt", "setup.py"}
+    known |= {"studio.py"}
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if tracked.returncode:
+        pytest.skip("no git checkout")
+    assert {path for path in tracked.stdout.splitlines() if "/" not in path} <= known
