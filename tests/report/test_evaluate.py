@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wallpaint.dataset.folder import read_samples
 from wallpaint.dataset.rows import Sample, Truth
 from wallpaint.errors import UserError
+from wallpaint.paint.classical import flat
 from wallpaint.paint.sampler import vae_round_trip
 from wallpaint.pixels.color import Swatch, parse_color
+from wallpaint.pixels.images import load_mask, load_photo
+from wallpaint.pixels.metrics import delta_e_truth
 from wallpaint.pixels.recolor import recolor
 from wallpaint.report.evaluate import choose_repaints, evaluate
 from wallpaint.report.summary import clustered_error, describe, interval, pairs, summarise, two_paints
@@ -84,6 +88,21 @@ def test_every_repaint_is_measured_and_summed_up(rooms, tmp_path):
     assert len(said) == 5 and said[0].startswith("1/4  r1 #7A9E7E  ΔE recolor ")
     assert said[-1] == (out / "table.md").read_text()
     assert said[-1].startswith("| arm | ΔE to truth | 95 % from | to | median |") and "| dark | plain |" in said[-1]
+
+
+def test_an_arm_paints_its_own_wall_back_and_is_held_against_the_photo(rooms, tmp_path, load):
+    arms = ["base", "flat", "untouched"]
+    summary = evaluate(rooms, arms, 3, tmp_path / "out", models=load(), say=lambda _: None)["arms"]
+    rows = list(csv.DictReader((tmp_path / "out" / "results.csv").open()))
+    assert summary["untouched"]["there_and_back"] == 0
+    told = {row["room_id"]: row["there_and_back"] for row in rows if row["arm"] == "flat" and row["there_and_back"]}
+    assert told.keys() == {"r0", "r1"} and sum(row["there_and_back"] != "" for row in rows) == 2 * len(arms)
+    for room in read_samples(rooms, None):
+        photo = load_photo(room.image)
+        mask = load_mask(room.mask, photo.size)
+        expected = delta_e_truth(flat(photo, mask, Swatch(room.color)), photo, mask)["mean"]
+        assert float(told[room.room_id]) == pytest.approx(expected, abs=1e-3)
+    assert summary["base"]["there_and_back"] > 0
 
 
 def test_a_diffusing_arm_brings_the_vaes_floor(rooms, tmp_path, load):

@@ -7,7 +7,7 @@ An arm is NAME (shipped: refine, old, new, color, base; or a row of `CLASSICAL`)
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,10 +48,12 @@ class Arms:
         swatch: Swatch,
         settings: SamplingSettings,
         on_step: OnStep | None = None,
+        only: Collection[str] | None = None,
     ) -> dict[str, tuple[Image.Image, float]]:
-        """Repaint with every arm, as `Painter.paint`: name -> (picture at the photo's size, seconds)."""
+        """Repaint with every arm, or `only` some, as `Painter.paint`: name -> (picture as large, seconds)."""
         painted, seconds = {}, {}
-        for name in CLASSICAL.keys() & set(self.names):
+        chosen = self.names if only is None else [name for name in self.names if name in only]
+        for name in CLASSICAL.keys() & set(chosen):
             start = time.perf_counter()
             painted[name] = CLASSICAL[name](photo, mask, swatch, settings.old_paint)
             seconds[name] = time.perf_counter() - start
@@ -59,12 +61,12 @@ class Arms:
         diffusing = sum(len(painter.names) for painter in self.painters)
         for painter in self.painters:
             progress = share_of(on_step, len(painted) - before, len(painter.names), diffusing)
-            painted |= painter.paint(photo, mask, swatch, settings, progress)
+            painted |= painter.paint(photo, mask, swatch, settings, progress, only)
             seconds |= painter.seconds
         if settings.bounce:
             lit = throw_light(list(painted.values()), photo, mask, swatch, settings.old_paint)
             painted = dict(zip(painted, lit, strict=True))
-        return {name: (painted[name], seconds[name]) for name in self.names}
+        return {name: (painted[name], seconds[name]) for name in chosen}
 
 
 def is_shipped(name: str) -> bool:

@@ -8,6 +8,7 @@ same noise, so what differs between two pictures is what was learned.
 import difflib
 import os
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -134,8 +135,9 @@ class Painter:
         swatch: Swatch,
         settings: SamplingSettings,
         on_step: OnStep | None = None,
+        only: Collection[str] | None = None,
     ) -> dict[str, Image.Image]:
-        """Repaint the wall with every arm.
+        """Repaint the wall with every arm, or `only` some.
 
         Args:
             photo: RGB.
@@ -143,23 +145,27 @@ class Painter:
             swatch: the paint.
             settings: how; the adapter's strength is the painter's own.
             on_step: called after every step.
+            only: names of arms; None takes all.
 
         Returns:
             a picture an arm at the photo's own size; outside the mask it is the photo, byte for byte.
         """
         painted: dict[str, Image.Image] = {}
         for group in self._groups:
-            start, loras = time.perf_counter(), list(group.loras.values())
+            names = [name for name in group.loras if only is None or name in only]
+            if not names:
+                continue
+            start, loras = time.perf_counter(), [group.loras[name] for name in names]
             progress = share_of(on_step, len(painted), len(loras), len(self.names))
             set_adapter_strength(group.models, group.paints, group.ip_adapter_scale)
             denoiser = painting_denoiser(group.models, group.paints, group.shown)
-            with weights_in_place(group.models, group.weights, f"arm {' '.join(group.loras)}"):
+            with weights_in_place(group.models, group.weights, f"arm {' '.join(names)}"):
                 pictures = paint_wall(
                     group.models, denoiser, photo, mask, swatch, settings, loras, progress, group.encodings
                 )
             laid = lay_painted(
                 *(group.models, photo, mask, swatch, pictures, settings.old_paint, group.encodings, group.shown)
             )
-            painted |= dict(zip(group.loras, laid, strict=True))
-            self.seconds |= dict.fromkeys(group.loras, (time.perf_counter() - start) / len(loras))
-        return {name: painted[name] for name in self.names}
+            painted |= dict(zip(names, laid, strict=True))
+            self.seconds |= dict.fromkeys(names, (time.perf_counter() - start) / len(loras))
+        return {name: painted[name] for name in self.names if name in painted}

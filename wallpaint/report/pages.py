@@ -65,6 +65,7 @@ EVALUATED = (
     Column("shading", ("shading_correlation",), 2, max),
     Column("rim", ("delta_e_rim",)),
     Column("two paints", ("ratio_error",), 2),
+    Column("there and back", ("there_and_back",)),
     Column("outside", ("delta_e_outside",)),
     Column("changed outside", ("outside_changed_pixels",), 0),
     Column("s/image", ("seconds_per_image",), 2),

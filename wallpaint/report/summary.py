@@ -15,7 +15,9 @@ from wallpaint.pixels.metrics import ratio_error
 from wallpaint.report.files import Figures, clean
 
 # Their means over repaints are reported.
-MEASURED = "delta_e_truth error_split delta_e_rim delta_e_outside delta_e_paint shading_correlation".split()
+MEASURED = (
+    "delta_e_truth error_split delta_e_rim delta_e_outside delta_e_paint shading_correlation there_and_back".split()
+)
 
 
 def summarise(rows: Sequence[Figures], floors: Sequence[float], rooms: int) -> Figures:
