@@ -74,6 +74,10 @@ def classes():
     return Image.fromarray((np.indices(WALL.shape)[0] // 12 * 25 + 20).astype(np.uint8) * np.uint8(2))
 
 
+def classes_and_none():
+    return Image.fromarray(np.where(np.indices(WALL.shape)[0] > 50, 255, WALL).astype(np.uint8))
+
+
 CASES = (
     Case("white on black, of 8 bits, 1 bit or 16 bits", "white is the wall", png(two(255, 0)), is_wall),
     Case("1 bit", "white is the wall", png(lambda: Image.fromarray(WALL)), is_wall),
@@ -124,6 +128,7 @@ CASES = (
     ),
     Case("greys, as of classes", "has grey areas", png(classes)),
     Case("numbers of classes", "as of classes", png(two(2, 1))),
+    Case("the same with 255 for what has none", "as of classes", png(classes_and_none)),
     Case("nothing marked", "is empty", png(lambda: Image.new("L", SIZE))),
     Case("transparent all over", "is transparent all over", png(lambda: Image.new("RGBA", SIZE))),
     Case(

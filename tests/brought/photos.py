@@ -55,6 +55,13 @@ def after_pixels(kind, data):
     return whole[:end] + chunk(kind, data) + whole[end:]
 
 
+def before_pixels(kind, data):
+    """The room as a PNG that has a broken chunk before its pixels."""
+    whole = encoded("PNG")
+    start = whole.index(b"IDAT") - 4
+    return whole[:start] + chunk(kind, data)[:-4] + bytes(4) + whole[start:]
+
+
 def raw_profile(data):
     return zlib.compress(b"\nexif\n%8d\n" % len(data) + data.hex().encode() + b"\n")
 
@@ -195,9 +202,21 @@ CASES = (
         for number, b in enumerate(BROKEN_EXIF, 1)
     ),
     Case(
+        "a PNG whose EXIF fails its checksum",
+        "read: the block is ignored",
+        written("a.png", lambda: before_pixels(b"eXIf", b"MM\0*none")),
+        shows_room,
+    ),
+    Case(
         "Display P3 by its profile",
         "read, turned to sRGB",
         saved("a.png", image=flat((120, 160, 90)), icc_profile=DISPLAY_P3),
+        about((109, 163, 79)),
+    ),
+    Case(
+        "the same in a palette of colours",
+        "read, turned to sRGB",
+        saved("a.png", image=lambda: flat((120, 160, 90))().quantize(2), icc_profile=DISPLAY_P3),
         about((109, 163, 79)),
     ),
     Case(
@@ -342,5 +361,6 @@ CASES = (
         written("a.jpg", lambda: b"HTTP/1.1 200 OK\r\n\r\n" + encoded()),
     ),
     Case("a download cut short", "cannot be read (", written("a.jpg", lambda: encoded()[:500])),
+    Case("a HEIC or AVIF cut short", "cannot be read (", written("a.heic", lambda: encoded("HEIF")[:-99])),
     Case("an empty file", "cannot be read (", written("a.jpg", b"")),
 )

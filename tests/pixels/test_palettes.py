@@ -86,6 +86,10 @@ b,g,r,name|Greens|126,158,122,Sage green|Blues|32,16,0,Night
 Paints of 2024|b,g,r,name|Greens,,,|126,158,122,Sage green|32,16,0,Night
 L*,a*,b*,r,g,b,name|62,-18,13,122,158,126,Sage green|4,-1,-13,0,16,32,Night
 name,hex|Sage green,'#7A9E7E'|Night,'#001020'
+L,a,b,R,G,B,name|62,-18,13,122,158,126,Sage green|4,-1,-13,0,16,32,Night
+RAL,RGB,HEX|Sage green,122-158-126,#7A9E7E|Night,000-016-032,#001020
+name,rgb|Sage green,122-158-126|Night,0-16-32
+name,hex|---,---|Sage green,#7A9E7E|Night,#001020
 # my paints|My paints|name,hex,|Greens,,|Sage green,#7A9E7E,,|Blues,,|Night,#001020,
 """.strip().splitlines()
 
@@ -128,12 +132,21 @@ def test_a_table_in_any_encoding(tmp_path, encoding, end):
         ("name,r,g,b,hex|Sage,122,158,126,#FF0000", "line 2 has two colours, #FF0000 and #7A9E7E"),
         ("name,wall hex,trim hex|Sage,#7A9E7E,#FFFFFF", "line 2 has two colours"),
         ("AB1234,Sage,122,158,126", "line 1 has two colours"),
+        ("#123,Sage,122,158,126|#124,Night,0,16,32", "line 1 has two colours"),  # numbers of articles
+        ("name,r,g,b|White,100,100,100|Sage,48,62,49", "may be 0 to 1, 0 to 255 or percent"),
+        ("name,r,g,b", "no row of it has a colour"),
+        ("", "no row of it has a colour"),
     ],
 )
 def test_a_table_that_can_be_read_two_ways_is_refused_with_what_to_do(tmp_path, text, told):
     (tmp_path / "x.csv").write_text(text.replace("|", "\n"), "utf-8")
     with pytest.raises(UserError, match=told):
         read_palette(tmp_path / "x.csv")
+
+
+def test_a_name_of_six_letters_that_are_hex_digits_stays_a_name(tmp_path):
+    (tmp_path / "x.csv").write_text("name,r,g,b\nFacade,122,158,126\nDecade,0,16,32\n")
+    assert [color.name for color in read_palette(tmp_path / "x.csv").colors] == ["Facade", "Decade"]
 
 
 def test_the_alpha_of_an_aseprite_palette_is_no_name(tmp_path):

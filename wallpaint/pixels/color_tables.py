@@ -55,6 +55,8 @@ def read_table(data: bytes) -> list[tuple[str, Swatch]]:
     if not known and len(roles) != width:
         roles = []  # a title, no header
     width, rows = len(roles) or width, rows[header + 1 :]
+    if not rows:
+        raise UserError(f"no row of it has a colour, {REMEDY}")
     for line, row in rows:
         if len(row) > width:
             raise UserError(f"line {line} has {len(row)} cells, not {width}: put a name with a separator into quotes")
@@ -85,9 +87,11 @@ def plain(text: str) -> str:
 def _rows(text: str) -> list[tuple[int, list[str]]]:
     """The rows that hold anything, as (line, cells), empty cells at their ends and comments ('# by me') left out."""
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
-    lines = [(number, line) for number, line in lines if line.strip(" \t;,|") and not re.match(r"(#+|//)(\s|$)", line)]
     if len(lines) > MAX_LINES:
         raise UserError(f"{len(lines)} lines are more than a palette has: give at most {MAX_LINES}")
+    lines = [
+        (number, line) for number, line in lines if re.search(r"\w", line) and not re.match(r"(#+|//)(\s|$)", line)
+    ]
     declared = re.fullmatch(r"sep=(.)", lines[0][1], re.I) if lines else None  # Excel's own first line
     lines = lines[1:] if declared else lines
 
@@ -131,10 +135,13 @@ def _is_data(row: Sequence[str]) -> bool:
 
 
 def _roles(titles: Sequence[str]) -> list[str]:
-    """What a header says of its columns; 'V' is HSV's, but green beside R and B: rouge, vert, bleu."""
+    """What a header says of its columns; 'V' is HSV's, but green beside R and B; 'B' is CIELAB's after L and A."""
     roles = [_role(title) for title in titles]
     french = {"red", "blue"} <= {*roles} and "green" not in roles
-    return ["green" if french and plain(title) == "v" else role for title, role in zip(titles, roles, strict=True)]
+    words = [plain(title) for title in titles]
+    lab = [words[max(0, i - 2) : i + 1] == ["l", "a", "b"] for i in range(len(words))]
+    roles = ["other" if after else role for after, role in zip(lab, roles, strict=True)]
+    return ["green" if french and word == "v" else role for word, role in zip(words, roles, strict=True)]
 
 
 def _role(title: str) -> str:
@@ -160,14 +167,19 @@ def color_in(cell: str) -> Swatch | None:
 
 def _colors(columns: list[list[str]], roles: list[str], lines: list[int]) -> tuple[list[Swatch], set[int]]:
     """The colour of every row, and the columns it was taken from."""
+    # RAL's own tables write 137-172-118 below RGB; elsewhere that is a number of an article.
+    dashed = {i for i, role in enumerate(roles) if role == "color"}
+    columns = [[re.sub("-", " ", cell) for cell in c] if i in dashed else c for i, c in enumerate(columns)]
     trust, codes = _code_columns(columns, roles)
     channels = _channel_columns(columns, roles)
     if not codes and not channels:
         raise UserError(f"no colour in it that can be told for sure, {REMEDY}")
     by_code = [_codes(columns[i], lines) for i in codes]
     by_number = [_channels([columns[i] for i in channels], lines)] if channels else []
-    # What is named, or marked by '#', has to agree with what else is named. Numbers beside a '#' mean anything.
-    rivals = by_code + (by_number if roles and trust > 1 or trust == 1 and not roles else [])
+    # What is named, or marked by '#', has to agree with what else is named. Numbers beside a '#' mean anything,
+    # but '#123' beside them may be an article's number.
+    short = all(len(cell) == 4 for i in codes for cell in columns[i])
+    rivals = by_code + (by_number if (trust > 1 if roles else trust == 1 or short) else [])
     for line, *colors in zip(lines, *rivals, strict=True):
         for color in colors[1:]:
             if max(abs(a - b) for a, b in zip(color.rgb, colors[0].rgb, strict=True)) > 2:
@@ -185,6 +197,8 @@ def _code_columns(columns: list[list[str]], roles: list[str]) -> tuple[int, list
         if not cells or (role != "hex" and not all(map(color_in, cells))):
             continue
         marked = any(not cell.isalnum() or cell[:2] in ("0x", "0X") for cell in cells)
+        if role == "name" and not marked:  # Facade, Decade
+            continue
         letters = any(re.search("[a-f]", cell, re.I) for cell in cells) and role != "code"
         trusted.setdefault(3 if role == "hex" or marked else 2 if role == "color" else int(letters), []).append(i)
     trust = max(trusted, default=0)
@@ -231,11 +245,14 @@ def _channels(columns: list[list[str]], lines: list[int]) -> list[Swatch]:
     if top.max() > (100 if all(percent) else 255):
         raise UserError(f"line {lines[int(top.argmax())]} is out of range, write 0 to 255 for each channel")
     fractions = (values % 1 > 0).any(axis=1)
+    hundred = top.max() == 100 and (values == 100).all(axis=1).any()  # white, in percent?
     if all(percent):
         scale = 100.0
     elif not any(percent) and not whole and top.max() <= 1:
         scale = 1.0
-    elif not any(percent) and (top.max() > 1 or not top.max()) and not (fractions & (top <= 100)).any():
+    elif (
+        not any(percent) and (top.max() > 1 or not top.max()) and not (fractions & (top <= 100)).any() and not hundred
+    ):
         scale = 255.0
     else:  # 0 and 1 alone, percent without its sign, or two scales in one table
         raise UserError("red, green and blue may be 0 to 1, 0 to 255 or percent here: write 0 to 255, 1.0 or 100 %")

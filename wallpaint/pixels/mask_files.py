@@ -85,6 +85,9 @@ def _wall_by_grey(grey: np.ndarray) -> np.ndarray:
         raise UserError(
             f"is empty (no pixel of 128 or above, but numbers up to {values[-1]}, as of classes): {REMEDY}"
         )
+    counts = np.array(Image.fromarray(grey).histogram()[:DARK]) > STRAY * grey.size
+    if counts.sum() > 1 and {*values[values >= DARK]} == {255}:
+        raise UserError(f"has several numbers below {DARK} and 255, as of classes with what has none: {REMEDY}")
     small = _small(Image.fromarray(grey))
     step = max(2, round(max(small.shape) / 100))
     here = small[step:-step, step:-step]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError, features
 
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import XYZ_TO_RGB, linear_to_bytes
@@ -31,11 +32,12 @@ PHOTO_SUFFIXES = _suffixes("jpg jpeg jpe jfif mpo png apng webp bmp dib tif tiff
 RAW_SUFFIXES = _suffixes(
     "3fr ari arw cr2 cr3 crw dcr dng erf fff gpr iiq kdc mef mos mrw nef nrw orf pef raf raw rw2 rwl sr2 srf srw x3f"
 )
-HEIF, RAW, VIDEO = "a HEIC picture", "a camera raw file", "a video"
+HEIF, AVIF, RAW, VIDEO = "a HEIC picture", "an AVIF picture", "a camera raw file", "a video"
+PNG = b"\x89PNG\r\n\x1a\n"
 # (offset, bytes there, what the file is), the first that fits.
 SIGNATURES = (
     *((4, b"ftyp" + brand, HEIF) for brand in (b"hei", b"hev", b"mif1", b"msf1")),
-    *((4, b"ftyp" + brand, "an AVIF picture") for brand in (b"avif", b"avis")),
+    *((4, b"ftyp" + brand, AVIF) for brand in (b"avif", b"avis")),
     (4, b"ftypcrx", RAW),
     (4, b"ftyp", VIDEO),
     *((0, magic, RAW) for magic in (b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"FOVb")),
@@ -60,7 +62,7 @@ REMEDIES = {
 ORIENTATION, COLOR_SPACE, INDEX = 0x0112, 0xA001, 1  # EXIF tags
 EXIF_IFD, INTEROP_IFD = 0x8769, 0xA005
 SUBFILE, SUB_IFDS, DNG_VERSION = 254, 330, 50706  # TIFF tags: raw files hold a thumbnail first
-PAGES = 32  # of a TIFF that are looked at
+PAGES, MAX_CHUNKS = 32, 1000  # of a TIFF, of a PNG that are looked at
 HEAD = 1 << 16  # bytes in which a picture is looked for that something stands before
 _T = Image.Transpose
 TURNS = {2: _T.FLIP_LEFT_RIGHT, 3: _T.ROTATE_180, 4: _T.FLIP_TOP_BOTTOM}  # what EXIF's orientation asks for
@@ -92,7 +94,9 @@ def open_picture(path: str | Path, decode: bool = True) -> Image.Image:
         if kind == HEIF and b"avif" not in head:
             _register_heif(path)
             formats = (*FORMATS, "HEIF")  # which Pillow knows only once it is registered
-        with Image.open(path, formats=formats) as image:
+        if kind == HEIF or (kind == AVIF and features.check("avif")):
+            kind = ""  # it can be read unless it is broken
+        with _open(path, formats) as image:
             if image.format == "TIFF" and (kind == RAW or _holds_raw(image, head)):
                 raise UserError(f"image {path} is {RAW} ({path.suffix}): {REMEDIES[RAW]}")
             if image.format == "TIFF":
@@ -121,6 +125,23 @@ def open_picture(path: str | Path, decode: bool = True) -> Image.Image:
         raise UserError(f"image {path} cannot be read ({reason}): save it again as JPEG or PNG") from None
 
 
+def _open(path: Path, formats: tuple[str, ...]) -> Image.Image:
+    """Open a file by PIL; a PNG over whose broken EXIF or text PIL stumbles, without that."""
+    try:
+        return Image.open(path, formats=formats)
+    except UnidentifiedImageError:
+        data, at, sound = path.read_bytes(), len(PNG), [PNG]
+        if not data.startswith(PNG):
+            raise
+        while len(sound) < MAX_CHUNKS and data[at + 4 : at + 8] not in (b"IDAT", b""):
+            end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+            whole = zlib.crc32(data[at + 4 : end - 4]) == int.from_bytes(data[end - 4 : end], "big")
+            if whole or data[at + 4 : at + 5].isupper():  # a capital: the pixels need it
+                sound.append(data[at:end])
+            at = end
+        return Image.open(BytesIO(b"".join([*sound, data[at:]])), formats=("PNG",))
+
+
 def _turn_to_largest(image: Image.Image) -> None:
     """Turn to the page of most pixels, the first of these."""
     areas = [0]
@@ -134,7 +155,7 @@ def _turn_to_largest(image: Image.Image) -> None:
 def _read_ahead(image: Any) -> None:
     """Let a PNG tell the EXIF and XMP that exiftool puts after its pixels; PIL reads them once it decodes."""
     file = image.fp
-    here, at = file.tell(), len(b"\x89PNG\r\n\x1a\n")
+    here, at = file.tell(), len(PNG)
     with contextlib.suppress(Exception):  # its end, or a broken chunk
         while True:
             file.seek(at)
@@ -177,12 +198,15 @@ def to_srgb(image: Image.Image) -> Image.Image:
     adobe = not profile and _is_adobe_rgb(image)
     if image.mode.startswith(("I", "F")):
         image = Image.fromarray(deep_to_bytes(image))
+    elif image.mode == "LA":
+        image = Image.composite(image.getchannel("L"), Image.new("L", image.size, 255), image.getchannel("A"))
     elif has_alpha(image):
         rgba = image if image.mode == "RGBA" else image.convert("RGBA")  # of 108 megapixels a copy is 432 MB
         image = Image.new("RGB", rgba.size, "white")
         image.paste(rgba, mask=rgba)
     if image.mode == "LAB":
         return ImageCms.profileToProfile(image, ImageCms.createProfile("LAB"), SRGB, outputMode="RGB") or image
+    image = image.convert("RGB") if image.mode == "P" else image
     if profile and image.mode in ("RGB", "CMYK", "L"):
         with contextlib.suppress(ImageCms.PyCMSError, OSError):  # a broken profile, or one of another kind of picture
             source = ImageCms.ImageCmsProfile(BytesIO(profile))
