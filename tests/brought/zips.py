@@ -92,6 +92,25 @@ CASES = (
         lambda answer: answer[0] == ["зал.png"],
     ),
     *(
+        Case(
+            f"the same in {language}, the folder's name too",
+            "read: the name that the rows have",
+            pack(
+                f"{'x' * len(raw)}/train/",
+                name=f"{name}.png",
+                entry=f"{'x' * len(raw)}.png",
+                change=lambda d, raw=raw: d.replace(b"x" * len(raw), raw),
+            ),
+            only(f"{name}.png"),
+        )
+        for language, name, raw in (
+            ("Japanese (cp932, a letter with a backslash in it)", "表の部屋", "表の部屋".encode("cp932")),
+            ("Polish (cp1250)", "pokój żółty", "pokój żółty".encode("cp1250")),
+            ("Chinese (Big5)", "房間", "房間".encode("big5")),
+            ("German on an old Mac (Mac Roman)", "Küche für zwei", "Küche für zwei".encode("mac_roman")),
+        )
+    ),
+    *(
         Case(f"names that Windows cannot have (`{name}`)", "read; renamed", pack("train/", name=name), only(renamed))
         for name, renamed in (
             ("CON.png", "_CON.png"),

@@ -15,6 +15,7 @@ import stat
 import struct
 import tempfile
 import time
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -43,18 +44,12 @@ from wallpaint.pixels.images import atomic_path
 MAX_BYTES = 100_000_000_000  # of a zip: a 12-megapixel photo with its mask takes 4 MB; the disk says the rest
 MAX_FILES = 500_000  # the list of a zip's files takes 1 KB each in memory
 MAX_RATIO, BOMB_BYTES = 100, 200_000_000  # pictures hardly shrink; what grows to more of either is no dataset
+# Of names that are not marked UTF-8: what DOS, Windows, Macs and Unix used where, many of them one byte a letter.
 ENCODINGS = (
-    "utf-8",
-    "cp437",
-    "cp932",
-    "gbk",
-    "cp949",
-    "cp1258",
-    "cp866",
-    "cp1251",
-    "cp1252",
-    "latin-1",
-)  # of names not marked UTF-8
+    "utf-8 cp437 cp932 gb18030 cp949 big5hkscs euc_jp cp850 cp852 cp857 cp858 cp860 cp861 cp862 cp863 cp864 cp865 "
+    "cp866 cp737 cp775 cp855 cp874 cp1250 cp1251 cp1252 cp1253 cp1254 cp1255 cp1256 cp1257 cp1258 koi8_r koi8_u "
+    "mac_roman mac_latin2 mac_cyrillic mac_greek mac_turkish iso8859_2 iso8859_15 latin_1"
+).split()
 # What zipfile and its decompressors raise where a zip is no zip.
 BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, RuntimeError, ValueError)
 # What Windows allows in no file's name, and what it takes for a device whatever the suffix.
@@ -165,14 +160,13 @@ def _unpack(archive: zipfile.ZipFile, name: str, folder: Path, left: int) -> lis
 
     Counts down the bytes that may still come out: what an entry announces need not be true.
     """
-    entries = _name_entries(archive, name)
+    entries, unsure = _name_entries(archive, name)
 
     def copy(where: str, named: str, target: Path) -> None:
         nonlocal left
-        forms = [form for other in other_names(named) if (form := f"{where}{plain_name(other)}") in entries]
-        if not forms:
+        entry = _find_entry(entries, unsure, where, named)
+        if entry is None:
             raise UserError(f"{name} lacks {where + named!a:.99}, which a row names, zip the whole dataset folder")
-        entry = entries[forms[0]]
         target.parent.mkdir(parents=True, exist_ok=True)
         with archive.open(entry) as source, open(target, "xb") as sink:
             while chunk := source.read(1 << 20):
@@ -217,28 +211,40 @@ def _find_top(entries: dict[str, zipfile.ZipInfo]) -> str | None:
     return min(tops, key=lambda top: top.count("/"), default=None)
 
 
-def _name_entries(archive: zipfile.ZipFile, archive_name: str) -> dict[str, zipfile.ZipInfo]:
-    """Give a zip's files by every name each may have.
+def _name_entries(archive: zipfile.ZipFile, archive_name: str) -> tuple[dict[str, zipfile.ZipInfo], list[str]]:
+    """Give a zip's files by their names, and those ENCODINGS that its names may be in.
 
     Only a name marked UTF-8 is sure. Others are in the encoding of the system that made the zip, which it does
     not say: what the rows name decides. zipfile reads them as cp437, which loses nothing.
     """
     entries: dict[str, zipfile.ZipInfo] = {}
-    files = [entry for entry in archive.infolist() if not entry.is_dir()]
-    unsure = []
-    for entry in files:
-        if entry.flag_bits & 0x800 or entry.filename.isascii():
-            name = plain_name(entry.filename)
-            if name in entries and entries[name].CRC != entry.CRC:
-                raise UserError(f"{archive_name} holds {name!a:.99} twice, zip the dataset folder anew")
-            entries[name] = entry
-        else:
-            unsure.append((entry, entry.filename.encode("cp437", "replace")))
-    for encoding in ENCODINGS:
-        for entry, raw in unsure:
-            with contextlib.suppress(UnicodeDecodeError):
-                entries.setdefault(plain_name(raw.decode(encoding)), entry)
-    return entries
+    unsure = False
+    for entry in archive.infolist():
+        name, sure = plain_name(entry.filename), entry.flag_bits & 0x800 or entry.filename.isascii()
+        if sure and name in entries and entries[name].CRC != entry.CRC:
+            raise UserError(f"{archive_name} holds {name!a:.99} twice, zip the dataset folder anew")
+        if not entry.is_dir():
+            entries[name], unsure = entry, unsure or not sure
+    return entries, [*ENCODINGS] if unsure else []
+
+
+def _find_entry(
+    entries: dict[str, zipfile.ZipInfo], encodings: list[str], where: str, named: str
+) -> zipfile.ZipInfo | None:
+    """Find what a row names in a folder of the zip; the encoding that tells it comes first from then on."""
+    forms = [plain_name(form) for form in other_names(named)]
+    if found := next((entries[where + form] for form in forms if where + form in entries), None):
+        return found
+    for encoding in encodings:
+        for form in forms:
+            for spelled in {form, unicodedata.normalize("NFD", form)}:
+                with contextlib.suppress(UnicodeError):
+                    # As zipfile reads the bytes; a letter's second byte may be a backslash.
+                    as_read = plain_name(spelled.encode(encoding).decode("cp437"))
+                    if entry := entries.get(where + as_read):
+                        encodings.insert(0, encodings.pop(encodings.index(encoding)))
+                        return entry
+    return None
 
 
 def portable_names(rows: list[Row]) -> dict[str, str]:
