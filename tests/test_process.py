@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+import studio
 from wallpaint import process
 from wallpaint.paths import ROOT
 from wallpaint.runs.state import read_run
@@ -35,6 +36,19 @@ def test_a_console_that_cannot_show_a_letter_neither_ends_nor_deletes_a_run(enco
     assert done.returncode == 0, done.stderr
     assert "\\u2192 xong" in shown and b"\nt\xc6\xb0\xe1\xbb\x9dng" in done.stdout  # a child writes UTF-8
     assert read_run(tmp_path / "phòng").state == "done"
+
+
+def test_a_fault_is_told_where_no_temporary_folder_can_be_had(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(process.tempfile, "gettempdir", lambda: (_ for _ in ()).throw(FileNotFoundError("no temp")))
+    assert process.end_badly(ValueError("x"), tmp_path / "log") == 1
+    (tmp_path / "file").touch()
+    assert process.end_badly(ValueError("x"), tmp_path / "file" / "log") == 1
+    assert "could not be kept" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_workspace_whose_name_no_address_can_hold_is_refused(tmp_path, capsys):
+    assert studio.main(["--workspace", os.fsdecode(os.fsencode(tmp_path) + b"/w\xf6rk")]) == 2
+    assert "w\\udcf6rk' is no UTF-8 name" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

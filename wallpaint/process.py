@@ -48,8 +48,9 @@ def end_badly(problem: Exception, log: Path) -> int:
         complain(f"{problem.strerror}, {problem.filename}, make it readable and writable or name another place")
         return 2
     what = f"{type(problem).__name__}: {problem}"
-    for place in (log, Path(tempfile.gettempdir()) / f"wallpaint-{os.getpid()}.log"):
+    for wanted in (log, None):
         try:
+            place = wanted or Path(tempfile.gettempdir()) / f"wallpaint-{os.getpid()}.log"
             place.parent.mkdir(parents=True, exist_ok=True)
             with open(place, "a", encoding="utf-8", errors="backslashreplace") as file:
                 print(datetime.now().isoformat(timespec="seconds"), file=file)

@@ -167,6 +167,26 @@ def test_peft_keeps_alpha_beside_its_file(load, tmp_path, config, scale):
         describe_lora(path)
 
 
+def test_what_peft_says_of_another_file_is_not_heard(load, tmp_path):
+    models, state = load(), kohya(where="attn1_to_q")
+    path = write(tmp_path, state)
+    (tmp_path / "adapter_config.json").write_text('{"lora_alpha": 40, "r": 2}')
+    load_lora(models.unet, path, "mine")
+    query = models.unet.mid_block.attentions[0].transformer_blocks[0].attn1.to_q
+    down, up = state.values()
+    torch.testing.assert_close(query.get_delta_weight("mine"), up @ down)
+    (tmp_path / "adapter_config.json").write_text("[1")
+    assert describe_lora(path).kind == "LoRA"
+
+
+@pytest.mark.parametrize("begun", ["pissa_niter_4", "olora", "corda"])
+def test_a_lora_whose_base_was_changed_with_it_is_refused(tmp_path, begun):
+    path = write(tmp_path, pair(f"base_model.model.{LAYER}.attn1.to_q", down="lora_A", up="lora_B"))
+    (tmp_path / "adapter_config.json").write_text(f'{{"init_lora_weights": "{begun}"}}')
+    with pytest.raises(UserError, match=f"began as {begun}"):
+        describe_lora(path)
+
+
 def test_convolutions_are_used(load, tmp_path):
     models = load()
     conv = models.unet.up_blocks[0].resnets[0].conv1

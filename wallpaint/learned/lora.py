@@ -20,6 +20,7 @@ from wallpaint.learned.lora_files import (
     LoraFile,
     common_name,
     describe_lora,
+    is_peft,
     read_config,
     read_header,
 )
@@ -71,7 +72,8 @@ def read_lora(path: Path, unet_config: Any = None) -> tuple[LoraFile, State, dic
     if described.kind == ADAPTER:
         raise UserError(f"{path} is an image adapter and holds no LoRA: give a LoRA")
     try:
-        tensors, config = load_tensors(path), read_config(path)
+        tensors = load_tensors(path)
+        config = read_config(path) if any(map(is_peft, tensors)) else {}
         state = {key: v for key, v in tensors.items() if re.match(OWN, key) and not re.search(NO_FACTOR, key)}
         if not described.kohya:
             metadata = lora_metadata(path, "unet.")

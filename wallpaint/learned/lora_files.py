@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from wallpaint.errors import UserError
 
 ADAPTER = "IP-Adapter"
+CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga", "mipissa")  # ways peft has of beginning a LoRA
 # Tables of patterns: 'widths', 'versions', 'networks', 'files', 'left_out'.
 KINDS = yaml.safe_load(Path(__file__).with_name("lora_kinds.yaml").read_text(encoding="utf-8"))
 OTHER_MODELS = r"^(lora_|base_model\.model\.)?transformer[._]|(double|single|joint|single_transformer)_blocks"
@@ -60,6 +61,13 @@ def describe_lora(path: str | Path) -> LoraFile:
     network = _find(shapes, KINDS["networks"]) or (
         "" if is_lora else _find(shapes, KINDS["files"]) or _embedding(shapes)
     )
+    config = read_config(path) if is_lora and any(map(is_peft, shapes)) else {}
+    begun = str(config.get("init_lora_weights", "")).lower()
+    if begun.startswith(CHANGES_BASE):
+        raise UserError(
+            f"{path} began as {begun}, which changes the model's own weights too: have peft convert it "
+            "(path_initial_model_for_weight_conversion), and give that"
+        )
     if network or not is_lora:
         raise UserError(
             f"{path} is {network or 'no LoRA of a UNet'}, which cannot be painted with: "
@@ -88,7 +96,7 @@ def describe_lora(path: str | Path) -> LoraFile:
     ]
     if strange:
         left_out.append(f"{len(strange)} tensors of an unknown kind ({strange[0][:80]})")
-    if any(key.startswith("base_model.model.") for key in downs) and not read_config(path):
+    if any(map(is_peft, downs)) and not config:
         left_out.append("its alpha, which peft keeps in an adapter_config.json beside it: taken to be its rank")
     dora = any(re.search(MAGNITUDE, key) for key in factors)
     kind = "DoRA" if dora else "LoCon" if any(shape[2:] not in ((), (1, 1)) for shape in downs.values()) else "LoRA"
@@ -100,6 +108,11 @@ def describe_lora(path: str | Path) -> LoraFile:
 def common_name(key: str) -> str:
     """Name a UNet's layer in Kohya's way where a tensor's name has it in one that is alike."""
     return ALIKE.sub(lambda found: "lora_unet_" + found[1].replace(".", "_"), key)
+
+
+def is_peft(key: str) -> bool:
+    """Whether a tensor is named as peft does, which keeps the settings beside its file; others' are not its own."""
+    return key.startswith("base_model.model.")
 
 
 def read_header(path: str | Path) -> tuple[Shapes, dict[str, str]]:
