@@ -99,6 +99,11 @@ def name_dataset(page, name):
     page.locator("#dataset-name input").press("Enter")
 
 
+def unfold(page, name):
+    """Open what is folded: the rarer choices of tab Compare, or a board's "More tools"."""
+    page.locator(f"{name} > button, {name} > summary").first.click()
+
+
 def settle(page, board="#board"):
     """Wait until the board has all answers and the server all marks."""
     page.locator(f"{board} .board").evaluate("board => board.settled()")

@@ -6,7 +6,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from hands import ROOMS, marked, open_tab, settle, upload, wait_fits, wait_marked, wait_ready, wait_stage
+from hands import ROOMS, marked, open_tab, settle, unfold, upload, wait_fits, wait_marked, wait_ready, wait_stage
 from PIL import Image
 
 from wallpaint.ui.compare.scene import SHOWCASE
@@ -137,6 +137,7 @@ def test_a_sheet_of_paints_is_painted_looked_at_saved_and_printed(page, studio_u
         board.locator(".grid button").first.click()
         board.locator("[data-do=sheet]").click()
         expect(board.locator("[data-group=sheet] button")).to_have_count(count)
+    unfold(page, "#sheet")
     page.locator("#paint-sheet").click()
     stage = wait_stage(page)
     expect(page.locator("#results .card b")).to_have_text(names)
@@ -161,6 +162,26 @@ def test_a_sheet_of_paints_is_painted_looked_at_saved_and_printed(page, studio_u
     printed = page.evaluate("window.printed")
     assert re.findall("<b>([^<]*)</b>", printed) == [*names[1:]] and "#5D" not in printed.split("<body")[0]
     assert printed.count("<img") == 2 and "LRV" in printed
+
+
+def test_the_room_that_another_photo_replaced_comes_back(page, studio_url):
+    from playwright.sync_api import expect
+
+    open_tab(page, studio_url, "compare")
+    board, back = page.locator(f"{BOARD} .board"), page.locator("#room-before")
+    expect(board).to_have_attribute("data-painted", PAINT)
+    expect(back).to_be_hidden()  # there is none yet
+    own = marked(page, BOARD)
+    upload(page, "#compare-photo", ROOMS / "test" / "000001-0.jpg")
+    expect(board).to_have_attribute("data-marked", "0")
+    expect(back).to_be_visible()
+    page.wait_for_timeout(2000)  # nobody presses F5 within the same second
+    page.reload()
+    expect(board).to_have_attribute("data-marked", "0")
+    back.click()
+    expect(board).to_have_attribute("data-marked", str(own))
+    back.click()  # and once more: the photo
+    expect(board).to_have_attribute("data-marked", "0")
 
 
 def test_a_removed_wall_comes_back(page, studio_url):

@@ -11,6 +11,7 @@ from hands import (
     place,
     settle,
     touch,
+    unfold,
     wait_drawn,
     wait_fits,
     wait_marked,
@@ -52,6 +53,7 @@ def test_the_whole_story_with_a_mouse(page, studio_url, keep_picture):
     page.keyboard.press("Control+z")
     brush(page, "#board")
     brushed = marked(page)
+    unfold(page, "#board .more")
     page.locator("#board [data-do=clear]").click()
     assert wait_marked(page, brushed) == 0
     page.locator("#board [data-do=given]").click()
@@ -107,6 +109,7 @@ def test_compare_has_the_same_board_and_what_is_marked_there_is_painted(page, st
     page.get_by_role("tab", name="Compare").click()
     wait_ready(page, board)
     own = wait_marked(page, 0, board)  # the test room's
+    unfold(page, f"{board} .more")
     page.locator(f"{board} [data-do=clear]").click()
     assert wait_marked(page, own, board) == 0
     page.locator("#paint").click()
@@ -150,6 +153,7 @@ def test_a_mask_the_wrong_way_round_is_told_and_turned(page, studio_url):
     page.keyboard.press("v")
     assert wait_marked(page, own) == 256 * 256 - own
     expect(page.locator("#board .status.wrong")).to_contain_text("everything but the wall")
+    unfold(page, "#board .more")
     page.locator("#board [data-do=invert]").click()
     assert wait_marked(page, 256 * 256 - own) == own
 

@@ -5,7 +5,20 @@ import shutil
 import zipfile
 
 import pytest
-from hands import ROOMS, download, marked, open_tab, pixel, place, show, touch, wait_fits, wait_marked, wait_stage
+from hands import (
+    ROOMS,
+    download,
+    marked,
+    open_tab,
+    pixel,
+    place,
+    show,
+    touch,
+    unfold,
+    wait_fits,
+    wait_marked,
+    wait_stage,
+)
 from PIL import Image
 
 from wallpaint.ui.compare.scene import SHOWCASE
@@ -88,10 +101,19 @@ def test_three_arms_are_trained_watched_stopped_resumed_and_compared(page, visit
     state(another_page, "done")
     expect(page.locator("#run-log")).to_contain_text(f"step {STEPS}/{STEPS}")
     lay_over(page, keep_picture)
+    watch_on_a_phone(visit, studio_url)
     page.locator("#use-training").click()
     expect(page.get_by_role("tab", name="Compare")).to_have_attribute("aria-selected", "true")
     expect(page.locator("#arms").get_by_label(ARMS[2])).to_be_checked()
     compare_and_download(page)
+
+
+def watch_on_a_phone(visit, url):
+    """On a narrow screen the run that is watched stands above the form."""
+    phone = visit(viewport={"width": 390, "height": 844}, has_touch=True)
+    open_tab(phone, url, "train")
+    state(phone, "done")
+    assert phone.locator("#run-status").bounding_box()["y"] < phone.locator("#preset").bounding_box()["y"]
 
 
 def lay_over(page, keep_picture):
@@ -310,6 +332,7 @@ def test_a_lora_of_ones_own_is_judged_when_it_is_added_and_paints(page, studio_u
     from playwright.sync_api import expect
 
     open_tab(page, studio_url, "Compare")
+    unfold(page, "#loras")
     shipped = ROOMS.parent / "loras" / "new" / "pytorch_lora_weights.safetensors"
     for name in ("Sơn mới 🎨", "Sơn mới 🎨"):  # twice the same name: two arms
         shutil.copyfile(shipped, tmp_path / f"{name}.safetensors")
@@ -321,6 +344,10 @@ def test_a_lora_of_ones_own_is_judged_when_it_is_added_and_paints(page, studio_u
     page.locator("#paint").click()
     names = ["photo", "recolor", "Sơn mới 🎨", "Sơn mới 🎨 2", "truth"]
     expect(page.locator("#results .view b")).to_have_text(names)
+    page.wait_for_timeout(2000)  # nobody presses F5 within the same second
+    page.reload()
+    for number in (0, 1):
+        expect(page.locator("#arms").get_by_label(names[2 + number], exact=True)).to_be_checked()
 
 
 def test_a_blind_vote_tells_names_and_figures_after_it(page, studio_url):
@@ -363,6 +390,7 @@ def test_a_mask_is_inverted_in_compare_too(page, studio_url):
     board = page.locator("#compare-board .board")
     expect(board).to_have_attribute("data-marked", re.compile(r"^[1-9]\d*$"))
     before = marked(page, "#compare-board")
+    unfold(page, "#compare-board .more")
     board.get_by_role("button", name="Invert").click()
     after = wait_marked(page, before, "#compare-board")
     assert before + after == 768 * 768

@@ -10,9 +10,11 @@ from gradio.utils import deep_hash
 from pydantic import TypeAdapter
 
 from wallpaint.errors import UserError
+from wallpaint.learned.lora_files import LoraFile
 from wallpaint.ui import app, visits
 from wallpaint.ui.board import pictures
 from wallpaint.ui.compare import painting, scene
+from wallpaint.ui.compare.arms import OwnLora
 from wallpaint.ui.dataset import tab
 from wallpaint.ui.dataset.photos import Photo
 
@@ -27,7 +29,8 @@ def visit(shipped_rooms, tmp_path, monkeypatch):
 
     def keep(token, picture=None, photos=(), name="", room=None, **choices):
         values = [token, picture, list(photos), name, room]
-        values += [choices.get(part.elem_id or "", part.value) for part in asked.inputs[5:-1]]
+        values += [choices.get("before"), choices.get("own", [])]
+        values += [choices.get(part.elem_id or "", part.value) for part in asked.inputs[7:-1]]
         asked.fn(*values, choices.get("results"))
 
     def restore(*tokens):
@@ -48,7 +51,7 @@ def test_photo_marks_paint_and_room_come_back_to_whoever_has_the_token(visit, tm
     assert deep_hash(room) != deep_hash(scene.open_shipped_room(tmp_path, 0)[0])  # by which Gradio sees changes
     keep("a" * 24, picture, [Photo("/gone.jpg", "gone")], "my hall", room, blind=True)
     updates = restore("a" * 24, None)
-    token, photos, again, room_again, results = (value_of(updates, gr.State, n) for n in range(5))
+    token, photos, again, room_again, results = (value_of(updates, gr.State, n) for n in (0, 1, 2, 3, -1))
     assert (token, photos, again, results) == ("a" * 24, [], picture, gr.skip()) and room_again == room
     board = next(update for part, update in updates.items() if part.elem_id == "board")
     assert board["walls"][0]["paint"] == "#AABBCC" and board["walls"][0]["runs"]
@@ -84,6 +87,26 @@ def test_without_a_token_of_ones_own_nothing_comes_back(visit, tmp_path, token):
     assert pictures.TOKEN.fullmatch(fresh) and fresh not in ("a" * 24, "b" * 24)
     assert value_of(restore(token, token), gr.State, 2) == gr.skip()
     assert value_of(restore(token, token), gr.State) != fresh  # not to be guessed
+
+
+def test_a_lora_of_ones_own_and_the_room_before_come_back_and_nobody_elses_file_does(visit, tmp_path):
+    keep, restore = visit
+    lora = pictures.working_folder(tmp_path) / "lora.safetensors"
+    lora.write_bytes(b"weights")
+    elsewhere = tmp_path / "secret.safetensors"
+    elsewhere.write_bytes(b"weights")
+    file = LoraFile("LoRA", "room-tiny", (16,), ())
+    own = [OwnLora(name, f"{name}={path}", file) for name, path in (("mine", lora), ("theirs", elsewhere))]
+    before = scene.open_shipped_room(tmp_path, 0)[0]
+    keep("a" * 24, before=before, own=own, arms=["recolor", own[0].arm, own[1].arm])
+    updates = restore("a" * 24, None)
+    named = {part.elem_id: update for part, update in updates.items()}
+    assert value_of(updates, gr.State, 4) == before and named["room-before"]["visible"]
+    assert value_of(updates, gr.State, 5) == own[:1]
+    assert named["arms"]["value"] == ["recolor", own[0].arm] and ("mine", own[0].arm) in named["arms"]["choices"]
+    assert "mine" in named["own-loras"] and "theirs" not in named["own-loras"]
+    lora.unlink()
+    assert value_of(restore("a" * 24, None), gr.State, 5) == []
 
 
 def test_what_is_gone_stays_away_and_keeps_nothing_else_from_coming(visit, tmp_path):

@@ -114,6 +114,11 @@ def delete_sample(folder: str | Path, split: str, file_name: str) -> str:
     return name
 
 
+def list_deleted(folder: str | Path) -> list[Path]:
+    """Give what `undo_delete` can bring back, the newest last."""
+    return sorted((Path(folder) / TRASH).glob("*/row.json"))
+
+
 def undo_delete(folder: str | Path) -> Sample:
     """Bring back the sample deleted last.
 
@@ -122,7 +127,7 @@ def undo_delete(folder: str | Path) -> Sample:
     """
     folder = Path(folder)
     with writing(folder):
-        bins = sorted((folder / TRASH).glob("*/row.json"))
+        bins = list_deleted(folder)
         if not bins:
             raise UserError(f"nothing to bring back, in {folder.name}, no sample was deleted")
         deleted = json.loads(bins[-1].read_text("utf-8"))

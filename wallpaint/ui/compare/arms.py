@@ -99,6 +99,16 @@ def take_lora(
     return own, [*fitting, lora.arm]
 
 
+def find_loras(workspace: Path, own: Sequence[OwnLora]) -> list[OwnLora]:
+    """Give those of a visit's LoRAs that are still there, each in a working folder of this workspace."""
+    found = []
+    for lora in own:
+        path = Path(lora.arm.partition("=")[2])
+        if path.is_file() and path.parents[1].resolve() == (workspace / "working").resolve():
+            found.append(lora)
+    return found
+
+
 def arm_family(arm: str, own: Sequence[OwnLora]) -> str:
     """Tell the family that an arm was trained on; '' where it goes with any, or does not say."""
     if arm in ANY_FAMILY:

@@ -24,8 +24,15 @@ class RoomPanel:
     photo: gr.UploadButton
     mask: gr.UploadButton
     from_dataset: gr.Button
+    back: gr.Button  # to the room before; unseen while there is none
     board: gr.HTML
-    save: gr.Button  # the project
+
+
+@dataclass(frozen=True)
+class ProjectPanel:
+    """The room with all that was chosen, as a file."""
+
+    save: gr.Button
     saved: gr.DownloadButton
     open: gr.HTML
 
@@ -79,15 +86,22 @@ def build_room(page: Page) -> RoomPanel:
         photo = page.add(gr.UploadButton, label=T("upload_photo"), **look, **upload)
         mask = page.add(gr.UploadButton, label=T("upload_mask"), **upload)
         from_dataset = page.add(gr.Button, value=T("use_tab1"), size="md", min_width=90, elem_id="use-tab1")
+        back = page.add(
+            gr.Button, value=T("room_before"), size="md", min_width=90, visible=False, elem_id="room-before"
+        )
     board = build_board(page, "compare-board", drop="#compare-photo", plain=True)
     about = {"label": T("test_rooms"), "elem_id": "test-rooms"}
     rooms = add_rooms(page, shipped_rooms(), "kind", height=180, columns=5, **about)
+    return RoomPanel(rooms, photo, mask, from_dataset, back, board)
+
+
+def build_project(page: Page) -> ProjectPanel:
+    """Lay out, folded, what saves the room and all that was chosen, and opens it again."""
     with page.add(gr.Accordion, label=T("project"), open=False, elem_id="project"):
         page.add(gr.Markdown, value=T("project_help"), elem_classes="quiet")
         save = page.add(gr.Button, value=T("save_project"), size="md", elem_id="save-project")
         saved = gr.DownloadButton(visible="hidden", elem_id="saved-project")
-        opened = build_upload(page, T("open_project"), (SUFFIX,), MAX_BYTES, "open-project")
-    return RoomPanel(rooms, photo, mask, from_dataset, board, save, saved, opened)
+        return ProjectPanel(save, saved, build_upload(page, T("open_project"), (SUFFIX,), MAX_BYTES, "open-project"))
 
 
 def build_choice(page: Page) -> ChoicePanel:
@@ -95,18 +109,21 @@ def build_choice(page: Page) -> ChoicePanel:
     parts: dict[str, Any] = {}
     arms = list_arms(page.workspace)
     ticked = [arm for _, arm in arms if arm in TICKED]
-    look: dict[str, Any] = {"elem_id": "arms", "label": T("arms"), "info": T("arms_info")}
+    look: dict[str, Any] = {"elem_id": "arms", "label": T("arms")}
     parts["arms"] = page.add(gr.CheckboxGroup, choices=arms, value=ticked, **look)
     with gr.Row(elem_classes="buttons"):
         look = {"min_width": 140, "scale": 3, "variant": "primary"}
         parts["go"] = page.add(gr.Button, value=T("paint_button"), elem_id="paint", **look)
         parts["cancel"] = page.add(gr.Button, value=T("cancel"), elem_id="cancel", min_width=90, scale=1)
-    with gr.Row(elem_classes="buttons"):
-        look = {"min_width": 140, "elem_id": "sheet-arm"}
-        parts["sheet_arm"] = page.add(gr.Dropdown, choices=arms, value=SHEET_ARM, label=T("sheet_arm"), **look)
-        parts["go_sheet"] = page.add(gr.Button, value=T("paint_sheet"), elem_id="paint-sheet", min_width=140)
-    parts["lora"] = build_upload(page, T("add_lora"), LORA_SUFFIXES, MAX_LORA, "add-lora")
-    parts["own"] = gr.HTML(elem_id="own-loras")
+    with page.add(gr.Accordion, label=T("arms_help"), open=False):
+        page.add(gr.Markdown, value=T("arms_info"))
+    with page.add(gr.Accordion, label=T("sheet_fold"), open=False, elem_id="sheet"):
+        look = {"label": T("sheet_arm"), "info": T("sheet_info"), "elem_id": "sheet-arm"}
+        parts["sheet_arm"] = page.add(gr.Dropdown, choices=arms, value=SHEET_ARM, **look)
+        parts["go_sheet"] = page.add(gr.Button, value=T("paint_sheet"), elem_id="paint-sheet", size="md")
+    with page.add(gr.Accordion, label=T("lora_fold"), open=False, elem_id="loras"):
+        parts["lora"] = build_upload(page, T("add_lora"), LORA_SUFFIXES, MAX_LORA, "add-lora")
+        parts["own"] = gr.HTML(elem_id="own-loras")
     with page.add(gr.Accordion, label=T("sampling"), open=False, elem_id="sampling"):
         parts |= build_sampling(page)
     return ChoicePanel(**parts)
@@ -143,5 +160,4 @@ def build_results(page: Page) -> ResultsPanel:
             page.add(gr.DownloadButton, label=T(name), visible=False, elem_id=name, size="md")
             for name in ("report", "zip")
         ]
-    page.add(gr.Markdown, value=T("table_help"), elem_classes="quiet")
     return ResultsPanel(results, vote, *files)

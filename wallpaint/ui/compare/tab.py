@@ -14,8 +14,17 @@ from wallpaint.errors import UserError
 from wallpaint.ui.board import pictures
 from wallpaint.ui.board.component import AFTER_BOARD, AFTER_COMPARE_BOARD
 from wallpaint.ui.compare import project, scene
-from wallpaint.ui.compare.arms import SHEET_ARM, OwnLora, draw_own, list_arms, take_lora
-from wallpaint.ui.compare.layout import ChoicePanel, ResultsPanel, RoomPanel, build_choice, build_results, build_room
+from wallpaint.ui.compare.arms import SHEET_ARM, OwnLora, draw_own, find_loras, list_arms, take_lora
+from wallpaint.ui.compare.layout import (
+    ChoicePanel,
+    ProjectPanel,
+    ResultsPanel,
+    RoomPanel,
+    build_choice,
+    build_project,
+    build_results,
+    build_room,
+)
 from wallpaint.ui.compare.painting import PaintRequest, Results, cast_vote, paint_comparison, write_heat
 from wallpaint.ui.compare.results_html import LETTERS, draw_results
 from wallpaint.ui.compare.scene import Room
@@ -57,37 +66,52 @@ def add_run(name: str | None, arms: list[str], workspace: Path) -> Any:
 
 def build_compare_tab(page: Page, language: gr.State, picture: gr.State) -> CompareTab:
     """Build the tab and wire it; `picture` is tab 1's."""
-    room, results, own_loras = gr.State(None), gr.State(None), gr.State([])
+    room, before, results, own_loras = gr.State(None), gr.State(None), gr.State(None), gr.State([])
     with gr.Row():
         with gr.Column(scale=3, min_width=320):
             room_panel = build_room(page)
             finder = build_finder(page, language)
         with gr.Column(scale=1, min_width=300):
             choice = build_choice(page)
+            project_panel = build_project(page)
     shown = build_results(page)  # as wide as the page
     open_first = wire_room(page, room_panel, room, picture, language)
+    wire_way_back(room_panel, room, before)
     list_all = wire_loras(page, choice, own_loras, language)
     wire_painting(page, choice, shown, (room, own_loras, results), language)
     wire_results(page, shown, results, language)
-    wire_project(page, room_panel, choice, (room, own_loras), language)
-    kept = keep_comparison(page.workspace, room_panel, choice, shown, room, results)
+    wire_project(page, project_panel, room_panel.board, choice, (room, own_loras), language)
+    kept = keep_comparison(page.workspace, room_panel, choice, shown, (room, before, own_loras, results))
     return CompareTab(choice.arms, kept, (list_all, open_first, finder))
 
 
 def keep_comparison(
-    workspace: Path, panel: RoomPanel, choice: ChoicePanel, shown: ResultsPanel, room: gr.State, results: gr.State
+    workspace: Path, panel: RoomPanel, choice: ChoicePanel, shown: ResultsPanel, states: tuple[gr.State, ...]
 ) -> tuple[Kept, ...]:
-    """Say what of the tab comes back: the room, the choices, the results."""
+    """Say what of the tab comes back: the room and the one before, the reader's LoRAs, the choices, the results."""
+    room, before, own_loras, results = states
+
+    def find_room(packed: dict) -> Room:
+        pictures.find_folder(workspace, Path(packed["picture"]["folder"]).name)
+        return Room(**packed)
 
     def bring_room(packed: dict, language: str) -> tuple:
-        pictures.find_folder(workspace, Path(packed["picture"]["folder"]).name)
-        return scene.show_room(Room(**packed))
+        return scene.show_room(find_room(packed))
+
+    def bring_before(packed: dict, language: str) -> tuple:
+        return find_room(packed), gr.update(visible=True)
+
+    def pack_choices(own: list[OwnLora], *values: Any) -> list:
+        return [*values, TypeAdapter(list[OwnLora]).dump_python(own, mode="json")]
 
     def bring_choices(packed: list, language: str) -> list:
-        offered = [arm for _, arm in list_arms(workspace)]  # those brought for that page alone are gone
-        arms, sheet_arm, *others = packed
-        fits = [[arm for arm in arms if arm in offered], sheet_arm if sheet_arm in offered else SHEET_ARM, *others]
-        return [gr.update(value=value) for value in fits]
+        arms, sheet_arm, *others, loras = packed
+        own = find_loras(workspace, TypeAdapter(list[OwnLora]).validate_python(loras))
+        choices = list_arms(workspace, own)
+        offered = [arm for _, arm in choices]
+        ticked = gr.update(choices=choices, value=[arm for arm in arms if arm in offered])
+        sheet = gr.update(choices=choices, value=sheet_arm if sheet_arm in offered else SHEET_ARM)
+        return [own, draw_own(own, language), ticked, sheet, *(gr.update(value=value) for value in others)]
 
     def bring_results(packed: dict, language: str) -> tuple:
         (workspace / "results" / Path(packed["folder"]).name / "views").stat()
@@ -98,7 +122,11 @@ def keep_comparison(
 
     return (
         Kept("room", [room], [room, panel.board], lambda room: room and asdict(room), bring_room),
-        Kept("choices", choice.request, choice.request, lambda *values: values, bring_choices),
+        Kept("before", [before], [before, panel.back], lambda room: room and asdict(room), bring_before),
+        Kept(
+            *("choices", [own_loras, *choice.request], [own_loras, choice.own, *choice.request]),
+            *(pack_choices, bring_choices),
+        ),
         Kept("results", [results], [results, *shown.shown], pack_results, bring_results),
     )
 
@@ -118,8 +146,26 @@ def wire_room(page: Page, panel: RoomPanel, room: gr.State, picture: gr.State, l
     return Step(guarded(scene.open_first_room, workspace), [room], opened)
 
 
+def wire_way_back(panel: RoomPanel, room: gr.State, before: gr.State) -> None:
+    """Let the room that another has replaced be had back, whatever replaced it: a second press changes them again."""
+    at_hand = gr.State(None)
+
+    def note_room(room: Room | None, at_hand: Room | None) -> tuple:
+        if at_hand is None or room == at_hand:  # the first one, or one that came back with the page
+            return room, gr.skip(), gr.skip()
+        return room, at_hand, gr.update(visible=True)
+
+    room.change(guarded(note_room), [room, at_hand], [at_hand, before, panel.back], **QUIET)
+    panel.back.click(guarded(scene.show_room), before, [room, panel.board], js=AFTER_COMPARE_BOARD, **QUIET)
+
+
 def wire_project(
-    page: Page, panel: RoomPanel, choice: ChoicePanel, states: tuple[gr.State, ...], language: gr.State
+    page: Page,
+    panel: ProjectPanel,
+    board: gr.HTML,
+    choice: ChoicePanel,
+    states: tuple[gr.State, ...],
+    language: gr.State,
 ) -> None:
     """Wire saving the room as a project and opening one; `states` are the room and the reader's own LoRAs."""
     workspace, (room, own_loras) = page.workspace, states
@@ -139,7 +185,7 @@ def wire_project(
     given = [room, own_loras, language, *choice.request]
     saved = panel.save.click(guarded(save_project), given, panel.saved, js=AFTER_COMPARE_BOARD, **PRIVATE)
     saved.success(None, None, None, js=DOWNLOAD)
-    shown = [room, panel.board, *choice.request]
+    shown = [room, board, *choice.request]
     panel.open.upload(guarded(open_project), [panel.open, own_loras, language], shown, **PRIVATE)
 
 

@@ -52,7 +52,7 @@ class ListPanel:
     @property
     def listed(self) -> list[Any]:
         """What a fresh list updates."""
-        return [self.gallery, self.keys, self.page_number, self.checkup]
+        return [self.gallery, self.keys, self.page_number, self.checkup, self.actions["undo_delete"]]
 
 
 def build_save(page: Page, room: gr.Textbox) -> SavePanel:
@@ -66,7 +66,7 @@ def build_save(page: Page, room: gr.Textbox) -> SavePanel:
             room.render()
             splits = {"choices": [(T(f"split_{split}"), split) for split in SPLITS], "value": SPLITS[0]}
             split = page.add(gr.Radio, label=T("split"), min_width=180, elem_id="split", **splits)
-        with gr.Row():
+        with gr.Row(elem_classes="ends"):
             text = page.add(gr.Textbox, value="", label=T("prompt"), placeholder=PROMPT, scale=2, min_width=180)
             look = {"variant": "primary", "min_width": 180}
             save = page.add(gr.Button, value=T("save"), elem_id="save-sample", **look)
@@ -88,7 +88,8 @@ def build_list(page: Page) -> ListPanel:
                 number = {"value": 1, "precision": 0, "minimum": 1, "visible": False, "elem_id": "list-page"}
                 page_number = page.add(gr.Number, label=T("list_page"), **number)
                 with gr.Row(elem_classes="buttons"):
-                    actions = {key: add_button(key, min_width=120) for key in DATASET_ACTIONS}
+                    actions = {key: add_button(key, min_width=120) for key in DATASET_ACTIONS if key != "undo_delete"}
+                    actions["undo_delete"] = add_button("undo_delete", min_width=120, visible=False)
                     download = gr.DownloadButton(visible=False, size="md", min_width=120, elem_id="download")
                 if not page.public:
                     upload = build_upload(page, T("import"), (".zip",), zips.MAX_BYTES, "import")
@@ -113,7 +114,8 @@ def wire_samples(
         shown, keys, pages, checkup = samples.show_dataset(workspace, name, language, number, check)
         label = t("list_page_of", language, pages=pages)
         number = gr.update(value=min(max(1, int(number or 1)), pages), visible=pages > 1, label=label)
-        return shown, keys, number, checkup
+        undo = gr.update(visible=bool(curate.list_deleted(dataset_folder(workspace, name, language))))
+        return shown, keys, number, checkup, undo
 
     @guarded
     def list_here(name: str, language: str) -> tuple:

@@ -235,8 +235,9 @@ export class Paints {
     const chips = fits.map(([name, hex, lrv]) => this.makeChip(hex, `${name} · ${hex} · LRV ${lrv}`));
     chips.forEach((chip, index) => { chip.tabIndex = index ? -1 : 0; });
     $(".grid").replaceChildren(...chips);
-    const source = palette.source && words.get("source", { source: palette.source });
-    $(".source").textContent = [fits.length ? "" : words.get("no_color"), source].join(" ");
+    if (!fits.length) $(".grid").textContent = words.get("no_color");
+    $(".source").hidden = !palette.source;
+    $(".source p").textContent = palette.source;
   }
 
   walkPalette(event) { // which is one stop for Tab: the arrows go on from there

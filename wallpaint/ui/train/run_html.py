@@ -24,7 +24,8 @@ def state_name(run: state.RunState, language: str) -> str:
 
 def draw_nothing(found: list[state.RunState], language: str) -> str:
     """Say what to do while no run is chosen."""
-    return f'<div class="card empty">{say("no_run_chosen" if found else "no_runs", language)}</div>'
+    key = "no_run_chosen" if found else "no_runs"
+    return f'<div class="card empty {key}">{say(key, language)}</div>'
 
 
 def draw_status(run: state.RunState, rows: list[dict[str, Any]], language: str) -> str:

@@ -195,7 +195,7 @@ def build_run_panel(page: Page) -> RunPanel:
     parts: dict[str, Any] = {}
     choices = list_choices(state.list_runs(page.workspace), "en")
     parts["run"] = page.add(gr.Dropdown, choices=choices, value=None, label=T("run"), elem_id="run")
-    with gr.Row(elem_classes="buttons"):
+    with gr.Row(elem_classes="buttons", elem_id="run-buttons"):
         look = {"size": "md", "min_width": 110, "interactive": False}
         for name in ("stop", "resume", "use", "delete"):
             variant = "stop" if name == "stop" else "secondary"

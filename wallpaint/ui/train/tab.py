@@ -19,6 +19,9 @@ from wallpaint.ui.words.words import T
 
 POLL_SECONDS = 2.0
 QUIET = {**PRIVATE, "show_progress": "hidden"}
+# On a phone the run that was started stands above the form, see style.css: it is shown once it is there.
+SHOW_RUN = """() => { if (window.innerWidth <= 700) setTimeout(() => {
+  document.querySelector("#watch").scrollIntoView({ block: "start" }); }, 700); }"""
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,10 @@ def build_train_tab(page: Page, language: gr.State, timer: gr.Timer) -> TrainTab
     if page.public:
         page.add(gr.Markdown, value=T("space_no_training"))
         return TrainTab()
-    with gr.Row():
+    with gr.Row(elem_id="train"):
         with gr.Column(scale=2, min_width=320):
             recipe = build_recipe(page)
-        with gr.Column(scale=3, min_width=320):
+        with gr.Column(scale=3, min_width=320, elem_id="watch"):
             panel = build_run_panel(page)
 
     def reload_lists(name: str | None, dataset: str | None, language: str) -> tuple:
@@ -137,8 +140,12 @@ def wire_plan(page: Page, recipe: RecipePanel, language: gr.State) -> Step:
 def wire_start(page: Page, recipe: RecipePanel, run: gr.Dropdown, language: gr.State) -> None:
     """Wire the two buttons that start; the run list follows."""
     form, given = [recipe.dataset, language, *recipe.settings.values()], (page.workspace, list(recipe.settings))
-    recipe.start.click(guarded(announce(actions.start_training), *given), form, run, **PRIVATE)
-    recipe.start_all.click(guarded(announce(actions.train_arms), *given), [recipe.preset, *form], run, **PRIVATE)
+    started = (
+        recipe.start.click(guarded(announce(actions.start_training), *given), form, run, **PRIVATE),
+        recipe.start_all.click(guarded(announce(actions.train_arms), *given), [recipe.preset, *form], run, **PRIVATE),
+    )
+    for event in started:
+        event.success(None, None, None, js=SHOW_RUN)
 
 
 def wire_run(page: Page, panel: RunPanel, language: gr.State, timer: gr.Timer) -> Step:
