@@ -1,6 +1,7 @@
 """The page's words and how its handlers report errors."""
 
 import ast
+import json
 import re
 import string
 from pathlib import Path
@@ -10,9 +11,12 @@ import gradio as gr
 import pytest
 import yaml
 from gradio.context import LocalContext
+from PIL import Image
 
+from wallpaint.dataset.doctor import check_dataset
 from wallpaint.errors import UserError
 from wallpaint.settings.train_config import config_fields, load_config
+from wallpaint.ui.dataset.findings import _what
 from wallpaint.ui.page import Page, check_name, guarded, read_paint, serve_function
 from wallpaint.ui.words import words
 from wallpaint.ui.words.words import BOARD, LANGUAGES, SETTINGS, TEXT, T, pick_language, read_words, t, translate
@@ -135,6 +139,72 @@ def test_every_message_that_the_page_may_show_is_translated():
     named = {text: text.replace("{}", "x") for text in found if re.search("[a-z]", text)}
     missing = [(text, found[text]) for text, said in named.items() if translate(said, "vi") == said]
     assert missing == [], "add them to wallpaint/ui/words/messages.yaml"
+
+
+# Where the engine writes lines for people that are no errors: what a run warns of, what of a file is not used.
+TOLD_BY = {
+    "train/warnings": {"_dataset", "_disk", "_memory", "idle_settings", "other_settings"},
+    "train/preflight": {"_tight"},
+    "train/session": {"_warn"},
+    "train/dataset_rows": {"changed_rows"},
+    "learned/lora_files": {"describe_lora"},
+}
+
+
+def told_by_engine():
+    """Every such line, x for what it names."""
+    for place, functions in TOLD_BY.items():
+        tree = ast.parse((PACKAGE / f"{place}.py").read_text("utf-8"))
+        for function in ast.walk(tree):
+            if isinstance(function, ast.FunctionDef) and function.name in functions:
+                functions = functions - {function.name}
+                nodes = [node for line in function.body[1:] for node in ast.walk(line)]
+                texts = [node.values for node in nodes if isinstance(node, ast.JoinedStr)]
+                parts = [part for text in texts for part in text]
+                texts += [[node] for node in nodes if isinstance(node, ast.Constant) and node not in parts]
+                for text in texts:
+                    yield "".join(str(part.value) if isinstance(part, ast.Constant) else "x" for part in text)
+        assert not functions, f"{place} has no {functions}"
+
+
+def test_what_a_run_warns_of_and_what_of_a_file_is_not_used_is_translated():
+    lines = [line for line in told_by_engine() if len(re.findall(r"[a-z]{2,}", line)) > 3 and "--check" not in line]
+    assert len(lines) > 10
+    assert [line for line in lines if translate(line, "vi") == line] == []
+
+
+BAD_ROWS = (
+    *({"room_id": 3}, {"text": 7}, {"kind": "odd"}, {"reference_color_rgb": [1, 2]}, {"file_name": "no.png"}),
+    *({"file_name": "../a.png"}, {"file_name": 7}, {"mask_file_name": "small.png"}, {"mask_file_name": "colour.png"}),
+    *({"file_name": "broken.png"}, {"file_name": "video.png"}, {"truths": 3}, {"truths": [{"color": [1, 1, 1]}]}),
+    *(
+        {"truths": [{"color": "x", "file_name": "a.png"}]},
+        {"truths": [{"color": [1, 2, 3], "file_name": "small.png"}]},
+    ),
+)
+
+
+def test_what_the_doctor_finds_is_said_in_vietnamese_on_the_page_and_in_a_runs_warnings(tmp_path):
+    folder = tmp_path / "train"
+    folder.mkdir()
+    Image.new("RGB", (40, 40), "gray").save(folder / "a.png")
+    Image.new("RGB", (40, 40), "red").save(folder / "colour.png")
+    for name, size, value in (("mask.png", 40, 255), ("small.png", 20, 255)):
+        Image.new("L", (size, 40), value).save(folder / name)
+    (folder / "broken.png").write_bytes(b"x")
+    (folder / "video.png").write_bytes(b"\0\0\0\x18ftypmp42")
+    good = {"file_name": "a.png", "mask_file_name": "mask.png", "reference_color_rgb": [1, 2, 3], "text": "x"}
+    rows = [{**good, "room_id": "r", **changes} for changes in ({}, *BAD_ROWS)]
+    lines = [*map(json.dumps, rows), json.dumps(good), "{not json", "[1]"]
+    (folder / "metadata.jsonl").write_text("\n".join(lines))
+    found = check_dataset(tmp_path)
+    assert len([one for one in found if one.kind in ("bad_row", "mask_size")]) == len(BAD_ROWS) + 3
+    english = re.compile(r"\b(is|has|does|needs|leads|cannot be read|the|but|and)\b")
+    for one in found:
+        said = re.sub(r"\(.*\)", "", _what(one, "vi"))  # what a library says of a broken file
+        assert not english.search(said), said
+        warned = re.sub(r"\(.*\)", "", translate(f"dataset: {one}", "vi"))
+        assert warned.startswith("bộ dữ liệu: ") and not english.search(warned), warned
 
 
 @pytest.mark.parametrize("english", [*read_words("messages")])

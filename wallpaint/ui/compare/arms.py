@@ -18,7 +18,7 @@ from wallpaint.runs.machine import list_parts
 from wallpaint.ui.board import pictures
 from wallpaint.ui.html import render
 from wallpaint.ui.upload import open_upload
-from wallpaint.ui.words.words import t
+from wallpaint.ui.words.words import t, translate
 
 SHIPPED = ("old", "new", "color", "refine", "base", "field", "recolor")
 TICKED = ("old", "new", "color", "refine", "recolor")
@@ -138,7 +138,7 @@ def draw_own(own: Sequence[OwnLora], language: str) -> str:
         family = file.family or t("lora_any_family", language)
         key = "lora_adapter" if file.kind == ADAPTER else "lora_kind"
         missing = missing_weights(file.family) if file.family else ""
-        left_out = ", ".join(file.left_out)
+        left_out = ", ".join(translate(what, language) for what in file.left_out)
         notes = [t("lora_left_out", language, parts=left_out)] if left_out else []
         notes += [t("lora_missing", language, family=family, remedy=missing)] if missing else []
         rows.append((lora.label, t(key, language, kind=file.kind, ranks=ranks, family=family), notes))

@@ -11,7 +11,7 @@ from wallpaint.pixels.palettes import nearest_color, shipped_palettes
 from wallpaint.report.heat import TOP
 from wallpaint.ui.compare.painting import Results, read_arms
 from wallpaint.ui.html import Markup, render, say
-from wallpaint.ui.words.words import t
+from wallpaint.ui.words.words import t, translate
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 NEAR = 0.5  # ΔE that nobody sees
@@ -55,6 +55,7 @@ def draw_results(results: Results | None, language: str, votes: Counter | None =
         score=score,
         top=f"{TOP:.0f}",
         called=called,
+        left_out=lambda arm: "; ".join(translate(what, language) for what in arm["left_out"]),
         lrv=lambda paint: round(parse_color(paint).lrv),
     )
 

@@ -30,11 +30,11 @@ def list_presets() -> list[str]:
     return [*(name for name in ARMS if name in names), *sorted(names - {*ARMS})]
 
 
-def list_datasets(workspace: Path) -> list[tuple[str, str]]:
+def list_datasets(workspace: Path, language: str = "en") -> list[tuple[str, str]]:
     """Give (name, folder) of what can be trained on: the workspace's datasets, then the shipped sample."""
     folders = sorted(path for path in (workspace / "datasets").glob("[!.]*") if "train" in find_splits(path))
     sample = pictures.ASSETS / "rooms" / "sample"
-    shipped = [("sample rooms", str(sample))] if find_splits(sample) else []
+    shipped = [(t("sample_rooms", language), str(sample))] if find_splits(sample) else []
     return [*((path.name, str(path)) for path in folders), *shipped]
 
 
@@ -46,9 +46,9 @@ def run_folder(workspace: Path, name: str | None, language: str = "en") -> Path:
     return folders[name]
 
 
-def choose_dataset(folder: str | None, workspace: Path) -> Any:
+def choose_dataset(folder: str | None, workspace: Path, language: str) -> Any:
     """Give the datasets as they are on disk, `folder` chosen, else the first."""
-    choices = list_datasets(workspace)
+    choices = list_datasets(workspace, language)
     folders = [folder for _, folder in choices]
     return gr.update(choices=choices, value=folder if folder in folders else next(iter(folders), None))
 

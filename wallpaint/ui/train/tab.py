@@ -59,7 +59,7 @@ def build_train_tab(page: Page, language: gr.State, timer: gr.Timer) -> TrainTab
             panel = build_run_panel(page)
 
     def reload_lists(name: str | None, dataset: str | None, language: str) -> tuple:
-        return choose_run(name, page.workspace, language), actions.choose_dataset(dataset, page.workspace)
+        return choose_run(name, page.workspace, language), actions.choose_dataset(dataset, page.workspace, language)
 
     first = Step(reload_lists, [panel.run, recipe.dataset, language], [panel.run, recipe.dataset])
     wire_start(page, recipe, panel.run, language)
@@ -77,7 +77,7 @@ def keep_form(page: Page, recipe: RecipePanel, panel: RunPanel) -> tuple[Kept, .
     def bring_form(packed: list, language: str) -> list:
         preset, dataset, settings = packed
         known = preset if preset in actions.list_presets() else gr.skip()
-        return [known, actions.choose_dataset(dataset, page.workspace), *(settings[name] for name in names)]
+        return [known, actions.choose_dataset(dataset, page.workspace, language), *(settings[name] for name in names)]
 
     def bring_runs(packed: list, language: str) -> tuple:
         name, over = packed
