@@ -1,6 +1,7 @@
 """Which models the arms paint on, and how strongly the adapter acts: as each arm's own run says."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -132,11 +133,44 @@ def test_a_file_whose_family_is_not_here_says_which_it_needs(tmp_path, monkeypat
 
 def test_models_are_kept_for_the_next_call_and_let_go_when_others_are_asked_for(tmp_path, opened, monkeypatch):
     monkeypatch.setattr(module, "_kept", {})
+    monkeypatch.setattr(module, "_painters", {})
     a, b = run(tmp_path, "a"), run(tmp_path, "b", "resolution: 64")
     for arms in ([a], [a, "base"], [a, b], [b]):
         open_arms(arms, keep=True)
-    first, again, both, other, last = (painter.models for painter in opened)
-    assert first is again is both and other is last and list(module._kept.values()) == [last]
+    first, again, both, other = (painter.models for painter in opened)  # that of b served twice
+    assert first is again is both and list(module._kept.values()) == [other]
+
+
+def test_a_painter_is_kept_until_its_weights_or_strength_are_others_or_one_could_not_be_made(
+    tmp_path, opened, monkeypatch
+):
+    monkeypatch.setattr(module, "_kept", {})
+    monkeypatch.setattr(module, "_painters", {})
+    a, weights = run(tmp_path, "a"), tmp_path / "a" / "weights" / "pytorch_lora_weights.safetensors"
+    counts = []
+    for change in (
+        lambda: None,
+        lambda: None,
+        lambda: weights.write_bytes(b"trained"),
+        lambda: None,
+        lambda: os.utime(weights, (1, 1)),  # trained again
+    ):
+        change()
+        open_arms([a], keep=True)
+        counts.append(len(opened))
+    assert counts == [1, 1, 2, 2, 3]
+    open_arms([a], keep=True, ip_adapter_scale=0.5)
+    assert len(opened) == 4
+
+    def fail(*made_of):
+        raise UserError("broken")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("wallpaint.paint.painter.Painter", fail)
+        with pytest.raises(UserError, match="broken"):
+            open_arms([a, "base"], keep=True)
+    open_arms([a], keep=True, ip_adapter_scale=0.5)  # the UNet may be without its LoRAs by now
+    assert len(opened) == 5
 
 
 def test_without_guidance_the_unet_runs_once_and_says_the_same(load, monkeypatch):

@@ -148,7 +148,7 @@ def _scan_json(file: Any) -> Iterator[tuple[int, Row | str]]:
             reason = getattr(error, "msg", "nested too deeply or a number too long")
             yield number, f"is not JSON ({reason}): write one JSON object a line"
         else:
-            yield number, tidy_row(row) if isinstance(row, dict) else 'is not a JSON object: write one a line'
+            yield number, tidy_row(row) if isinstance(row, dict) else "is not a JSON object: write one a line"
 
 
 def _scan_csv(file: Any) -> Iterator[tuple[int, Row | str]]:

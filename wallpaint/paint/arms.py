@@ -77,6 +77,7 @@ def is_shipped(name: str) -> bool:
 
 
 _kept: dict[Base, Models] = {}  # the models of the last call that was to keep them
+_painters: dict[tuple, Painter] = {}  # on those models, by all that they are made of; one for each set of models
 
 
 def open_arms(
@@ -93,7 +94,7 @@ def open_arms(
         family: None takes the one that the arms' runs and files were trained on, room-tiny where none says.
         models: a loaded family for all arms, in place of loading one.
         ip_adapter_scale: strength of the adapter; None takes that of each arm's run, 1 where there is none.
-        keep: keep the loaded models for the next call; one caller at a time may.
+        keep: keep the loaded models and painters for the next call; one caller at a time may.
 
     Raises:
         UserError: an unknown arm, a name given twice, missing weights, arms of different families.
@@ -129,7 +130,21 @@ def open_arms(
         which = ", ".join(f"{name} needs family {base[0]}" for name, base in bases.items() if paths[name])
         raise UserError(f"{which}: {error}" if which and not family else str(error)) from None
     groups = {base: {name: paths[name] for name in paths if bases[name] == base} for base in loaded}
-    return Arms(names, tuple(Painter(loaded[base], group, scales) for base, group in groups.items()))
+    painters, known = {}, dict(_painters) if keep else {}
+    if keep:  # a UNet has the LoRAs of one painter alone, and of none while another is made
+        _painters.clear()
+    for base, group in groups.items():
+        made_of = (base, *((name, path, _stamp(path), scales[name]) for name, path in group.items()))
+        painters[made_of] = known.get(made_of) or Painter(loaded[base], group, scales)
+    if keep:
+        _painters.update(painters)
+    return Arms(names, tuple(painters.values()))
+
+
+def _stamp(path: Path | None) -> tuple:
+    """What tells whether an arm's weights were written anew."""
+    files = [] if path is None else [path] if path.is_file() else [*path.glob("*"), *path.glob("weights/*")]
+    return tuple(sorted((file.name, file.stat().st_mtime_ns) for file in files if file.suffix == ".safetensors"))
 
 
 def _load(bases: list[Base], keep: bool) -> dict[Base, Models]:

@@ -251,7 +251,7 @@ def paint_scene(
     rows = []
     for name, image in zip(painted, file_names(list(painted)), strict=True):
         picture, seconds = painted[name]
-        picture.save(folder / image)
+        picture.save(folder / image, compress_level=1)  # a photo's PNG shrinks little further, and takes long to
         figures: dict[str, Any] = {"name": name, "seconds": round(seconds, 3), "image": image}
         if name in opened.left_out:
             figures["left_out"] = list(opened.left_out[name])
@@ -264,7 +264,7 @@ def paint_scene(
     write_csv(folder / "comparison.csv", [flat(_numbered(row)) for row in rows])
     pictures = [("photo", scene.photo), *([("truth", scene.truth)] if scene.truth else [])]
     pictures += [(name, picture) for name, (picture, _) in painted.items()]
-    contact_sheet(pictures).save(folder / "grid.png")
+    contact_sheet(pictures).save(folder / "grid.png", compress_level=1)
     return rows, comparison_section(comparison, pictures)
 
 

@@ -165,7 +165,8 @@ def write_views(results: Results, paths: ScenePaths) -> tuple[int, int]:
                 shutil.copyfile(path, whole)
             view = load_photo(path)
             size = view.size
-            view.thumbnail((VIEW, VIEW), Image.Resampling.LANCZOS)
+            if max(size) > 1.25 * VIEW:  # else it is small enough as it is
+                view.thumbnail((VIEW, VIEW), Image.Resampling.LANCZOS)
             view.save(results.views / f"{name}.jpg", quality=92, subsampling=0)
     return size
 
