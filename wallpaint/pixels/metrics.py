@@ -6,6 +6,8 @@ the long side, so that no rim counts. What has no wall to measure gives nan.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from PIL import Image
 
@@ -22,7 +24,15 @@ TOO_BRIGHT = 17.0
 
 def wall_region(mask: Image.Image) -> np.ndarray:
     """The wall that counts: boolean (H, W), the mask eroded by 1 % of the long side, by a pixel at least."""
-    return erode(np.asarray(mask.convert("L")) >= 128, max(1, round(RIM * max(mask.size))))
+    return _erode(mask.convert("L").tobytes(), mask.size)
+
+
+@functools.lru_cache(maxsize=1)  # one wall is measured many times: by every metric, in every arm
+def _erode(pixels: bytes, size: tuple[int, int]) -> np.ndarray:
+    mask = np.frombuffer(pixels, np.uint8).reshape(size[::-1]) >= 128
+    wall = erode(mask, max(1, round(RIM * max(size))))
+    wall.flags.writeable = False
+    return wall
 
 
 def delta_e_truth(out: Image.Image, truth: Image.Image, mask: Image.Image) -> dict[str, float]:
@@ -80,11 +90,10 @@ def delta_e_paint(out: Image.Image, swatch: Swatch, mask: Image.Image) -> dict[s
     lightness does not count: hue and chroma do. Pixels of Y_out < 0.01 are left out; `left_out` is their
     share of the wall, `under_5` the share of the rest below 5.
     """
-    linear, where = _colors(_bytes(out)[wall_region(mask)])
+    linear, counts = _colors(_bytes(out)[wall_region(mask)])
     bright = luminance(linear) >= DARK
-    difference = delta_e(linear_to_lab(linear), linear_to_lab(in_own_light(linear, swatch)))[where]
-    counted = bright[where]
-    difference = difference[counted]
+    difference = delta_e(linear_to_lab(linear), linear_to_lab(in_own_light(linear, swatch)))
+    difference, counted = np.repeat(difference[bright], counts[bright]), np.repeat(bright, counts)
     return {
         "median": _figure(np.median, difference),
         "p90": _figure(np.percentile, difference, 90),
@@ -145,8 +154,8 @@ def shading_correlation(out: Image.Image, reference: Image.Image, mask: Image.Im
 
 def outside_changed_pixels(out: Image.Image, photo: Image.Image, mask: Image.Image) -> int:
     """Pixels outside the mask (not eroded) whose bytes differ from the photo's."""
-    changed = (np.asarray(out.convert("RGB")) != np.asarray(photo.convert("RGB"))).any(axis=-1)
-    return int((changed & (np.asarray(mask.convert("L")) < 128)).sum())
+    red, green, blue = (_bytes(out) != _bytes(photo)).transpose(2, 0, 1)
+    return int(((red | green | blue) & (np.asarray(mask.convert("L")) < 128)).sum())
 
 
 def _bytes(image: Image.Image) -> np.ndarray:
@@ -155,13 +164,13 @@ def _bytes(image: Image.Image) -> np.ndarray:
 
 
 def _colors(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The different colours among (N, 3) bytes in linear light, (U, 3), and which each pixel has, (N,).
+    """The different colours among (N, 3) bytes in linear light, (U, 3), and how many pixels have each, (U,).
 
     A large wall has many times fewer colours than pixels.
     """
     red, green, blue = pixels.T.astype(np.int32)
-    packed, where = np.unique(red << 16 | green << 8 | blue, return_inverse=True)
-    return bytes_to_linear(np.stack([packed >> 16, packed >> 8 & 255, packed & 255], axis=-1)), where
+    packed, counts = np.unique(red << 16 | green << 8 | blue, return_counts=True)
+    return bytes_to_linear(np.stack([packed >> 16, packed >> 8 & 255, packed & 255], axis=-1)), counts
 
 
 def _gradients(lightness: np.ndarray, wall: np.ndarray) -> np.ndarray:
