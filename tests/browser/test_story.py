@@ -145,7 +145,9 @@ def start_three(page, url):
     open_tab(page, url, "Train")
     expect(page.locator("#preflight")).to_contain_text("4 pictures of 4 rooms")
     expect(page.locator("#preflight .pill")).to_have_text("absent")
-    expect(page.locator("#preflight")).to_contain_text(re.compile(r"\d+ of \d+ pictures, each seen about \d+ times"))
+    expect(page.locator("#preflight")).to_contain_text(
+        re.compile(r"\d+, each of \d+ pictures: every picture is seen about \d+ times")
+    )
     page.locator("#preset input").click()
     page.get_by_role("option", name=re.compile("^new_lora")).click()
     expect(page.locator("#preflight .pill")).to_have_text("active, frozen")

@@ -32,7 +32,8 @@ def test_it_says_whether_the_adapter_is_active_and_what_learns(drawn, method, ad
 def test_it_counts_pictures_and_rooms_and_says_what_memory_is_reckoned_and_free(drawn):
     html = drawn()
     assert "4 pictures of 2 rooms, 2 held out" in html and html.count("<figure>") == 4
-    assert "100 of 8 pictures, each seen about 200 times; the validation rooms painted every 250, 2 times" in html
+    assert "100, each of 8 pictures: every picture is seen about 200 times; the validation rooms" in html
+    assert "painted every 250, 2 times" in html
     assert "not known before a run of this kind" in html and "GB, reckoned;" in html
 
 

@@ -352,7 +352,7 @@ def test_runs_lie_over_each_other_on_common_axes_each_in_its_colour(run_folder, 
     state.write_state(other, state="done")
     launch.delete_run(other)
     _, shown = look(tmp_path, "lora-1", after, "en", ["lora-2"])
-    assert shown["over"] == gr.update(choices=["lora-1"], value=[])
+    assert shown["over"] == gr.update(choices=["lora-1"], value=[], visible=False)  # nothing to lay over it
 
 
 @pytest.mark.parametrize(
@@ -422,11 +422,11 @@ def test_the_form_and_the_runs_looked_at_come_back(run_folder, tmp_path, data):
 def test_a_dataset_saved_meanwhile_can_be_chosen(data, tmp_path):
     from wallpaint.dataset.folder import add_sample
 
-    assert actions.choose_dataset(None, tmp_path) == gr.update(choices=[("sample rooms", data)], value=data)
+    assert actions.choose_dataset(None, tmp_path, "en") == gr.update(choices=[("Sample rooms", data)], value=data)
     photo = Image.new("RGB", (64, 64), "gray")
     add_sample(tmp_path / "datasets" / "mine", "train", photo, Image.new("L", (64, 64), 255), (9, 9, 9), "", "a")
-    update = actions.choose_dataset(data, tmp_path)
-    assert [name for name, _ in update["choices"]] == ["mine", "sample rooms"] and update["value"] == data
+    update = actions.choose_dataset(data, tmp_path, "vi")
+    assert [name for name, _ in update["choices"]] == ["mine", "Phòng mẫu"] and update["value"] == data
 
 
 def test_looking_at_a_run_again_and_again_passes_by_the_queue(tmp_path):

@@ -125,7 +125,8 @@ def refresh_run(
         offered = gr.update(choices=list_choices(found, language))
         updates["run"] = choose_run(None, workspace, language) if gone else offered
         still = {*over} <= {run.name for run in found}
-        updates["over"] = gr.update(choices=[run.name for run in found]) if still else choose_over(over, found)
+        offered = gr.update(choices=[run.name for run in found]) if still else choose_over(over, found)
+        updates["over"] = offered | {"visible": len(found) > 1}  # a single run has nothing to lay over it
         label = t("bring_back", language, name=deleted[0].name) if deleted else ""
         updates["bring_back"] = gr.update(visible=bool(deleted), value=label)
     if run is None:
