@@ -1,7 +1,7 @@
 """The studio as its own process and a headless Chromium to look at it.
 
 WALLPAINT_BROWSER=required (as .ci/run sets it) turns a missing browser from a skip into a failure;
-WALLPAINT_SCREENSHOTS=FOLDER keeps pictures of the story (assets/screenshots holds those of the README).
+WALLPAINT_SCREENSHOTS=FOLDER keeps pictures and a film of the story (assets/screenshots holds those of the README).
 """
 
 import contextlib
@@ -20,6 +20,7 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURE = 1100, 1500  # the widest and highest that is kept
+FILM, COLORS = 720, 96  # its width, and how many colours it has
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -201,6 +202,36 @@ def keep_picture():
             shown.save(Path(folder) / f"{name}.webp", quality=80)
 
     return keep
+
+
+@pytest.fixture
+def film():
+    """Take frames of what a window shows, each for some milliseconds, where somebody asked for pictures: story.gif."""
+    folder, frames = os.environ.get("WALLPAINT_SCREENSHOTS"), []
+
+    def take(page, milliseconds: int) -> None:
+        if folder:
+            with Image.open(io.BytesIO(page.screenshot())) as taken:
+                size = (FILM, round(taken.height * FILM / taken.width))
+                frames.append((taken.convert("RGB").resize(size, Image.Resampling.LANCZOS), milliseconds))
+
+    yield take
+    if frames:
+        write_film(frames, Path(folder) / "story.gif")
+
+
+def write_film(frames, path: Path) -> None:
+    """Write frames, (picture, milliseconds) of each, as a GIF in one palette, so that what stays costs nothing."""
+    pictures, times = zip(*frames, strict=True)
+    width, height = pictures[0].size
+    few = pictures[:: max(1, len(pictures) // 12)]
+    sheet = Image.new("RGB", (width, height * len(few)))
+    for number, picture in enumerate(few):
+        sheet.paste(picture, (0, height * number))
+    palette = sheet.quantize(COLORS)
+    first, *rest = (picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    first.save(path, save_all=True, append_images=rest, duration=[*times], loop=0, optimize=True)
 
 
 def foreign(url: str, own: str) -> bool:

@@ -199,12 +199,23 @@ def compare_and_download(page):
     assert "http" not in re.sub(r"data:[^\"]+", "", report)  # self-contained
 
 
-def test_the_first_minute_three_repaints_on_one_stage(page, studio_url, keep_picture):
+def test_the_first_minute_three_repaints_on_one_stage(page, studio_url, keep_picture, film):
     from playwright.sync_api import expect
 
     open_tab(page, studio_url, "Compare")
+    board, known = page.locator("#compare-board .board"), page.locator("#compare-board [data-group=known] button")
+    expect(board).to_have_attribute("data-painted", f"#{FIRST}")
+    film(page, 1800)
+    for number in (4, 0, 3, 2):  # paints that are clicked, the first one again in the end
+        known.nth(number).click()
+        expect(board).to_have_attribute("data-painted", known.nth(number).get_attribute("title"))
+        page.wait_for_timeout(100)
+        film(page, 1200)
+    page.locator("#paint").hover()
+    film(page, 600)
     page.locator("#paint").click()  # nothing prepared: a room, the shipped LoRAs, one button
     stage = wait_stage(page)
+    show_arms(page, film)
     expect(page.locator("#results .view b")).to_have_text(
         ["photo", "old", "new", "color", "refine", "recolor", "truth"]
     )
@@ -212,6 +223,7 @@ def test_the_first_minute_three_repaints_on_one_stage(page, studio_url, keep_pic
     best = page.locator("#results .verdict").text_content().split(" ")[0]
     expect(page.locator("#results .view.active b")).to_have_text(best)  # it is seen first
     assert page.locator("#results .lens").bounding_box()["width"] > 0.9 * page.locator("#tabs").bounding_box()["width"]
+    slide(page, film)
     keep_picture(page, "compare")
     photo, new = show(page, "O") and pixel(page, *ON_WALL), show(page, "2") and pixel(page, *ON_WALL)
     assert max(abs(a - b) for a, b in zip(photo, new, strict=True)) > 10  # a yellow wall, a green one
@@ -231,6 +243,27 @@ def test_the_first_minute_three_repaints_on_one_stage(page, studio_url, keep_pic
     expect(stage).to_have_attribute("data-shown", f"{FIRST}-4")
     missing = "images => images.filter(image => !image.naturalWidth).map(image => image.src)"
     assert page.locator("#results img").evaluate_all(missing) == []
+
+
+def show_arms(page, film):
+    """Film the arms one after the other, and come back to the one that was seen first."""
+    page.locator("#results .stage").scroll_into_view_if_needed()
+    page.locator("#results .lens").evaluate("lens => lens.closest('.stage').scrollIntoView()")
+    first = page.locator("#results .view.active").get_attribute("data-key")
+    for key in ("O", "1", "2", "3", "4", "5", "6", first):
+        show(page, key)
+        page.mouse.move(0, 0)
+        film(page, 1000)
+
+
+def slide(page, film):
+    """Film the slider between before and after, over to the photo and back."""
+    slider = page.get_by_role("slider", name="Before and after")
+    for share in (*range(0, 101, 10), *range(90, -1, -10)):
+        slider.fill(str(share))
+        page.wait_for_timeout(50)
+        film(page, 600 if share == 100 else 160)
+    film(page, 1500)
 
 
 def test_two_arms_side_by_side_under_one_zoom_and_the_map_of_errors_over_them(page, studio_url):
