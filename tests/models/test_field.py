@@ -12,7 +12,7 @@ from wallpaint.paths import ASSETS
 from wallpaint.pixels.color import Swatch, bytes_to_linear, luminance
 from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.pixels.light import estimate_light
-from wallpaint.pixels.metrics import outside_changed_pixels
+from wallpaint.pixels.metrics import outside_changed_pixels, wall_region
 from wallpaint.pixels.recolor import recolor
 from wallpaint.recipes.field import fit, measure
 
@@ -34,8 +34,10 @@ def test_a_network_that_has_learned_nothing_leaves_the_classical_repaint(room, m
 
 
 def test_the_shipped_field_is_bounded_and_stays_on_the_wall(room):
-    gains = estimate_field(*room, SAGE, estimate_light(*room))
-    assert gains.shape == (16, 16, 6) and np.abs(gains).max() <= MOST and np.abs(gains).max() > 0.01
+    wall, outside = estimate_field(*room, SAGE, estimate_light(*room))
+    assert wall.shape == (16, 16, 6) and outside.shape == (16, 16, 3)
+    for told in (wall[..., 3:], outside):
+        assert 0.01 < np.abs(told).max() <= MOST
     assert outside_changed_pixels(recolor_by_field(*room, SAGE), *room) == 0
 
 
@@ -47,6 +49,24 @@ def test_the_guess_that_the_network_sees_is_the_classical_repaint(room):
     assert seen.shape == (1, field.INPUTS, SIDE, SIDE)
     expected = light.repaint(field.small(room[0]).reshape(-1, 3), SAGE.linear).clip(0, 1.5)
     np.testing.assert_allclose(guess[0].permute(1, 2, 0).reshape(-1, 3).numpy(), expected, atol=1e-3, rtol=1e-3)
+
+
+def test_a_contrast_turns_about_the_middle_of_the_wall(room, monkeypatch):
+    def steep():
+        network = Field().eval()
+        network.last.bias.data[6:] = 0.5
+        return network
+
+    monkeypatch.setattr(field, "_network", steep)
+    light, wall = estimate_light(*room), wall_region(room[1])
+    plain, steeper = (
+        np.log(bytes_to_linear(np.asarray(picture)[wall]) + 0.02)
+        for picture in (recolor(*room, SAGE), recolor_by_field(*room, SAGE))
+    )
+    exponents = estimate_field(*room, SAGE, light)[0][..., 3:]
+    np.testing.assert_allclose(exponents, np.tanh(0.5), atol=1e-5)
+    np.testing.assert_allclose(steeper.mean(0), plain.mean(0), atol=0.08)
+    assert (steeper.std(0) > 1.25 * plain.std(0)).all()
 
 
 def test_a_white_wall_lights_its_room_and_a_black_one_darkens_it(room):

@@ -7,7 +7,17 @@ from PIL import Image
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch, bytes_to_linear, linear_to_bytes, linear_to_srgb
 from wallpaint.pixels.metrics import delta_e_paint, delta_e_truth, outside_changed_pixels, shading_correlation
-from wallpaint.pixels.recolor import BAND, estimate_paint, gains_between, read_light, recolor, repaint_each, repaint_in
+from wallpaint.pixels.recolor import (
+    BAND,
+    FAINT,
+    correct,
+    estimate_paint,
+    gains_between,
+    read_light,
+    recolor,
+    repaint_each,
+    repaint_in,
+)
 
 SIZE = (96, 72)
 MASK = Image.new("L", SIZE)
@@ -105,7 +115,8 @@ def test_gains_are_those_of_the_painting_over_the_guess():
     gains = gains_between(brighter(guess, (1.4, 0.8, 1.0)), guess, MASK)
     inside = np.asarray(MASK) > 0
     # The faint light that is added draws them towards nothing.
-    np.testing.assert_allclose(gains[inside], np.log([[1.4, 0.8, 1.0]]) * np.ones((inside.sum(), 1)), atol=0.07)
+    expected = np.log([[1.4, 0.8, 1.0, 1.0, 1.0, 1.0]]) * np.ones((inside.sum(), 1))  # no exponents
+    np.testing.assert_allclose(gains[inside], expected, atol=0.07)
 
 
 def test_what_is_off_the_wall_has_no_say_in_the_gains():
@@ -127,10 +138,22 @@ def test_a_painting_gives_its_level_and_the_photo_the_texture():
 
 def test_many_fields_of_gains_at_once_give_what_each_gives_alone():
     photo, light = render(CREAM), read_light(render(CREAM), MASK)
-    fields = [None, np.full((1, 1, 3), 0.2, np.float32), np.random.default_rng(0).normal(0, 0.2, (6, 8, 3))]
+    fields = [None, np.full((1, 1, 6), 0.2, np.float32), np.random.default_rng(0).normal(0, 0.2, (6, 8, 6))]
     for out, field in zip(repaint_each(light, photo, MASK, SAGE, fields), fields, strict=True):
         assert out.tobytes() == repaint_in(light, photo, MASK, SAGE, field).tobytes()
         assert outside_changed_pixels(out, photo, MASK) == 0
+
+
+def test_an_exponent_of_minus_one_leaves_one_colour_and_of_one_doubles_the_contrast():
+    light = np.random.default_rng(0).uniform(0.1, 0.8, (50, 3)).astype(np.float32)
+    level = np.log(np.float32([0.3, 0.4, 0.5]))
+    field = np.concatenate([level, -np.ones(3, np.float32)])
+    flat = correct(light, np.tile(field, (50, 1)))
+    np.testing.assert_allclose(
+        flat + FAINT * np.exp(level) / (light + FAINT), np.exp(level) * np.ones_like(flat), rtol=1e-4
+    )
+    twice = correct(light, np.tile([0, 0, 0, 1, 1, 1], (50, 1)))
+    np.testing.assert_allclose(twice, light * (light + FAINT), rtol=1e-4)
 
 
 def test_a_white_is_read_where_it_is_pointed_at_and_refused_where_it_tells_nothing():

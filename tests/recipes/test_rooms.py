@@ -265,3 +265,8 @@ def test_layers_give_any_paint_and_any_camera_photographs_them(tmp_path, monkeyp
     field.main()
     figures = json.loads(weights.with_suffix(".json").read_text())
     assert 0 < figures["held out"] < figures["repaints"] <= 2 * 4 * 3 and figures["wall"] > 0
+    again = weights.with_name("again.safetensors")
+    given = ["--layers", str(layers), "--out", str(again), "--cameras", "1", "--minutes", "0.01"]
+    monkeypatch.setattr("sys.argv", ["field", *given, "--strange", "1", "--begin", str(weights), "--rate", "0"])
+    field.main()
+    assert again.read_bytes() == weights.read_bytes()  # it went on from there, and learned nothing

@@ -263,7 +263,7 @@ def test_validation_repaints_a_room_that_stood_there_in_another_paint(dataset):
 def test_validation_measures_against_the_truth_and_shows_it(load, config, dataset, tmp_path, monkeypatch):
     repaints = pick_samples(read_samples(dataset, "validation"), 1)
     truth = load_photo(repaints[0][1].image)
-    monkeypatch.setattr(validation, "lay_painted", lambda *args, **kwargs: [truth])  # a perfect painter
+    monkeypatch.setattr(validation, "lay_painted", lambda *args: [truth])  # a perfect painter
     figures = validation.validate(load(), config(), repaints, tmp_path / "grid.png")
     assert figures["delta_e_truth"] < 0.5  # the soft rim alone
     with Image.open(tmp_path / "grid.png") as grid:

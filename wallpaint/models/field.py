@@ -1,9 +1,11 @@
-"""The classical repaint, and a small network that says how far it is off: a smooth field of gains, no diffusion.
+"""The classical repaint, and a small network that says how far it is off: smooth fields, no diffusion.
 
 It sees the photo, its wall, the paint and `recolor`'s own guess, all small, and says for each place of the wall,
 and of what surrounds it, the log gain a channel that the guess still needs: level and tint of the light, light
-that a new wall throws back. It learned from rendered rooms under cameras drawn anew for every picture
-(`python -m wallpaint.recipes.field`). It is what a diffusion arm that also starts from the guess has to beat.
+that a new wall throws back. Of the wall it says the contrast too: a camera's curve is steeper in one paint than in
+another, gloss and a pattern do not grow with the paint. An affine map of log light for each place is what HDRNet
+learns (Gharbi et al., SIGGRAPH 2017, section 3). It learned from rendered rooms under cameras drawn anew for every
+picture (`python -m wallpaint.recipes.field`), and is what a diffusion arm that starts from the guess has to beat.
 """
 
 import hashlib
@@ -22,19 +24,21 @@ from wallpaint.paths import ASSETS
 from wallpaint.pixels.arrays import BILINEAR, resize
 from wallpaint.pixels.color import Swatch, bytes_to_linear, linear_to_bytes
 from wallpaint.pixels.light import TINT, Light
-from wallpaint.pixels.recolor import BAND, read_light, repaint_in
+from wallpaint.pixels.recolor import BAND, BRIGHT, FAINT, read_light, repaint_in
 
 WEIGHTS = ASSETS / "field" / "field.safetensors"
 SIDE = 64  # the photo is looked at as a square of so many pixels
 GRID = 16  # and the field has so many places a side
-FAINT = 0.02  # linear light added before logarithms
 INPUTS = 17
 WIDTHS = (32, 48, 64)  # at 32, 16 and 8 pixels a side
-MOST = 1.0  # log gain, either way
+MOST = 1.0  # log gain, either way; and what is added to a contrast of 1
 
 
 class Field(nn.Module):
-    """A U-Net of one scale up and down: (B, 17, 64, 64) to log gains (B, 6, 16, 16), of the wall and outside it."""
+    """A U-Net of one scale up and down: (B, 17, 64, 64) to (B, 9, 16, 16).
+
+    They are log gains of the wall, log gains outside it, and what the wall's contrast grows by, a channel each.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,12 +51,12 @@ class Field(nn.Module):
         self.bottom = conv_block(third, third)
         self.whole = nn.Sequential(nn.Linear(2 * third, third), nn.SiLU(), nn.Linear(third, third))
         self.up = conv_block(third + second, second)
-        self.last = nn.Conv2d(second, 6, 1)
+        self.last = nn.Conv2d(second, 9, 1)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
     def forward(self, seen: torch.Tensor) -> torch.Tensor:
-        """Log gains (B, 6, 16, 16), none beyond MOST; see `look` for what is seen."""
+        """Give the fields (B, 9, 16, 16), nothing beyond MOST; see `look` for what is seen."""
         x = self.stem(F.pixel_unshuffle(seen, 2))
         x = x + self.early(x)
         skip = self.down(F.silu(x))
@@ -63,6 +67,16 @@ class Field(nn.Module):
         x = x + self.whole(torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1))[:, :, None, None]
         x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
         return MOST * torch.tanh(self.last(F.silu(self.up(torch.cat([x, skip], 1)))) / MOST)
+
+
+def repaint(
+    wall: torch.Tensor, old: torch.Tensor, new: torch.Tensor, bounce: torch.Tensor, slope: torch.Tensor
+) -> torch.Tensor:
+    """`Light.repaint` with a gradient: channels last, (..., 3), of bounce and slope (..., 1)."""
+    level = ((wall * old).sum(-1, True) / (old * old).sum(-1, True)).clamp(min=1e-5)
+    light = level * (wall / (old * level)).clamp(1 / TINT, TINT) ** ((old / old.amax(-1, True)) ** 2)
+    lifted = new * (1 - bounce * old) / (1 - bounce * new)
+    return light * lifted * (lifted / old).clamp(min=1e-3) ** (slope - 1)
 
 
 def look(
@@ -76,17 +90,14 @@ def look(
         lights: `paint` (B, 3), `bounce` (B,) and `slope` (B,), as `Light` has them.
         paint: (B, 3) linear, the new paint.
     """
-    old, new, size = lights["paint"][..., None, None], paint[..., None, None], pixels.shape[-2:]
     bounce, slope = (lights[name][:, None, None, None] for name in ("bounce", "slope"))
-    level = ((pixels * old).sum(1, True) / (old * old).sum(1, True)).clamp(min=1e-5)
-    light = level * (pixels / (old * level)).clamp(1 / TINT, TINT) ** ((old / old.amax(1, True)) ** 2)
-    lifted = new * (1 - bounce * old) / (1 - bounce * new)
-    wall = light * lifted * (lifted / old).clamp(min=1e-3) ** (slope - 1)
-    guess = share * wall.clamp(max=1.5) + (1 - share) * pixels
+    old, new, size = lights["paint"][:, None, None], paint[:, None, None], pixels.shape[-2:]
+    wall = repaint(pixels.permute(0, 2, 3, 1), old, new, bounce, slope).permute(0, 3, 1, 2)
+    guess = share * wall.clamp(max=float(BRIGHT)) + (1 - share) * pixels
     y, x = torch.meshgrid(*(torch.linspace(-1, 1, side, device=pixels.device) for side in size), indexing="ij")
     said = [x.expand_as(share), y.expand_as(share), share]
-    said += [(picture + FAINT).log() / 2 for picture in (pixels, guess)]
-    said += [(color + FAINT).log().expand_as(pixels) / 2 for color in (old, new)]
+    said += [(picture + float(FAINT)).log() / 2 for picture in (pixels, guess)]
+    said += [(color + float(FAINT)).log()[..., None, None].expand_as(pixels) / 2 for color in (lights["paint"], paint)]
     said += [number.expand_as(share) for number in (bounce, slope.log())]
     return torch.cat(said, 1), guess
 
@@ -101,8 +112,16 @@ def small_mask(mask: Image.Image) -> np.ndarray:
     return np.asarray(mask.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)) / np.float32(255)
 
 
-def estimate_field(photo: Image.Image, mask: Image.Image, swatch: Swatch, light: Light) -> np.ndarray:
-    """Log gains (16, 16, 6): of the classical repaint in this light, and of what surrounds the wall."""
+def middle_light(guess: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """Mean log light of a guess (B, 3, H, W) over its wall, whose share is (B, 1, H, W): (B, 3, 1, 1)."""
+    wall = (share > 0.5).to(guess)
+    return ((guess + float(FAINT)).log() * wall).sum((2, 3), True) / wall.sum((2, 3), True).clamp(min=1)
+
+
+def estimate_field(
+    photo: Image.Image, mask: Image.Image, swatch: Swatch, light: Light
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fields of the repaint in this light (16, 16, 6), see `repaint_each`; log gains outside the wall (16, 16, 3)."""
 
     def tensor(array: np.ndarray | float) -> torch.Tensor:
         return torch.as_tensor(np.asarray(array, np.float32))[None]
@@ -110,8 +129,11 @@ def estimate_field(photo: Image.Image, mask: Image.Image, swatch: Swatch, light:
     lights = {name: tensor(getattr(light, name)) for name in ("paint", "bounce", "slope")}
     pixels, share = tensor(small(photo).transpose(2, 0, 1)), tensor(small_mask(mask)[None])
     with torch.no_grad():
-        seen, _ = look(pixels, share, lights, tensor(swatch.linear))
-        return _network()(seen)[0].permute(1, 2, 0).numpy()
+        seen, guess = look(pixels, share, lights, tensor(swatch.linear))
+        gains, outside, contrast = _network()(seen).chunk(3, 1)
+        # The contrast turns about the wall's middle.
+        wall = torch.cat([gains - contrast * middle_light(guess, share), contrast], 1)
+        return wall[0].permute(1, 2, 0).numpy(), outside[0].permute(1, 2, 0).numpy()
 
 
 @lru_cache(maxsize=1)
@@ -122,8 +144,8 @@ def _network() -> Field:
 
 
 def guess_gains(shown: str, photo: Image.Image, mask: Image.Image, swatch: Swatch, light: Light) -> np.ndarray | None:
-    """Log gains (h, w, 3) over `recolor` of the classical repaint that a method is shown, see Method.shown."""
-    return estimate_field(photo, mask, swatch, light)[..., :3] if shown == "field" else None
+    """Fields (h, w, 6) over `recolor` of the classical repaint that a method is shown, see Method.shown."""
+    return estimate_field(photo, mask, swatch, light)[0] if shown == "field" else None
 
 
 def field_hash() -> str:
@@ -134,7 +156,7 @@ def field_hash() -> str:
 def recolor_by_field(
     photo: Image.Image, mask: Image.Image, swatch: Swatch, old_paint: Swatch | None = None
 ) -> Image.Image:
-    """`recolor` times the field of gains; its arguments and errors."""
+    """`recolor` corrected by the fields; its arguments and errors."""
     light = read_light(photo, mask, old_paint)
     return repaint_in(light, photo, mask, swatch, guess_gains("field", photo, mask, swatch, light))
 
@@ -162,12 +184,12 @@ def throw_light(
     """
     walls = [(mask, swatch, old_paint), *more]
     fields = [estimate_field(photo, mask, paint, read_light(photo, mask, old)) for mask, paint, old in walls]
-    factor = np.exp(np.sum(fields, axis=0)[..., 3:])
+    factor = np.exp(np.sum([outside for _, outside in fields], axis=0))
     pixels = np.array(photo.convert("RGB"))
-    outside = np.all([np.asarray(mask.convert("L")) < 128 for mask, *_ in walls], axis=0)
+    beyond = np.all([np.asarray(mask.convert("L")) < 128 for mask, *_ in walls], axis=0)
     for top in range(0, len(pixels), BAND):
         part = pixels[top : top + BAND]
         band = (0, top, photo.width, top + len(part))
         part[:] = linear_to_bytes(bytes_to_linear(part) * resize(factor, photo.size, BILINEAR, band))
     lit = Image.fromarray(pixels)
-    return [Image.composite(lit, picture, Image.fromarray(outside)) for picture in painted]
+    return [Image.composite(lit, picture, Image.fromarray(beyond)) for picture in painted]

@@ -163,9 +163,7 @@ class Painter:
                 pictures = paint_wall(
                     group.models, denoiser, photo, mask, swatch, settings, loras, progress, group.encodings
                 )
-            laid = lay_painted(
-                *(group.models, photo, mask, swatch, pictures, settings.old_paint, group.encodings, group.shown)
-            )
+            laid = lay_painted(group.models, photo, mask, swatch, pictures, settings.old_paint, group.encodings)
             painted |= dict(zip(names, laid, strict=True))
             self.seconds |= dict.fromkeys(names, (time.perf_counter() - start) / len(loras))
         return {name: painted[name] for name in self.names if name in painted}

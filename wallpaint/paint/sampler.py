@@ -19,7 +19,7 @@ from wallpaint.cache.references import detail_map
 from wallpaint.learned.denoiser import Denoiser, Noised
 from wallpaint.models.bundle import Models
 from wallpaint.models.encoders import encode_images, encode_text, reference_side
-from wallpaint.models.field import guess_gains
+from wallpaint.models.field import estimate_field
 from wallpaint.models.latents import decode_latents, encode_pictures, prepare_picture, repaint_wall, shrink_mask
 from wallpaint.paint.settings import OnStep, SamplingSettings
 from wallpaint.pixels.arrays import BILINEAR, resize
@@ -110,22 +110,21 @@ def lay_painted(
     painted: list[Image.Image],
     old_paint: Swatch | None = None,
     encodings: EncodingCache | None = None,
-    shown: str = "",
 ) -> list[Image.Image]:
     """Lay painted pictures of one wall, all of one size, over its photo: each at the photo's own size.
 
-    A VAE keeps little that is finer than a latent. So the wall is the classical repaint at full size, `recolor`
-    or what the method was `shown`, times what the painting has over it where both have been through the VAE, see
-    `gains_between`.
+    A VAE keeps little that is finer than a latent. So the wall is the classical repaint of `models.field` at full
+    size, times what the painting has over it where both have been through the VAE, see `gains_between`: texture
+    and contrast are the photo's, level and tint and their slow change the painting's.
     """
-    size, shown = painted[0].size, shown or "recolor"
-    mean, _ = _encode_repainted(models, photo, mask, size, swatch, old_paint, encodings or EncodingCache(), shown)
+    size = painted[0].size
+    mean, _ = _encode_repainted(models, photo, mask, size, swatch, old_paint, encodings or EncodingCache(), "field")
     guess, wall = to_image(decode_latents(models, mean).clamp(0, 1).detach()), shrink_mask(mask, size)
     light = read_light(photo, mask, old_paint)
-    own = guess_gains(shown, photo, mask, swatch, light)
-    added = 0 if own is None else resize(own, size, BILINEAR)
-    gains = [gains_between(picture, guess, wall) + added for picture in painted]
-    return repaint_each(light, photo, mask, swatch, gains)
+    field, _ = estimate_field(photo, mask, swatch, light)
+    own = resize(field, size, BILINEAR)
+    fields = [own + gains_between(picture, guess, wall) for picture in painted]
+    return repaint_each(light, photo, mask, swatch, fields)
 
 
 def vae_round_trip(

@@ -23,6 +23,7 @@ FEW = 512
 SPOT = 0.003  # radius of what is looked at round it, of the long side: trims are narrow
 BLOWN, DARK = 254, 0.02  # sRGB above which a white is lost, linear light below which it is noise
 FAINT = np.float32(0.02)  # linear light added before dividing, so that black divides nothing
+BRIGHT = np.float32(1.5)  # linear light above which all is as bright: it clips anyway
 CLEAR = 3  # pixels at the rim of a decoded wall that its surroundings bleed into
 # Standard deviation of what a painting is smoothed with, of its long side: what is finer is noise of a small model
 # (tests/bench/bench_smooth.py).
@@ -89,12 +90,13 @@ def repaint_each(
         photo: RGB.
         mask: 'L' of the photo's size, 255 = repaint.
         swatch: the new paint.
-        fields: (h, w, 3) logarithms of what the painted light is multiplied by, of any size; None for nothing.
+        fields: (h, w, 6) of any size, a level and an exponent a channel: painted light x becomes
+            x exp(level) (x + FAINT) ** exponent. None for nothing.
     """
     photo, inside = photo if photo.mode == "RGB" else photo.convert("RGB"), _inside(mask)  # it copies RGB too
     left, top, right, bottom = box = find_box(inside)
     pixels = np.asarray(photo.crop(box))
-    walls, factors = [pixels.copy() for _ in fields], [None if field is None else np.exp(field) for field in fields]
+    walls = [pixels.copy() for _ in fields]
     cover, rim = make_cover(inside, box), find_rim(photo, inside, box)
     soft = np.array(cover)[..., None] / np.float32(255)
     for y in range(0, bottom - top, BAND):
@@ -104,11 +106,11 @@ def repaint_each(
         here = rim.rows(top + y, top + y + len(part))
         there, beside = (rim.y[here] - top - y, rim.x[here] - left), light.repaint(rim.wall[here], swatch.linear)
         sure, before = rim.sure[here, None], part[there]
-        for wall, factor in zip(walls, factors, strict=True):
-            gain = None if factor is None else resize(factor, photo.size, BILINEAR, band)
-            painted = linear_to_bytes(light_of if gain is None else light_of * gain)
+        for wall, field in zip(walls, fields, strict=True):
+            told = None if field is None else resize(field, photo.size, BILINEAR, band)
+            painted = linear_to_bytes(correct(light_of, told))
             # A pixel of the rim gets its share of wall painted, as far as it is known; else the soft cover.
-            fresh = beside if gain is None else beside * gain[there]
+            fresh = correct(beside, None if told is None else told[there])
             mixed = linear_to_bytes(rim.painted(here, bytes_to_linear(before), fresh))
             covered = before + soft[y : y + BAND][there] * (painted[there].astype(np.float32) - before)
             painted[there] = np.round(covered + sure * (mixed - covered))
@@ -119,8 +121,15 @@ def repaint_each(
     return [lay(photo, wall, box, Image.fromarray(whole)) for wall in walls]
 
 
+def correct(light: np.ndarray, told: np.ndarray | None) -> np.ndarray:
+    """Painted light (..., 3), linear, as a field (..., 6) has it, see `repaint_each`."""
+    if told is None:
+        return light
+    return light * np.exp(told[..., :3] + told[..., 3:] * np.log(np.minimum(light, BRIGHT) + FAINT))
+
+
 def gains_between(painted: Image.Image, guess: Image.Image, wall: Image.Image) -> np.ndarray:
-    """The light of a painted wall over that of a guess at it, log (h, w, 3), smoothed over the wall alone.
+    """The light of a painted wall over that of a guess at it, a field (h, w, 6), smoothed over the wall alone.
 
     Both came through the same decoder, so what that cannot say right cancels; texture and edges are the
     guess's, level, tint and their slow change the painting's.
@@ -133,7 +142,8 @@ def gains_between(painted: Image.Image, guess: Image.Image, wall: Image.Image) -
     first, second = (bytes_to_linear(np.asarray(picture)) + FAINT for picture in (painted, guess))
     inside = _inside(wall)
     core = erode(inside, CLEAR)
-    return blur_inside(np.log(first / second), core if core.any() else inside, SMOOTH * max(wall.size))
+    level = blur_inside(np.log(first / second), core if core.any() else inside, SMOOTH * max(wall.size))
+    return np.concatenate([level, np.zeros_like(level)], -1)
 
 
 def repainted_wall(

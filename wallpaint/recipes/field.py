@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from wallpaint.cache.references import MISREAD
-from wallpaint.models.field import GRID, WEIGHTS, Field, look, small, small_mask
+from wallpaint.models.field import GRID, WEIGHTS, Field, look, middle_light, small, small_mask
 from wallpaint.pixels.light import LEAST, estimate_light
+from wallpaint.pixels.recolor import FAINT
 from wallpaint.recipes.light import distance
 from wallpaint.recipes.rooms.develop import MAKERS, develop_view, read_rows, read_view, spread
 from wallpaint.recipes.rooms.palette import sample_paints, to_linear
@@ -27,7 +28,7 @@ PAINTS = 3  # repaints of a photograph
 LEAST_SIDE = 0.6  # a photograph is cut to so much of a side at least
 LEAST_WALL = 0.04  # of the cut; what shows less teaches nothing
 OUTSIDE_WEIGHT = 0.3
-WARM_UP = 100  # steps
+RATE, WARM_UP = 2e-3, 100  # of learning, at most; steps
 NAMES = ("photo", "share", "truth", "old", "bounce", "slope", "paint", "held")
 
 
@@ -87,9 +88,11 @@ def loss_of(network: Field, rows: dict[str, torch.Tensor], misread: torch.Genera
         old = (old * (wrong * (level + tint)).exp().to(old.device)).clamp(LEAST, 1)
     lights = {"paint": old, "bounce": rows["bounce"].float(), "slope": rows["slope"].float()}
     seen, guess = look(photo, share, lights, rows["paint"].float())
-    gains = torch.nn.functional.interpolate(network(seen), size=photo.shape[-2:], mode="bilinear")
+    told = torch.nn.functional.interpolate(network(seen), size=photo.shape[-2:], mode="bilinear")
+    gains, beyond, contrast = told.chunk(3, 1)
     wall, outside = share > 0.95, share < 0.05
-    shown = guess * torch.where(share > 0.5, gains[:, :3], gains[:, 3:]).exp()
+    turned = gains + contrast * ((guess + float(FAINT)).log() - middle_light(guess, share))
+    shown = guess * torch.where(share > 0.5, turned, beyond).exp()
     error = distance(shown.permute(0, 2, 3, 1), truth.permute(0, 2, 3, 1))[:, None]
 
     def mean(where: torch.Tensor) -> torch.Tensor:
@@ -103,15 +106,19 @@ def fit(
     minutes: float,
     steps: int | None = None,
     batch: int = 32,
-    rate: float = 2e-3,
+    rate: float = RATE,
     seed: int = 0,
+    begin: Path | None = None,
 ) -> Field:
     """Train on the rooms that are not held out, by the clock or so many steps; give the averaged weights.
 
     It trains where the data lie.
     """
     torch.manual_seed(seed)
-    network, generator = Field().to(data["photo"].device), torch.Generator().manual_seed(seed)
+    network, generator = Field(), torch.Generator().manual_seed(seed)
+    if begin:
+        network.load_state_dict({name: value.float() for name, value in load_file(begin).items()})
+    network.to(data["photo"].device)
     average = {name: value.detach().clone() for name, value in network.named_parameters()}
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.02)
     learned = (~data["held"]).nonzero()[:, 0]
@@ -159,6 +166,9 @@ def main() -> None:
     parser.add_argument("--layers", type=Path, required=True, help="a folder of `rooms --layout layers`")
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="the .safetensors to write; its log lies beside it")
     parser.add_argument("--cameras", type=int, default=6, help="photographs of a view")
+    parser.add_argument("--strange", type=int, default=0, help="more of them, by stranger cameras")
+    parser.add_argument("--begin", type=Path, help="weights to go on from")
+    parser.add_argument("--rate", type=float, default=RATE, help="of learning, at most")
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--workers", type=int, default=1, help="processes that photograph")
@@ -166,10 +176,11 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     started = time.monotonic()
-    data = photograph_all(args.layers, args.cameras, 0, workers=args.workers)
-    data = {name: values.to(args.device) for name, values in data.items()}
+    counts = {"any": args.cameras, "strange": args.strange}
+    parts = [photograph_all(args.layers, count, 0, maker, args.workers) for maker, count in counts.items() if count]
+    data = {name: torch.cat([part[name] for part in parts]).to(args.device) for name in NAMES}
     print(f"{len(data['photo'])} repaints in {time.monotonic() - started:.0f} s, {GRID} places a side", flush=True)
-    network = fit(data, args.minutes, batch=args.batch)
+    network = fit(data, args.minutes, batch=args.batch, rate=args.rate, begin=args.begin)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     save_file({name: value.half().cpu().contiguous() for name, value in network.state_dict().items()}, args.out)
     figures = measure(network, data) | {"repaints": len(data["photo"]), "held out": int(data["held"].sum())}

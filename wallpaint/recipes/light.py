@@ -18,10 +18,11 @@ from safetensors.numpy import save_file
 from torch import nn
 
 from wallpaint.dataset.folder import read_samples
+from wallpaint.models.field import repaint
 from wallpaint.pixels.arrays import erode
 from wallpaint.pixels.color import Swatch, bytes_to_linear, luminance
 from wallpaint.pixels.images import load_mask, load_photo
-from wallpaint.pixels.light import FAR, LEAST, MOST, SLOPE, TINT, WALL, WEIGHTS, estimate_light, features
+from wallpaint.pixels.light import FAR, LEAST, MOST, SLOPE, WALL, WEIGHTS, estimate_light, features
 from wallpaint.pixels.metrics import brightness_error, wall_region
 from wallpaint.recipes.rooms.develop import MAKERS, develop_view, read_rows, read_view, spread
 from wallpaint.recipes.rooms.palette import sample_paints, to_linear, to_srgb
@@ -131,12 +132,9 @@ class Reader(nn.Module):
         tint = torch.exp(torch.stack([seen[:, WALL + 1] - red, zero, seen[:, WALL + 2] - blue], -1))
         reflected = torch.exp(level).clamp(max=MOST) / (tint @ LUMINANCE)
         old = (reflected[:, None] * tint).clamp(LEAST, 1)
-        bounce, slope = 0.7 * torch.sigmoid(bounce)[:, None], torch.exp(0.4 * torch.tanh(slope))[:, None, None]
-        light = ((wall * old).sum(-1) / (old * old).sum(-1)).clamp(min=1e-5)[:, None]
-        light = light * (wall / (old * light)).clamp(1 / TINT, TINT) ** ((old / old.amax(-1, True)) ** 2)
-        new = paint * ((1 - bounce * old)[:, None] / (1 - bounce[..., None] * paint))
-        gain = new * (new / old[:, None]).clamp(min=1e-3) ** (slope - 1)
-        return light[:, None] * gain, torch.exp(spread)
+        numbers = 0.7 * torch.sigmoid(bounce), torch.exp(0.4 * torch.tanh(slope))
+        shown = repaint(wall[:, None], old[:, None], paint, *(number[:, None, None] for number in numbers))
+        return shown, torch.exp(spread)
 
 
 def to_lab(linear: torch.Tensor) -> torch.Tensor:

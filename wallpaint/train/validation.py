@@ -86,7 +86,7 @@ def validate(
             swatch,
             replace(settings, prompt=after.text),
         )
-        (output,) = lay_painted(models, photo, mask, swatch, [painted], shown=method.shown)
+        (output,) = lay_painted(models, photo, mask, swatch, [painted])
         truth.append(delta_e_truth(output, goal, mask)["mean"])
         paint.append(delta_e_paint(output, swatch, mask)["median"])
         rows.append([photo, mask, swatch.image(TILE), output, *([goal] if before != after else [])])
