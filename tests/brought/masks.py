@@ -62,6 +62,17 @@ def on_its_side(folder):
     return folder / "mask.png"
 
 
+def upside_down(folder):
+    """The same of a photo that its EXIF turns by half, so that its size tells nothing; its edges do."""
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    turn = Image.Transpose.ROTATE_180
+    photo = Image.fromarray(WALL).convert("RGB").transpose(turn)
+    (folder / "photo.jpg").write_bytes(encoded(image=lambda: photo, exif=exif))
+    Image.fromarray(WALL).transpose(turn).save(folder / "mask.png")
+    return folder / "mask.png"
+
+
 def soft():
     return Image.fromarray(WALL.astype(np.uint8) * 255).filter(ImageFilter.GaussianBlur(2))
 
@@ -105,6 +116,12 @@ CASES = (
     ),
     Case("white on a transparent ground", "white is the wall", png(two((255, 255, 255, 255), (0, 0, 0, 0))), is_wall),
     Case("made without the photo's EXIF orientation", "turned as the photo is", on_its_side, is_wall),
+    Case(
+        "the same where the size does not tell, upside down",
+        "turned if its edges then lie better",
+        upside_down,
+        is_wall,
+    ),
     Case(
         "black or one strong colour on a transparent ground",
         "is drawn on a transparent ground",

@@ -28,8 +28,7 @@ from wallpaint.dataset.rows import (
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import delta_e, rgb_to_lab
 from wallpaint.pixels.hues import HUES, LIGHTNESSES, hue_name, lightness_name
-from wallpaint.pixels.images import load_mask, load_photo, read_size
-from wallpaint.pixels.photo_files import open_picture, orientation
+from wallpaint.pixels.images import TELLING, load_mask, load_photo, missing_turn, read_size
 
 SIDE = 256  # longest side at which a picture is looked at
 TINY, WHOLE = 0.02, 0.97  # share of the picture below and above which a mask is hardly a wall
@@ -154,11 +153,12 @@ def _check_row(where: Path, split: str, place: str, row: Row | UserError) -> Fin
 def _load_mask(sample: Sample, photo: Image.Image) -> tuple[Image.Image, str]:
     """The mask as the photo stands, and `CheckedSample.turned`."""
     mask = load_mask(sample.mask, photo.size, photo=sample.image)
-    way = orientation(open_picture(sample.image, decode=False))
     if read_size(sample.mask) != photo.size:
         return mask, "turned_masks"
-    unsure = way in (2, 3, 4) or (way >= 5 and photo.width == photo.height)
-    return mask, "either_way" if unsure and orientation(open_picture(sample.mask, decode=False)) == 1 else ""
+    turn, better = missing_turn(load_mask(sample.mask, photo.size), sample.image)
+    if turn is None or better < 1 / TELLING:
+        return mask, ""
+    return mask, "turned_masks" if better > TELLING else "either_way"
 
 
 def _summarise(split: str, sample: Sample, photo: Image.Image, mask: Image.Image, turned: str) -> CheckedSample:

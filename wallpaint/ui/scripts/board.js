@@ -17,7 +17,7 @@ export function start({ element, props, server, watch, texts, about }) {
 
 class Board {
   constructor(element, server, about, texts) {
-    Object.assign(this, { server, about, image: null, shown: "mask", original: false, pending: new Set() });
+    Object.assign(this, { server, about, image: null, leftOut: "", shown: "mask", original: false, pending: new Set() });
     this.$ = (selector) => element.querySelector(selector);
     this.$$ = (selector) => element.querySelectorAll(selector);
     this.root = this.$(".board");
@@ -51,7 +51,7 @@ class Board {
   tell(text, wrong = false) {
     const status = this.$(".status");
     status.textContent = text;
-    status.classList.toggle("wrong", wrong);
+    status.classList.toggle("wrong", Boolean(wrong));
   }
 
   guarded(work) { // what goes wrong is told on the board
@@ -154,7 +154,9 @@ class Board {
     const began = performance.now();
     await this.call("embed");
     if (photo.token !== this.token) return;
-    this.say(photo.inverted ? "looks_inverted" : this.shown === "repaint" ? "ready_painted" : "ready", {}, photo.inverted);
+    const ready = this.words.get(photo.inverted ? "looks_inverted" : this.shown === "repaint" ? "ready_painted" : "ready");
+    this.tell(this.leftOut + ready, photo.inverted || this.leftOut); // named until then, and with the photo that came along
+    this.leftOut = "";
     this.root.dataset.ready = Math.round(performance.now() - began);
   }
 
@@ -188,8 +190,8 @@ class Board {
     const { suffixes, limit } = this.about;
     const fits = ({ name, size }) => size <= limit && suffixes.some((suffix) => name.toLowerCase().endsWith(suffix));
     const good = files.filter(fits), other = files.filter((file) => !fits(file)), names = other.slice(0, 5).map(({ name }) => name).join(", ");
-    if (other.length) this.say("left_out", { count: other.length, names }, true);
-    if (!good.length) this.say("no_photos", { names, most: limit / 1e6 }, true);
+    if (other.length) this.tell(this.leftOut = `${this.words.get("left_out", { count: other.length, names })} `, true);
+    if (!good.length) this.say("no_photos", { names, most: limit / 1e6 }, true), this.leftOut = "";
     return good;
   }
 }
