@@ -20,7 +20,7 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURE = 1100, 1500  # the widest and highest that is kept
-FILM, COLORS = 720, 96  # its width, and how many colours it has
+FILM, LONG = 720, 1000  # its width; milliseconds from which on a frame is looked at, and its colours count
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -224,11 +224,11 @@ def write_film(frames, path: Path) -> None:
     """Write frames, (picture, milliseconds) of each, as a GIF in one palette, so that what stays costs nothing."""
     pictures, times = zip(*frames, strict=True)
     width, height = pictures[0].size
-    few = pictures[:: max(1, len(pictures) // 12)]
+    few = [picture for picture, time in frames if time >= LONG]
     sheet = Image.new("RGB", (width, height * len(few)))
     for number, picture in enumerate(few):
         sheet.paste(picture, (0, height * number))
-    palette = sheet.quantize(COLORS)
+    palette = sheet.quantize(256, Image.Quantize.FASTOCTREE)  # which keeps rare colours, as of a paint that is tried
     first, *rest = (picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures)
     path.parent.mkdir(parents=True, exist_ok=True)
     first.save(path, save_all=True, append_images=rest, duration=[*times], loop=0, optimize=True)

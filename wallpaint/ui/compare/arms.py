@@ -104,7 +104,7 @@ def find_loras(workspace: Path, own: Sequence[OwnLora]) -> list[OwnLora]:
     found = []
     for lora in own:
         path = Path(lora.arm.partition("=")[2])
-        if path.is_file() and path.parents[1].resolve() == (workspace / "working").resolve():
+        if path.is_file() and path.parent.parent.resolve() == (workspace / "working").resolve():
             found.append(lora)
     return found
 
