@@ -64,7 +64,9 @@ def run_train(options: argparse.Namespace) -> int:
     from wallpaint.train.checkpoints import find_start
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the trainer sets its own
-    config, fresh = settle_run_folder(options, read_config(options.train, options.overrides))
+    own = Path(options.overrides.get("output_dir", "")) / "config.yaml"
+    path = own if options.resume and not options.train and own.is_file() else options.train  # a run's own settings
+    config, fresh = settle_run_folder(options, read_config(path, options.overrides))
     folder = Path(config.output_dir)
     with state.claim(folder) if FIRST else contextlib.nullcontext():
         options.log = folder / "train.log" if folder.exists() else options.log

@@ -221,6 +221,15 @@ def test_train_needs_no_yaml_and_minds_the_workspace(trained, tmp_path):
     assert Path(calls[0][0][0].output_dir) == tmp_path / "w" / "runs" / "lora_ip-1"
 
 
+def test_a_run_is_gone_on_with_by_its_own_settings_where_no_others_are_named(trained, tmp_path):
+    calls = trained()
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "config.yaml").write_text("method: lora\nlora_rank: 4\nlora_alpha: 4\n")
+    assert studio.main(["--train", "--resume", "--output_dir", "r", "--max_train_steps", "7"]) == 0
+    config = calls[0][0][0]
+    assert (config.method, config.lora_rank, config.max_train_steps) == ("lora", 4, 7)
+
+
 def test_train_keeps_to_the_output_dir_it_is_given(trained, tmp_path):
     calls = trained()
     assert studio.main(["--train", "--method", "lora", "--output_dir", "r"]) == 0

@@ -194,9 +194,11 @@ def test_accumulated_batches_are_one_big_step(config, tmp_path):
 def test_resuming_without_a_checkpoint_or_with_another_shape_is_a_clear_error(config, tmp_path):
     with pytest.raises(UserError, match="no checkpoint"):
         train(config(), resume=True)
-    train(config(max_train_steps=1))
+    folder = train(config(max_train_steps=1))
+    told = [(folder / name).read_bytes() for name in ("config.yaml", "run.json")]
     with pytest.raises(UserError, match="another method, rank"):
         train(config(lora_rank=4), resume=True)
+    assert [(folder / name).read_bytes() for name in ("config.yaml", "run.json")] == told  # to resume by them
 
 
 def test_a_run_folder_whose_name_is_no_utf_8_is_trained_in(config, tmp_path):

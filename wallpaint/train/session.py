@@ -103,7 +103,7 @@ def open_session(config: TrainConfig, resume: bool) -> Session:
         for warning in _warn(config, folder, splits, rows, start):
             record.warn(warning)
     models = load_for(config, runtime)
-    _open_folder(folder, config, accelerator)
+    _open_folder(folder, config, accelerator, start is None)
     if accelerator.is_main_process and not (start and (folder / ROWS_FILE).is_file()):
         save_rows(folder, rows)
     record.say(f"{config.method}, family {config.family}, on {runtime.device} ({runtime.reason}), run {folder}")
@@ -112,6 +112,7 @@ def open_session(config: TrainConfig, resume: bool) -> Session:
     session = _set_up(config, accelerator, models, splits, files, folder, record)
     if start:
         _restore(session, start)
+        _describe_run(folder, config, accelerator)  # not before it is known that the checkpoint fits
     if config.torch_compile:
         compile_blocks(models.unet)
         if config.use_color_loss:
@@ -197,10 +198,19 @@ def _tracker(config: TrainConfig) -> str | None:
     return config.report_to if installed else None
 
 
-def _open_folder(folder: Path, config: TrainConfig, accelerator: Accelerator) -> None:
-    """Make the run folder, write config.yaml and the facts of run.json, start the tracker."""
+def _open_folder(folder: Path, config: TrainConfig, accelerator: Accelerator, fresh: bool) -> None:
+    """Make the run folder, say what a fresh run is, start the tracker."""
     if accelerator.is_main_process:
         folder.mkdir(parents=True, exist_ok=True)
+    if fresh:
+        _describe_run(folder, config, accelerator)
+    if accelerator.log_with:
+        accelerator.init_trackers("wallpaint")
+
+
+def _describe_run(folder: Path, config: TrainConfig, accelerator: Accelerator) -> None:
+    """Write config.yaml and the facts of run.json."""
+    if accelerator.is_main_process:
         with atomic_path(folder / "config.yaml") as path:
             path.write_text(to_yaml(replace(config, output_dir=str(folder))), encoding="utf-8")
         versions = {module.__name__: module.__version__ for module in (torch, diffusers, transformers, peft)}
@@ -215,8 +225,6 @@ def _open_folder(folder: Path, config: TrainConfig, accelerator: Accelerator) ->
             max_train_steps=config.max_train_steps,
             versions={"python": platform.python_version(), **versions},
         )
-    if accelerator.log_with:
-        accelerator.init_trackers("wallpaint")
 
 
 def _describe(encoded: Encoded, splits: dict[str, list[Sample]]) -> str:
