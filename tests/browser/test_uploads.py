@@ -6,7 +6,7 @@ import zipfile
 import zlib
 
 import pytest
-from hands import ROOMS, download, drop_files, name_dataset, open_sample, open_tab, upload, wait_ready
+from hands import ROOMS, download, drop_files, name_dataset, open_sample, open_tab, unfold, upload, wait_ready
 from PIL import Image
 
 pytestmark = pytest.mark.browser
@@ -149,6 +149,7 @@ def test_what_is_hostile_is_told_in_words(page, studio_url, tmp_path):
         upload(page, "#compare-photo", file)
         expect(page.get_by_text(told)).to_be_visible()
     (tmp_path / "evil.safetensors").write_bytes(b"\x80\x04cos\nsystem\n")
+    unfold(page, "#loras")
     large_file(page, "#add-lora", tmp_path / "evil.safetensors")
     expect(page.get_by_text("evil.safetensors cannot be read")).to_be_visible()
     page.get_by_role("tab", name="Dataset").click()
