@@ -116,7 +116,7 @@ def test_a_run_keeps_its_temporary_files_in_the_workspace(tmp_path, monkeypatch)
     launch.STUDIO.write_text("import tempfile; print(tempfile.gettempdir())")
     monkeypatch.setenv("TMPDIR", "/nonexistent")
     (tmp_path / "my.yaml").touch()
-    with tempfile.TemporaryDirectory() as space:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as space:
         folder = launch.start_run(tmp_path / "my.yaml", space, "lora")
         said = wait_for((folder / "train.log").read_text)
         assert said.strip() == str(Path(space).resolve() / "tmp")
