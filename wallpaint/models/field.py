@@ -93,11 +93,11 @@ def look(
     bounce, slope = (lights[name][:, None, None, None] for name in ("bounce", "slope"))
     old, new, size = lights["paint"][:, None, None], paint[:, None, None], pixels.shape[-2:]
     wall = repaint(pixels.permute(0, 2, 3, 1), old, new, bounce, slope).permute(0, 3, 1, 2)
-    guess = share * wall.clamp(max=float(BRIGHT)) + (1 - share) * pixels
+    guess = share * wall.clamp(max=BRIGHT) + (1 - share) * pixels
     y, x = torch.meshgrid(*(torch.linspace(-1, 1, side, device=pixels.device) for side in size), indexing="ij")
     said = [x.expand_as(share), y.expand_as(share), share]
-    said += [(picture + float(FAINT)).log() / 2 for picture in (pixels, guess)]
-    said += [(color + float(FAINT)).log()[..., None, None].expand_as(pixels) / 2 for color in (lights["paint"], paint)]
+    said += [(picture + FAINT).log() / 2 for picture in (pixels, guess)]
+    said += [(color + FAINT).log()[..., None, None].expand_as(pixels) / 2 for color in (lights["paint"], paint)]
     said += [number.expand_as(share) for number in (bounce, slope.log())]
     return torch.cat(said, 1), guess
 
@@ -115,7 +115,7 @@ def small_mask(mask: Image.Image) -> np.ndarray:
 def middle_light(guess: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
     """Mean log light of a guess (B, 3, H, W) over its wall, whose share is (B, 1, H, W): (B, 3, 1, 1)."""
     wall = (share > 0.5).to(guess)
-    return ((guess + float(FAINT)).log() * wall).sum((2, 3), True) / wall.sum((2, 3), True).clamp(min=1)
+    return ((guess + FAINT).log() * wall).sum((2, 3), True) / wall.sum((2, 3), True).clamp(min=1)
 
 
 def estimate_field(
@@ -158,7 +158,7 @@ def recolor_by_field(
 ) -> Image.Image:
     """`recolor` corrected by the fields; its arguments and errors."""
     light = read_light(photo, mask, old_paint)
-    return repaint_in(light, photo, mask, swatch, guess_gains("field", photo, mask, swatch, light))
+    return repaint_in(light, photo, mask, swatch, estimate_field(photo, mask, swatch, light)[0])
 
 
 def throw_light(

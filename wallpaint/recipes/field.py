@@ -91,7 +91,7 @@ def loss_of(network: Field, rows: dict[str, torch.Tensor], misread: torch.Genera
     told = torch.nn.functional.interpolate(network(seen), size=photo.shape[-2:], mode="bilinear")
     gains, beyond, contrast = told.chunk(3, 1)
     wall, outside = share > 0.95, share < 0.05
-    turned = gains + contrast * ((guess + float(FAINT)).log() - middle_light(guess, share))
+    turned = gains + contrast * ((guess + FAINT).log() - middle_light(guess, share))
     shown = guess * torch.where(share > 0.5, turned, beyond).exp()
     error = distance(shown.permute(0, 2, 3, 1), truth.permute(0, 2, 3, 1))[:, None]
 

@@ -29,8 +29,6 @@ from wallpaint.report.pages import evaluation_page, evaluation_table, markdown, 
 from wallpaint.report.summary import describe, summarise
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from wallpaint.models.bundle import Models
 
 EVALUATED_ARMS = "base old new color refine field recolor keep_lightness flat untouched".split()
@@ -153,12 +151,11 @@ def _paint_all(
     strips: list[dict[str, Any]] = []
     step = max(1, len(chosen) // SHOWN)
     start = time.perf_counter()
-    seen_photos: set[Path] = set()
+    painted_back: set[Path] = set()  # each photo once: it takes as long as painting
     for count, (sample, truth) in enumerate(chosen, start=1):
-        room_rows, floor, pictures = _repaint(opened, given, sample, truth, settings)
-        if sample.image not in seen_photos:  # each photo once: it takes as long as painting
-            seen_photos.add(sample.image)
-            _paint_back(opened, sample, dict(pictures), room_rows, settings)
+        back = sample.image not in painted_back
+        painted_back.add(sample.image)
+        room_rows, floor, pictures = _repaint(opened, given, sample, truth, settings, back)
         rows += room_rows
         floors += floor
         if count % step == 0 and len(strips) < SHOWN:
@@ -172,13 +169,18 @@ def _paint_all(
 
 
 def _repaint(
-    opened: Arms, given: dict[str, dict[Path, Path]], sample: Sample, truth: Truth, settings: SamplingSettings
+    opened: Arms,
+    given: dict[str, dict[Path, Path]],
+    sample: Sample,
+    truth: Truth,
+    settings: SamplingSettings,
+    back: bool,
 ) -> tuple[list[Figures], list[float], list]:
-    """Paint one room in one colour: a row an arm, the VAE's floor (where there is one), titled pictures."""
+    """Paint one room in one colour, and `back`: a row an arm, the VAE's floor where there is one, titled pictures."""
     photo, true = load_photo(sample.image), load_photo(truth.image)
     mask = load_mask(sample.mask, photo.size, photo=sample.image)
-    swatch = Swatch(truth.color)
-    painted = opened.paint(photo, mask, swatch, replace(settings, prompt=sample.text))
+    swatch, prompted = Swatch(truth.color), replace(settings, prompt=sample.text)
+    painted = opened.paint(photo, mask, swatch, prompted)
     for name, pictures in given.items():
         picture = load_photo(pictures[truth.image])
         if picture.size != true.size:
@@ -190,7 +192,10 @@ def _repaint(
     for name, (picture, seconds) in painted.items():
         row: dict[str, Any] = {"room_id": sample.room_id, "kind": sample.kind or ""}
         row |= {"photo": sample.image.name, "color": swatch.hex, "arm": name, "seconds": round(seconds, 3)}
-        row["there_and_back"] = math.nan  # see _paint_back
+        row["there_and_back"] = math.nan
+        if back and name in opened.names:  # it is not told what it had painted: it has to read the light again
+            again, _ = opened.paint(picture, mask, Swatch(sample.color), prompted, only=(name,))[name]
+            row["there_and_back"] = metrics.delta_e_truth(again, photo, mask)["mean"]
         walls = {"wall": metrics.wall_mean(picture, mask), "true_wall": true_wall}
         rows.append(row | measure(picture, photo, mask, swatch, true) | walls)
     floor = []
@@ -201,20 +206,3 @@ def _repaint(
         floor = [metrics.delta_e_truth(again, true, mask)["mean"]]
     shown = [("photo", photo), ("truth", true), *((name, picture) for name, (picture, _) in painted.items())]
     return rows, floor, shown
-
-
-def _paint_back(
-    opened: Arms, sample: Sample, pictures: dict[str, Image.Image], rows: Sequence[Figures], settings: SamplingSettings
-) -> None:
-    """Add to the rows of one repaint how far each arm is from the photo when it paints its own wall back.
-
-    It needs no truth. The arm is not told what it had painted: it has to read the light again.
-    """
-    photo, mask = pictures["photo"], load_mask(sample.mask, pictures["photo"].size, photo=sample.image)
-    for row in rows:
-        name = row["arm"]
-        if name in opened.names:
-            back = opened.paint(
-                pictures[name], mask, Swatch(sample.color), replace(settings, prompt=sample.text), only=(name,)
-            )
-            row["there_and_back"] = metrics.delta_e_truth(back[name][0], photo, mask)["mean"]
