@@ -9,12 +9,14 @@ from toys import toy_room
 from wallpaint.errors import UserError
 from wallpaint.learned.denoiser import painting_denoiser
 from wallpaint.models.bundle import set_ip_adapter_scale
-from wallpaint.models.latents import decode_latents
+from wallpaint.models.field import recolor_by_field
+from wallpaint.models.latents import decode_latents, encode_pictures, repaint_wall
 from wallpaint.paint.painter import Painter, resolve_arms
-from wallpaint.paint.sampler import denoise, paint_wall, prepare_painting
+from wallpaint.paint.sampler import denoise, lay_painted, paint_wall, prepare_painting
 from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import Swatch
-from wallpaint.pixels.images import to_tensor
+from wallpaint.pixels.images import model_size, to_image, to_tensor
+from wallpaint.pixels.recolor import recolor
 
 SAGE = Swatch((122, 158, 126))
 
@@ -114,6 +116,25 @@ def test_the_picture_has_the_photos_own_size_and_changes_on_the_wall_alone(load,
         outside = np.asarray(mask) == 0
         assert np.array_equal(pixels(picture)[outside], pixels(photo)[outside])
         assert (pixels(picture) != pixels(photo))[~outside].any()
+
+
+def test_only_the_arms_asked_for_are_painted_and_as_with_all(load, arms):
+    painter, (photo, mask) = Painter(load(), arms), toy_room(1, (200, 60, 50))
+    whole = painter.paint(photo, mask, SAGE, how("a room"))
+    painter.seconds.clear()
+    some = painter.paint(photo, mask, SAGE, how("a room"), only=("new", "door"))
+    assert list(some) == ["new", "door"] and painter.seconds.keys() == {"new", "door"}
+    assert all(np.abs(pixels(some[name]) - pixels(whole[name])).max() <= 1 for name in some)
+
+
+def test_a_painting_that_says_nothing_new_is_laid_over_as_the_field_has_it(load):
+    models, (photo, mask) = load(), toy_room(1, (200, 60, 50), (96, 72))
+    size = model_size(photo.size, models.family.resolution, models.family.multiple)
+    mean, _ = encode_pictures(models, repaint_wall(photo, mask, size, SAGE, shown="field"))
+    (laid,) = lay_painted(models, photo, mask, SAGE, [to_image(decode_latents(models, mean).clamp(0, 1).detach())])
+    field, plain = recolor_by_field(photo, mask, SAGE), recolor(photo, mask, SAGE)
+    # The field comes by way of the working size: its corners are rounded otherwise.
+    assert np.abs(pixels(laid) - pixels(field)).mean() < 0.25 * np.abs(pixels(plain) - pixels(field)).mean()
 
 
 def test_the_working_size_keeps_the_aspect(load):
