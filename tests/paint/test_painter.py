@@ -11,6 +11,7 @@ from wallpaint.learned.denoiser import painting_denoiser
 from wallpaint.models.bundle import set_ip_adapter_scale
 from wallpaint.models.field import recolor_by_field
 from wallpaint.models.latents import decode_latents, encode_pictures, repaint_wall
+from wallpaint.paint.arms import Arms
 from wallpaint.paint.painter import Painter, resolve_arms
 from wallpaint.paint.sampler import denoise, lay_painted, paint_wall, prepare_painting
 from wallpaint.paint.settings import SamplingSettings
@@ -125,6 +126,10 @@ def test_only_the_arms_asked_for_are_painted_and_as_with_all(load, arms):
     some = painter.paint(photo, mask, SAGE, how("a room"), only=("new", "door"))
     assert list(some) == ["new", "door"] and painter.seconds.keys() == {"new", "door"}
     assert all(np.abs(pixels(some[name]) - pixels(whole[name])).max() <= 1 for name in some)
+    painter.seconds.clear()
+    opened = Arms((*arms, "recolor"), (painter,))
+    assert list(opened.paint(photo, mask, SAGE, how("a room"), only=("recolor", "old"))) == ["old", "recolor"]
+    assert painter.seconds.keys() == {"old"}
 
 
 def test_a_painting_that_says_nothing_new_is_laid_over_as_the_field_has_it(load):
