@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -26,6 +27,18 @@ def noise(width=24, height=16, seed=0):
 def bomb(path, width, height):
     """A PNG of some hundred bytes whose header promises width x height."""
     path.write_bytes(photos.png_header(width, height))
+
+
+@pytest.mark.parametrize("head", [b"no picture", b"\x89PNG\r\n\x1a\n\0\0\0\rnone"], ids=["no PNG", "a broken PNG"])
+def test_a_large_file_that_is_no_picture_is_not_read_whole(tmp_path, head):
+    with open(tmp_path / "a.png", "wb") as file:
+        file.write(head)
+        file.truncate(300_000_000)
+    tracemalloc.start()
+    with pytest.raises(UserError, match="cannot be read"):
+        load_photo(tmp_path / "a.png")
+    assert tracemalloc.get_traced_memory()[1] < 100_000_000
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("size", [(12001, 9000), (12000, 12000), (60000, 60000)])

@@ -63,6 +63,7 @@ ORIENTATION, COLOR_SPACE, INDEX = 0x0112, 0xA001, 1  # EXIF tags
 EXIF_IFD, INTEROP_IFD = 0x8769, 0xA005
 SUBFILE, SUB_IFDS, DNG_VERSION = 254, 330, 50706  # TIFF tags: raw files hold a thumbnail first
 PAGES, MAX_CHUNKS = 32, 1000  # of a TIFF, of a PNG that are looked at
+MAX_MENDED = 200_000_000  # bytes of a broken PNG that is read whole, twice, to mend it
 HEAD = 1 << 16  # bytes in which a picture is looked for that something stands before
 _T = Image.Transpose
 TURNS = {2: _T.FLIP_LEFT_RIGHT, 3: _T.ROTATE_180, 4: _T.FLIP_TOP_BOTTOM}  # what EXIF's orientation asks for
@@ -96,7 +97,7 @@ def open_picture(path: str | Path, decode: bool = True) -> Image.Image:
             formats = (*FORMATS, "HEIF")  # which Pillow knows only once it is registered
         if kind == HEIF or (kind == AVIF and features.check("avif")):
             kind = ""  # it can be read unless it is broken
-        with _open(path, formats) as image:
+        with _open(path, formats, head) as image:
             if image.format == "TIFF" and (kind == RAW or _holds_raw(image, head)):
                 raise UserError(f"image {path} is {RAW} ({path.suffix}): {REMEDIES[RAW]}")
             if image.format == "TIFF":
@@ -125,14 +126,14 @@ def open_picture(path: str | Path, decode: bool = True) -> Image.Image:
         raise UserError(f"image {path} cannot be read ({reason}): save it again as JPEG or PNG") from None
 
 
-def _open(path: Path, formats: tuple[str, ...]) -> Image.Image:
+def _open(path: Path, formats: tuple[str, ...], head: bytes) -> Image.Image:
     """Open a file by PIL; a PNG over whose broken EXIF or text PIL stumbles, without that."""
     try:
         return Image.open(path, formats=formats)
     except UnidentifiedImageError:
-        data, at, sound = path.read_bytes(), len(PNG), [PNG]
-        if not data.startswith(PNG):
+        if not head.startswith(PNG) or path.stat().st_size > MAX_MENDED:
             raise
+        data, at, sound = path.read_bytes(), len(PNG), [PNG]
         while len(sound) < MAX_CHUNKS and data[at + 4 : at + 8] not in (b"IDAT", b""):
             end = at + 12 + int.from_bytes(data[at : at + 4], "big")
             whole = zlib.crc32(data[at + 4 : end - 4]) == int.from_bytes(data[end - 4 : end], "big")
