@@ -2,16 +2,19 @@
 
 import ast
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from studio import module_of
+from wallpaint.cli import COMMANDS
 from wallpaint.paths import ROOT
 
-# `paths` is the ground that all stand on, `studio.py` and `cli.py` stand above; `recipes` is apart.
+# `paths` is the ground that all stand on, `studio.py`, its commands and `cli.py` stand above; `recipes` is apart.
 WINGS = (
     "paths errors process locks pixels settings dataset models walls cache runs learned paint train report ui cli "
-    "studio __main__"
+    "commands studio __main__"
 ).split()
 HEAVY = {"torch", "torchvision", "diffusers", "transformers", "peft", "accelerate", "kornia", "gradio"}
 # Wings that import nothing heavy by themselves.
@@ -108,7 +111,14 @@ def test_wings_open_without_loading_anything():
 def test_studio_imports_nothing_heavy_until_a_command_is_known():
     names = imports(ROOT / "studio.py", top_level_only=True)
     assert not {module.split(".")[0] for module in names} & (HEAVY | {"numpy", "PIL", "yaml"})
-    assert {module for module in names if module in files()} <= {"wallpaint.errors", "wallpaint.cli"}
+    assert {module for module in names if module in files()} <= {
+        f"wallpaint.{name}" for name in ("cli", "errors", "process", "runs.disk")
+    }
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_a_module_of_its_name(command):
+    assert find_spec(module_of(command))
 
 
 def test_nothing_lies_about_at_the_root():

@@ -58,9 +58,9 @@ def test_an_installed_package_finds_what_is_shipped_inside_it_and_from_any_folde
     (tmp_path / "work" / "configs" / "own.yaml").touch()
     code = (
         f"import sys; sys.path.insert(0, {str(site)!r}); import studio, wallpaint.paths as p\n"
-        "from wallpaint.cli import existing\n"
+        "from wallpaint.cli import existing, read_config\n"
         "print(p.CONFIGS, existing('configs/new_lora.yaml', '--train'), existing('configs/own.yaml', '--train'))\n"
-        "print(studio.read_config(None, {}).dataset)"
+        "print(read_config(None, {}).dataset)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path / "work", timeout=60

@@ -10,12 +10,13 @@ import difflib
 import os
 import re
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from wallpaint.errors import UserError
 from wallpaint.paths import COMMAND, find_shipped
-from wallpaint.settings.train_config import config_fields
+from wallpaint.settings.train_config import TrainConfig, config_fields, load_config
 from wallpaint.walls.finders import FINDERS
 
 if TYPE_CHECKING:
@@ -57,6 +58,12 @@ def existing(path: str, flag: str, folder: bool = False) -> Path:
             raise UserError(f"{path!r} is an address, given to {flag}, download it and give the {kind}")
         raise UserError(f"no such {kind} {path!r}, given to {flag}, check the path")
     return found
+
+
+def read_config(path: Path | None, overrides: dict[str, str]) -> TrainConfig:
+    """Give the settings of a YAML file and of the command line, a shipped dataset by the place where it lies."""
+    config = load_config(path, overrides)
+    return replace(config, dataset=str(find_shipped(config.dataset)))
 
 
 def read_swatch(text: str, palette: Path | None, flag: str = "--swatch") -> Swatch:

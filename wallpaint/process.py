@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+STOPPED = 130  # 128 + SIGINT
 GONE = 141  # 128 + SIGPIPE, as a shell says of a tool whose reader left
 FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 

@@ -1,0 +1,18 @@
+"""--encode: fill the cache ahead of training."""
+
+import argparse
+
+from wallpaint.cli import existing, read_config
+
+
+def run(options: argparse.Namespace) -> int:
+    """Fill the cache with what a run of these settings will read there."""
+    given, path = options.encode, options.config
+    if given.endswith((".yaml", ".yml")) and not path:
+        config = read_config(existing(given, "--encode"), options.overrides)
+    else:
+        config = read_config(path, {**options.overrides, "dataset": str(existing(given, "--encode", folder=True))})
+    from wallpaint.train.encode import encode_dataset
+
+    print(f"manifest: {encode_dataset(config, options.engine)}")
+    return 0

@@ -1,0 +1,18 @@
+"""--evaluate: compare, over a folder of rooms whose true repaint is known."""
+
+import argparse
+
+from wallpaint.commands.compare import painting
+from wallpaint.errors import UserError
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure the arms, and report."""
+    if options.limit is not None and options.limit < 1:
+        raise UserError(f"limit {options.limit} is too small, given to --limit, use 1 or more")
+    from wallpaint.report.evaluate import evaluate
+
+    family = options.overrides.get("family")
+    evaluate(options.rooms, options.arms, options.limit, options.out, painting(options), family)
+    print(f"report: {options.out / 'report.html'}")
+    return 0

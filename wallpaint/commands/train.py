@@ -1,0 +1,80 @@
+"""--train: settle the run folder, be the only process in it, and train there."""
+
+import argparse
+import contextlib
+import dataclasses
+import os
+import shutil
+import signal
+from pathlib import Path
+
+from wallpaint import process
+from wallpaint.cli import existing, read_config
+from wallpaint.errors import UserError
+from wallpaint.runs import disk, state
+from wallpaint.settings.train_config import TrainConfig
+from wallpaint.train.checkpoints import find_start
+
+FIRST = os.environ.get("RANK", "0") == "0"  # of the processes that accelerate or torchrun launched
+ENDED = {0: "done", process.STOPPED: "stopped", process.GONE: "stopped"}  # any other exit code: failed
+BEGUN = ("metrics.jsonl", "checkpoints", "weights", "samples")  # a run folder with one of these is worth keeping
+
+
+def run(options: argparse.Namespace) -> int:
+    """Settle the run folder, be the only process in it, and train there."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the trainer sets its own
+    own = Path(options.overrides.get("output_dir", "")) / "config.yaml"
+    path = own if options.resume and not options.train and own.is_file() else options.train  # a run's own settings
+    config, fresh = settle_run_folder(options, read_config(path, options.overrides))
+    folder = Path(config.output_dir)
+    with state.claim(folder) if FIRST else contextlib.nullcontext():
+        options.log = folder / "train.log" if folder.exists() else options.log
+        find_start(folder, options.resume)  # complains before run.json says anything new
+        return train_there(folder, config, options.resume, fresh)
+
+
+def settle_run_folder(options: argparse.Namespace, config: TrainConfig) -> tuple[TrainConfig, bool]:
+    """Give the config with its run folder, the next free one where it names none; and whether it is new."""
+    if options.resume and not config.output_dir:
+        raise UserError("--resume needs to know its run, no output_dir is given, add --output_dir RUN")
+    if options.resume:
+        existing(config.output_dir, "--output_dir", folder=True)
+    if config.output_dir:
+        return config, not Path(config.output_dir).exists()
+    # Of many processes only the first writes; the others need a name, not a folder.
+    workspace = Path(options.workspace)
+    folder = state.new_run_folder(workspace, config.method) if FIRST else workspace / "runs" / "not-the-first"
+    return dataclasses.replace(config, output_dir=str(folder)), True
+
+
+def train_there(folder: Path, config: TrainConfig, resume: bool, fresh: bool) -> int:
+    """Hand over to the loop, keep how it ended in run.json; a `fresh` folder goes with bad input."""
+    if FIRST:
+        state.write_state(folder, state="starting", pid=os.getpid(), max_train_steps=config.max_train_steps)
+        print(f"run folder: {folder}", flush=True)
+    code, error = 1, ""
+    try:
+        from wallpaint.train import loop
+
+        loop.train(config, resume=resume)
+        code = process.STOPPED if FIRST and state.read_run(folder).state == "stopped" else 0
+    except KeyboardInterrupt:
+        code = process.STOPPED
+    except UserError as problem:
+        code, error = 2, str(problem)
+        raise
+    except Exception as problem:
+        error = f"{type(problem).__name__}: {problem}"
+        if isinstance(problem, BrokenPipeError) and process.has_reader_left():
+            code, error = process.GONE, ""
+        if not disk.is_full(problem):
+            raise
+        error = f"the disk is full, {folder}, make room and go on with --resume from its last checkpoint"
+        process.complain(error)
+    finally:
+        if FIRST:
+            with contextlib.suppress(OSError):  # not even run.json could be written
+                state.write_state(folder, state=ENDED.get(code, "failed"), exit_code=code, error=error)
+        if FIRST and code == 2 and fresh and not any((folder / name).exists() for name in BEGUN):
+            shutil.rmtree(folder)  # bad input leaves nothing half-written
+    return code
