@@ -13,7 +13,6 @@ import pytest
 from PIL import Image
 
 import studio
-from wallpaint import cli
 from wallpaint.errors import UserError
 from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import Swatch
@@ -281,7 +280,7 @@ def test_what_a_library_refuses_is_a_fault_and_no_mistake_of_the_users(fault, tr
 
 
 def test_a_fault_of_the_command_line_itself_is_logged_too(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr(cli, "read_arguments", lambda arguments: 1 / 0)
+    monkeypatch.setattr(studio, "read_arguments", lambda arguments: 1 / 0)
     assert studio.main([]) == 1
     assert "ZeroDivisionError" in complaint(capsys) and (tmp_path / "workspace" / "wallpaint.log").is_file()
 
@@ -336,7 +335,7 @@ def test_bad_input_never_removes_a_run_that_has_begun(begun, trained, tmp_path):
 
 def test_of_many_processes_only_the_first_makes_a_run_folder(trained, tmp_path, monkeypatch):
     calls = trained()
-    monkeypatch.setattr(studio, "FIRST", False)
+    monkeypatch.setattr("wallpaint.commands.train.FIRST", False)
     assert studio.main(["--train", "--method", "lora"]) == 0
     assert calls[0][0][0].output_dir and list(tmp_path.iterdir()) == []
 

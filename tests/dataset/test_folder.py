@@ -129,7 +129,7 @@ def test_no_room_goes_into_both_splits(tmp_path):
 def test_a_failure_half_way_leaves_the_dataset_as_it_was(tmp_path, monkeypatch):
     add(tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
-    monkeypatch.setattr(dataset, "_append_row", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr(dataset, "append_row", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         add(tmp_path)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before

@@ -16,7 +16,8 @@ from toys import toy_room
 
 from wallpaint.dataset import curate, zips
 from wallpaint.dataset.doctor import check_dataset
-from wallpaint.dataset.folder import add_sample, list_samples, read_samples, read_table
+from wallpaint.dataset.folder import add_sample, list_samples, read_samples
+from wallpaint.dataset.metadata import read_table
 from wallpaint.errors import UserError
 
 AT_FIRST = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

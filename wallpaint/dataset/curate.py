@@ -16,19 +16,10 @@ from typing import Any
 
 from PIL import Image
 
-from wallpaint.dataset.folder import free_name, read_table, refuse_other_split, two_valued, write_table
-from wallpaint.dataset.rows import (
-    SPLITS,
-    Row,
-    Sample,
-    find_picture,
-    parse_row,
-    picture_names,
-    plain_name,
-    read_row,
-    rename_pictures,
-    tidy_room,
-)
+from wallpaint.dataset.folder import free_name, refuse_other_split, two_valued
+from wallpaint.dataset.metadata import SPLITS, Row, read_table, write_table
+from wallpaint.dataset.names import find_picture, plain_name, tidy_room
+from wallpaint.dataset.rows import Sample, parse_row, picture_names, read_row, rename_pictures
 from wallpaint.dataset.saving import writing
 from wallpaint.errors import UserError
 from wallpaint.pixels.images import atomic_path, read_size

@@ -14,17 +14,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from wallpaint.dataset.rows import (
+from wallpaint.dataset.metadata import (
     ALIASES,
     Row,
-    Sample,
     explain_missing,
     find_metadata,
     find_splits,
     find_unread,
-    read_row,
     scan_rows,
 )
+from wallpaint.dataset.rows import Sample, read_row
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import delta_e, rgb_to_lab
 from wallpaint.pixels.hues import HUES, LIGHTNESSES, hue_name, lightness_name

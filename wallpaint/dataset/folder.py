@@ -8,7 +8,6 @@ object a row, the pictures beside it or below. Test rooms hold one such split ri
 from __future__ import annotations
 
 import gc
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,21 +16,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from wallpaint.dataset.rows import (
-    METADATA,
-    SPLITS,
-    Row,
-    Sample,
-    SizeOf,
-    find_metadata,
-    is_text,
-    iterate_rows,
-    parse_row,
-    read_row,
-    scan_rows,
-    tidy_room,
-    tidy_text,
-)
+from wallpaint.dataset.metadata import SPLITS, Row, append_row, find_metadata, iterate_rows, read_table, scan_rows
+from wallpaint.dataset.names import tidy_room, tidy_text
+from wallpaint.dataset.rows import Sample, SizeOf, parse_row, read_row
 from wallpaint.dataset.saving import sweep, writing
 from wallpaint.errors import UserError
 from wallpaint.paths import ascii_name
@@ -100,31 +87,6 @@ def read_splits(folder: str | Path, size_of: SizeOf = read_size) -> dict[str, li
     return splits
 
 
-def read_table(folder: str | Path, split: str) -> list[Row]:
-    """Read the rows of a split as they are; none where there is no such split."""
-    where = Path(folder) / split
-    return [row for _, row in iterate_rows(where)] if find_metadata(where).is_file() else []
-
-
-def write_table(where: Path, rows: list[Row]) -> None:
-    """Write a split's rows whole, as metadata.jsonl; a split without rows has no file."""
-    before = find_metadata(where)
-    if rows:
-        with atomic_path(where / METADATA[0]) as temporary:
-            temporary.write_text(dump_rows(rows), "utf-8")
-    if before.name != METADATA[0]:
-        before.rename(before.with_name(f"{before.name}.old"))  # an imagefolder has one of the two
-    elif not rows:
-        before.unlink(missing_ok=True)
-
-
-def dump_rows(rows: list[Row]) -> str:
-    """Write rows as the text of a metadata.jsonl."""
-    lines = (json.dumps(row, ensure_ascii=False) for row in rows)
-    # Half a surrogate pair, which JSON may hold in a column we do not know, can only be written escaped.
-    return "".join((line if is_text(line) else json.dumps(json.loads(line))) + "\n" for line in lines)
-
-
 def refuse_other_split(folder: Path, split: str, room_id: str) -> None:
     """Refuse a room that is in the other split: a model would be praised for what it has seen."""
     other = SPLITS[1 - SPLITS.index(split)]
@@ -187,25 +149,12 @@ def add_sample(
             for path, picture in pictures.items():
                 with atomic_path(path) as temporary:
                     picture.save(temporary)
-            _append_row(where, row)
+            append_row(where, row)
         except BaseException:
             for path in pictures:
                 path.unlink(missing_ok=True)
             raise
     return read_row(row, where, name)
-
-
-def _append_row(where: Path, row: Row) -> None:
-    """Add a row by writing the whole file anew beside it and renaming; what the others say stays as it is."""
-    metadata = find_metadata(where)
-    if metadata.name != METADATA[0]:
-        return write_table(where, [*(row for _, row in iterate_rows(where)), row])
-    before = metadata.read_bytes() if metadata.exists() else b""
-    if before.startswith((b"\xff\xfe", b"\xfe\xff")):
-        before = before.decode("utf-16").encode()
-    before += b"\n" if before and not before.endswith(b"\n") else b""
-    with atomic_path(metadata) as temporary:
-        temporary.write_bytes(before + dump_rows([row]).encode())
 
 
 def free_name(where: Path, room_id: str) -> str:

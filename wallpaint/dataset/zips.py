@@ -21,22 +21,19 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from wallpaint.dataset.folder import dump_rows, read_samples, read_table, write_table
-from wallpaint.dataset.rows import (
+from wallpaint.dataset.folder import read_samples
+from wallpaint.dataset.metadata import (
     ALIASES,
     METADATA,
     SPLITS,
-    Row,
-    check_name,
-    find_picture,
+    dump_rows,
     find_splits,
     iterate_rows,
-    other_names,
-    picture_names,
-    plain_name,
-    read_row,
-    rename_pictures,
+    read_table,
+    write_table,
 )
+from wallpaint.dataset.names import check_name, find_picture, other_names, plain_name, portable_names
+from wallpaint.dataset.rows import picture_names, read_row, rename_pictures
 from wallpaint.dataset.saving import FORBIDDEN, FULL, LEFTOVER_SECONDS, explain_disk
 from wallpaint.errors import UserError
 from wallpaint.pixels.images import atomic_path
@@ -52,9 +49,6 @@ ENCODINGS = (
 ).split()
 # What zipfile and its decompressors raise where a zip is no zip.
 BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, RuntimeError, ValueError)
-# What Windows allows in no file's name, and what it takes for a device whatever the suffix.
-FOREIGN = re.compile(r'[<>:"|?*\x00-\x1f]|[. ]+(?=/|$)')
-DEVICE = re.compile(r"(^|/)(?=(con|prn|aux|nul|com\d|lpt\d)(\.|/|$))", re.I)
 
 
 def export_zip(folder: str | Path, path: str | Path) -> Path:
@@ -70,7 +64,7 @@ def export_zip(folder: str | Path, path: str | Path) -> Path:
                 where, rows = folder / split, read_table(folder, split)
                 for row in rows:
                     read_row(row, where, f"{split}/{row.get('file_name')}")  # leads nowhere else
-                names = portable_names(rows)
+                names = portable_names(name for row in rows for name in picture_names(row))
                 for name, new in names.items():
                     archive.write(find_picture(where, name, split), f"{split}/{new}")
                 if rows:
@@ -191,7 +185,7 @@ def _unpack(archive: zipfile.ZipFile, name: str, folder: Path, left: int) -> lis
             copy(f"{top}{inside}/", metadata, where / metadata)
             rows = [row for _, row in iterate_rows(where)]
             (where / metadata).unlink()
-            names = portable_names(rows)
+            names = portable_names(name for row in rows for name in picture_names(row))
             for old, new in names.items():
                 check_name(where, old, f"{split}: a picture")
                 if not (where / new).exists():
@@ -245,20 +239,3 @@ def _find_entry(
                         encodings.insert(0, encodings.pop(encodings.index(encoding)))
                         return entry
     return None
-
-
-def portable_names(rows: list[Row]) -> dict[str, str]:
-    """Give every picture of a split a name that all systems keep apart, case and accents aside: {old: new}."""
-    names: dict[str, str] = {}
-    taken: set[str] = set()
-    places: dict[str, str] = {}  # one file may be named with a backslash here and with a slash there
-    for old in dict.fromkeys(name for row in rows for name in picture_names(row)):
-        if plain_name(old) not in places:
-            stem, suffix = os.path.splitext(DEVICE.sub(r"\1_", FOREIGN.sub("_", plain_name(old))))
-            new, number = f"{stem}{suffix}", 2
-            while new.casefold() in taken:
-                new, number = f"{stem}-{number}{suffix}", number + 1
-            taken.add(new.casefold())
-            places[plain_name(old)] = new
-        names[old] = places[plain_name(old)]
-    return names

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from wallpaint.dataset.folder import add_sample
-from wallpaint.dataset.rows import find_splits
+from wallpaint.dataset.metadata import find_splits
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import atomic_path, load_photo

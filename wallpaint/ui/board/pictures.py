@@ -24,7 +24,8 @@ import numpy as np
 from PIL import Image
 
 from wallpaint.dataset.folder import read_samples
-from wallpaint.dataset.rows import Sample, find_metadata, find_splits
+from wallpaint.dataset.metadata import find_metadata, find_splits
+from wallpaint.dataset.rows import Sample
 from wallpaint.errors import UserError
 from wallpaint.paths import ASSETS
 from wallpaint.pixels.arrays import erode

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from wallpaint.dataset.doctor import Finding, check_dataset
-from wallpaint.dataset.rows import Sample, find_splits
+from wallpaint.dataset.metadata import find_splits
+from wallpaint.dataset.rows import Sample
 from wallpaint.pixels.color import Swatch, lab_to_rgb
 from wallpaint.pixels.hues import BORDERS, HUES, hue_name
 from wallpaint.ui.words.words import t, translate

@@ -11,8 +11,9 @@ from typing import NamedTuple
 from PIL import Image
 
 from wallpaint.dataset import curate, zips
-from wallpaint.dataset.folder import list_samples, read_table
-from wallpaint.dataset.rows import SPLITS, Sample, read_row
+from wallpaint.dataset.folder import list_samples
+from wallpaint.dataset.metadata import SPLITS, read_table
+from wallpaint.dataset.rows import Sample, read_row
 from wallpaint.errors import UserError
 from wallpaint.pixels.images import load_mask, read_size
 from wallpaint.ui.board import pictures

@@ -10,7 +10,7 @@ import gradio as gr
 
 from wallpaint.dataset import curate, zips
 from wallpaint.dataset.folder import PROMPT
-from wallpaint.dataset.rows import SPLITS
+from wallpaint.dataset.metadata import SPLITS
 from wallpaint.ui.board.component import AFTER_BOARD, BoardPanel, describe_picture
 from wallpaint.ui.dataset import samples
 from wallpaint.ui.dataset.photos import Photo, PhotosPanel, save_photos

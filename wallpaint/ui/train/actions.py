@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from wallpaint.dataset.rows import find_splits
+from wallpaint.dataset.metadata import find_splits
 from wallpaint.errors import UserError
 from wallpaint.paths import CONFIGS
 from wallpaint.runs import launch, state

@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image
 
 from wallpaint.dataset.folder import read_splits
-from wallpaint.dataset.rows import Sample, find_metadata
+from wallpaint.dataset.metadata import find_metadata
+from wallpaint.dataset.rows import Sample
 from wallpaint.errors import UserError
 from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.report.pages import data_uri
