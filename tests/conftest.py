@@ -108,7 +108,6 @@ def room_photo(tmp_path):
 def shipped_rooms(tmp_path, monkeypatch, room_photo):
     """Ship one sample room and one test room with a truth, in place of those of the repository."""
     from wallpaint.dataset.folder import add_sample
-    from wallpaint.ui.board import pictures
 
     assets, image = tmp_path / "assets", Image.open(room_photo)
     mask = Image.new("L", image.size)
@@ -120,7 +119,7 @@ def shipped_rooms(tmp_path, monkeypatch, room_photo):
     rows = test / "metadata.jsonl"
     truth = {"color": [122, 158, 126], "file_name": file}
     rows.write_text(json.dumps({**json.loads(rows.read_text()), "kind": "dark", "truths": [truth]}))
-    monkeypatch.setattr(pictures, "ASSETS", assets)
+    monkeypatch.setattr("wallpaint.paths.ASSETS", assets)
     return assets
 
 

@@ -27,6 +27,7 @@ from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import parse_color
 from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.ui.board import calls, pictures
+from wallpaint.ui.board.walls import Wall, read_walls, write_walls
 from wallpaint.ui.compare import scene
 from wallpaint.ui.compare.arms import TICKED
 from wallpaint.ui.compare.painting import PaintRequest, paint_comparison
@@ -62,17 +63,17 @@ def main() -> None:
         photo.save(workspace / "photo.png")
         mask.save(workspace / "mask.png")
         picture = pictures.open_marked(
-            workspace / "photo.png", workspace / "mask.png", workspace, "room", pictures.Wall(paint=PAINTS[0]), False
+            workspace / "photo.png", workspace / "mask.png", workspace, "room", Wall(paint=PAINTS[0]), False
         )
         token, arms = Path(picture["folder"]).name, open_arms(ARMS, "room-tiny")
-        walls = pictures.read_walls(picture["folder"])[0]
+        walls = read_walls(picture["folder"])[0]
 
         def paint_arm(paint: str) -> None:
             for name, (_, seconds) in arms.paint(photo, mask, parse_color(paint), SamplingSettings()).items():
                 taken.setdefault(name, []).append(seconds)
 
         def press(paint: str) -> None:
-            pictures.write_walls(picture["folder"], [pictures.Wall(walls[0].mask, walls[0].now, paint)])
+            write_walls(picture["folder"], [Wall(walls[0].mask, walls[0].now, paint)])
             ticked = PaintRequest([], list(TICKED), 0, None, None, None, False)
             paint_comparison(workspace, scene.Room(picture), ticked, [], "en")
 

@@ -14,6 +14,7 @@ from toys import toy_room
 
 from wallpaint.ui import app
 from wallpaint.ui.board import calls, pictures, segmenter
+from wallpaint.ui.board.walls import read_walls, wall_mask
 from wallpaint.ui.dataset import samples
 from wallpaint.walls.finders import FINDERS
 
@@ -74,9 +75,9 @@ def test_twenty_visitors_at_once_each_keep_their_own_walls(tmp_path, sam, photo)
     finally:
         demo.close(verbose=False)
     for number, picture in enumerate(opened):
-        (wall,), _ = pictures.read_walls(picture["folder"])
+        (wall,), _ = read_walls(picture["folder"])
         assert wall.now == f"#{number:02X}4060"
-        mask = np.asarray(pictures.wall_mask(picture["folder"], wall, SIZE)) > 0
+        mask = np.asarray(wall_mask(picture["folder"], wall, SIZE)) > 0
         assert calls.encode_runs(mask) == wall_runs(number)
 
 

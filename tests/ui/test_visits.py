@@ -13,6 +13,7 @@ from wallpaint.errors import UserError
 from wallpaint.learned.lora_files import LoraFile
 from wallpaint.ui import app, visits
 from wallpaint.ui.board import pictures
+from wallpaint.ui.board.walls import GIVEN, Wall, read_walls, write_walls
 from wallpaint.ui.compare import painting, scene
 from wallpaint.ui.compare.arms import OwnLora
 from wallpaint.ui.dataset import tab
@@ -46,7 +47,7 @@ def value_of(updates, kind, which=0):
 def test_photo_marks_paint_and_room_come_back_to_whoever_has_the_token(visit, tmp_path):
     keep, restore = visit
     picture, shown, name = tab.open_sample(0, tmp_path)
-    pictures.write_walls(picture["folder"], [pictures.Wall(pictures.GIVEN, "#102030", "#AABBCC")])
+    write_walls(picture["folder"], [Wall(GIVEN, "#102030", "#AABBCC")])
     room = scene.open_shipped_room(tmp_path, 0)[0]
     assert deep_hash(room) != deep_hash(scene.open_shipped_room(tmp_path, 0)[0])  # by which Gradio sees changes
     keep("a" * 24, picture, [Photo("/gone.jpg", "gone")], "my hall", room, blind=True)
@@ -68,10 +69,10 @@ def test_a_new_tab_begins_with_what_the_last_one_had_and_has_its_own_from_then_o
     token, own = value_of(updates, gr.State), value_of(updates, gr.State, 2)
     assert token != "a" * 24 and pictures.TOKEN.fullmatch(token)
     assert {**own, "folder": ""} == {**picture, "folder": ""} and own["folder"] != picture["folder"]
-    walls = pictures.read_walls(picture["folder"])
-    assert pictures.read_walls(own["folder"]) == walls
-    pictures.write_walls(own["folder"], [pictures.Wall(paint="#102030")])  # what one marks the other does not have
-    assert pictures.read_walls(picture["folder"]) == walls
+    walls = read_walls(picture["folder"])
+    assert read_walls(own["folder"]) == walls
+    write_walls(own["folder"], [Wall(paint="#102030")])  # what one marks the other does not have
+    assert read_walls(picture["folder"]) == walls
     keep(token)
     assert value_of(restore(token, None), gr.State, 2) == gr.skip()
     assert value_of(restore("a" * 24, None), gr.State, 2) == picture

@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,10 +19,8 @@ from urllib.parse import parse_qs, urlsplit
 import gradio as gr
 from gradio.context import LocalContext
 
-from wallpaint.dataset.rows import Sample
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch, parse_color
-from wallpaint.ui.board import pictures
 from wallpaint.ui.words.words import T, pick_language, t, translate
 
 try:
@@ -35,7 +33,6 @@ SHARED_GPU = bool(spaces and os.environ.get("SPACES_ZERO_GPU"))  # work then run
 GPU = {"concurrency_id": "gpu", "concurrency_limit": 1}  # whatever runs a model waits its turn
 PRIVATE = {"api_visibility": "private"}
 QUIET = {**PRIVATE, "show_progress": "hidden"}
-SHOWN_ROOMS = 24
 UPLOAD_BYTES = 50_000_000  # any file of a public page
 PHOTO_BYTES = 400_000_000  # a photo of one's own page: 108 megapixels without compression
 SCRIPTS = Path(__file__).parent / "scripts"  # ES modules that run in the browser
@@ -83,20 +80,6 @@ class Step(NamedTuple):
 def on_gpu(function: Callable) -> Callable:
     """Let a function run on a Space's shared GPU; elsewhere it stays what it is."""
     return spaces.GPU(function) if spaces else function
-
-
-def add_rooms(page: Page, rooms: Sequence[Sample], caption: str, **props: Any) -> gr.Gallery:
-    """Make a gallery of shipped rooms to choose from, captioned by that field; unseen if there are none."""
-    rooms = rooms[:SHOWN_ROOMS]
-    said = [T(f"kind_{room.kind}") if caption == "kind" else getattr(room, caption) for room in rooms]
-    shown = [(pictures.thumbnail(room.image, 160), words) for room, words in zip(rooms, said, strict=True)]
-    return add_gallery(page, value=shown, visible=bool(rooms), fit_columns=True, **{"columns": 3} | props)
-
-
-def add_gallery(page: Page, **props: Any) -> gr.Gallery:
-    """Make a gallery of pictures to choose from."""
-    usual = {"format": "jpeg", "object_fit": "cover", "buttons": [], "fit_columns": False}
-    return page.add(gr.Gallery, interactive=False, allow_preview=False, **usual | props)
 
 
 def _has_words(value: Any) -> bool:

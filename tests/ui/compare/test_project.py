@@ -10,6 +10,7 @@ from PIL import Image
 import studio
 from wallpaint.errors import UserError
 from wallpaint.ui.board import calls, pictures
+from wallpaint.ui.board.walls import read_walls, save_photo_masks
 from wallpaint.ui.compare import project, scene
 from wallpaint.ui.compare.painting import PaintRequest, paint_comparison
 
@@ -47,7 +48,7 @@ def room(tmp_path):
 
 
 def masks(room):
-    _, walls = pictures.save_photo_masks(room.picture)
+    _, walls = save_photo_masks(room.picture["folder"])
     return {wall.paint: np.asarray(Image.open(path)) for path, wall in walls}
 
 
@@ -59,7 +60,7 @@ def test_what_was_saved_is_opened_as_it_was(room, tmp_path):
     assert opened.request.sampling == (7, None, 2.5, None) and opened.request.bounce and not opened.request.blind
     assert opened.room.picture["folder"] != room.picture["folder"] and opened.room.picture["name"] == "phòng khách"
     before, after = (Path(one.picture["folder"]) for one in (room, opened.room))
-    walls, active = pictures.read_walls(after)
+    walls, active = read_walls(after)
     assert [(wall.paint, wall.chosen) for wall in walls] == [(GREEN, True), (RED, False)] and active == 1
     assert pictures.read_sheet(after) == pictures.read_sheet(before)
     assert pictures.read_whites(after, (9, 9)) == pictures.read_whites(before, (9, 9))

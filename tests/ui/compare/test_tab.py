@@ -18,9 +18,11 @@ from wallpaint.errors import UserError
 from wallpaint.pixels.images import load_photo
 from wallpaint.runs import state
 from wallpaint.ui.board import calls, pictures
+from wallpaint.ui.board.walls import Wall, read_walls, save_photo_masks, save_wall_mask, write_walls
 from wallpaint.ui.compare import arms, painting, results_html, scene, tab
 from wallpaint.ui.compare.arms import list_arms
 from wallpaint.ui.compare.painting import PaintRequest, Results, paint_comparison
+from wallpaint.ui.gallery import _read_folder
 from wallpaint.ui.words.words import t
 
 GREEN, RED = "#7A9E7E", "#C80000"
@@ -111,15 +113,15 @@ def test_the_room_of_tab_1_comes_with_its_walls_and_its_paint_and_stays_as_it_is
     picture = pictures.open_picture(room_photo, tmp_path, "attic")
     with pytest.raises(UserError, match="click on the wall"):
         scene.open_dataset_room(tmp_path, picture, "en")
-    mask = pictures.save_wall_mask(picture["folder"], half(160, 90))
-    walls = [pictures.Wall(), pictures.Wall(mask, "", RED)]
-    pictures.write_walls(picture["folder"], walls, 1)
+    mask = save_wall_mask(picture["folder"], half(160, 90))
+    walls = [Wall(), Wall(mask, "", RED)]
+    write_walls(picture["folder"], walls, 1)
     room, shown = scene.open_dataset_room(tmp_path, picture, "en")
     assert scene.paint_of(room) == RED and shown["known"] == [] and len(shown["walls"]) == 2 and shown["active"] == 1
     files = scene.write_scene(room, RED, "en")
     assert (np.asarray(Image.open(files.mask)) > 0).tolist() == half(160, 90).tolist()
     assert np.count_nonzero(mark(room, half(160, 90), half(160, 90, left=False), active=0)) == 80 * 90
-    assert pictures.read_walls(picture["folder"]) == (walls, 1)
+    assert read_walls(picture["folder"]) == (walls, 1)
 
 
 def test_the_paint_at_hand_goes_along_to_the_next_photo_and_its_mask(room, room_photo, tmp_path):
@@ -316,7 +318,7 @@ def test_the_sheet_goes_along_to_the_next_photo_and_is_no_longer_than_it_may_be(
 
 def test_a_showcase_is_no_measurement_and_says_so(shipped_rooms, tmp_path):
     (shipped_rooms / "rooms" / "showcase").symlink_to(shipped_rooms / "rooms" / "test")
-    pictures._read_folder.cache_clear()
+    _read_folder.cache_clear()
     room, shown = scene.open_first_room(tmp_path, None)
     assert shown["walls"][0]["paint"] == scene.SHOWCASE["showcase"]
     room = replace(room, truths={scene.SHOWCASE["showcase"]: room.truths[GREEN]})
@@ -462,8 +464,8 @@ def test_old_results_are_swept(tmp_path):
 def test_every_marked_wall_is_painted_in_its_own_paint_in_one_go(room_photo, tmp_path):
     room = scene.open_photo(tmp_path, str(room_photo), None)[0]
     folder, left = room.picture["folder"], half(160, 90)
-    first, second = (pictures.save_wall_mask(folder, mask) for mask in (left, ~left))
-    pictures.write_walls(folder, [pictures.Wall(first, "", GREEN), pictures.Wall(), pictures.Wall(second, "", RED)])
+    first, second = (save_wall_mask(folder, mask) for mask in (left, ~left))
+    write_walls(folder, [Wall(first, "", GREEN), Wall(), Wall(second, "", RED)])
     results = paint_comparison(tmp_path, room, request(), [], "en")
     said = json.loads((results.folder / GREEN[1:] / "comparison.json").read_text())
     assert said["walls"] == [GREEN, RED] and said["arms"][0]["outside_changed_pixels"] == 0
@@ -479,7 +481,7 @@ def test_a_later_wall_lies_over_the_one_before_it_painted_at_once_and_by_the_arm
     asked = [{"runs": calls.encode_runs(mask), "paint": paint} for mask, paint in ((whole, RED), (left, GREEN))]
     for active in (0, 1):  # whichever is at hand
         calls.save_walls(tmp_path, {**token, "walls": asked, "active": active})
-        _, walls = pictures.save_photo_masks(room.picture)
+        _, walls = save_photo_masks(room.picture["folder"])
         masks = {wall.paint: np.asarray(Image.open(path)) > 0 for path, wall in walls}
         assert [*masks][0] == (RED, GREEN)[active]
         assert np.array_equal(masks[GREEN], left) and np.array_equal(masks[RED], ~left)
@@ -497,8 +499,8 @@ def test_walls_that_meet_on_the_view_meet_in_the_photo(tmp_path):
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (512, 2048, 3), np.uint8)).save(tmp_path / "wide.png")
     picture = pictures.open_picture(tmp_path / "wide.png", tmp_path)
     left = half(1024, 256)
-    names = [pictures.save_wall_mask(picture["folder"], mask) for mask in (left, ~left)]
-    pictures.write_walls(picture["folder"], [pictures.Wall(name) for name in names])
-    _, walls = pictures.save_photo_masks(picture)
+    names = [save_wall_mask(picture["folder"], mask) for mask in (left, ~left)]
+    write_walls(picture["folder"], [Wall(name) for name in names])
+    _, walls = save_photo_masks(picture["folder"])
     masks = [np.asarray(Image.open(path)) > 0 for path, _ in walls]
     assert np.logical_or(*masks).mean() > 0.99  # no line of the old paint between them

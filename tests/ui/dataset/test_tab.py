@@ -21,8 +21,18 @@ from wallpaint.errors import UserError
 from wallpaint.pixels.recolor import estimate_paint, recolor
 from wallpaint.ui import page
 from wallpaint.ui.board import calls, component, pictures, segmenter
+from wallpaint.ui.board.walls import (
+    Wall,
+    drop_wall_mask,
+    mask_at,
+    read_walls,
+    save_photo_masks,
+    save_wall_mask,
+    write_walls,
+)
 from wallpaint.ui.dataset import findings, photos, samples, tab
 from wallpaint.ui.finder import show_finder, switch_finder
+from wallpaint.ui.gallery import read_rooms
 from wallpaint.ui.page import guarded, read_paint
 from wallpaint.ui.words.words import TEXT, t
 from wallpaint.walls.classifier import ClassifierFinder, WallClassifier
@@ -173,8 +183,8 @@ def test_a_room_is_named_after_its_file_whatever_that_is_called(photo, tmp_path,
     opened, told = photos.add_photos([str(path)], [], "en")
     assert opened[0].name == room and told == ""
     opened, picture = photos.open_photo(opened, 0, tmp_path)
-    wall = pictures.save_wall_mask(picture["folder"], np.ones(SIZE[::-1], bool))
-    pictures.write_walls(picture["folder"], [pictures.Wall(wall, "#7A9E7E")])
+    wall = save_wall_mask(picture["folder"], np.ones(SIZE[::-1], bool))
+    write_walls(picture["folder"], [Wall(wall, "#7A9E7E")])
     assert photos.save_photos(tmp_path, opened, [room], "mine", "train", "", "en") == 1
     (sample,) = folder.read_samples(tmp_path / "datasets" / "mine", "train")
     assert sample.room_id == room and samples.show_dataset(tmp_path, "mine", "en").shown[0][1].startswith(room)
@@ -183,7 +193,7 @@ def test_a_room_is_named_after_its_file_whatever_that_is_called(photo, tmp_path,
 def test_a_sample_room_brings_its_own_mask(tmp_path, looks, monkeypatch):
     image, mask = toy_room(0, GREEN, SIZE)
     folder.add_sample(tmp_path / "assets" / "rooms" / "sample", "train", image, mask, GREEN, "", "attic")
-    monkeypatch.setattr(pictures, "ASSETS", tmp_path / "assets")
+    monkeypatch.setattr("wallpaint.paths.ASSETS", tmp_path / "assets")
     picture, shown, name = tab.open_sample(0, tmp_path)
     assert name == "attic" and shown["given"] and shown["walls"][0]["runs"] is None
     given = calls.load_given(tmp_path, {"token": shown["token"]})
@@ -259,13 +269,13 @@ def test_a_wall_marked_on_the_view_follows_the_photos_edges_at_its_own_size(tmp_
     picture = pictures.open_picture(tmp_path / "large.png", tmp_path)
     view = mask.resize((1024, 683), Image.Resampling.BOX).point(lambda value: 255 * (value >= 128))
     shrunk = np.asarray(view.filter(ImageFilter.MinFilter(3))) > 0  # a pixel short of the wall's edge
-    name = pictures.save_wall_mask(picture["folder"], shrunk)
-    pictures.write_walls(picture["folder"], [pictures.Wall(name)])
+    name = save_wall_mask(picture["folder"], shrunk)
+    write_walls(picture["folder"], [Wall(name)])
     plain = np.asarray(Image.fromarray(shrunk).convert("L").resize(image.size)) >= 128
-    full = np.asarray(pictures.mask_at(picture, image.size)) > 0
+    full = np.asarray(mask_at(picture["folder"], image.size)) > 0
     truth = np.asarray(mask) > 0
     assert (full != truth).sum() < 0.3 * (plain != truth).sum()
-    pictures.drop_wall_mask(Path(picture["folder"]), name)
+    drop_wall_mask(Path(picture["folder"]), name)
     assert not list(Path(picture["folder"]).glob("*wall-*"))
 
 
@@ -318,15 +328,15 @@ def test_the_paint_on_a_wall_is_estimated_until_somebody_says_it(call, picture, 
     assert call("save_walls", walls=[{"runs": None, "now": "#abc", "chosen": True, "paint": "#102030"}])["now"] == [
         "#AABBCC"
     ]
-    walls, active = pictures.read_walls(picture["folder"])
+    walls, active = read_walls(picture["folder"])
     assert (walls[0].now, walls[0].paint, walls[0].chosen, active) == ("#AABBCC", "#102030", True, 0)
-    assert np.array_equal(np.asarray(pictures.mask_at(picture, SIZE)), np.asarray(mask))
+    assert np.array_equal(np.asarray(mask_at(picture["folder"], SIZE)), np.asarray(mask))
     call("save_walls", walls=[{"runs": [SIZE[0] * SIZE[1]]}])
-    assert pictures.mask_at(picture, SIZE) is None and not list(pictures.Path(picture["folder"]).glob("wall-*"))
+    assert mask_at(picture["folder"], SIZE) is None and not list(pictures.Path(picture["folder"]).glob("wall-*"))
 
 
 def test_a_mask_that_is_the_wrong_way_round_is_told(tmp_path, looks):
-    room = pictures.read_rooms("sample")[0]
+    room = read_rooms("sample")[0]
     picture = pictures.open_picture(room.image, tmp_path)
     right = np.asarray(Image.open(room.mask)) > 0
     for mask, told in ((right, False), (~right, True)):
@@ -388,7 +398,7 @@ def test_every_wall_becomes_a_sample_of_the_same_room_with_its_own_paint(call, p
         and not (np.asarray(Image.open(left.mask)) & np.asarray(Image.open(right.mask))).any()
     )
     assert "Saved 2 to mine: 0 for training, 2 for validation" in message
-    photo, mask = pictures.save_photo_mask(picture)  # what tab Compare takes: the wall at hand
+    _, [(mask, _), *_] = save_photo_masks(picture["folder"])  # what tab Compare takes: the wall at hand first
     assert np.array_equal(np.asarray(Image.open(mask)), np.asarray(Image.open(right.mask)))
 
 

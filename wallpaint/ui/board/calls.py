@@ -23,6 +23,17 @@ from wallpaint.pixels.mask_ops import looks_inverted, to_mask
 from wallpaint.pixels.palettes import MAX_BYTES, Palette, nearest_color, read_palette, shipped_palettes
 from wallpaint.pixels.recolor import estimate_paint, read_light, recolor
 from wallpaint.ui.board import pictures, segmenter
+from wallpaint.ui.board.walls import (
+    GIVEN,
+    MAX_WALLS,
+    Wall,
+    drop_wall_mask,
+    part_walls,
+    read_walls,
+    save_wall_mask,
+    wall_mask,
+    write_walls,
+)
 
 PREVIEW = 768  # longest side of the live repaint
 MAX_POINTS = 64
@@ -108,27 +119,27 @@ def save_walls(workspace: Path, asked: dict) -> dict:
     """
     folder = pictures.find_folder(workspace, asked.get("token"))
     told = asked.get("walls")
-    if not isinstance(told, list) or not 1 <= len(told) <= pictures.MAX_WALLS:
-        raise UserError(f"a picture has 1 to {pictures.MAX_WALLS} walls, the board, remove some")
-    view, (before, _) = segmenter.load_view(folder), pictures.read_walls(folder)
+    if not isinstance(told, list) or not 1 <= len(told) <= MAX_WALLS:
+        raise UserError(f"a picture has 1 to {MAX_WALLS} walls, the board, remove some")
+    view, (before, _) = segmenter.load_view(folder), read_walls(folder)
     walls = []
     for index, wall in enumerate(told):
         mask = before[index].mask if index < len(before) else ""
         if wall.get("runs") is not None:
-            mask = pictures.save_wall_mask(folder, decode_runs(wall["runs"], view.size))
+            mask = save_wall_mask(folder, decode_runs(wall["runs"], view.size))
         chosen, paint = bool(wall.get("chosen")), parse_color(wall.get("paint") or FIRST_PAINT).hex
         now = parse_color(wall["now"]).hex if chosen else _estimate_now(folder, mask, view)
-        walls.append(pictures.Wall(mask, now, paint, chosen))
+        walls.append(Wall(mask, now, paint, chosen))
     active = min(max(0, int(asked.get("active") or 0)), len(walls) - 1)
-    pictures.write_walls(folder, walls, active)
+    write_walls(folder, walls, active)
     _save_sheet(folder, asked, walls)
-    for old in {wall.mask for wall in before} - {wall.mask for wall in walls} - {"", pictures.GIVEN}:
-        pictures.drop_wall_mask(folder, old)
+    for old in {wall.mask for wall in before} - {wall.mask for wall in walls} - {"", GIVEN}:
+        drop_wall_mask(folder, old)
     inverted = told[active].get("runs") is not None and is_inverted(folder, walls[active], view)
     return {"now": [wall.now for wall in walls], "inverted": inverted}
 
 
-def _save_sheet(folder: Path, asked: dict, walls: list[pictures.Wall]) -> None:
+def _save_sheet(folder: Path, asked: dict, walls: list[Wall]) -> None:
     """Keep the sheet as the page has it, and what the palette at hand or a shipped one calls the paints.
 
     Raises:
@@ -145,15 +156,15 @@ def _save_sheet(folder: Path, asked: dict, walls: list[pictures.Wall]) -> None:
     pictures.write_sheet(folder, pictures.Sheet(paints, names))
 
 
-def is_inverted(folder: Path, wall: pictures.Wall, view: Image.Image) -> bool:
+def is_inverted(folder: Path, wall: Wall, view: Image.Image) -> bool:
     """Tell whether a wall's mask looks like all but the wall."""
-    mask = pictures.wall_mask(folder, wall, view.size)
+    mask = wall_mask(folder, wall, view.size)
     return mask is not None and looks_inverted(view, mask)
 
 
 def _estimate_now(folder: Path, mask: str, view: Image.Image) -> str:
     """Estimate the paint on a wall by its mask's file; '' while it is unmarked."""
-    wall = pictures.wall_mask(folder, pictures.Wall(mask), view.size)
+    wall = wall_mask(folder, Wall(mask), view.size)
     return estimate_paint(view, wall, pictures.read_whites(folder, view.size)).hex if wall else ""
 
 
@@ -162,10 +173,10 @@ def repaint(workspace: Path, asked: dict) -> dict:
     folder = pictures.find_folder(workspace, asked.get("token"))
     view = segmenter.load_view(folder)
     view.thumbnail((PREVIEW, PREVIEW))
-    walls, paints = pictures.read_walls(folder)[0], asked.get("paints") or []
-    found = [(index, pictures.wall_mask(folder, wall, view.size)) for index, wall in enumerate(walls)]
+    walls, paints = read_walls(folder)[0], asked.get("paints") or []
+    found = [(index, wall_mask(folder, wall, view.size)) for index, wall in enumerate(walls)]
     masks = {index: np.asarray(mask) > 0 for index, mask in found if mask is not None and mask.getbbox() is not None}
-    for index, mask in zip(masks, pictures.part_walls([*masks.values()]) if masks else [], strict=True):
+    for index, mask in zip(masks, part_walls([*masks.values()]) if masks else [], strict=True):
         wall = walls[index]
         paint = parse_color(paints[index] if index < len(paints) else wall.paint or FIRST_PAINT)
         view = recolor(view, to_mask(mask), paint, parse_color(wall.now) if wall.now else None)
@@ -199,8 +210,8 @@ def read_white(workspace: Path, asked: dict) -> dict:
     for spot in whites:
         recoloring.read_white(view, spot)  # which complains
     pictures.write_whites(folder, whites, view.size)
-    walls, active = pictures.read_walls(folder)
-    mask = pictures.wall_mask(folder, walls[active], view.size)
+    walls, active = read_walls(folder)
+    mask = wall_mask(folder, walls[active], view.size)
     if not whites or mask is None or mask.getbbox() is None:
         return {}
     light = read_light(view, mask, None, whites)
@@ -218,9 +229,9 @@ def propose(workspace: Path, asked: dict) -> dict:
 def load_given(workspace: Path, asked: dict) -> dict:
     """Give the mask that a sample room brings: {runs}."""
     folder = pictures.find_folder(workspace, asked.get("token"))
-    if not (folder / pictures.GIVEN).is_file():
+    if not (folder / GIVEN).is_file():
         raise UserError("this photo brings no mask of its own, the board, click on its wall")
-    mask = pictures.wall_mask(folder, pictures.Wall(pictures.GIVEN), segmenter.load_view(folder).size)
+    mask = wall_mask(folder, Wall(GIVEN), segmenter.load_view(folder).size)
     return {"runs": encode_runs(np.asarray(mask) > 0)}
 
 

@@ -17,6 +17,7 @@ from wallpaint.pixels.photo_files import PHOTO_SUFFIXES
 from wallpaint.ui.board import pictures
 from wallpaint.ui.board.calls import FUNCTIONS, data_url, encode_runs, is_inverted
 from wallpaint.ui.board.segmenter import load_view
+from wallpaint.ui.board.walls import read_walls, wall_mask
 from wallpaint.ui.page import Page, run_script, serve_function
 from wallpaint.ui.words.words import BOARD
 
@@ -46,8 +47,8 @@ def describe_picture(picture: pictures.Picture | None) -> dict[str, Any] | None:
     if picture is None:
         return None
     folder = Path(picture["folder"])
-    view, (walls, active) = load_view(folder), pictures.read_walls(folder)
-    masks = [pictures.wall_mask(folder, wall, view.size) for wall in walls]
+    view, (walls, active) = load_view(folder), read_walls(folder)
+    masks = [wall_mask(folder, wall, view.size) for wall in walls]
     told = [
         {**wall, "runs": encode_runs(np.asarray(mask) > 0) if mask else None}
         for wall, mask in zip(map(asdict, walls), masks, strict=True)

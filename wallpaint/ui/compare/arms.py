@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wallpaint import paths
 from wallpaint.errors import UserError
 from wallpaint.learned.lora_files import ADAPTER, LoraFile, describe_lora
 from wallpaint.models.families import resolve_family
@@ -41,7 +42,7 @@ class OwnLora:
 
 def list_arms(workspace: Path, own: Sequence[OwnLora] = ()) -> list[tuple[str, str]]:
     """Give (label, arm) of what can be compared: the shipped arms, the runs with weights, then `own`."""
-    there = [name for name in SHIPPED if name in ANY_FAMILY or (pictures.ASSETS / "loras" / name).is_dir()]
+    there = [name for name in SHIPPED if name in ANY_FAMILY or (paths.ASSETS / "loras" / name).is_dir()]
     arms, brought = {name: name for name in there}, {lora.label: lora.arm for lora in own}
     for run in state.list_runs(workspace):
         if any((run.folder / "weights").glob("*.safetensors")):

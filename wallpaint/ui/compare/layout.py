@@ -11,7 +11,8 @@ from wallpaint.ui.board.component import build_board
 from wallpaint.ui.compare.arms import LORA_SUFFIXES, MAX_LORA, SHEET_ARM, TICKED, list_arms
 from wallpaint.ui.compare.results_html import draw_results
 from wallpaint.ui.compare.scene import shipped_rooms
-from wallpaint.ui.page import Page, add_rooms, run_script
+from wallpaint.ui.gallery import add_rooms
+from wallpaint.ui.page import Page, run_script
 from wallpaint.ui.upload import build_upload
 from wallpaint.ui.words.words import T
 

@@ -15,6 +15,7 @@ from wallpaint.dataset.project import SUFFIX, Project, ProjectWall, Settings, re
 from wallpaint.errors import UserError
 from wallpaint.pixels.images import load_mask, read_size
 from wallpaint.ui.board import pictures
+from wallpaint.ui.board.walls import Wall, read_walls, save_photo_masks, save_wall_mask, write_walls
 from wallpaint.ui.compare.painting import PaintRequest
 from wallpaint.ui.compare.scene import PAINT, Room
 from wallpaint.ui.page import plain_name
@@ -38,12 +39,12 @@ def save_project(
     Raises:
         UserError: no room is open, or the wall at hand is not marked.
     """
-    saved = pictures.save_photo_masks(room.picture) if room else None
+    saved = save_photo_masks(room.picture["folder"]) if room else None
     if room is None or saved is None:
         raise UserError(t("no_room", language))
     folder = room.picture["folder"]
     photo, (first, *others) = saved
-    walls, active = pictures.read_walls(folder)
+    walls, active = read_walls(folder)
     at = sum(1 for wall in walls[:active] if wall.mask)
     ordered = [*others[:at], first, *others[at:]]  # as on the board, those alone that are marked
     sheet = pictures.read_sheet(folder)
@@ -72,11 +73,9 @@ def open_project(workspace: Path, path: Path, offered: Mapping[str, str]) -> Ope
         project, photo, masks = read_project(path, Path(place))
         picture = pictures.open_picture(photo, workspace, project.name)
         folder, size = Path(picture["folder"]), read_size(photo)
-        names = [pictures.save_wall_mask(folder, np.asarray(load_mask(mask, size)) > 0) for mask in masks]
-    walls = [
-        pictures.Wall(name, wall.now, wall.paint, wall.chosen) for name, wall in zip(names, project.walls, strict=True)
-    ]
-    pictures.write_walls(folder, walls, project.active)
+        names = [save_wall_mask(folder, np.asarray(load_mask(mask, size)) > 0) for mask in masks]
+    walls = [Wall(name, wall.now, wall.paint, wall.chosen) for name, wall in zip(names, project.walls, strict=True)]
+    write_walls(folder, walls, project.active)
     pictures.write_whites(folder, project.whites, (1, 1))
     pictures.write_sheet(folder, pictures.Sheet(project.sheet[: pictures.MAX_SHEET], dict(project.names)))
     arms = [offered[name] for name in project.arms if name in offered]

@@ -15,6 +15,8 @@ from wallpaint.pixels.recolor import read_light
 from wallpaint.ui.board import pictures
 from wallpaint.ui.board.component import describe_picture
 from wallpaint.ui.board.segmenter import load_view
+from wallpaint.ui.board.walls import Wall, read_walls, save_photo_masks, wall_mask, write_walls
+from wallpaint.ui.gallery import read_rooms
 from wallpaint.ui.words.words import t
 
 PAINT = "#7A9E7E"
@@ -53,7 +55,7 @@ def show_room(room: Room) -> tuple:
 
 def shipped_rooms() -> list[Sample]:
     """The rooms to try, with their truths: the showcase, then the test rooms."""
-    return [*pictures.read_rooms("showcase"), *pictures.read_rooms("test")]
+    return [*read_rooms("showcase"), *read_rooms("test")]
 
 
 def is_showcase(scene: ScenePaths) -> bool:
@@ -63,7 +65,7 @@ def is_showcase(scene: ScenePaths) -> bool:
 
 def paint_of(room: Room | None) -> str:
     """The paint chosen for the wall at hand."""
-    walls, active = pictures.read_walls(room.picture["folder"]) if room else ([pictures.Wall()], 0)
+    walls, active = read_walls(room.picture["folder"]) if room else ([Wall()], 0)
     return walls[active].paint or PAINT
 
 
@@ -75,7 +77,7 @@ def open_shipped_room(workspace: Path, index: int, room: Room | None = None) -> 
     sample = shipped_rooms()[index]
     known = {parse_color(bytes(truth.color).hex()).hex: str(truth.image) for truth in sample.truths}
     paint = SHOWCASE.get(sample.image.parent.name) or max(known, key=vividness, default=PAINT)
-    wall = pictures.Wall(paint=paint)
+    wall = Wall(paint=paint)
     picture = pictures.open_marked(sample.image, sample.mask, workspace, sample.image.stem, wall)
     return show_room(Room(_with_sheet(picture, room), known))
 
@@ -102,7 +104,7 @@ def open_dataset_room(workspace: Path, picture: pictures.Picture | None, languag
     """Take the room of tab 1 with its walls and the paints to try on them; give what `show_room` gives."""
     if picture is None:
         raise UserError(t("no_photo", language))
-    walls, active = pictures.read_walls(picture["folder"])
+    walls, active = read_walls(picture["folder"])
     if not walls[active].mask:
         raise UserError(t("no_mask", language))
     return show_room(Room(pictures.copy_picture(picture, workspace)))
@@ -111,7 +113,7 @@ def open_dataset_room(workspace: Path, picture: pictures.Picture | None, languag
 def open_photo(workspace: Path, path: str, room: Room | None) -> tuple:
     """Take an uploaded photo, without a mask, for the paint and the sheet chosen so far; give as `show_room`."""
     picture = pictures.open_picture(path, workspace, Path(path).stem)
-    pictures.write_walls(picture["folder"], [pictures.Wall(paint=paint_of(room))])
+    write_walls(picture["folder"], [Wall(paint=paint_of(room))])
     return show_room(Room(_with_sheet(picture, room)))
 
 
@@ -119,7 +121,7 @@ def open_mask(workspace: Path, path: str, room: Room | None, language: str) -> t
     """Take an uploaded mask for the photo at hand, of its size; give what `show_room` gives."""
     if room is None:
         raise UserError(t("no_upload", language))
-    photo, wall = Path(room.picture["folder"]) / "photo.png", pictures.Wall(paint=paint_of(room))
+    photo, wall = Path(room.picture["folder"]) / "photo.png", Wall(paint=paint_of(room))
     picture = pictures.open_marked(photo, path, workspace, room.picture["name"], wall)
     return show_room(Room(_with_sheet(picture, room), room.truths))
 
@@ -137,8 +139,8 @@ class Outlook:
 def look_ahead(room: Room, paint: str) -> Outlook:
     """Say what a paint becomes on the wall at hand."""
     folder = room.picture["folder"]
-    view, (walls, active) = load_view(folder), pictures.read_walls(folder)
-    mask, wall = pictures.wall_mask(folder, walls[active], view.size), walls[active]
+    view, (walls, active) = load_view(folder), read_walls(folder)
+    mask, wall = wall_mask(folder, walls[active], view.size), walls[active]
     assert mask is not None  # a scene was written of it
     whites = [] if wall.chosen else pictures.read_whites(folder, view.size)
     light = read_light(view, mask, parse_color(wall.now) if wall.chosen else None, whites)
@@ -156,7 +158,7 @@ def write_scene(room: Room | None, paint: str, language: str) -> ScenePaths:
     Raises:
         UserError: no room is open, or the wall at hand is not marked.
     """
-    saved = pictures.save_photo_masks(room.picture) if room else None
+    saved = save_photo_masks(room.picture["folder"]) if room else None
     if room is None or saved is None:
         raise UserError(t("no_room", language))
     photo, ((mask, _), *others) = saved

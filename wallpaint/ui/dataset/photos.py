@@ -20,7 +20,9 @@ from wallpaint.pixels.photo_files import PHOTO_SUFFIXES, RAW_SUFFIXES
 from wallpaint.ui.board import pictures, segmenter
 from wallpaint.ui.board.calls import FIRST_PAINT
 from wallpaint.ui.board.component import BoardPanel, describe_picture
-from wallpaint.ui.page import GPU, PRIVATE, QUIET, Page, add_gallery, check_name, guarded, plain_name
+from wallpaint.ui.board.walls import Wall, mask_at, read_walls, save_wall_mask, wall_mask, write_walls
+from wallpaint.ui.gallery import add_gallery, draw_overlay, thumbnail
+from wallpaint.ui.page import GPU, PRIVATE, QUIET, Page, check_name, guarded, plain_name
 from wallpaint.ui.visits import Kept
 from wallpaint.ui.words.words import T, t, translate
 
@@ -64,7 +66,7 @@ def add_photos(paths: list[str] | None, photos: list[Photo], language: str) -> t
     good, others, problems, names = [], [], [], {photo.name for photo in photos}
     for path in map(Path, paths or []):
         try:
-            pictures.thumbnail(path, THUMBNAIL)
+            thumbnail(path, THUMBNAIL)
         except UserError as problem:
             if path.suffix.lower() in PHOTO_SUFFIXES | RAW_SUFFIXES:
                 problems.append(translate(str(problem).replace(str(path), path.name), language))
@@ -103,19 +105,18 @@ def show_photos(photos: list[Photo], language: str) -> list[tuple[Any, str]]:
     """Give (picture, caption) of each photo, its wall drawn once there is one."""
     shown = []
     for photo in photos:
-        thumbnail, mask, caption = pictures.thumbnail(photo.path, THUMBNAIL), None, photo.name
-        if photo.folder:
-            mask = pictures.mask_at({"folder": photo.folder}, thumbnail.size)
+        small, caption = thumbnail(photo.path, THUMBNAIL), photo.name
+        mask = mask_at(photo.folder, small.size) if photo.folder else None
         if photo.confidence >= 0:
             sure = f"{100 * photo.confidence:.0f} %" if photo.confidence else t("no_wall_there", language)
             caption += f" · {sure}"
-        shown.append((pictures.draw_overlay(thumbnail, mask), caption))
+        shown.append((draw_overlay(small, mask), caption))
     return shown
 
 
 def is_marked(photo: Photo) -> bool:
     """Tell whether a photo's first wall is marked."""
-    return bool(photo.folder and pictures.read_walls(photo.folder)[0][0].mask)
+    return bool(photo.folder and read_walls(photo.folder)[0][0].mask)
 
 
 def find_walls(photos: list[Photo], workspace: Path) -> Iterator[list[Photo]]:
@@ -125,8 +126,8 @@ def find_walls(photos: list[Photo], workspace: Path) -> Iterator[list[Photo]]:
         if not is_marked(photos[index]):
             found = segmenter.propose(picture["folder"])
             if found is not None:
-                mask = pictures.save_wall_mask(picture["folder"], np.asarray(found.mask) >= 128)
-                pictures.write_walls(picture["folder"], [pictures.Wall(mask, found.paint.hex, FIRST_PAINT)])
+                mask = save_wall_mask(picture["folder"], np.asarray(found.mask) >= 128)
+                write_walls(picture["folder"], [Wall(mask, found.paint.hex, FIRST_PAINT)])
             confidence = round(found.confidence, 3) if found else 0.0
             photos = [*photos[:index], replace(photos[index], confidence=confidence), *photos[index + 1 :]]
         yield photos
@@ -150,8 +151,8 @@ def save_walls(folder: Path, working: str | Path, split: str, room: str, text: s
         how many there were.
     """
     photo, count = load_photo(Path(working) / "photo.png"), 0
-    for wall in pictures.read_walls(working)[0][first:]:
-        mask = pictures.wall_mask(working, wall, photo.size)
+    for wall in read_walls(working)[0][first:]:
+        mask = wall_mask(working, wall, photo.size)
         if mask is not None:
             add_sample(folder, split, photo, mask, parse_color(wall.now).rgb, text, room)
             count += 1

@@ -18,8 +18,10 @@ from wallpaint.errors import UserError
 from wallpaint.pixels.images import load_mask, read_size
 from wallpaint.ui.board import pictures
 from wallpaint.ui.board.calls import FIRST_PAINT
+from wallpaint.ui.board.walls import Wall, read_walls, wall_mask
 from wallpaint.ui.dataset.findings import draw_findings
 from wallpaint.ui.dataset.photos import save_walls
+from wallpaint.ui.gallery import draw_overlay, thumbnail
 from wallpaint.ui.page import check_name, plain_name, read_paint
 from wallpaint.ui.words.words import t
 
@@ -45,7 +47,7 @@ def save_sample(
     if picture is None:
         raise UserError(t("no_photo", language))
     folder = dataset_folder(workspace, name, language)
-    walls, working = pictures.read_walls(picture["folder"])[0], Path(picture["folder"])
+    walls, working = read_walls(picture["folder"])[0], Path(picture["folder"])
     mends = picture.get("mends") and Path(picture["mends"][0]) == folder
     if not any(wall.mask for wall in (walls[:1] if mends else walls)):
         raise UserError(t("no_mask", language))
@@ -53,7 +55,7 @@ def save_sample(
         return say_saved(folder, save_walls(folder, working, split, room, text), language)
     # The first wall is the sample that was opened; those added to it are new ones.
     _, split, file_name = picture["mends"]
-    mask = pictures.wall_mask(working, walls[0], read_size(working / "photo.png"))
+    mask = wall_mask(working, walls[0], read_size(working / "photo.png"))
     color = list(read_paint(walls[0].now).rgb)
     curate.edit_sample(folder, split, file_name, mask, reference_color_rgb=color)
     message = t("mended", language, file=file_name, dataset=folder.name)
@@ -100,13 +102,13 @@ def show_dataset(workspace: Path, name: str, language: str, page: int = 1, check
 @functools.lru_cache(maxsize=4 * PER_PAGE)  # 100 KB each
 def _draw_sample(photo: tuple[Path, int], mask: tuple[Path, int]) -> Image.Image:
     """Draw a sample small with its wall; (path, when it was written) of its photo and mask."""
-    image = pictures.thumbnail(photo[0], 240)
+    image = thumbnail(photo[0], 240)
     small = (
         load_mask(mask[0], read_size(photo[0]), photo=photo[0])
         .resize(image.size)
         .point(lambda value: 255 * (value >= 128))
     )
-    return pictures.draw_overlay(image, small)
+    return draw_overlay(image, small)
 
 
 def write_color(sample: Sample) -> str:
@@ -127,7 +129,7 @@ def read_sample(workspace: Path, name: str, key: Sequence[str] | None, language:
 def open_saved(workspace: Path, name: str, key: Sequence[str] | None, language: str) -> pictures.Picture:
     """Open a saved sample on the board, to mark it again; saving then mends it."""
     sample = read_sample(workspace, name, key, language)
-    wall = pictures.Wall("", write_color(sample), FIRST_PAINT, chosen=True)
+    wall = Wall("", write_color(sample), FIRST_PAINT, chosen=True)
     picture = pictures.open_marked(sample.image, sample.mask, workspace, sample.room_id, wall)
     folder = dataset_folder(workspace, name, language)
     return {**picture, "mends": [str(folder), *(key or ())]}

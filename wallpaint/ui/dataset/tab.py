@@ -12,7 +12,8 @@ from wallpaint.ui.board.component import BoardPanel, build_board, describe_pictu
 from wallpaint.ui.dataset.photos import build_photos, wire_photos
 from wallpaint.ui.dataset.samples_panel import build_list, build_save, wire_samples
 from wallpaint.ui.finder import build_finder
-from wallpaint.ui.page import QUIET, Page, Step, add_rooms, guarded
+from wallpaint.ui.gallery import add_rooms, read_rooms
+from wallpaint.ui.page import QUIET, Page, Step, guarded
 from wallpaint.ui.visits import Kept
 from wallpaint.ui.words.words import T
 
@@ -28,7 +29,7 @@ class DatasetTab:
 
 def open_sample(index: int, workspace: Path) -> tuple:
     """Open a sample room; give (picture, what the board shows, the room's name)."""
-    sample = pictures.read_rooms("sample")[index]
+    sample = read_rooms("sample")[index]
     picture = pictures.open_picture(sample.image, workspace, sample.room_id, sample.mask)
     return picture, describe_picture(picture), picture["name"]
 
@@ -42,7 +43,7 @@ def build_dataset_tab(page: Page, language: gr.State, picture: gr.State) -> Data
         with gr.Column(scale=2, min_width=350):
             page.add(gr.Markdown, value=T("choose_room"))
             about = {"label": T("sample_rooms"), "height": 460, "elem_id": "sample-rooms"}
-            rooms = add_rooms(page, pictures.read_rooms("sample"), "room_id", **about)
+            rooms = add_rooms(page, read_rooms("sample"), "room_id", **about)
             photos = build_photos(page)
         with gr.Column(scale=5, min_width=340):
             board = BoardPanel(picture, build_board(page), room)

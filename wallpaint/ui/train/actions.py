@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from wallpaint import paths
 from wallpaint.dataset.metadata import find_splits
 from wallpaint.errors import UserError
 from wallpaint.paths import CONFIGS
@@ -33,7 +34,7 @@ def list_presets() -> list[str]:
 def list_datasets(workspace: Path, language: str = "en") -> list[tuple[str, str]]:
     """Give (name, folder) of what can be trained on: the workspace's datasets, then the shipped sample."""
     folders = sorted(path for path in (workspace / "datasets").glob("[!.]*") if "train" in find_splits(path))
-    sample = pictures.ASSETS / "rooms" / "sample"
+    sample = paths.ASSETS / "rooms" / "sample"
     shipped = [(t("sample_rooms", language), str(sample))] if find_splits(sample) else []
     return [*((path.name, str(path)) for path in folders), *shipped]
 

@@ -12,7 +12,7 @@ from PIL import Image
 from wallpaint.errors import UserError
 from wallpaint.runs import launch, state
 from wallpaint.runs.forecast import look_at_load
-from wallpaint.ui.board.pictures import thumbnail
+from wallpaint.ui.gallery import thumbnail
 from wallpaint.ui.page import Page
 from wallpaint.ui.train.curves import COLORS, draw_plots
 from wallpaint.ui.train.run_html import ENDED_BADLY, draw_load, draw_log, draw_nothing, draw_status, state_name

@@ -1,0 +1,76 @@
+"""Galleries of small pictures to choose from, and the rooms that are shipped to be shown in them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from wallpaint import paths
+from wallpaint.dataset.folder import read_samples
+from wallpaint.dataset.metadata import find_metadata, find_splits
+from wallpaint.dataset.rows import Sample
+from wallpaint.pixels.arrays import erode
+from wallpaint.pixels.images import load_photo
+from wallpaint.ui.page import Page
+from wallpaint.ui.words.words import T
+
+SHOWN_ROOMS = 24
+TINT = (255, 64, 129)
+
+
+def add_rooms(page: Page, rooms: Sequence[Sample], caption: str, **props: Any) -> gr.Gallery:
+    """Make a gallery of shipped rooms to choose from, captioned by that field; unseen if there are none."""
+    rooms = rooms[:SHOWN_ROOMS]
+    said = [T(f"kind_{room.kind}") if caption == "kind" else getattr(room, caption) for room in rooms]
+    shown = [(thumbnail(room.image, 160), words) for room, words in zip(rooms, said, strict=True)]
+    return add_gallery(page, value=shown, visible=bool(rooms), fit_columns=True, **{"columns": 3} | props)
+
+
+def add_gallery(page: Page, **props: Any) -> gr.Gallery:
+    """Make a gallery of pictures to choose from."""
+    usual = {"format": "jpeg", "object_fit": "cover", "buttons": [], "fit_columns": False}
+    return page.add(gr.Gallery, interactive=False, allow_preview=False, **usual | props)
+
+
+def read_rooms(which: str) -> list[Sample]:
+    """Read a picture of each shipped room, `sample` (a dataset) or `test` (with truths); empty without."""
+    pictures: dict[str, list[Sample]] = {}
+    for sample in _read_folder(paths.ASSETS / "rooms" / which):
+        pictures.setdefault(sample.room_id, []).append(sample)
+    return [of_room[number % len(of_room)] for number, of_room in enumerate(pictures.values())]
+
+
+@functools.cache  # what is shipped does not change while the studio runs
+def _read_folder(folder: Path) -> list[Sample]:
+    if find_metadata(folder).is_file():
+        return read_samples(folder, None)
+    return [sample for split in find_splits(folder) for sample in read_samples(folder, split)]
+
+
+def thumbnail(path: str | Path, size: int = 320) -> Image.Image:
+    """Load a small copy of a photo for a gallery; not to be changed, for the last ones are kept."""
+    return _thumbnail(str(path), size, Path(path).stat().st_mtime_ns if Path(path).is_file() else 0)
+
+
+@functools.lru_cache(maxsize=256)  # 100 KB each
+def _thumbnail(path: str, size: int, written: int) -> Image.Image:
+    image = load_photo(path)
+    image.thumbnail((size, size))
+    return image
+
+
+def draw_overlay(view: Image.Image, mask: Image.Image | None) -> Image.Image:
+    """Tint the marked wall and draw its outline."""
+    shown = view.copy()
+    if mask is not None:
+        wall = np.asarray(mask) > 0
+        shown = Image.composite(Image.blend(view, Image.new("RGB", view.size, TINT), 0.4), view, mask)
+        rim = wall & ~erode(wall, 1)
+        shown.paste(TINT, mask=Image.fromarray(rim.astype(np.uint8) * 255))
+    return shown
