@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(Path(__file__).parent)]
 
 import ours
 import torch
+from encoded import encode_samples
 from random_models import bench_models
 
-from wallpaint.cache.build import encode_samples
 from wallpaint.dataset.folder import read_samples
 from wallpaint.models.runtime import pick_runtime
 from wallpaint.settings.choices import presets_of

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(Path(__file__).parent)]
 
 PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}  # bf16, dense
 ROWS = (1_000, 10_000, 100_000, 1_000_000)
@@ -100,8 +100,8 @@ def run_ours(options: argparse.Namespace, models, samples) -> dict[str, Any]:
     """Our loop's own step, `wallpaint.train.take_step`, on what `encode_samples` cached."""
 
     import ours
+    from encoded import encode_samples
 
-    from wallpaint.cache.build import encode_samples
     from wallpaint.learned.denoiser import compile_blocks
 
     for _ in range(2):  # the first time kernels are chosen and loaded

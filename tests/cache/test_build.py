@@ -3,12 +3,12 @@ from dataclasses import fields
 import numpy as np
 import pytest
 import torch
+from encoded import encode_samples
 from PIL import Image
 from toys import PAINTS, toy_room
 
 from wallpaint.cache import build, tables
 from wallpaint.cache.batches import BatchSettings, draw_batch
-from wallpaint.cache.build import encode_samples
 from wallpaint.cache.draws import sample_draws
 from wallpaint.dataset.folder import add_sample, read_samples
 from wallpaint.models.encoders import encode_references, encode_text

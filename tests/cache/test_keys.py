@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from encoded import encode_samples
 from toys import PAINTS
 
 from wallpaint.cache import shards
-from wallpaint.cache.build import encode_samples
 from wallpaint.cache.views import EncodingOptions
 from wallpaint.dataset.folder import read_samples
 from wallpaint.models.loading import hash_files

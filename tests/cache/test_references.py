@@ -3,11 +3,11 @@ import functools
 import numpy as np
 import pytest
 import torch
+from encoded import encode_samples
 from PIL import Image
 from toys import PAINTS, toy_room
 
 from wallpaint.cache.batches import BatchSettings, draw_batch
-from wallpaint.cache.build import encode_samples
 from wallpaint.cache.draws import sample_draws
 from wallpaint.cache.references import cut_reference, detail_map, draw_hole
 from wallpaint.cache.views import EncodingOptions

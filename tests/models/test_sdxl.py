@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLInpaintPipeline, UNet2DConditionModel
+from encoded import encode_samples
 from peft.tuners.lora import LoraLayer
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -18,7 +19,6 @@ from toys import toy_room
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from wallpaint.cache.batches import BatchSettings, draw_batch
-from wallpaint.cache.build import encode_samples
 from wallpaint.cache.draws import sample_draws
 from wallpaint.dataset.folder import read_samples
 from wallpaint.errors import UserError

@@ -1,5 +1,6 @@
 """Many at once and for long: twenty visitors mark and repaint, hundreds of repaints leave the memory as it was."""
 
+import base64
 import gc
 import os
 import threading
@@ -13,7 +14,7 @@ from fastapi.testclient import TestClient
 from toys import toy_room
 
 from wallpaint.ui import app
-from wallpaint.ui.board import calls, pictures, segmenter
+from wallpaint.ui.board import calls, palettes, pictures, segmenter
 from wallpaint.ui.board.walls import read_walls, wall_mask
 from wallpaint.ui.dataset import samples
 from wallpaint.walls.finders import FINDERS
@@ -93,13 +94,13 @@ def test_memory_and_disk_stay_flat_over_hundreds_of_calls(tmp_path, sam, photo):
             if number % 5 == 0:
                 calls.predict(tmp_path, {**asked, "points": [[number % 160, 30, 1]]})
                 palette = f"name,hex\nOne,#{number % 4096:06X}\n".encode()
-                calls.import_palette(tmp_path, {"name": "a.csv", "data": calls.base64.b64encode(palette).decode()})
+                palettes.import_palette(tmp_path, {"name": "a.csv", "data": base64.b64encode(palette).decode()})
                 samples.show_dataset(tmp_path, "none", "en")
         gc.collect()
         return psutil.Process().memory_info().rss
 
     before = use(60)  # caches are full by now
     assert use(160) - before < 6e6  # a view takes 46 KB, so one that stays would be above it
-    assert len(calls._imported) <= calls.KEPT_PALETTES and segmenter._view.cache_info().currsize <= 16
+    assert len(palettes._imported) <= palettes.KEPT_PALETTES and segmenter._view.cache_info().currsize <= 16
     for folder in folders:  # masks that no wall names any more are gone
         assert len(list((tmp_path / "working" / os.path.basename(folder)).glob("wall-*.png"))) == 1

@@ -12,7 +12,7 @@ from segment_anything.build_sam import _build_sam
 
 from wallpaint.errors import UserError
 from wallpaint.models import runtime
-from wallpaint.pixels.mask_ops import clean_mask, erode_mask, grow_mask, obey_clicks, surface_at
+from wallpaint.pixels.mask_ops import clean_mask, grow_mask, obey_clicks, surface_at
 from wallpaint.walls import masks
 from wallpaint.walls.classifier import cut
 from wallpaint.walls.masks import Masker
@@ -240,6 +240,5 @@ def test_growing_and_eroding_go_by_distance():
     point[5, 5] = 1
     grown = grow_mask(mask_of(point), 2)
     assert (np.asarray(grown) > 0).sum() == 13
-    assert (np.asarray(erode_mask(grown, 1)) > 0).sum() == 5
-    assert grow_mask(grown, -1).tobytes() == erode_mask(grown, 1).tobytes()
+    assert (np.asarray(grow_mask(grown, -1)) > 0).sum() == 5
     assert grow_mask(grown, 0).tobytes() == grown.tobytes()

@@ -1,4 +1,4 @@
-"""encode_samples: the frozen encoders run once a sample, and what they computed is found again in shards.
+"""encode_views: the frozen encoders run once a sample, and what they computed is found again in shards.
 
 What is random about a sample, such as the hole and the crop that a self-supervised method learns from, is
 made a few times and encoded as well; every step chooses among these variants.
@@ -11,14 +11,12 @@ from pathlib import Path
 import torch
 
 from wallpaint.cache.batches import Encoded
-from wallpaint.cache.buckets import Size, working_sizes
+from wallpaint.cache.buckets import Size
 from wallpaint.cache.mapped import Group, Rows
 from wallpaint.cache.references import detail_map, draw_hole, draw_misreading
 from wallpaint.cache.shards import ShardCache, content_hash, remove_leftovers
 from wallpaint.cache.tables import cache_dtype, reference_table, text_table
-from wallpaint.cache.views import EncodingOptions, View, list_views
-from wallpaint.dataset.files import FileIndex
-from wallpaint.dataset.rows import Sample
+from wallpaint.cache.views import EncodingOptions, View
 from wallpaint.models.bundle import Models
 from wallpaint.models.field import field_hash
 from wallpaint.models.latents import blank_wall, encode_pictures, repaint_wall
@@ -28,47 +26,24 @@ from wallpaint.pixels.light import light_hash
 LAYOUT = 2  # raised when what a row holds changes, so that old caches are not read
 
 
-def encode_samples(
-    models: Models,
-    samples: list[Sample],
-    cache_dir: str | Path,
-    options: EncodingOptions | None = None,
-    flip: bool = False,
-    workers: int = 2,
-    report: Callable[[str], None] = print,
-) -> Encoded:
-    """Encode every sample, its text and its references, or find them in the cache.
-
-    Args:
-        models: the family.
-        samples: rows of a dataset, all of it: together they say at which sizes is worked.
-        cache_dir: holds a folder for each set of models.
-        options: what the method learns from.
-        flip: add every sample mirrored.
-        workers: threads that read pictures.
-        report: gets a line before something is encoded.
-    """
-    files = FileIndex(cache_dir)
-    sizes = working_sizes((files.size(s.image) for s in samples), models.family.resolution, models.family.multiple)
-    return encode_views(
-        models,
-        list_views(samples, files, sizes, flip, workers),
-        cache_dir,
-        options or EncodingOptions(),
-        workers,
-        report,
-    )
-
-
 def encode_views(
     models: Models,
     views: list[View],
     cache_dir: str | Path,
     options: EncodingOptions,
-    workers: int = 2,
-    report: Callable[[str], None] = print,
+    workers: int,
+    report: Callable[[str], None],
 ) -> Encoded:
-    """Encode views, or find them in the cache, see `encode_samples`."""
+    """Encode every view, its text and its references, or find them in the cache.
+
+    Args:
+        models: the family.
+        views: of a dataset, all of it.
+        cache_dir: holds a folder for each set of models.
+        options: what the method learns from.
+        workers: threads that read pictures.
+        report: gets a line before something is encoded.
+    """
     cache = open_cache(models, cache_dir)
     texts, encoded_texts = text_table(models, cache, {view.sample.text for view in views})
     references, places = reference_table(models, cache, views, options, workers)

@@ -17,8 +17,6 @@ from wallpaint.learned.weights import find_arm
 from wallpaint.pixels.images import atomic_path
 from wallpaint.runs.state import number_in
 
-LAYOUTS = ("kohya",)
-
 
 def export_kohya(source: str | Path, out: str | Path | None = None) -> Path:
     """Write a run's LoRA as Kohya's trainers do, for AUTOMATIC1111, ComfyUI and the like.

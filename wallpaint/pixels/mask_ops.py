@@ -75,29 +75,24 @@ def looks_inverted(photo: Image.Image, mask: Image.Image) -> bool:
     return bool(spread[0] > spread[1])
 
 
-def clean_mask(mask: Image.Image, speck: float = SPECK, hole: float = HOLE) -> Image.Image:
-    """Drop islands smaller than `speck` of the picture, but the largest, and fill holes below `hole`."""
+def clean_mask(mask: Image.Image) -> Image.Image:
+    """Drop islands smaller than SPECK of the picture, but the largest, and fill holes below HOLE."""
     wall = np.asarray(mask) >= 128
     labels, sizes = components(~wall)
-    small = sizes < hole * wall.size
+    small = sizes < HOLE * wall.size
     wall = wall | (small[labels] & (labels > 0))
     labels, sizes = components(wall)
     if len(sizes) > 1:
-        large = sizes >= speck * wall.size
+        large = sizes >= SPECK * wall.size
         large[1 + np.argmax(sizes[1:])] = True
         wall = large[labels] & (labels > 0)
     return to_mask(wall)
 
 
 def grow_mask(mask: Image.Image, pixels: float) -> Image.Image:
-    """Add every pixel within `pixels` of the mask; a negative number erodes."""
+    """Add every pixel within `pixels` of the mask; a negative number takes away (the picture's border is no edge)."""
     wall = np.asarray(mask) >= 128
     return to_mask(grow(wall, pixels) if pixels >= 0 else erode(wall, -pixels))
-
-
-def erode_mask(mask: Image.Image, pixels: float) -> Image.Image:
-    """Take away every pixel within `pixels` of the mask's edge (the picture's border is no edge)."""
-    return grow_mask(mask, -pixels)
 
 
 def close_seams(walls: Sequence[np.ndarray], pixels: int) -> list[np.ndarray]:

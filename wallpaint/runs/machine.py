@@ -51,9 +51,9 @@ def _size(path: Path) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def describe_machine(workspace: str | Path = ".") -> Iterator[str]:
+def describe_machine() -> Iterator[str]:
     """Lines about the machine, then about every family."""
-    device, disk = find_device(), shutil.disk_usage(workspace)
+    device, disk = find_device(), shutil.disk_usage(".")
     yield f"machine: {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     yield f"device: {device.name}, {device.free / GB:.1f} of {device.total / GB:.1f} GB free"
     yield f"disk: {disk.free / GB:.0f} GB free"

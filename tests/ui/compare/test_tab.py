@@ -1,5 +1,6 @@
 """Tab 3 without a browser: the room, what is painted, how it is shown and voted on."""
 
+import base64
 import io
 import json
 import re
@@ -292,7 +293,7 @@ def test_the_sheet_shows_the_wall_in_each_of_its_paints_by_one_arm_with_their_na
     with pytest.raises(UserError, match="no paint is on the sheet"):
         paint_comparison(tmp_path, room, request(), [], "en", sheet=True)
     table = b"name,hex\nHouse red <7>,#c80000\n"
-    own = calls.import_palette(tmp_path, {"name": "a.csv", "data": calls.base64.b64encode(table).decode()})["palette"]
+    own = calls.import_palette(tmp_path, {"name": "a.csv", "data": base64.b64encode(table).decode()})["palette"]
     put_on_sheet(room, RED, palette=own["id"])
     put_on_sheet(room, RED, "#879A77", RED, "#010203")  # another palette is at hand by now
     said = request(arms=["base", "field"], blind=True)  # which the sheet has not to do with

@@ -7,10 +7,7 @@ is checked. Masks travel as runs: the lengths of 0s and 1s in turn, row by row.
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
-import tempfile
-from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +17,10 @@ from wallpaint.errors import UserError
 from wallpaint.pixels import recolor as recoloring
 from wallpaint.pixels.color import Swatch, linear_to_bytes, parse_color
 from wallpaint.pixels.mask_ops import looks_inverted, to_mask
-from wallpaint.pixels.palettes import MAX_BYTES, Palette, nearest_color, read_palette, shipped_palettes
+from wallpaint.pixels.palettes import shipped_palettes
 from wallpaint.pixels.recolor import estimate_paint, read_light, recolor
 from wallpaint.ui.board import pictures, segmenter
+from wallpaint.ui.board.palettes import find_palette, import_palette, list_palettes, name_color
 from wallpaint.ui.board.walls import (
     GIVEN,
     MAX_WALLS,
@@ -39,8 +37,6 @@ PREVIEW = 768  # longest side of the live repaint
 MAX_POINTS = 64
 DROPPER = 0.012  # radius of what the eyedropper looks at, of the long side
 FIRST_PAINT = "#7A9E7E"
-KEPT_PALETTES = 64
-_imported: OrderedDict[str, Palette] = OrderedDict()  # palettes that people brought, by content
 
 
 def encode_runs(mask: np.ndarray) -> list[int]:
@@ -151,7 +147,7 @@ def _save_sheet(folder: Path, asked: dict, walls: list[Wall]) -> None:
     paints = tuple(dict.fromkeys(parse_color(paint).hex for paint in told))
     named = {color.swatch.hex: color.name for part in shipped_palettes().values() for color in part.colors}
     named |= pictures.read_sheet(folder).names  # by a palette that was at hand then
-    named |= {color.swatch.hex: color.name for color in _find_palette(asked.get("palette")).colors}
+    named |= {color.swatch.hex: color.name for color in find_palette(asked.get("palette")).colors}
     names = {paint: named[paint] for paint in (*paints, *(wall.paint for wall in walls)) if paint in named}
     pictures.write_sheet(folder, pictures.Sheet(paints, names))
 
@@ -233,54 +229,6 @@ def load_given(workspace: Path, asked: dict) -> dict:
         raise UserError("this photo brings no mask of its own, the board, click on its wall")
     mask = wall_mask(folder, Wall(GIVEN), segmenter.load_view(folder).size)
     return {"runs": encode_runs(np.asarray(mask) > 0)}
-
-
-def list_palettes(workspace: Path, asked: dict) -> dict:
-    """Give the shipped palettes: {palettes: [{id, name, source, colors: [[name, hex, lrv]]}]}."""
-    return {"palettes": [_describe(key, palette) for key, palette in shipped_palettes().items()]}
-
-
-def import_palette(workspace: Path, asked: dict) -> dict:
-    """Read a palette file {name, data in base64}: {palette}; it is kept for naming colours by it."""
-    data = str(asked.get("data") or "")
-    if len(data) > 4 * MAX_BYTES / 3 + 8:
-        raise UserError("the palette is larger than 2 MB, give a smaller file")
-    try:
-        packed = base64.b64decode(data, validate=True)
-    except ValueError:
-        raise UserError("the palette did not arrive whole, try it again") from None
-    name = Path(str(asked.get("name") or "palette")).name[-80:]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"palette{Path(name).suffix.lower()[:5]}"
-        path.write_bytes(packed)
-        palette = read_palette(path)
-    if palette.name == "palette":
-        palette = Palette(Path(name).stem, palette.colors, palette.source)
-    key = hashlib.sha256(packed).hexdigest()[:16]
-    _imported[key] = palette
-    while len(_imported) > KEPT_PALETTES:
-        _imported.popitem(last=False)
-    return {"palette": _describe(key, palette)}
-
-
-def name_color(workspace: Path, asked: dict) -> dict:
-    """Name a colour {hex} by the palette {id} or else the first: {name, hex, delta_e, lrv}."""
-    palette = _find_palette(asked.get("id"))
-    paint = parse_color(asked.get("hex") or "")
-    color, far = nearest_color(palette, paint)
-    about = {"palette": palette.name, "lrv": round(paint.lrv)}
-    return {"name": color.name, "hex": color.swatch.hex, "delta_e": round(far, 1), **about}
-
-
-def _find_palette(key: object) -> Palette:
-    """Find a palette by its id, which nobody knows who has not its file; else the first shipped one."""
-    shipped = shipped_palettes()
-    return shipped.get(str(key)) or _imported.get(str(key)) or next(iter(shipped.values()))
-
-
-def _describe(key: str, palette: Palette) -> dict:
-    colors = [[color.name, color.swatch.hex, round(color.swatch.lrv)] for color in palette.colors]
-    return {"id": key, "name": palette.name, "source": palette.source, "colors": colors}
 
 
 FUNCTIONS = (

@@ -96,11 +96,6 @@ def _pattern(parts: list) -> re.Pattern:
     return re.compile("".join(re.escape(said) + field for (said, *_), field in zip(parts, fields, strict=True)), re.S)
 
 
-def board_words() -> dict[str, dict[str, str]]:
-    """Give the words of the board's script, {language: {key: text}}."""
-    return {language: {key: text[language] for key, text in BOARD.items()} for language in LANGUAGES}
-
-
 def pick_language(asked: str | None, accept_language: str | None) -> str:
     """Choose the language: `?lang=` if we speak it, else the first such of Accept-Language, else English."""
     ranked = [part.split(";")[0] for part in (accept_language or "").split(",")]
