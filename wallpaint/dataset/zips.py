@@ -172,13 +172,7 @@ def _unpack(archive: zipfile.ZipFile, name: str, folder: Path, left: int) -> lis
     top = _find_top(entries)
     if top is None:
         raise UserError(f"{name} holds no train/metadata.jsonl, zip a dataset folder")
-    found: dict[str, str] = {}  # split -> its name in the zip
-    tables = re.compile(rf"{re.escape(top)}([^/]+)/({'|'.join(map(re.escape, METADATA))})")
-    there = dict.fromkeys(
-        table[1] for name in entries if (table := tables.fullmatch(name)) and table[1][0] not in "._"
-    )
-    for inside in sorted(there, key=lambda inside: inside not in SPLITS):
-        found.setdefault(ALIASES.get(inside, inside), inside)
+    found, others = _find_tables(entries, top)
     for split in SPLITS:
         where, inside = folder / split, found.get(split)
         for metadata in [end for end in METADATA if f"{top}{inside}/{end}" in entries][:1]:
@@ -191,7 +185,7 @@ def _unpack(archive: zipfile.ZipFile, name: str, folder: Path, left: int) -> lis
                 if not (where / new).exists():
                     copy(f"{top}{inside}/", old, where / new)
             write_table(where, [rename_pictures(row, names) for row in rows])
-    return [inside for inside in there if inside not in map(found.get, SPLITS)]
+    return others
 
 
 def _find_top(entries: dict[str, zipfile.ZipInfo]) -> str | None:
@@ -203,6 +197,16 @@ def _find_top(entries: dict[str, zipfile.ZipInfo]) -> str | None:
         if ALIASES.get(split, split) in SPLITS and file in METADATA and not hidden:
             tops.append("".join(f"{part}/" for part in above[1:]))
     return min(tops, key=lambda top: top.count("/"), default=None)
+
+
+def _find_tables(entries: dict[str, zipfile.ZipInfo], top: str) -> tuple[dict[str, str], list[str]]:
+    """Find what has rows in the folder `top`: by split its name in the zip, and what is no split."""
+    tables = re.compile(rf"{re.escape(top)}([^/._][^/]*)/({'|'.join(map(re.escape, METADATA))})")
+    there = dict.fromkeys(table[1] for name in entries if (table := tables.fullmatch(name)))
+    found: dict[str, str] = {}
+    for inside in sorted(there, key=lambda inside: inside not in SPLITS):
+        found.setdefault(ALIASES.get(inside, inside), inside)
+    return found, [inside for inside in there if inside not in map(found.get, SPLITS)]
 
 
 def _name_entries(archive: zipfile.ZipFile, archive_name: str) -> tuple[dict[str, zipfile.ZipInfo], list[str]]:

@@ -68,22 +68,15 @@ def read_lora(path: Path, unet_config: Any = None) -> tuple[LoraFile, State, dic
     Raises:
         UserError: it cannot be read, or is no LoRA of a UNet.
     """
-    described, metadata = describe_lora(path), None
+    described = describe_lora(path)
     if described.kind == ADAPTER:
         raise UserError(f"{path} is an image adapter and holds no LoRA: give a LoRA")
     try:
         tensors = load_tensors(path)
         config = read_config(path) if any(map(is_peft, tensors)) else {}
-        state = {key: v for key, v in tensors.items() if re.match(OWN, key) and not re.search(NO_FACTOR, key)}
-        if not described.kohya:
-            metadata = lora_metadata(path, "unet.")
-            metadata = metadata and metadata | {"use_dora": False}  # its magnitudes are merged, see merged.py
-        for key in [key for key in state if re.search(UP, key)]:
-            layer, rank = re.sub(UP, "", key).rstrip("."), state[key].shape[1]
-            alpha = tensors.get(f"{layer}.alpha")
-            scale = scale_of(config, layer, rank) if alpha is None else float(alpha) / rank
-            state[key] = state[key] if scale == 1 else state[key].float() * scale
-        state = _to_peft(state, unet_config if described.kohya else None)
+        metadata = None if described.kohya else lora_metadata(path, "unet.")
+        metadata = metadata and metadata | {"use_dora": False}  # its magnitudes are merged, see merged.py
+        state = _to_peft(_scaled_factors(tensors, config), unet_config if described.kohya else None)
     except Exception as error:  # unknown names, metadata that is none: as many kinds as loaders
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"LoRA {path} cannot be read ({reason}): give a LoRA saved as .safetensors") from None
@@ -91,6 +84,17 @@ def read_lora(path: Path, unet_config: Any = None) -> tuple[LoraFile, State, dic
     if bad:
         raise UserError(f"LoRA {path} holds values that are no numbers (in {bad[:80]}): train it again")
     return described, state, metadata
+
+
+def _scaled_factors(tensors: State, config: dict[str, Any]) -> State:
+    """The UNet's factors of a LoRA, those up as strong as their alphas say."""
+    factors = {key: v for key, v in tensors.items() if re.match(OWN, key) and not re.search(NO_FACTOR, key)}
+    for key in [key for key in factors if re.search(UP, key)]:
+        layer, rank = re.sub(UP, "", key).rstrip("."), factors[key].shape[1]
+        alpha = tensors.get(f"{layer}.alpha")
+        scale = scale_of(config, layer, rank) if alpha is None else float(alpha) / rank
+        factors[key] = factors[key] if scale == 1 else factors[key].float() * scale
+    return factors
 
 
 def lora_metadata(path: Path, part: str) -> dict[str, Any] | None:

@@ -57,52 +57,51 @@ def describe_lora(path: str | Path) -> LoraFile:
         if "image_proj.latents" not in shapes:
             raise UserError(f"{path} is an IP-Adapter, but not a Plus in h94's layout: give an ip-adapter-plus file")
         return LoraFile(ADAPTER, _family_of_width(shapes, r"\.to_k_ip\.weight$"), (), ())
-    is_lora = any(re.search(f"{DOWN}|{UP}", key) for key in shapes)
-    network = _find(shapes, KINDS["networks"]) or (
-        "" if is_lora else _find(shapes, KINDS["files"]) or _embedding(shapes)
-    )
-    config = read_config(path) if is_lora and any(map(is_peft, shapes)) else {}
+    config = read_config(path) if _has(shapes, f"{DOWN}|{UP}") and any(map(is_peft, shapes)) else {}
+    _refuse_other_networks(path, shapes, config)
+    factors, text = ({key: shape for key, shape in shapes.items() if re.match(own, key)} for own in (OWN, TEXT_OWN))
+    downs = {key: shape for key, shape in factors.items() if re.search(DOWN, key)}
+    family = "another kind of model" if _has(shapes, OTHER_MODELS) else _family(shapes, metadata)
+    if family not in ("", "room-tiny", "sd15", "sdxl"):
+        raise UserError(f"{path} is a LoRA of {family}: give one of Stable Diffusion 1.5 (sd15) or XL (sdxl)")
+    if not downs:
+        only = "of a text encoder alone" if _has(shapes, TEXT) else "of another kind of model"
+        raise UserError(f"{path} is a LoRA {only}: give one of Stable Diffusion's UNet (sd15 or sdxl)")
+    _check_pairs(path, factors | text)
+    left_out = _left_out(shapes, factors | text)
+    if any(map(is_peft, downs)) and not config:
+        left_out.append("its alpha, which peft keeps in an adapter_config.json beside it: taken to be its rank")
+    convolves = any(shape[2:] not in ((), (1, 1)) for shape in downs.values())
+    kind = "DoRA" if _has(factors, MAGNITUDE) else "LoCon" if convolves else "LoRA"
+    ranks = tuple(sorted({shape[0] for shape in downs.values()}))
+    kohya, shown = any(key.startswith("lora_unet_") for key in downs), metadata.get(SHOWN, "")
+    return LoraFile(kind, family, ranks, tuple(left_out), kohya, shown, bool(text))
+
+
+def _refuse_other_networks(path: str | Path, shapes: Shapes, config: dict[str, Any]) -> None:
+    """Complain of what is no plain LoRA: other networks, other files, and what changes the base as well."""
     begun = str(config.get("init_lora_weights", "")).lower()
     if begun.startswith(CHANGES_BASE):
         raise UserError(
             f"{path} began as {begun}, which changes the model's own weights too: have peft convert it "
             "(path_initial_model_for_weight_conversion), and give that"
         )
-    if network or not is_lora:
-        raise UserError(
-            f"{path} is {network or 'no LoRA of a UNet'}, which cannot be painted with: "
-            "give a plain LoRA saved as .safetensors"
-        )
-    factors = {key: shape for key, shape in shapes.items() if re.match(OWN, key)}
-    text = {key: shape for key, shape in shapes.items() if re.match(TEXT_OWN, key)}
-    downs = {key: shape for key, shape in factors.items() if re.search(DOWN, key)}
-    other = any(re.search(OTHER_MODELS, key) for key in shapes) and "another kind of model"
-    family = other or _family(shapes, metadata)
-    if family and family not in ("room-tiny", "sd15", "sdxl"):
-        raise UserError(f"{path} is a LoRA of {family}: give one of Stable Diffusion 1.5 (sd15) or XL (sdxl)")
-    if not downs:
-        only = "of a text encoder alone" if any(re.match(TEXT, key) for key in shapes) else "of another kind of model"
-        raise UserError(f"{path} is a LoRA {only}: give one of Stable Diffusion's UNet (sd15 or sdxl)")
-    _check_pairs(path, factors | text)
-    left_out = [
-        f"{what} ({count} tensors)"
-        for what, pattern in KINDS["left_out"].items()
-        if (count := sum(bool(re.search(pattern, key)) for key in shapes))
-    ]
-    strange = [
-        key
-        for key in shapes
-        if key not in factors and key not in text and not re.search("|".join(KINDS["left_out"].values()), key)
-    ]
+    other = _find(shapes, KINDS["networks"])
+    if not other and not _has(shapes, f"{DOWN}|{UP}"):
+        other = _find(shapes, KINDS["files"]) or _embedding(shapes) or "no LoRA of a UNet"
+    if other:
+        raise UserError(f"{path} is {other}, which cannot be painted with: give a plain LoRA saved as .safetensors")
+
+
+def _left_out(shapes: Shapes, used: Shapes) -> list[str]:
+    """What of a LoRA's tensors is not used, for people."""
+    known = KINDS["left_out"]
+    counts = {what: sum(bool(re.search(pattern, key)) for key in shapes) for what, pattern in known.items()}
+    strange = [key for key in shapes if key not in used and not re.search("|".join(known.values()), key)]
+    told = [f"{what} ({count} tensors)" for what, count in counts.items() if count]
     if strange:
-        left_out.append(f"{len(strange)} tensors of an unknown kind ({strange[0][:80]})")
-    if any(map(is_peft, downs)) and not config:
-        left_out.append("its alpha, which peft keeps in an adapter_config.json beside it: taken to be its rank")
-    dora = any(re.search(MAGNITUDE, key) for key in factors)
-    kind = "DoRA" if dora else "LoCon" if any(shape[2:] not in ((), (1, 1)) for shape in downs.values()) else "LoRA"
-    ranks = tuple(sorted({shape[0] for shape in downs.values()}))
-    kohya, shown = any(key.startswith("lora_unet_") for key in downs), metadata.get(SHOWN, "")
-    return LoraFile(kind, family, ranks, tuple(left_out), kohya, shown, bool(text))
+        told.append(f"{len(strange)} tensors of an unknown kind ({strange[0][:80]})")
+    return told
 
 
 def common_name(key: str) -> str:
@@ -151,7 +150,12 @@ def read_config(path: str | Path) -> dict[str, Any]:
 
 def _find(shapes: Shapes, kinds: dict[str, str]) -> str:
     """Give the first kind whose pattern any key has; '' where none has."""
-    return next((kind for kind, pattern in kinds.items() if any(re.search(pattern, key) for key in shapes)), "")
+    return next((kind for kind, pattern in kinds.items() if _has(shapes, pattern)), "")
+
+
+def _has(shapes: Shapes, pattern: str) -> bool:
+    """Whether any key has this pattern."""
+    return any(re.search(pattern, key) for key in shapes)
 
 
 def _embedding(shapes: Shapes) -> str:

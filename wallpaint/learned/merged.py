@@ -46,13 +46,8 @@ def merge_text(models: Models, path: Path) -> Merged:
         for number, encoder in encoders.items()
         if encoder is not None
     }
-    parts: dict[tuple[str, str], dict[str, torch.Tensor]] = {}
-    for key, value in load_file(path).items():
-        if re.match(TEXT_OWN, key):
-            end = next(end for end, pattern in ENDS.items() if re.search(pattern, key))
-            parts.setdefault(_place(re.sub(ENDS[end], "", key)), {})[end] = value
     merged: Merged = {}
-    for (number, name), part in parts.items():
+    for (number, name), part in _text_parts(path).items():
         layer = layers.get(number, {}).get(name)
         try:
             up, down = (part[end].float().flatten(1) for end in ("up", "down"))
@@ -66,6 +61,16 @@ def merge_text(models: Models, path: Path) -> Merged:
             raise UserError(f"LoRA {path} does not fit this model's text encoder ({reason}): give another") from None
         merged[layer] = _with_lora(layer, delta, part.get("magnitude"), path)
     return merged
+
+
+def _text_parts(path: Path) -> dict[tuple[str, str], dict[str, torch.Tensor]]:
+    """The tensors of a LoRA's half for text encoders: by `_place`, by ENDS."""
+    parts: dict[tuple[str, str], dict[str, torch.Tensor]] = {}
+    for key, value in load_file(path).items():
+        if re.match(TEXT_OWN, key):
+            end = next(end for end, pattern in ENDS.items() if re.search(pattern, key))
+            parts.setdefault(_place(re.sub(ENDS[end], "", key)), {})[end] = value
+    return parts
 
 
 def _place(name: str) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """Which rows a run learns from, kept in its folder, so that a resumed run can say what has changed since."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from wallpaint.dataset.files import FileIndex
@@ -47,23 +47,27 @@ def changed_rows(folder: Path, rows: list[Row]) -> str:
         return ""
     if before == rows:
         return ""
+    found = [
+        f"{len(names)} {'row' if len(names) == 1 else 'rows'} {change} "
+        f"({', '.join(names[:NAMED])}{', …' if len(names) > NAMED else ''})"
+        for change, names in _changes(before, rows).items()
+    ]
+    return f"the dataset has changed since this run began: {'; '.join(found) or 'its rows stand in another order'}"
+
+
+def _changes(before: list[Row], rows: list[Row]) -> dict[str, list[str]]:
+    """By change the names of the rows that it befell, once for each."""
     gone, added = _by_name(Counter(before) - Counter(rows)), _by_name(Counter(rows) - Counter(before))
-    changes: dict[str, list[str]] = {}
+    changes: dict[str, list[str]] = defaultdict(list)
     for name in dict.fromkeys((*gone, *added)):
         old, new = gone.get(name, []), added.get(name, [])
         for first, second in zip(old, new, strict=False):
             for field, a, b in zip(FIELDS, first[1:], second[1:], strict=True):
                 if a != b:
-                    changes.setdefault(f"with another {field}", []).append(name)
-        kind = "gone" if len(old) > len(new) else "added"
-        changes.setdefault(kind, []).extend([name] * abs(len(old) - len(new)))
-    found = [
-        f"{len(names)} {'row' if len(names) == 1 else 'rows'} {change} "
-        f"({', '.join(names[:NAMED])}{', …' if len(names) > NAMED else ''})"
-        for change, names in changes.items()
-        if names
-    ]
-    return f"the dataset has changed since this run began: {'; '.join(found) or 'its rows stand in another order'}"
+                    changes[f"with another {field}"].append(name)
+        if len(old) != len(new):
+            changes["gone" if len(old) > len(new) else "added"] += [name] * abs(len(old) - len(new))
+    return changes
 
 
 def _by_name(rows: Counter[Row]) -> dict[str, list[Row]]:
