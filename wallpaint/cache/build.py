@@ -6,6 +6,7 @@ made a few times and encoded as well; every step chooses among these variants.
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -75,58 +76,60 @@ def _encode_pictures(
     """The pictures of views of one working size, and what else the method needs of them."""
     growth, size = models.family.mask_growth, "{}x{}".format(*views[0].size)
 
-    def latents(view: View) -> Rows:
-        return view.read(models)[1]
+    def encoded(kind: str, keys: list[str], make: Callable[[View], Rows], batch: int, prefix: str = "") -> Group:
+        """What `make` gives of each view, as latents, under names that begin with `prefix`."""
 
-    def holes(view: View) -> Rows:
-        picture = view.read(models)[1]
-        drawn = [draw_hole(picture["wall"], view.key, k) for k in range(options.variants)]
-        blanked = [blank_wall(picture["image"], hole, growth, models.latent_factor) for hole in drawn]
-        return {name: torch.cat([b[name] for b in blanked])[None] for name in blanked[0]}
-
-    def repainted(view: View) -> Rows:
-        made = []
-        for k in range(options.repainted):
-            photo, mask = sources[view][k % len(sources[view])].open()
-            wrong = draw_misreading(view.key, k)
-            color = Swatch(view.sample.color)
-            made.append(repaint_wall(photo, mask, view.size, color, misread=wrong, shown=options.shown))
-        return {"masked_image": torch.cat(made)[None]}
-
-    def detail(view: View) -> Rows:
-        picture = view.read(models)[1]
-        texture = detail_map(picture["image"] / 2 + 0.5, picture["wall"], growth)
-        return {"detail": (127 * texture).round().to(torch.int8)}
-
-    def read(make: Callable[[View], Rows]) -> Callable[[list[int]], Rows]:
-        def read_picked(picked: list[int]) -> Rows:
+        def read(picked: list[int]) -> Rows:
             with ThreadPoolExecutor(workers) as pool:
                 made = list(pool.map(make, [views[i] for i in picked]))
             return {name: torch.cat([m[name] for m in made]) for name in made[0]}
 
-        return read_picked
+        def encode(rows: Rows) -> Rows:
+            return {f"{prefix}{name}": value for name, value in _to_latents(models, rows).items()}
 
-    def encode(rows: Rows) -> Rows:
-        return _to_latents(models, rows)
-
-    def encode_as(name: str) -> Callable[[Rows], Rows]:
-        return lambda rows: {f"{name}_{key}": value for key, value in encode(rows).items()}
+        return {**cache.get_or_encode(f"{kind}-{size}", keys, encode, batch, read)}
 
     keys = [content_hash(f"{v.photo_key} {v.mask_key} {growth} {v.mirrored}") for v in views]
-    rows: Group = {**cache.get_or_encode(f"latents-{size}", keys, encode, 8, read(latents))}
+    rows = encoded("latents", keys, lambda view: view.read(models)[1], 8)
     if options.holes:
-        rows |= cache.get_or_encode(f"holes-{options.variants}-{size}", keys, encode_as("hole"), 4, read(holes))
+        rows |= encoded(f"holes-{options.variants}", keys, partial(_holes, models, options.variants), 4, "hole_")
     if options.repainted:
         sources = _other_pictures(views)
         named = [
             content_hash(f"{key} {v.sample.color} {[(s.key, s.sample.color) for s in sources[v]]}")
             for key, v in zip(keys, views, strict=True)
         ]
-        kind = f"{options.shown}-{options.repainted}-{light_hash()}-{field_hash()}-{size}"
-        rows |= cache.get_or_encode(kind, named, encode_as("repainted"), 4, read(repainted))
+        kind = f"{options.shown}-{options.repainted}-{light_hash()}-{field_hash()}"
+        rows |= encoded(kind, named, partial(_repainted, options, sources), 4, "repainted_")
     if options.detail:
-        rows |= cache.get_or_encode(f"detail-{size}", keys, encode, 8, read(detail))
+        rows |= encoded("detail", keys, partial(_detail, models), 8)
     return rows
+
+
+def _holes(models: Models, variants: int, view: View) -> Rows:
+    """A view with random holes in its wall, and the holes."""
+    picture = view.read(models)[1]
+    drawn = [draw_hole(picture["wall"], view.key, k) for k in range(variants)]
+    blanked = [blank_wall(picture["image"], hole, models.family.mask_growth, models.latent_factor) for hole in drawn]
+    return {name: torch.cat([b[name] for b in blanked])[None] for name in blanked[0]}
+
+
+def _repainted(options: EncodingOptions, sources: dict[View, list[View]], view: View) -> Rows:
+    """A view's wall repainted in its paint, by rule, from its `sources` in turn."""
+    made = []
+    for k in range(options.repainted):
+        photo, mask = sources[view][k % len(sources[view])].open()
+        wrong = draw_misreading(view.key, k)
+        color = Swatch(view.sample.color)
+        made.append(repaint_wall(photo, mask, view.size, color, misread=wrong, shown=options.shown))
+    return {"masked_image": torch.cat(made)[None]}
+
+
+def _detail(models: Models, view: View) -> Rows:
+    """The texture of a view's wall, as bytes."""
+    picture = view.read(models)[1]
+    texture = detail_map(picture["image"] / 2 + 0.5, picture["wall"], models.family.mask_growth)
+    return {"detail": (127 * texture).round().to(torch.int8)}
 
 
 def _other_pictures(views: list[View]) -> dict[View, list[View]]:

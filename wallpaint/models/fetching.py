@@ -43,9 +43,14 @@ def fetch_command(source: str, folder: str = "") -> str:
     """The command that fetches what is needed of a repository, or Meta's checkpoint, and how much it is."""
     if source in SAM_FILES:
         return f"`curl -LO {SAM_URL}{source}` ({SAM_FILES[source]:g} GB)"
-    files, size = FETCH.get(f"{source}/{folder}", FETCH.get(source, ("", 0.0)))
+    files, size = _find_row(source, folder) or ("", 0.0)
     words = [f" --include '{word}'" if "*" in files else f" {word}" for word in files.split()]
     return f"`hf download {source}{''.join(words)}`" + (f" (about {size:g} GB)" if size else "")
+
+
+def _find_row(source: str, folder: str) -> tuple[str, float] | None:
+    """What is needed of a repository, a folder of it by its own row, and how many GB."""
+    return FETCH.get(f"{source}/{folder}", FETCH.get(source))
 
 
 @contextlib.contextmanager
@@ -75,7 +80,7 @@ def fetch(source: str, folder: str = "") -> str:
     when, why = _failed.get((source, folder), (-RETRY, ""))
     if time.monotonic() - when < RETRY:
         return why
-    row = FETCH.get(f"{source}/{folder}", FETCH.get(source))
+    row = _find_row(source, folder)
     size = SAM_FILES.get(source) or (row[1] if row else 0)
     amount = f" (about {size:g} GB)" if size else ""
     try:
