@@ -11,10 +11,9 @@ import importlib
 import sys
 from pathlib import Path
 
-from wallpaint import process
+from wallpaint import disk, process
 from wallpaint.cli import read_arguments
 from wallpaint.errors import UserError
-from wallpaint.runs import disk
 
 LOG = "wallpaint.log"  # in the workspace; the faults of a run go to its own train.log
 

@@ -13,12 +13,12 @@ from wallpaint.paths import ROOT
 
 # `paths` is the ground that all stand on, `studio.py`, its commands and `cli.py` stand above; `recipes` is apart.
 WINGS = (
-    "paths errors process locks pixels settings dataset models walls cache runs learned paint train report ui cli "
+    "paths errors disk process pixels settings dataset models walls cache runs learned paint train report ui cli "
     "commands studio __main__"
 ).split()
 HEAVY = {"torch", "torchvision", "diffusers", "transformers", "peft", "accelerate", "kornia", "gradio"}
 # Wings that import nothing heavy by themselves.
-LIGHT = ("pixels", "settings", "dataset", "runs", "cli", "paths", "errors", "process", "locks")
+LIGHT = ("pixels", "settings", "dataset", "runs", "cli", "paths", "errors", "process", "disk")
 
 
 def sources() -> list[Path]:
@@ -112,7 +112,7 @@ def test_studio_imports_nothing_heavy_until_a_command_is_known():
     names = imports(ROOT / "studio.py", top_level_only=True)
     assert not {module.split(".")[0] for module in names} & (HEAVY | {"numpy", "PIL", "yaml"})
     assert {module for module in names if module in files()} <= {
-        f"wallpaint.{name}" for name in ("cli", "errors", "process", "runs.disk")
+        f"wallpaint.{name}" for name in ("cli", "errors", "process", "disk")
     }
 
 

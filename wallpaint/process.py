@@ -1,7 +1,6 @@
 """How a process begins and ends: encodings, proxies, faults, readers that leave. Imports nothing heavy."""
 
 import contextlib
-import errno
 import os
 import select
 import sys
@@ -11,9 +10,10 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+from wallpaint import disk
+
 STOPPED = 130  # 128 + SIGINT
 GONE = 141  # 128 + SIGPIPE, as a shell says of a tool whose reader left
-FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 def prepare_process() -> None:
@@ -45,7 +45,7 @@ def complain(text: str) -> None:
 
 def end_badly(problem: Exception, log: Path) -> int:
     """Say in one line what ended the process, and give the exit code; a fault's traceback goes to `log`."""
-    if isinstance(problem, OSError) and problem.errno in FORBIDDEN and problem.filename:
+    if isinstance(problem, OSError) and problem.errno in disk.FORBIDDEN and problem.filename:
         complain(f"{problem.strerror}, {problem.filename}, make it readable and writable or name another place")
         return 2
     what = f"{type(problem).__name__}: {problem}"

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from toys import toy_room
 
-from wallpaint import locks
+from wallpaint import disk
 from wallpaint.dataset import curate, saving, zips
 from wallpaint.dataset.folder import add_sample, read_samples
 from wallpaint.errors import UserError
@@ -257,7 +257,7 @@ def test_without_locks_one_goes_on_and_is_told_what_is_weaker(tmp_path, monkeypa
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
-    monkeypatch.setattr(locks, "_warned", set())
+    monkeypatch.setattr(disk, "_warned", set())
     add_sample(tmp_path / "d", "train", PHOTO, MASK, GREEN, "", "hall")
     assert len(read_samples(tmp_path / "d", "train")) == 1
     assert "let one studio at a time" in capsys.readouterr().err

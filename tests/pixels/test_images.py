@@ -12,10 +12,11 @@ import torch
 from brought import photos
 from PIL import Image, ImageCms
 
+from wallpaint.disk import atomic_path
 from wallpaint.errors import UserError
 from wallpaint.paths import ROOT
 from wallpaint.pixels import photo_files
-from wallpaint.pixels.images import atomic_path, load_mask, load_photo, model_size, read_size, to_image, to_tensor
+from wallpaint.pixels.images import load_mask, load_photo, model_size, read_size, to_image, to_tensor
 
 torch.set_num_threads(1)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from wallpaint.disk import atomic_path
 from wallpaint.errors import UserError
-from wallpaint.pixels.images import atomic_path
 from wallpaint.runs import launch
 from wallpaint.runs import state as runs
 

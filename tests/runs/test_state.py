@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from wallpaint import locks
+from wallpaint import disk
 from wallpaint.errors import UserError
 from wallpaint.paths import ROOT
 from wallpaint.runs import state
@@ -134,7 +134,7 @@ def test_without_locks_a_run_is_claimed_by_what_its_state_says_and_that_is_said_
     tmp_path, monkeypatch, capsys, number
 ):
     monkeypatch.setattr(fcntl, "flock", lambda *args: (_ for _ in ()).throw(OSError(number, os.strerror(number))))
-    monkeypatch.setattr(locks, "_warned", set())
+    monkeypatch.setattr(disk, "_warned", set())
     with state.claim(tmp_path):
         state.write_state(tmp_path, state="running", pid=os.getpid(), step=3)
     assert capsys.readouterr().err.count("let one studio at a time use its workspace") == 1

@@ -121,7 +121,7 @@ def said_by_engine():
     """Every text of a UserError in what the page runs, {} for what it names, and where it stands."""
     for path in sorted(PACKAGE.rglob("*.py")):
         place = str(path.relative_to(PACKAGE).with_suffix(""))
-        if place in HEADLESS or place.startswith("recipes/"):
+        if place in HEADLESS or place.startswith(("recipes/", "commands/")):
             continue
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "UserError":
@@ -146,8 +146,8 @@ TOLD_BY = {
     "train/warnings": {"_dataset", "_disk", "_memory", "idle_settings", "other_settings"},
     "train/preflight": {"_tight"},
     "train/session": {"_warn"},
-    "train/dataset_rows": {"changed_rows"},
-    "learned/lora_files": {"describe_lora"},
+    "train/dataset_rows": {"changed_rows", "_changes"},
+    "learned/lora_files": {"describe_lora", "_left_out"},
 }
 
 

@@ -8,10 +8,10 @@ import shutil
 import signal
 from pathlib import Path
 
-from wallpaint import process
+from wallpaint import disk, process
 from wallpaint.cli import existing, read_config
 from wallpaint.errors import UserError
-from wallpaint.runs import disk, state
+from wallpaint.runs import state
 from wallpaint.settings.train_config import TrainConfig
 from wallpaint.train.checkpoints import find_start
 

@@ -21,8 +21,9 @@ from wallpaint.dataset.metadata import SPLITS, Row, read_table, write_table
 from wallpaint.dataset.names import find_picture, plain_name, tidy_room
 from wallpaint.dataset.rows import Sample, parse_row, picture_names, read_row, rename_pictures
 from wallpaint.dataset.saving import writing
+from wallpaint.disk import atomic_path
 from wallpaint.errors import UserError
-from wallpaint.pixels.images import atomic_path, read_size
+from wallpaint.pixels.images import read_size
 
 TRASH = ".deleted"
 NAMES = ("file_name", "mask_file_name", "truths")  # what a row names its pictures by

@@ -20,10 +20,11 @@ from wallpaint.dataset.metadata import SPLITS, Row, append_row, find_metadata, i
 from wallpaint.dataset.names import tidy_room, tidy_text
 from wallpaint.dataset.rows import Sample, SizeOf, parse_row, read_row
 from wallpaint.dataset.saving import sweep, writing
+from wallpaint.disk import atomic_path
 from wallpaint.errors import UserError
 from wallpaint.paths import ascii_name
 from wallpaint.pixels.color import Swatch
-from wallpaint.pixels.images import atomic_path, read_size
+from wallpaint.pixels.images import read_size
 
 PROMPT = "a room with painted walls"  # names no colour: that is what the swatch is for
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from wallpaint.dataset.names import is_text, tidy_room
+from wallpaint.disk import atomic_path
 from wallpaint.errors import UserError
-from wallpaint.pixels.images import atomic_path
 
 SPLITS = ("train", "validation")
 # As `datasets` has it.

@@ -15,10 +15,9 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from wallpaint.dataset.saving import explain_disk
 from wallpaint.dataset.zips import BROKEN
+from wallpaint.disk import atomic_path, explain_disk
 from wallpaint.errors import UserError
-from wallpaint.pixels.images import atomic_path
 
 SUFFIX = ".wallpaint"
 PROJECT, PHOTO = "project.json", "photo.png"

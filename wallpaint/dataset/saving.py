@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import re
 import threading
 import time
@@ -10,11 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from wallpaint.errors import UserError
-from wallpaint.locks import locked
+from wallpaint.disk import explain_disk, locked
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no space, no quota, a file longer than it may be
-FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 LEFTOVER = re.compile(r"\.(?!_).+-[a-z0-9_]{8}(\.\w+)?")  # `atomic_path` of a process that was killed; no '._x'
 LEFTOVER_SECONDS = 24 * 3600  # nobody writes one picture or unpacks one zip for that long
 _threads = threading.RLock()
@@ -32,19 +28,6 @@ def writing(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         with _threads, locked(folder):
             yield
-
-
-@contextmanager
-def explain_disk(folder: Path) -> Iterator[None]:
-    """Turn a full disk and a read-only folder into what a person can mend."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in FULL:
-            raise UserError(f"the disk is full, {folder}, make room and do it again") from error
-        if error.errno in FORBIDDEN:
-            raise UserError(f"nothing may be written ({error.strerror}), {folder}, choose another folder") from error
-        raise
 
 
 def sweep(where: Path) -> None:

@@ -34,9 +34,9 @@ from wallpaint.dataset.metadata import (
 )
 from wallpaint.dataset.names import check_name, find_picture, other_names, plain_name, portable_names
 from wallpaint.dataset.rows import picture_names, read_row, rename_pictures
-from wallpaint.dataset.saving import FORBIDDEN, FULL, LEFTOVER_SECONDS, explain_disk
+from wallpaint.dataset.saving import LEFTOVER_SECONDS
+from wallpaint.disk import FORBIDDEN, FULL, atomic_path, explain_disk
 from wallpaint.errors import UserError
-from wallpaint.pixels.images import atomic_path
 
 MAX_BYTES = 100_000_000_000  # of a zip: a 12-megapixel photo with its mask takes 4 MB; the disk says the rest
 MAX_FILES = 500_000  # the list of a zip's files takes 1 KB each in memory

@@ -6,10 +6,10 @@ from pathlib import Path
 from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from wallpaint.disk import atomic_path
 from wallpaint.learned.weights import ADAPTER_NAME, LORA_NAME
 from wallpaint.models.families import FAMILIES
 from wallpaint.models.files import is_hub_id
-from wallpaint.pixels.images import atomic_path
 from wallpaint.runs.state import number_in
 from wallpaint.settings.methods import METHODS
 from wallpaint.settings.train_config import TrainConfig, is_said

@@ -10,11 +10,11 @@ from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
 from safetensors.torch import save_file
 
+from wallpaint.disk import atomic_path
 from wallpaint.errors import UserError
 from wallpaint.learned.cards import PLACES
 from wallpaint.learned.lora import read_lora
 from wallpaint.learned.weights import find_arm
-from wallpaint.pixels.images import atomic_path
 from wallpaint.runs.state import number_in
 
 

@@ -16,10 +16,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from wallpaint.disk import atomic_path
 from wallpaint.errors import UserError
 from wallpaint.models.bundle import Models
 from wallpaint.models.parts import part
-from wallpaint.pixels.images import atomic_path
 
 PART_NAMES = {"example": "image_encoder", "identity": "identity.safetensors", "detail": "controlnet"}
 PART_KINDS: dict[str, Any] = {"example": PaintByExampleImageEncoder, "detail": ControlNetModel}  # folders

@@ -18,6 +18,7 @@ from diffusers.training_utils import _collate_lora_metadata
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import save_file
 
+from wallpaint.disk import atomic_path
 from wallpaint.errors import UserError
 from wallpaint.learned.adapter import Adapter, adapter_state, load_adapter
 from wallpaint.learned.lora import load_lora, read_lora
@@ -26,7 +27,6 @@ from wallpaint.learned.merged import Merged, merge_dora, merge_text
 from wallpaint.learned.part_files import PART_NAMES, load_part, read_part, save_part
 from wallpaint.models.bundle import Models
 from wallpaint.models.loading import read_adapter
-from wallpaint.pixels.images import atomic_path
 
 LORA_NAME = "pytorch_lora_weights.safetensors"
 ADAPTER_NAME = "ip_adapter.safetensors"

@@ -11,8 +11,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from wallpaint.disk import locked
 from wallpaint.errors import UserError
-from wallpaint.locks import locked
 from wallpaint.models.files import find_file
 from wallpaint.paths import MODELS
 

@@ -5,10 +5,6 @@ Photos are PIL RGB, masks are PIL 'L' of 0 and 255 where 255 = repaint. Tensors 
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +20,6 @@ if TYPE_CHECKING:
 
 QUARTERS = [TURNS[number] for number in range(5, 9)]
 EDGE_SIDE, TELLING = 256, 1.5  # see `missing_turn`
-UMASK = os.umask(0)  # it can only be read by setting it, which other threads would see later
-os.umask(UMASK)
 
 
 def load_photo(path: str | Path) -> Image.Image:
@@ -138,20 +132,3 @@ def to_image(tensor: torch.Tensor) -> Image.Image:
     tensor = tensor[0] if tensor.ndim == 4 else tensor
     array = (tensor.clamp(0, 1).numpy() * 255).round().astype(np.uint8)
     return Image.fromarray(array[0] if len(array) == 1 else np.ascontiguousarray(array.transpose(1, 2, 0)))
-
-
-@contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `path` (same suffix); it takes its place on success, goes on failure."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with suppress(OSError):  # a drive without modes
-            temporary.chmod(0o666 & ~UMASK)  # mkstemp makes it 0600, which a web server could not read
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

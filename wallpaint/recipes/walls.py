@@ -25,7 +25,8 @@ from torch.nn import functional as F
 
 from wallpaint.dataset.folder import read_samples
 from wallpaint.dataset.rows import Sample
-from wallpaint.pixels.images import atomic_path, load_mask, load_photo
+from wallpaint.disk import atomic_path
+from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.walls.finders import FINDERS, WallFinder, load_finder
 from wallpaint.walls.network import NETWORK, SIDE, NetworkFinder, WallNetwork
 from wallpaint.walls.propose import propose_wall

@@ -15,8 +15,8 @@ import threading
 import time
 from pathlib import Path
 
+from wallpaint.disk import locked
 from wallpaint.errors import UserError
-from wallpaint.locks import locked
 from wallpaint.paths import STUDIO
 from wallpaint.runs.state import ALIVE, QUEUED, is_running, list_runs, new_run_folder, read_run, write_state
 

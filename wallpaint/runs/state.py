@@ -18,10 +18,9 @@ from typing import Any
 
 import psutil
 
+from wallpaint.disk import atomic_path, locked
 from wallpaint.errors import UserError
-from wallpaint.locks import locked
 from wallpaint.paths import ascii_name
-from wallpaint.pixels.images import atomic_path
 
 ALIVE = ("starting", "running")  # then done, failed or stopped; crashed is what we find, nobody reports it
 QUEUED = "queued"  # a folder with its config, waiting for its turn

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wallpaint.disk import sync
 from wallpaint.errors import UserError
-from wallpaint.locks import sync
 from wallpaint.runs.state import number_in
 
 if TYPE_CHECKING:

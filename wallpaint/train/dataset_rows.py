@@ -6,8 +6,8 @@ from pathlib import Path
 
 from wallpaint.dataset.files import FileIndex
 from wallpaint.dataset.rows import Sample
+from wallpaint.disk import atomic_path
 from wallpaint.pixels.color import Swatch
-from wallpaint.pixels.images import atomic_path
 
 ROWS_FILE = "dataset.jsonl"
 FIELDS = ("photo", "mask", "paint", "text", "room")  # of a row, after its name

@@ -21,11 +21,11 @@ from wallpaint.cache.tables import reference_table, text_table
 from wallpaint.cache.views import EncodingOptions, View, list_views
 from wallpaint.dataset.files import FileIndex
 from wallpaint.dataset.folder import read_splits
+from wallpaint.disk import atomic_path
 from wallpaint.errors import UserError
 from wallpaint.models.bundle import Models
 from wallpaint.models.runtime import pick_runtime
 from wallpaint.paths import ROOT
-from wallpaint.pixels.images import atomic_path
 from wallpaint.settings.methods import METHODS
 from wallpaint.settings.train_config import TrainConfig
 from wallpaint.train.prepare import attach, dataset_sizes, encoding_options, load_for

@@ -15,13 +15,13 @@ from PIL import Image, ImageOps
 from wallpaint.cache.batches import BatchSettings, draw_batch
 from wallpaint.cache.draws import sample_draws
 from wallpaint.dataset.rows import Sample
+from wallpaint.disk import atomic_path, format_bytes, free_bytes
 from wallpaint.learned.denoiser import add_noise, parameter_groups
 from wallpaint.models.bundle import Models
 from wallpaint.paint.sampler import vae_round_trip
 from wallpaint.pixels.color import Swatch
-from wallpaint.pixels.images import atomic_path, load_mask, load_photo
+from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.pixels.metrics import delta_e_truth
-from wallpaint.runs.disk import format_bytes, free_bytes
 from wallpaint.runs.forecast import Cost, find_cost, peak_bytes, run_seconds
 
 if TYPE_CHECKING:

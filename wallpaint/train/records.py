@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import torch
 
-from wallpaint.pixels.images import atomic_path
+from wallpaint.disk import atomic_path
 from wallpaint.runs.state import read_metrics
 from wallpaint.settings.train_config import TrainConfig
 

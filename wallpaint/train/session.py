@@ -23,11 +23,11 @@ from wallpaint.cache.views import list_views
 from wallpaint.dataset.files import FileIndex
 from wallpaint.dataset.folder import collector_paused, read_splits
 from wallpaint.dataset.rows import Sample
+from wallpaint.disk import atomic_path
 from wallpaint.learned.denoiser import Denoiser, compile_blocks, parameter_groups
 from wallpaint.models.bundle import Models
 from wallpaint.models.families import resolve_family
 from wallpaint.models.runtime import Runtime, pick_runtime
-from wallpaint.pixels.images import atomic_path
 from wallpaint.runs.state import new_run_folder, write_state
 from wallpaint.settings.choices import FAMILY_FIELDS
 from wallpaint.settings.methods import METHODS, Method

@@ -11,12 +11,13 @@ from PIL import Image, ImageOps
 from wallpaint.cache.batches import BatchSettings, Encoded, draw_batch
 from wallpaint.cache.draws import sample_draws
 from wallpaint.dataset.rows import Sample
+from wallpaint.disk import atomic_path
 from wallpaint.learned.denoiser import Denoiser, add_noise, painting_denoiser, set_adapter_strength
 from wallpaint.models.bundle import Models
 from wallpaint.paint.sampler import lay_painted, paint_wall
 from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import Swatch
-from wallpaint.pixels.images import atomic_path, load_mask, load_photo
+from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.pixels.metrics import delta_e_paint, delta_e_truth
 from wallpaint.settings.methods import METHODS
 from wallpaint.settings.train_config import TrainConfig

@@ -5,9 +5,9 @@ from dataclasses import fields, replace
 
 from wallpaint.dataset.doctor import check_dataset
 from wallpaint.dataset.rows import Sample
+from wallpaint.disk import format_bytes, free_bytes
 from wallpaint.models.families import Family
 from wallpaint.paths import COMMAND
-from wallpaint.runs.disk import format_bytes, free_bytes
 from wallpaint.runs.forecast import find_cost, find_device, in_float32
 from wallpaint.settings.choices import choose_preset
 from wallpaint.settings.methods import METHODS, Method

@@ -16,8 +16,8 @@ from typing import Any
 
 import gradio as gr
 
+from wallpaint.disk import atomic_path
 from wallpaint.errors import UserError
-from wallpaint.pixels.images import atomic_path
 from wallpaint.ui.board.pictures import TOKEN, copy_folder
 from wallpaint.ui.page import QUIET, Page, guarded
 

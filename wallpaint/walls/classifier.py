@@ -67,7 +67,7 @@ class WallClassifier:
         """Write the weights atomically."""
         from safetensors.numpy import save_file
 
-        from wallpaint.pixels.images import atomic_path
+        from wallpaint.disk import atomic_path
 
         with atomic_path(path) as temporary:
             save_file(self.weights, temporary, {"sam": self.sam})

@@ -21,8 +21,9 @@ from typing import Any
 
 from PIL import Image
 
+from wallpaint.disk import atomic_path
 from wallpaint.errors import UserError
-from wallpaint.pixels.images import atomic_path, load_mask, load_photo
+from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.ui.board.segmenter import embed_soon
 from wallpaint.ui.board.walls import GIVEN, Wall, write_walls
 

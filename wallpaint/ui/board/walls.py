@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from wallpaint.disk import atomic_path
 from wallpaint.errors import UserError
-from wallpaint.pixels.images import atomic_path, load_mask, load_photo, read_size
+from wallpaint.pixels.images import load_mask, load_photo, read_size
 from wallpaint.pixels.mask_ops import close_seams, to_mask
 from wallpaint.pixels.refine import refine_mask
 

@@ -16,10 +16,11 @@ from typing import Any
 
 from PIL import Image
 
+from wallpaint.disk import atomic_path
 from wallpaint.errors import UserError
 from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import parse_color
-from wallpaint.pixels.images import atomic_path, load_mask, load_photo
+from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.report.heat import draw_layer
 from wallpaint.ui.board import pictures
 from wallpaint.ui.compare.arms import OwnLora, list_arms

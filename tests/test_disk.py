@@ -6,13 +6,13 @@ import os
 
 import pytest
 
-from wallpaint import locks
+from wallpaint import disk
 from wallpaint.train.checkpoints import atomic_folder
 
 
 @pytest.fixture(autouse=True)
 def nothing_said_yet(monkeypatch):
-    monkeypatch.setattr(locks, "_warned", set())
+    monkeypatch.setattr(disk, "_warned", set())
 
 
 def failing(number):
@@ -54,15 +54,15 @@ def test_a_system_without_locks_goes_on_and_says_so_once(tmp_path, monkeypatch, 
 
     monkeypatch.setattr(builtins, "__import__", importing)
     for _ in range(2):
-        with locks.locked(tmp_path) as held:
+        with disk.locked(tmp_path) as held:
             assert not held
     assert capsys.readouterr().err.count("this system has no locks") == 1
 
 
 def test_a_lock_is_waited_for_or_refused_at_once(tmp_path):
-    with locks.locked(tmp_path) as held:
+    with disk.locked(tmp_path) as held:
         assert held
-        with pytest.raises(BlockingIOError), locks.locked(tmp_path, wait=False):
+        with pytest.raises(BlockingIOError), disk.locked(tmp_path, wait=False):
             pass
-    with locks.locked(tmp_path, wait=False) as held:
+    with disk.locked(tmp_path, wait=False) as held:
         assert held
