@@ -12,7 +12,8 @@ import pytest
 from wallpaint.errors import UserError
 from wallpaint.ui import upload
 from wallpaint.ui.board import pictures
-from wallpaint.ui.page import Page, serve_function
+from wallpaint.ui.handlers import serve_function
+from wallpaint.ui.page import Page
 from wallpaint.ui.words.words import T
 
 ZIP = (".zip",)

@@ -17,7 +17,8 @@ from wallpaint.dataset.doctor import check_dataset
 from wallpaint.errors import UserError
 from wallpaint.settings.train_config import config_fields, load_config
 from wallpaint.ui.dataset.findings import _what
-from wallpaint.ui.page import Page, check_name, guarded, read_paint, serve_function
+from wallpaint.ui.handlers import guarded, serve_function
+from wallpaint.ui.page import Page, check_name, read_paint
 from wallpaint.ui.words import words
 from wallpaint.ui.words.words import BOARD, LANGUAGES, SETTINGS, TEXT, T, pick_language, read_words, t, translate
 

@@ -17,7 +17,8 @@ from wallpaint.ui.compare.painting import sweep_results
 from wallpaint.ui.compare.tab import add_run, build_compare_tab
 from wallpaint.ui.dataset.tab import build_dataset_tab
 from wallpaint.ui.guard import check_bind, check_free, middleware
-from wallpaint.ui.page import PRIVATE, QUIET, SCRIPTS, SCRIPTS_AT, Page, Step, guarded
+from wallpaint.ui.handlers import guarded
+from wallpaint.ui.page import PRIVATE, QUIET, SCRIPTS, SCRIPTS_AT, Page, Step
 from wallpaint.ui.train.tab import POLL_SECONDS, build_train_tab
 from wallpaint.ui.visits import wire_visits
 from wallpaint.ui.words.words import T, pick_language

@@ -6,7 +6,8 @@ import gradio as gr
 
 from wallpaint.runs.forecast import find_device
 from wallpaint.ui.board import segmenter
-from wallpaint.ui.page import PRIVATE, Page, Step, guarded
+from wallpaint.ui.handlers import guarded
+from wallpaint.ui.page import PRIVATE, Page, Step
 from wallpaint.ui.words.words import t
 from wallpaint.walls.finders import FINDERS, Finder
 

@@ -1,34 +1,26 @@
-"""What the tabs share: the page's words in two languages, and how a handler reports an error."""
+"""What the tabs share: the page under construction, its words in two languages, what is written in its boxes."""
 
-import contextlib
-import functools
 import hashlib
-import html
-import inspect
 import json
-import logging
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import parse_qs, urlsplit
 
 import gradio as gr
-from gradio.context import LocalContext
 
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch, parse_color
-from wallpaint.ui.words.words import T, pick_language, t, translate
+from wallpaint.ui.words.words import T, t
 
 try:
     import spaces  # on a Hugging Face Space: before torch
 except ImportError:
     spaces = None
 
-log = logging.getLogger(__name__)
 SHARED_GPU = bool(spaces and os.environ.get("SPACES_ZERO_GPU"))  # work then runs in a process of its own
 GPU = {"concurrency_id": "gpu", "concurrency_limit": 1}  # whatever runs a model waits its turn
 PRIVATE = {"api_visibility": "private"}
@@ -94,85 +86,6 @@ def _say(value: Any, language: str) -> Any:
     if isinstance(value, (list, tuple)) and _has_words(value):
         return type(value)(_say(item, language) for item in value)
     return value
-
-
-def reader_language() -> str:
-    """Tell the language of whoever asks: the page's address says it, else the browser."""
-    headers = getattr(LocalContext.request.get(None), "headers", {})
-    asked = parse_qs(urlsplit(headers.get("referer", "")).query).get("lang", [None])[0]
-    return pick_language(asked, headers.get("accept-language"))
-
-
-def guarded(handler: Callable, *bound: Any) -> Callable:
-    """Wrap a handler: a UserError becomes a message on the page, anything else is logged and named there.
-
-    Args:
-        handler: gives, or yields, the updates of an event's outputs.
-        bound: its first arguments; the event's inputs follow them.
-    """
-
-    @contextlib.contextmanager
-    def told() -> Iterator[None]:
-        try:
-            yield
-            return
-        except gr.Error:
-            raise
-        except UserError as problem:
-            message = translate(str(problem), reader_language())
-        except Exception as problem:
-            log.exception("handler %s failed", handler.__name__)
-            message = t("trouble", reader_language(), kind=type(problem).__name__)
-        raise gr.Error(html.escape(message), print_exception=False)
-
-    def once(*args: Any, **kwargs: Any) -> Any:
-        with told():
-            return handler(*bound, *args, **kwargs)
-
-    def often(*args: Any, **kwargs: Any) -> Any:
-        with told():
-            yield from handler(*bound, *args, **kwargs)
-
-    wrapped = functools.wraps(handler)(often if inspect.isgeneratorfunction(handler) else once)
-
-    # Gradio counts the parameters, and finds those it gives itself by their annotation.
-    wrapped.__signature__ = inspect.signature(functools.partial(handler, *bound))  # type: ignore[attr-defined]
-    return wrapped
-
-
-def announce(action: Callable) -> Callable:
-    """Make a handler of an action that gives (update, message): the message becomes a toast."""
-
-    @functools.wraps(action)
-    def announced(*values: Any) -> Any:
-        update, message = action(*values)
-        gr.Info(html.escape(message))
-        return update
-
-    return announced
-
-
-def serve_function(function: Callable[[Path, dict], dict], workspace: Path) -> Callable[[Any], dict]:
-    """Make a function that a component's script calls as `await server.NAME(asked)`.
-
-    Such calls pass by Gradio's queue and know no session: what they get comes from anybody. A form that brings
-    bytes gives them as `file`. Bad input comes back as {error: words}, anything else is logged and only named.
-    """
-
-    @functools.wraps(function)
-    def served(asked: Any) -> dict:
-        if getattr(asked, "files", None):
-            asked = {**asked.data, "file": asked.files[0][1]}
-        try:
-            return function(workspace, asked if isinstance(asked, dict) else {})
-        except UserError as problem:
-            return {"error": translate(str(problem), reader_language())}
-        except Exception as problem:
-            log.exception("%s failed", function.__name__)
-            return {"error": t("trouble", reader_language(), kind=type(problem).__name__)}
-
-    del served.__wrapped__  # Gradio looks at the signature: one argument, not two
-    return served
 
 
 def run_script(name: str, texts: dict[str, dict[str, str]], about: dict[str, Any]) -> str:

@@ -17,7 +17,8 @@ from typing import Any
 import gradio as gr
 
 from wallpaint.errors import UserError
-from wallpaint.ui.page import UPLOAD_BYTES, Page, run_script, serve_function
+from wallpaint.ui.handlers import serve_function
+from wallpaint.ui.page import UPLOAD_BYTES, Page, run_script
 from wallpaint.ui.words.words import TEXT, T
 
 PIECE = 8_000_000  # bytes a request; well below what any proxy lets through

@@ -19,7 +19,8 @@ import gradio as gr
 from wallpaint.disk import atomic_path
 from wallpaint.errors import UserError
 from wallpaint.ui.board.pictures import TOKEN, copy_folder
-from wallpaint.ui.page import QUIET, Page, guarded
+from wallpaint.ui.handlers import guarded
+from wallpaint.ui.page import QUIET, Page
 
 TABS = ("compare", "dataset", "train")  # in the page's order
 # A tab of the browser has a visit of its own; one that is opened anew begins with what the last one had.

@@ -19,7 +19,7 @@ from toys import toy_room
 from wallpaint.dataset import doctor, folder
 from wallpaint.errors import UserError
 from wallpaint.pixels.recolor import estimate_paint, recolor
-from wallpaint.ui import page
+from wallpaint.ui import handlers, page
 from wallpaint.ui.board import calls, component, pictures, segmenter
 from wallpaint.ui.board.walls import (
     Wall,
@@ -33,7 +33,8 @@ from wallpaint.ui.board.walls import (
 from wallpaint.ui.dataset import findings, photos, samples, tab
 from wallpaint.ui.finder import show_finder, switch_finder
 from wallpaint.ui.gallery import read_rooms
-from wallpaint.ui.page import guarded, read_paint
+from wallpaint.ui.handlers import guarded
+from wallpaint.ui.page import read_paint
 from wallpaint.ui.words.words import TEXT, t
 from wallpaint.walls.classifier import ClassifierFinder, WallClassifier
 from wallpaint.walls.finders import FINDERS, Finder
@@ -72,7 +73,7 @@ def picture(photo, tmp_path, looks):
 @pytest.fixture
 def call(tmp_path, picture):
     """Call a server function as the board's script does, for the picture at hand."""
-    served = {f.__name__: page.serve_function(f, tmp_path) for f in calls.FUNCTIONS}
+    served = {f.__name__: handlers.serve_function(f, tmp_path) for f in calls.FUNCTIONS}
     token = picture["folder"].rpartition("/")[2]
     return lambda name, /, **asked: served[name]({"token": token, **asked})
 
@@ -317,7 +318,7 @@ def test_trouble_is_named_and_logged_not_leaked(tmp_path, caplog):
     def broken(workspace, asked):
         raise KeyError("/home/secret")
 
-    answer = page.serve_function(broken, tmp_path)({})
+    answer = handlers.serve_function(broken, tmp_path)({})
     assert "secret" not in answer["error"] and "KeyError" in answer["error"] and "secret" in caplog.text
 
 

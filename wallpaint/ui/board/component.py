@@ -18,7 +18,8 @@ from wallpaint.ui.board import pictures
 from wallpaint.ui.board.calls import FUNCTIONS, data_url, encode_runs, is_inverted
 from wallpaint.ui.board.segmenter import load_view
 from wallpaint.ui.board.walls import read_walls, wall_mask
-from wallpaint.ui.page import Page, run_script, serve_function
+from wallpaint.ui.handlers import serve_function
+from wallpaint.ui.page import Page, run_script
 from wallpaint.ui.words.words import BOARD
 
 # A handler runs only once the marks of its tab's board have reached the server; where they cannot, it does not run.

@@ -29,7 +29,8 @@ from wallpaint.ui.compare.painting import PaintRequest, Results, cast_vote, pain
 from wallpaint.ui.compare.results_html import LETTERS, draw_results
 from wallpaint.ui.compare.scene import Room
 from wallpaint.ui.finder import build_finder
-from wallpaint.ui.page import GPU, PRIVATE, Page, Step, guarded
+from wallpaint.ui.handlers import guarded
+from wallpaint.ui.page import GPU, PRIVATE, Page, Step
 from wallpaint.ui.upload import open_upload
 from wallpaint.ui.visits import Kept
 from wallpaint.ui.words.words import t

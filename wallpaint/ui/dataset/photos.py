@@ -22,7 +22,8 @@ from wallpaint.ui.board.calls import FIRST_PAINT
 from wallpaint.ui.board.component import BoardPanel, describe_picture
 from wallpaint.ui.board.walls import Wall, mask_at, read_walls, save_wall_mask, wall_mask, write_walls
 from wallpaint.ui.gallery import add_gallery, draw_overlay, thumbnail
-from wallpaint.ui.page import GPU, PRIVATE, QUIET, Page, check_name, guarded, plain_name
+from wallpaint.ui.handlers import guarded
+from wallpaint.ui.page import GPU, PRIVATE, QUIET, Page, check_name, plain_name
 from wallpaint.ui.visits import Kept
 from wallpaint.ui.words.words import T, t, translate
 

@@ -16,7 +16,8 @@ from wallpaint.ui.dataset import samples
 from wallpaint.ui.dataset.photos import Photo, PhotosPanel, save_photos
 from wallpaint.ui.dataset.samples import DATASET, Key, dataset_folder, list_datasets
 from wallpaint.ui.gallery import add_gallery
-from wallpaint.ui.page import PRIVATE, QUIET, Page, Step, guarded, read_paint
+from wallpaint.ui.handlers import guarded
+from wallpaint.ui.page import PRIVATE, QUIET, Page, Step, read_paint
 from wallpaint.ui.upload import build_upload, open_upload
 from wallpaint.ui.words.words import T, t
 

@@ -13,7 +13,8 @@ from wallpaint.ui.dataset.photos import build_photos, wire_photos
 from wallpaint.ui.dataset.samples_panel import build_list, build_save, wire_samples
 from wallpaint.ui.finder import build_finder
 from wallpaint.ui.gallery import add_rooms, read_rooms
-from wallpaint.ui.page import QUIET, Page, Step, guarded
+from wallpaint.ui.handlers import guarded
+from wallpaint.ui.page import QUIET, Page, Step
 from wallpaint.ui.visits import Kept
 from wallpaint.ui.words.words import T
 

@@ -10,7 +10,8 @@ from wallpaint.paths import CONFIGS
 from wallpaint.runs import state
 from wallpaint.settings.methods import METHODS
 from wallpaint.settings.train_config import load_config
-from wallpaint.ui.page import PRIVATE, Page, Step, announce, guarded
+from wallpaint.ui.handlers import announce, guarded
+from wallpaint.ui.page import PRIVATE, Page, Step
 from wallpaint.ui.train import actions
 from wallpaint.ui.train.form import build_form, fill_form
 from wallpaint.ui.train.run_panel import RunPanel, build_run_panel, choose_over, choose_run, refresh_run
