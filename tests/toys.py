@@ -3,6 +3,8 @@
 import numpy as np
 from PIL import Image
 
+from wallpaint.dataset.folder import add_sample
+
 PAINTS = ((122, 158, 126), (200, 60, 50))
 
 
@@ -17,3 +19,12 @@ def toy_room(seed, color, size=(64, 64)):
     wall = (np.array(color) * light).clip(0, 255)
     photo = np.where(mask[..., None] > 0, wall, np.asarray(noise)).astype(np.uint8)
     return Image.fromarray(photo), Image.fromarray(mask)
+
+
+def toy_dataset(folder):
+    """Two photos of `attic` and one of `hall` to learn from, `loft` held out."""
+    green, red = PAINTS
+    for number, room in enumerate(("attic", "attic", "hall")):
+        add_sample(folder, "train", *toy_room(number, green), green, "a room", room)
+    add_sample(folder, "validation", *toy_room(3, red), red, "a room", "loft")
+    return folder

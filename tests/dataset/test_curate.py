@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from toys import toy_room
+from toys import toy_dataset
 
 from wallpaint.dataset import curate, zips
-from wallpaint.dataset.folder import add_sample, read_samples, read_splits
+from wallpaint.dataset.folder import read_samples, read_splits
 from wallpaint.errors import UserError
 
 GREEN, RED = (122, 158, 126), (200, 60, 50)
@@ -15,10 +15,7 @@ GREEN, RED = (122, 158, 126), (200, 60, 50)
 @pytest.fixture
 def folder(tmp_path):
     """Two photos of `attic` whose rows share one mask file, one of `hall`; `loft` is held out."""
-    folder = tmp_path / "mine"
-    for number, (room, split) in enumerate((("attic", "train"), ("attic", "train"), ("hall", "train"))):
-        add_sample(folder, split, *toy_room(number, GREEN), GREEN, "a room", room)
-    add_sample(folder, "validation", *toy_room(3, RED), RED, "a room", "loft")
+    folder = toy_dataset(tmp_path / "mine")
     rows = folder / "train" / "metadata.jsonl"
     lines = [json.loads(line) for line in rows.read_text().splitlines()]
     (folder / "train" / lines[1]["mask_file_name"]).unlink()

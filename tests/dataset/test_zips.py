@@ -13,10 +13,10 @@ import zipfile
 import numpy as np
 import pytest
 from PIL import Image
-from toys import toy_room
+from toys import toy_dataset
 
 from wallpaint.dataset import zips
-from wallpaint.dataset.folder import add_sample, read_samples
+from wallpaint.dataset.folder import read_samples
 from wallpaint.dataset.rows import picture_names
 from wallpaint.errors import UserError
 
@@ -26,11 +26,7 @@ GREEN, RED = (122, 158, 126), (200, 60, 50)
 @pytest.fixture
 def folder(tmp_path):
     """Two photos of `attic` and one of `hall` to learn from, `loft` held out."""
-    folder = tmp_path / "mine"
-    for number, (room, split) in enumerate((("attic", "train"), ("attic", "train"), ("hall", "train"))):
-        add_sample(folder, split, *toy_room(number, GREEN), GREEN, "a room", room)
-    add_sample(folder, "validation", *toy_room(3, RED), RED, "a room", "loft")
-    return folder
+    return toy_dataset(tmp_path / "mine")
 
 
 def pack(path, files, compression=zipfile.ZIP_DEFLATED):
