@@ -72,7 +72,7 @@ def begin(folder: Path, parts: dict[str, float]) -> None:
         started = time.process_time()
 
     files = FileIndex(folder / "cache")
-    splits = read_splits(folder / "rooms", files.size)
+    splits = read_splits(folder / "rooms", files)
     lap("rows and headers")
     described = describe_rows(splits, files)
     lap("hashes")

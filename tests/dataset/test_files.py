@@ -9,6 +9,7 @@ from PIL import Image
 
 from wallpaint.dataset import files as module
 from wallpaint.dataset.files import FileIndex
+from wallpaint.dataset.folder import add_sample, read_splits
 from wallpaint.errors import UserError
 
 
@@ -80,3 +81,20 @@ def test_two_processes_share_an_index(photos, tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "read_bytes", None)
     third = FileIndex(tmp_path / "cache")
     assert all(third.digest(path) for path in photos)
+
+
+def test_the_system_is_asked_once_about_a_file_that_is_known(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "YOUNG_NS", 0)
+    rooms, cache = tmp_path / "rooms", tmp_path / "cache"
+    sample = add_sample(rooms, "train", Image.new("RGB", (16, 16)), Image.new("L", (16, 16), 255), (1, 2, 3), "", "a")
+    pictures = [sample.image, sample.mask]
+    filled(cache, pictures)
+    asked = []
+    for name in ("stat", "lstat"):
+        usual = getattr(os, name)
+        note = lambda path, usual=usual, **how: asked.append(str(path)) or usual(path, **how)  # noqa: E731
+        monkeypatch.setattr(os, name, note)
+    files = FileIndex(cache)
+    read_splits(rooms, files)
+    files.hash_all(pictures, 1)
+    assert sorted(path for path in asked if path.endswith(".png")) == sorted(map(str, pictures))

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import os
 import sqlite3
+import stat
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -30,9 +31,9 @@ class Entry(NamedTuple):
     """A file as it was when it was read."""
 
     stamp: str  # length, and times of the last change of content and of anything, in ns
-    width: int
-    height: int
-    digest: bytes | None  # None: not hashed yet
+    width: int = 0  # 0: not read yet
+    height: int = 0
+    digest: bytes | None = None  # None: not hashed yet
 
 
 class FileIndex:
@@ -47,31 +48,36 @@ class FileIndex:
         self._new: dict[tuple[str, str], Entry] = {}
         self._checked: dict[str, Entry] = {}  # by path; the system is asked once a file
 
+    def is_plain(self, path: Path) -> bool:
+        """Whether a file lies there that is no link; what the system says of it is kept for `size`."""
+        place = str(path)
+        try:
+            found = os.lstat(place)
+        except OSError:
+            return False
+        if plain := stat.S_ISREG(found.st_mode):
+            self._check(place, found)
+        return plain
+
     def size(self, path: Path) -> tuple[int, int]:
         """The (width, height) of a picture as it stands upright; it raises what `read_size` does."""
-        entry = self._checked.get(str(path))
-        if entry is None:
-            stamp, entry = self._find(path)
-            entry = entry or self._add(path, Entry(stamp, *read_size(path), None))
+        entry = self._find(path)
+        if not entry.width:
+            entry = self._add(path, Entry(entry.stamp, *read_size(path)))
         return entry.width, entry.height
 
     def digest(self, path: Path) -> str:
         """The SHA-256 of a picture's file, as hexadecimal digits."""
-        entry = self._checked.get(str(path))
-        if entry is None or entry.digest is None:
-            stamp, entry = self._find(path)
-        if entry is None or entry.digest is None:
-            size = (entry.width, entry.height) if entry else read_size(path)
-            entry = self._add(path, Entry(stamp, *size, hashlib.sha256(path.read_bytes()).digest()))
+        entry = self._find(path)
+        if entry.digest is None:
+            digest = hashlib.sha256(path.read_bytes()).digest()
+            entry = self._add(path, Entry(entry.stamp, *self.size(path), digest))
         return (entry.digest or b"").hex()
 
     def hash_all(self, paths: Iterable[Path], workers: int) -> None:
         """Hash what is not known of `paths`, some at a time, and save what is new."""
         known = self._checked  # a million paths are asked for again and again: without a call each
-        unknown = (
-            path for path in paths if not ((entry := known.get(str(path)) or self._find(path)[1]) and entry.digest)
-        )
-        missing = list(dict.fromkeys(unknown))
+        missing = list(dict.fromkeys(path for path in paths if not (known.get(str(path)) or self._find(path)).digest))
         with ThreadPoolExecutor(workers) as pool:
             for start in range(0, len(missing), SAVED_EVERY):
                 list(pool.map(self.digest, missing[start : start + SAVED_EVERY]))
@@ -88,25 +94,28 @@ class FileIndex:
                     database.execute(TABLE)
                     database.executemany("REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", rows)
 
-    def _find(self, path: Path) -> tuple[str, Entry | None]:
-        """A file's stamp, and what is known of it as it is now."""
+    def _find(self, path: Path) -> Entry:
+        """What is known of a file as it is now."""
         place = str(path)  # a million paths are compared and hashed much faster as text
-        if checked := self._checked.get(place):
-            return checked.stamp, checked
-        folder, name = os.path.split(place)
-        if folder not in self._known:
-            self._known[folder] = self._load(folder)
+        if entry := self._checked.get(place):
+            return entry
         try:
-            stat = os.stat(place)
+            return self._check(place, os.stat(place))
         except OSError:
             read_size(path)  # says that it is not there
             raise
-        stamp = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
-        entry = self._known[folder].get(name)
-        if entry and entry.stamp == stamp:
-            self._checked[place] = entry
-            return stamp, entry
-        return stamp, None
+
+    def _check(self, place: str, found: os.stat_result) -> Entry:
+        folder, _, name = place.rpartition(os.sep)
+        known = self._known.get(folder)
+        if known is None:
+            known = self._known[folder] = self._load(folder)
+        stamp = f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
+        entry = known.get(name)
+        if entry is None or entry.stamp != stamp:
+            entry = Entry(stamp)
+        self._checked[place] = entry
+        return entry
 
     def _add(self, path: Path, entry: Entry) -> Entry:
         folder, name = os.path.split(path)
@@ -121,7 +130,8 @@ class FileIndex:
         query = "SELECT name, stamp, width, height, digest FROM files WHERE folder = ?"
         try:
             with self._open() as database:
-                return {name: Entry(*values) for name, *values in database.execute(query, [os.path.abspath(folder)])}
+                rows = database.execute(query, [os.path.abspath(folder)])
+                return {name: Entry._make(values) for name, *values in rows}
         except sqlite3.OperationalError:  # locked, or of another layout
             return {}
         except sqlite3.DatabaseError:  # damaged

@@ -16,20 +16,20 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from wallpaint.dataset.files import FileIndex
 from wallpaint.dataset.metadata import SPLITS, Row, append_row, find_metadata, iterate_rows, read_table, scan_rows
 from wallpaint.dataset.names import tidy_room, tidy_text
-from wallpaint.dataset.rows import Sample, SizeOf, parse_row, read_row
+from wallpaint.dataset.rows import Sample, parse_row, read_row
 from wallpaint.dataset.saving import sweep, writing
 from wallpaint.disk import atomic_path
 from wallpaint.errors import UserError
 from wallpaint.paths import ascii_name
 from wallpaint.pixels.color import Swatch
-from wallpaint.pixels.images import read_size
 
 PROMPT = "a room with painted walls"  # names no colour: that is what the swatch is for
 
 
-def read_samples(folder: str | Path, split: str | None, size_of: SizeOf = read_size) -> list[Sample]:
+def read_samples(folder: str | Path, split: str | None, files: FileIndex | None = None) -> list[Sample]:
     """Read and check every row of a split of `folder` (split None: of the folder itself).
 
     Headers alone are read of the pictures: they must be there, be pictures, and be of the photo's size.
@@ -39,7 +39,8 @@ def read_samples(folder: str | Path, split: str | None, size_of: SizeOf = read_s
     """
     where = Path(folder) / split if split else Path(folder)
     with collector_paused():
-        samples = [read_row(row, where, place, size_of) for place, row in iterate_rows(where)]
+        files = files or FileIndex()
+        samples = [read_row(row, where, place, files) for place, row in iterate_rows(where)]
     if not samples:
         raise UserError(f"{find_metadata(where)} has no rows: mark at least one wall first")
     return samples
@@ -72,16 +73,16 @@ def list_samples(folder: str | Path, split: str) -> tuple[list[Sample], int]:
     return samples, broken
 
 
-def read_splits(folder: str | Path, size_of: SizeOf = read_size) -> dict[str, list[Sample]]:
+def read_splits(folder: str | Path, files: FileIndex | None = None) -> dict[str, list[Sample]]:
     """Read `train` and, where there is one, `validation`; no room may be in both.
 
     Raises:
         UserError: as `read_samples`, and a room that is in both splits.
     """
     folder = Path(folder)
-    splits = {"train": read_samples(folder, "train", size_of)}
+    splits = {"train": read_samples(folder, "train", files)}
     if find_metadata(folder / "validation").exists():
-        splits["validation"] = read_samples(folder, "validation", size_of)
+        splits["validation"] = read_samples(folder, "validation", files)
         shared = {s.room_id for s in splits["train"]} & {s.room_id for s in splits["validation"]}
         if shared:
             raise UserError(f"room {min(shared)!r} is in both splits of {folder}: keep each room in one alone")

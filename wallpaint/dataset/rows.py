@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wallpaint.dataset.files import FileIndex
 from wallpaint.dataset.metadata import REQUIRED, Row
 from wallpaint.dataset.names import find_picture, is_text
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch
-from wallpaint.pixels.images import read_size
 from wallpaint.pixels.photo_files import open_picture, orientation
 
 KINDS = ("plain", "dark", "patterned", "accent")
-SizeOf = Callable[[Path], tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -63,16 +62,17 @@ def rename_pictures(row: Row, names: dict[str, str]) -> Row:
     return new
 
 
-def read_row(row: Row, where: Path, place: str, size_of: SizeOf = read_size) -> Sample:
+def read_row(row: Row, where: Path, place: str, files: FileIndex | None = None) -> Sample:
     """Check one row and the headers of its pictures: they must be pictures, and of the photo's size.
 
     A mask may fit the photo as it is stored, without its EXIF orientation: `load_mask` turns it.
-    `size_of` reads a header, or remembers it, see `FileIndex`.
+    `files` reads a header, or remembers it.
     """
-    sample = parse_row(row, where, place)
-    size = _size(sample.image, place, size_of)
+    files = files or FileIndex()
+    sample = parse_row(row, where, place, files)
+    size = _size(sample.image, place, files)
     for what, path in (("mask", sample.mask), *(("truth", truth.image) for truth in sample.truths)):
-        found = _size(path, place, size_of)
+        found = _size(path, place, files)
         if found != size and not (
             what == "mask" and found == size[::-1] and orientation(open_picture(sample.image, False)) >= 5
         ):
@@ -84,7 +84,7 @@ def read_row(row: Row, where: Path, place: str, size_of: SizeOf = read_size) -> 
     return sample
 
 
-def parse_row(row: Row, where: Path, place: str) -> Sample:
+def parse_row(row: Row, where: Path, place: str, files: FileIndex | None = None) -> Sample:
     """Check one row and that its pictures are there, without opening them.
 
     Raises:
@@ -100,20 +100,21 @@ def parse_row(row: Row, where: Path, place: str) -> Sample:
     if kind is not None and kind not in KINDS:
         raise UserError(f"{place}: 'kind' is {kind!a:.99}: write one of {', '.join(KINDS)}")
     color = _read_color(row["reference_color_rgb"], f"{place}: 'reference_color_rgb'")
-    image = find_picture(where, row["file_name"], f"{place}: 'file_name'")
-    mask = find_picture(where, row["mask_file_name"], f"{place}: 'mask_file_name'")
-    truths = tuple(_read_truths(row.get("truths") or [], where, place))
+    files = files or FileIndex()
+    image = find_picture(where, row["file_name"], f"{place}: 'file_name'", files)
+    mask = find_picture(where, row["mask_file_name"], f"{place}: 'mask_file_name'", files)
+    truths = tuple(_read_truths(row.get("truths") or [], where, place, files))
     return Sample(image, mask, color, row["text"], row["room_id"], kind, truths, row["file_name"])
 
 
-def _read_truths(truths: object, where: Path, place: str) -> Iterator[Truth]:
+def _read_truths(truths: object, where: Path, place: str, files: FileIndex) -> Iterator[Truth]:
     """Check the `truths` of a row: [{"color": [R, G, B], "file_name": …}, …]."""
     if not isinstance(truths, list):
         raise UserError(f'{place}: \'truths\' is not a list of {{"color", "file_name"}}')
     for truth in truths:
         if not isinstance(truth, dict) or not {"color", "file_name"} <= truth.keys():
             raise UserError(f"{place}: a truth needs 'color' and 'file_name'")
-        path = find_picture(where, truth["file_name"], f"{place}: a truth's 'file_name'")
+        path = find_picture(where, truth["file_name"], f"{place}: a truth's 'file_name'", files)
         yield Truth(_read_color(truth["color"], f"{place}: a truth's 'color'"), path)
 
 
@@ -125,9 +126,9 @@ def _read_color(value: object, place: str) -> tuple[int, int, int]:
         raise UserError(f"{place} is {value!a:.99}: write three whole numbers from 0 to 255") from None
 
 
-def _size(path: Path, place: str, size_of: SizeOf) -> tuple[int, int]:
+def _size(path: Path, place: str, files: FileIndex) -> tuple[int, int]:
     """Read a picture's size; an error names the row as well."""
     try:
-        return size_of(path)
+        return files.size(path)
     except UserError as error:
         raise UserError(f"{place}: {error}") from None

@@ -50,7 +50,7 @@ def encode_dataset(config: TrainConfig, engine: str = "plain", piece: int = PIEC
     if engine not in ENGINES:
         raise UserError(f"engine {engine!r} is unknown, given to --engine, choose {' or '.join(ENGINES)}")
     files = FileIndex(config.cache_dir)
-    splits = read_splits(config.dataset, files.size)
+    splits = read_splits(config.dataset, files)
     models, options = _open(config)
     sizes = dataset_sizes(splits, files, models.family)
     samples = [sample for rows in splits.values() for sample in rows]

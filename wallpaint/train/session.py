@@ -92,7 +92,7 @@ def open_session(config: TrainConfig, resume: bool) -> Session:
     """
     config, preset = settle_preset(config)
     files = FileIndex(config.cache_dir)
-    splits = read_splits(config.dataset, files.size)
+    splits = read_splits(config.dataset, files)
     folder = Path(config.output_dir) if config.output_dir else new_run_folder("workspace", config.method)
     start = find_start(folder, resume)
     accelerator, runtime = _accelerate(config, folder)
