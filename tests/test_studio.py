@@ -322,6 +322,32 @@ def test_bad_input_found_by_the_trainer_leaves_no_new_folder(trained, tmp_path, 
     assert runs.read_run(tmp_path / "old").error == "no photos, my-rooms, mark a wall first"
 
 
+@pytest.mark.parametrize("ended", ["done", "stopped", "crashed", "failed"])
+def test_a_refused_resume_leaves_a_run_that_had_ended_as_it_was(ended, trained, tmp_path):
+    trained(UserError("its weights do not fit, runs/r, give it the rank that it began with"))
+    state = {"state": "running", "pid": 2**22 + 1, "pid_started": 1.0} if ended == "crashed" else {"state": ended}
+    runs.write_state(tmp_path / "r", **state, step=5, max_train_steps=9)
+    before = (tmp_path / "r" / "run.json").read_bytes()
+    assert studio.main(["--train", "--output_dir", "r", "--resume", "--lora_rank", "8"]) == 2
+    assert (tmp_path / "r" / "run.json").read_bytes() == before
+    assert runs.read_run(tmp_path / "r").state == ended
+
+
+def test_a_resume_that_fails_once_it_is_at_work_or_by_the_page_has_failed(trained, tmp_path):
+    def half(config, resume):
+        runs.write_state(config.output_dir, state="running")
+        raise UserError("a photo is gone, r, bring it")
+
+    runs.write_state(tmp_path / "r", state="stopped")
+    trained(half)
+    assert studio.main(["--train", "--output_dir", "r", "--resume"]) == 2
+    assert runs.read_run(tmp_path / "r").state == "failed"
+    runs.write_state(tmp_path / "p", state="starting", pid=None)  # as the studio launches what waited
+    trained(UserError("it does not fit, p, start another"))
+    assert studio.main(["--train", "--output_dir", "p", "--resume"]) == 2
+    assert runs.read_run(tmp_path / "p").state == "failed"
+
+
 @pytest.mark.parametrize("begun", ["checkpoints", "metrics.jsonl", "samples", "weights"])
 def test_bad_input_never_removes_a_run_that_has_begun(begun, trained, tmp_path):
     def half(config, resume):

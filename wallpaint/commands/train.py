@@ -48,8 +48,15 @@ def settle_run_folder(options: argparse.Namespace, config: TrainConfig) -> tuple
 
 
 def train_there(folder: Path, config: TrainConfig, resume: bool, fresh: bool) -> int:
-    """Hand over to the loop, keep how it ended in run.json; a `fresh` folder goes with bad input."""
+    """Hand over to the loop, keep how it ended in run.json.
+
+    Bad input takes a `fresh` folder with it, and leaves a run that had ended, and was not to be gone on with so,
+    as it was.
+    """
+    told, before = folder / "run.json", b""
     if FIRST:
+        if resume and state.read_run(folder).state not in (*state.ALIVE, state.QUEUED, "unknown"):
+            before = told.read_bytes()
         state.write_state(folder, state="starting", pid=os.getpid(), max_train_steps=config.max_train_steps)
         print(f"run folder: {folder}", flush=True)
     code, error = 1, ""
@@ -74,7 +81,11 @@ def train_there(folder: Path, config: TrainConfig, resume: bool, fresh: bool) ->
     finally:
         if FIRST:
             with contextlib.suppress(OSError):  # not even run.json could be written
-                state.write_state(folder, state=ENDED.get(code, "failed"), exit_code=code, error=error)
+                if before and code == 2 and state.read_run(folder).state == "starting":
+                    with disk.atomic_path(told) as path:
+                        path.write_bytes(before)
+                else:
+                    state.write_state(folder, state=ENDED.get(code, "failed"), exit_code=code, error=error)
         if FIRST and code == 2 and fresh and not any((folder / name).exists() for name in BEGUN):
             shutil.rmtree(folder)  # bad input leaves nothing half-written
     return code
