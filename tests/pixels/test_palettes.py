@@ -84,6 +84,12 @@ name;r;g;b;hex|Sage green;122;158;126;#7A9E7E|Night;0;16;32;#001020
 sep=;|name;hex|Sage green;#7A9E7E|Night;#001020
 b,g,r,name|Greens|126,158,122,Sage green|Blues|32,16,0,Night
 Paints of 2024|b,g,r,name|Greens,,,|126,158,122,Sage green|32,16,0,Night
+# name,b,g,r|Sage green,126,158,122|Night,32,16,0
+# by me|# R G B name|122 158 126 Sage green|0 16 32 Night
+name,Red %,Green %,Blue %|Sage green,47.84,61.96,49.41|Night,0,6.27,12.55
+name;R (0-100);G (0-100);B (0-100)|Sage green;47,84;61,96;49,41|Night;0;6,27;12,55
+name,b (0..1),g (0..1),r (0..1)|Sage green,0.4941,0.6196,0.4784|Night,0.1255,0.0627,0
+name,lab,bgr hex,hex|Sage green,"62,18,13",7E9E7A,#7A9E7E|Night,"4,1,13",201000,#001020
 L*,a*,b*,r,g,b,name|62,-18,13,122,158,126,Sage green|4,-1,-13,0,16,32,Night
 name,hex|Sage green,'#7A9E7E'|Night,'#001020'
 L,a,b,R,G,B,name|62,-18,13,122,158,126,Sage green|4,-1,-13,0,16,32,Night
@@ -134,6 +140,11 @@ def test_a_table_in_any_encoding(tmp_path, encoding, end):
         ("AB1234,Sage,122,158,126", "line 1 has two colours"),
         ("#123,Sage,122,158,126|#124,Night,0,16,32", "line 1 has two colours"),  # numbers of articles
         ("name,r,g,b|White,100,100,100|Sage,48,62,49", "may be 0 to 1, 0 to 255 or percent"),
+        ('name,bgr|Sage,"126,158,122"', "write a first line that names the columns"),
+        ('name,CIE Lab|Sage,"62,18,13"', "write a first line that names the columns"),
+        ("name,BGR hex|Sage,#7E9E7A", "write a first line that names the columns"),
+        ("name,hex|Sage,&H7E9E7A", "'&H7E9E7A' is not a hex colour"),  # Visual Basic: blue, green, red
+        ("name,R (0-31),G (0-31),B (0-31)|Sage,15,32,16", "line 2 is out of range"),
         ("name,r,g,b", "no row of it has a colour"),
         ("", "no row of it has a colour"),
     ],

@@ -26,10 +26,13 @@ ROLES = {
     "other": "l a c m y k h s v x z alpha cyan magenta yellow black lab cmyk hsl hsv hue lrv group collection",
 }
 ROLE_OF = {word: role for role, words in ROLES.items() for word in words.split()}
+# Three numbers or six digits below one of these words are no red, green, blue in this order.
+OTHER_MODELS = {*"lab cielab lch hsl hsv hsb hwb xyz yuv ycbcr cmyk bgr bgra abgr brg gbr grb rbg vb linear".split()}
+SCALE = re.compile(r"\b0 ?(?:-|–|\.\.+|to|bis|a) ?(\d+)|(%|percent|prozent|pourcent)", re.I)  # "R (0-100)", "R %"
 AROUND_CHANNELS = re.compile(r"\b(s?rgb|value|wert|channel|kanal|valeur|gia tri|\d+|bit)\b")  # "R (0-255)", "RGB_R"
 NUMBER = re.compile(r"(\d+(?:[.,]\d*)?|[.,]\d+)\s*(%?)", re.ASCII)
 TRIPLE = re.compile(r"(?:rgb)?\s*[\[({]?\s*(\d{1,3})[\s,;/]+(\d{1,3})[\s,;/]+(\d{1,3})\s*[\])}]?", re.I | re.ASCII)
-HEX = re.compile(r"(?:#|0x|&h)?([0-9a-f]{6})|#([0-9a-f]{3})", re.I | re.ASCII)
+HEX = re.compile(r"(?:#|0x)?([0-9a-f]{6})|#([0-9a-f]{3})", re.I | re.ASCII)
 MAX_LINES = 10_000
 REMEDY = "write a first line that names the columns, like 'name,hex' or 'name,r,g,b'"
 
@@ -51,7 +54,8 @@ def read_table(data: bytes) -> list[tuple[str, Swatch]]:
     first = next((i for i, (_, row) in enumerate(rows) if _is_data(row)), len(rows))
     known = [i for i, (_, row) in enumerate(rows[:first]) if {_role(title) for title in row} != {"unknown"}]
     header = known[0] if known else first - 1  # what stands between it and the first colour has to have one too
-    roles = _roles(rows[header][1]) if header >= 0 else []
+    titles = rows[header][1] if header >= 0 else []
+    roles = _roles(titles)
     if not known and len(roles) != width:
         roles = []  # a title, no header
     width, rows = len(roles) or width, rows[header + 1 :]
@@ -61,6 +65,9 @@ def read_table(data: bytes) -> list[tuple[str, Swatch]]:
         if len(row) > width:
             raise UserError(f"line {line} has {len(row)} cells, not {width}: put a name with a separator into quotes")
     columns = [[row[i] if i < len(row) else "" for _, row in rows] for i in range(width)]
+    columns = [
+        _scaled(c, titles[i]) if roles and roles[i] in ("red", "green", "blue") else c for i, c in enumerate(columns)
+    ]
     colors, used = _colors(columns, roles, [line for line, _ in rows])
     return list(zip(_names(columns, roles or ["unknown"] * width, used), colors, strict=True))
 
@@ -89,9 +96,8 @@ def _rows(text: str) -> list[tuple[int, list[str]]]:
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
     if len(lines) > MAX_LINES:
         raise UserError(f"{len(lines)} lines are more than a palette has: give at most {MAX_LINES}")
-    lines = [
-        (number, line) for number, line in lines if re.search(r"\w", line) and not re.match(r"(#+|//)(\s|$)", line)
-    ]
+    lines = [(number, _uncommented(line)) for number, line in lines]
+    lines = [(number, line) for number, line in lines if re.search(r"\w", line)]
     declared = re.fullmatch(r"sep=(.)", lines[0][1], re.I) if lines else None  # Excel's own first line
     lines = lines[1:] if declared else lines
 
@@ -113,6 +119,14 @@ def _rows(text: str) -> list[tuple[int, list[str]]]:
     cells = [[cell.strip() for cell in row] for row in rows]
     sizes = [max((i + 1 for i, cell in enumerate(row) if cell), default=0) for row in cells]
     return [(line, row[:size]) for (line, _), row, size in zip(lines, cells, sizes, strict=True) if size]
+
+
+def _uncommented(line: str) -> str:
+    """Empty a comment ('# by me'), unless it names the columns, as NumPy writes a header."""
+    if not (mark := re.match(r"(#+|//)(\s+|$)", line)):
+        return line
+    rest = line[mark.end() :]
+    return rest if {"red", "green", "blue"} <= {_role(title) for title in re.split(r"[;,|\s]+", rest)} else ""
 
 
 def _join_words(words: list[str]) -> list[str]:
@@ -149,6 +163,8 @@ def _role(title: str) -> str:
     if "*" in title:
         return "other"
     words = re.sub(r"[^a-z0-9%]+", " ", plain(title))
+    if OTHER_MODELS & {*words.split()}:
+        return "other"
     for text in (words, AROUND_CHANNELS.sub("", words)):
         if role := ROLE_OF.get(re.sub(r"[ %]", "", text)):
             return role
@@ -194,7 +210,7 @@ def _code_columns(columns: list[list[str]], roles: list[str]) -> tuple[int, list
     for i, column in enumerate(columns):
         role = roles[i] if roles else "unknown"
         cells = [cell for cell in column if cell]
-        if not cells or (role != "hex" and not all(map(color_in, cells))):
+        if not cells or role == "other" or (role != "hex" and not all(map(color_in, cells))):
             continue
         marked = any(not cell.isalnum() or cell[:2] in ("0x", "0X") for cell in cells)
         if role == "name" and not marked:  # Facade, Decade
@@ -221,6 +237,18 @@ def _is_index(column: list[str]) -> bool:
     """Whether a column of numbers counts the rows, or has one that no channel can have."""
     values = [float(NUMBER.fullmatch(cell)[1].replace(",", ".")) for cell in column]  # type: ignore[index]
     return max(values) > 255 or (len(values) > 2 and all(b - a == 1 for a, b in pairwise(values)))
+
+
+def _scaled(column: list[str], title: str) -> list[str]:
+    """Numbers as percent where their column's title says of what: 'R %', 'R (0-100)', 'R (0-1)'."""
+    if not (told := SCALE.search(title)):
+        return column
+    percent = 100 / float(told[1] or 100) if told[1] != "0" else 1
+    numbers = [NUMBER.fullmatch(cell) for cell in column]
+    return [
+        f"{percent * float(number[1].replace(',', '.')):.6f}%" if number and not number[2] else cell
+        for number, cell in zip(numbers, column, strict=True)
+    ]
 
 
 def _codes(column: list[str], lines: list[int]) -> list[Swatch]:
