@@ -62,6 +62,15 @@ def before_pixels(kind, data):
     return whole[:start] + chunk(kind, data)[:-4] + bytes(4) + whole[start:]
 
 
+def coded(primaries, transfer, form="PNG", color=(120, 160, 90)):
+    """A picture that tells its colour space by the numbers of ITU-T H.273 alone."""
+    whole = encoded(form, lambda: Image.new("RGB", SIZE, color))
+    if form == "AVIF":
+        return whole.replace(b"nclx\0\1\0\x0d", b"nclx\0" + bytes([primaries, 0, transfer]), 1)
+    start = whole.index(b"IDAT") - 4
+    return whole[:start] + chunk(b"cICP", bytes([primaries, transfer, 0, 1])) + whole[start:]
+
+
 def raw_profile(data):
     return zlib.compress(b"\nexif\n%8d\n" % len(data) + data.hex().encode() + b"\n")
 
@@ -218,6 +227,23 @@ CASES = (
         "read, turned to sRGB",
         saved("a.png", image=lambda: flat((120, 160, 90))().quantize(2), icc_profile=DISPLAY_P3),
         about((109, 163, 79)),
+    ),
+    *(
+        Case(
+            f"Display P3 by its numbers alone ({form})",
+            "read, turned to sRGB",
+            written(f"a.{form.lower()}", lambda form=form: coded(12, 13, form)),
+            about((109, 163, 79), 3),
+        )
+        for form in ("PNG", "AVIF")
+    ),
+    *(
+        Case(
+            f"light coded for HDR screens ({name}, {form})",
+            "is an HDR picture: save it as JPEG",
+            written(f"a.{form.lower()}", lambda form=form, transfer=transfer: coded(9, transfer, form)),
+        )
+        for name, transfer, form in (("PQ", 16, "AVIF"), ("HLG", 18, "PNG"))
     ),
     Case(
         "Adobe RGB by its profile",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import struct
 import warnings
 import zlib
@@ -15,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError, features
 
 from wallpaint.errors import UserError
-from wallpaint.pixels.color import XYZ_TO_RGB, linear_to_bytes
+from wallpaint.pixels.color import XYZ_TO_RGB, linear_to_bytes, srgb_to_linear
 
 # The largest common phone camera, 12000 x 9000: 324 MB as RGB. A file of 20 KB can claim any size.
 MAX_PIXELS = 108_000_000
@@ -68,9 +69,17 @@ HEAD = 1 << 16  # bytes in which a picture is looked for that something stands b
 _T = Image.Transpose
 TURNS = {2: _T.FLIP_LEFT_RIGHT, 3: _T.ROTATE_180, 4: _T.FLIP_TOP_BOTTOM}  # what EXIF's orientation asks for
 TURNS |= {5: _T.TRANSPOSE, 6: _T.ROTATE_270, 7: _T.TRANSVERSE, 8: _T.ROTATE_90}
-# Adobe RGB (1998) Color Image Encoding, 4.3.5.3 and 4.3.4.2: to XYZ at D65; gamma.
+# What a picture without a profile may say it is in: to XYZ at D65, and each byte's linear light.
+# Adobe RGB (1998) Color Image Encoding, 4.3.5.3 and 4.3.4.2; SMPTE EG 432-1 with sRGB's curve.
 ADOBE_TO_XYZ = np.array([[0.57667, 0.18556, 0.18823], [0.29734, 0.62736, 0.07529], [0.02703, 0.07069, 0.99134]])
-ADOBE_GAMMA = 2.19921875
+P3_TO_XYZ = np.array([[0.48657, 0.26567, 0.19822], [0.22897, 0.69174, 0.07929], [0, 0.04511, 1.04394]])
+SPACES = {
+    "Adobe RGB": (ADOBE_TO_XYZ, ((np.arange(256) / 255) ** 2.19921875).astype(np.float32)),
+    "Display P3": (P3_TO_XYZ, srgb_to_linear(np.arange(256) / 255)),
+}
+# ITU-T H.273: primaries and transfer, in a PNG's chunk and in the box of AVIF and HEIC.
+CODED = re.compile(rb"cICP(?P<png>..)|nclx\0(?P<primaries>.)\0(?P<transfer>.)", re.S)
+P3, HDR = 12, (16, 18)
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # refused earlier, in one line
 warnings.filterwarnings("ignore", module="PIL.TiffImagePlugin")  # a broken EXIF block is ignored
 
@@ -88,7 +97,7 @@ def open_picture(path: str | Path, decode: bool = True) -> Image.Image:
         raise UserError(f"image {path} does not exist: give the path of a JPEG, PNG or WebP file")
     try:
         with path.open("rb") as file:
-            head = file.read(64)
+            head = file.read(HEAD)
         kind = RAW if path.suffix.lower() in RAW_SUFFIXES else ""
         kind = next((what for at, magic, what in SIGNATURES if head[at:].startswith(magic)), kind)
         formats: tuple[str, ...] = FORMATS
@@ -104,6 +113,7 @@ def open_picture(path: str | Path, decode: bool = True) -> Image.Image:
                 _turn_to_largest(image)
             if image.format == "PNG":
                 _read_ahead(image)
+            image.info["coded"] = _coded_space(image, head, path)
             if image.width * image.height > MAX_PIXELS:
                 raise Image.DecompressionBombError
             if max(image.size) > MAX_ASPECT * min(image.size):
@@ -194,9 +204,9 @@ def orientation(image: Image.Image) -> int:
 
 
 def to_srgb(image: Image.Image) -> Image.Image:
-    """A picture of any mode to RGB in sRGB: by its profile, or where EXIF alone says Adobe RGB; alpha over white."""
+    """A picture of any mode to RGB in sRGB: by its profile, or what else says its colour space; alpha over white."""
     profile = image.info.get("icc_profile")
-    adobe = not profile and _is_adobe_rgb(image)
+    space = "" if profile else image.info.get("coded") or ("Adobe RGB" if _is_adobe_rgb(image) else "")
     if image.mode.startswith(("I", "F")):
         image = Image.fromarray(deep_to_bytes(image))
     elif image.mode == "LA":
@@ -213,7 +223,7 @@ def to_srgb(image: Image.Image) -> Image.Image:
             source = ImageCms.ImageCmsProfile(BytesIO(profile))
             image = ImageCms.profileToProfile(image, source, SRGB, outputMode="RGB") or image
     image = image if image.mode == "RGB" else image.convert("RGB")
-    return _from_adobe_rgb(image) if adobe else image
+    return _from_space(image, *SPACES[space]) if space else image
 
 
 SRGB = ImageCms.createProfile("sRGB")
@@ -266,11 +276,25 @@ def _is_adobe_rgb(image: Image.Image) -> bool:
     return False
 
 
-def _from_adobe_rgb(image: Image.Image) -> Image.Image:
-    """Adobe RGB bytes to sRGB bytes, some rows at a time."""
+def _coded_space(image: Image.Image, head: bytes, path: Path) -> str:
+    """Name the space of SPACES that a PNG, AVIF or HEIC without a profile tells by numbers; '' for sRGB.
+
+    Raises:
+        UserError: light is coded as for HDR screens, which as sRGB would be grey and dull.
+    """
+    told = CODED.search(head) if image.format in ("PNG", "AVIF", "HEIF") else None
+    if not told or image.info.get("icc_profile"):
+        return ""
+    primaries, transfer = told["png"] or (told["primaries"] + told["transfer"])
+    if transfer in HDR:
+        raise UserError(f"image {path} is an HDR picture: save it as JPEG")
+    return "Display P3" if primaries == P3 else ""
+
+
+def _from_space(image: Image.Image, to_xyz: np.ndarray, linear: np.ndarray) -> Image.Image:
+    """Bytes in another space to sRGB bytes, some rows at a time."""
     pixels = np.array(image)
-    linear = ((np.arange(256) / 255) ** ADOBE_GAMMA).astype(np.float32)
-    to_rgb = (XYZ_TO_RGB @ ADOBE_TO_XYZ).T.astype(np.float32)
+    to_rgb = (XYZ_TO_RGB @ to_xyz).T.astype(np.float32)
     for start in range(0, len(pixels), 256):
         rows = pixels[start : start + 256]
         rows[:] = linear_to_bytes(linear[rows] @ to_rgb)
