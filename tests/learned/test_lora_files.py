@@ -151,7 +151,13 @@ def test_an_alpha_is_heard_in_every_layout(load, tmp_path, name, end):
 
 
 @pytest.mark.parametrize(
-    ("config", "scale"), [("", 1), ('"lora_alpha": 6', 3), ('"lora_alpha": 6, "use_rslora": true', 18**0.5)]
+    ("config", "scale"),
+    [
+        ("", 1),
+        ('"lora_alpha": 6', 3),
+        ('"lora_alpha": 6, "use_rslora": true', 18**0.5),
+        ('"lora_alpha": 40, "alpha_pattern": {"^mid_block.*attn1.to_q": 6}', 3),
+    ],
 )
 def test_peft_keeps_alpha_beside_its_file(load, tmp_path, config, scale):
     models, state = load(), pair(f"base_model.model.{LAYER}.attn1.to_q", down="lora_A", up="lora_B")
