@@ -92,7 +92,9 @@ def _scaled_factors(tensors: State, config: dict[str, Any]) -> State:
     for key in [key for key in factors if re.search(UP, key)]:
         layer, rank = re.sub(UP, "", key).rstrip("."), factors[key].shape[1]
         alpha = tensors.get(f"{layer}.alpha")
-        scale = scale_of(config, layer.removeprefix("base_model.model."), rank) if alpha is None else float(alpha) / rank
+        scale = (
+            scale_of(config, layer.removeprefix("base_model.model."), rank) if alpha is None else float(alpha) / rank
+        )
         factors[key] = factors[key] if scale == 1 else factors[key].float() * scale
     return factors
 
