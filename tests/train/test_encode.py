@@ -115,8 +115,8 @@ def test_ray_with_two_workers_leaves_the_same_bytes_also_after_one_was_killed(se
 RAY = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from wallpaint.config import TrainConfig
-from wallpaint.encode import encode_dataset
+from wallpaint.settings.train_config import TrainConfig
+from wallpaint.train.encode import encode_dataset
 encode_dataset(TrainConfig(method="lora_ip", dataset=sys.argv[2], base_model=sys.argv[3], resolution=64,
                            device="cpu", cache_dir=sys.argv[4]), "ray", piece=2)
 """

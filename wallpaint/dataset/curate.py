@@ -4,8 +4,6 @@ A row is written only when its pictures are there, and pictures go only when no 
 reader that comes in between finds a whole dataset.
 """
 
-from __future__ import annotations
-
 import contextlib
 import filecmp
 import json

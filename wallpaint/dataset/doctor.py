@@ -4,8 +4,6 @@ Reads every row on its own, so that one broken row does not hide the others. Pic
 (SIDE pixels), which is enough for every check; of each no more is kept than 10 KB, whatever its size.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ A split is a folder with `metadata.jsonl` (or `metadata.csv`, which an imagefold
 pictures in it or below it. What a row has to say is checked in rows.py.
 """
 
-from __future__ import annotations
-
 import csv
 import json
 from collections.abc import Iterator

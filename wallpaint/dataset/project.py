@@ -4,8 +4,6 @@ The file is a zip of project.json, photo.png, and wall-0.png, wall-1.png, …: a
 Whoever opens one may have it from anybody: only these names are read, and each only up to its bound.
 """
 
-from __future__ import annotations
-
 import json
 import zipfile
 from collections.abc import Sequence

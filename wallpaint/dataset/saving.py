@@ -1,7 +1,5 @@
 """Writing into a dataset: by one at a time, whole or not at all; what stands in the way is said in one line."""
 
-from __future__ import annotations
-
 import re
 import threading
 import time

@@ -4,8 +4,6 @@ Zips come from the studio, from Finder, Explorer and the command line: in a fold
 of the system in them, with names in the encoding of whoever made them.
 """
 
-from __future__ import annotations
-
 import contextlib
 import lzma
 import os

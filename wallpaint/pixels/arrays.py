@@ -1,7 +1,5 @@
 """Picture arithmetic in numpy: resize, blur inside a mask, erode, grow."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image
 from scipy import ndimage

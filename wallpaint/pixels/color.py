@@ -4,8 +4,6 @@ Plain numpy; the last axis of every array holds the three channels. sRGB and lin
 L* from 0 to 100, a* and b* roughly from -128 to 128.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Names of a paint's hue and lightness, by its CIELAB."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from wallpaint.pixels.color import Swatch

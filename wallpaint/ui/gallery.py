@@ -1,7 +1,5 @@
 """Galleries of small pictures to choose from, and the rooms that are shipped to be shown in them."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Sequence
 from pathlib import Path

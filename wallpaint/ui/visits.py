@@ -4,8 +4,6 @@ A visit is a file of the workspace that says what was open; marks and paints lie
 name cannot be guessed, only the browser that was given it knows it, and after a day it is thrown away with them.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import secrets

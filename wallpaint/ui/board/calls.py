@@ -4,8 +4,6 @@ What comes may come from anybody (see `serve_function`), so a picture is named b
 is checked. Masks travel as runs: the lengths of 0s and 1s in turn, row by row.
 """
 
-from __future__ import annotations
-
 import base64
 import io
 from pathlib import Path

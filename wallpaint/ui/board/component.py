@@ -4,8 +4,6 @@ Its script (scripts/board.js) draws, zooms, brushes and undoes by itself; it ask
 needs a model or our own colour arithmetic.
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The board's palettes: those shipped, and those that people brought, which name the paints."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import tempfile

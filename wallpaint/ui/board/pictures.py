@@ -5,8 +5,6 @@ walls.json, and given.png, a sample's own mask), `name` (of the room), `given` (
 folder's name cannot be guessed, so it is also the token by which the page's script asks for it.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -4,8 +4,6 @@ One Masker serves the whole process, one caller at a time. It keeps the last emb
 that a click costs a run of the decoder and never one of the encoder.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import threading

@@ -3,8 +3,6 @@
 A mask is marked on the view and kept at that size; at the photo's own size it follows the photo's edges.
 """
 
-from __future__ import annotations
-
 import json
 import secrets
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The doctor's findings and the paints on the a*b* plane, as HTML with every word escaped."""
 
-from __future__ import annotations
-
 import html
 import math
 from collections.abc import Iterable

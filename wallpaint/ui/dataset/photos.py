@@ -1,7 +1,5 @@
 """Many photos at once: uploaded together, opened one by one, their walls found in one go and looked over."""
 
-from __future__ import annotations
-
 import html
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace

@@ -1,7 +1,5 @@
 """Rooms saved as training samples: writing them, listing them a page at a time, opening one again, zips."""
 
-from __future__ import annotations
-
 import functools
 import secrets
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The lower half of tab Dataset: saving, the list of samples, their editing, zips and the checkup."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Tab Dataset: open rooms, mark their walls on the board, save them as training samples."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 
