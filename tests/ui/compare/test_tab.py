@@ -8,6 +8,7 @@ import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import gradio as gr
 import numpy as np
@@ -272,6 +273,20 @@ def test_arms_the_page_did_not_offer_are_refused(room, tmp_path, arms):
     with pytest.raises(UserError, match="tick at least one"):
         paint_comparison(tmp_path, room, request(arms=arms), [], "en")
     assert not (tmp_path / "results").exists()
+
+
+def test_a_first_room_that_comes_late_leaves_the_photo_that_was_chosen(shipped_rooms, tmp_path):
+    mine, other = (SimpleNamespace(session_hash=name) for name in ("mine", "other"))
+    photo = tmp_path / "a.png"
+    Image.new("RGB", (40, 30)).save(photo)
+    chosen, _ = tab.choose_room(scene.open_photo, mine, tmp_path, str(photo), None)
+    assert chosen.picture["name"] == "a"
+    assert tab.open_first_room(tmp_path, None, mine) == gr.skip()  # it was asked for before the photo was there
+    first, _ = tab.open_first_room(tmp_path, None, other)
+    assert first.truths
+    with pytest.raises(UserError):
+        tab.choose_room(scene.open_photo, other, tmp_path, str(tmp_path / "none.png"), None)
+    assert tab.open_first_room(tmp_path, None, other) != gr.skip()  # nothing was opened
 
 
 def test_cancelled_painting_leaves_nothing(room, tmp_path):

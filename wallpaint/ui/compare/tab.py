@@ -1,7 +1,9 @@
 """Tab 3: one room, one paint or many, several ways to paint it, side by side and measured."""
 
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import asdict, astuple, dataclass, replace
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,8 @@ QUIET = {**PRIVATE, "show_progress": "hidden"}
 DOWNLOAD = """() => { setTimeout(() => document.querySelector("#saved-project").click(), 300); }"""
 # Sessions that pressed Cancel; one that had nothing to cancel is forgotten after so many others.
 _cancelled: deque[str] = deque(maxlen=1000)
+# Sessions that opened a room themselves.
+_chosen: deque[str] = deque(maxlen=1000)
 
 
 class Cancelled(Exception):
@@ -132,19 +136,34 @@ def keep_comparison(
     )
 
 
+def choose_room(open_room: Callable, request: gr.Request, *values: Any) -> tuple:
+    """Open a room that somebody asks for; the first one, which may come later on a busy machine, leaves it there."""
+    opened = open_room(*values)
+    _chosen.append(request.session_hash or "")
+    return opened
+
+
+def open_first_room(workspace: Path, room: Room | None, request: gr.Request) -> tuple | dict:
+    """Open the room that stands there before anybody has chosen one, unless somebody has meanwhile."""
+    opened = scene.open_first_room(workspace, room)
+    return gr.skip() if (request.session_hash or "") in _chosen else opened
+
+
 def wire_room(page: Page, panel: RoomPanel, room: gr.State, picture: gr.State, language: gr.State) -> Step:
     """Wire what opens a room and marks its wall; give the step that opens the first one."""
     workspace, opened = page.workspace, [room, panel.board]
 
-    def open_shipped_room(room: Room | None, event: gr.SelectData) -> tuple:
-        return scene.open_shipped_room(workspace, event.index, room)
+    def open_shipped_room(room: Room | None, event: gr.SelectData, request: gr.Request) -> tuple:
+        return choose_room(scene.open_shipped_room, request, workspace, event.index, room)
 
-    open_picture = guarded(scene.open_dataset_room, workspace)
+    open_picture = guarded(choose_room, partial(scene.open_dataset_room, workspace))
     panel.rooms.select(guarded(open_shipped_room), room, opened, **QUIET)
     panel.from_dataset.click(open_picture, [picture, language], opened, js=AFTER_BOARD, **QUIET)
-    panel.photo.upload(guarded(scene.open_photo, workspace), [panel.photo, room], opened, **PRIVATE)
+    panel.photo.upload(
+        guarded(choose_room, partial(scene.open_photo, workspace)), [panel.photo, room], opened, **PRIVATE
+    )
     panel.mask.upload(guarded(scene.open_mask, workspace), [panel.mask, room, language], opened, **PRIVATE)
-    return Step(guarded(scene.open_first_room, workspace), [room], opened)
+    return Step(guarded(open_first_room, workspace), [room], opened)
 
 
 def wire_way_back(panel: RoomPanel, room: gr.State, before: gr.State) -> None:
@@ -175,13 +194,14 @@ def wire_project(
         offered = {arm: name for name, arm in list_arms(workspace, own)}
         return str(project.save_project(workspace, room, PaintRequest(*values), offered, language))
 
-    def open_project(uploaded: Any, own: list[OwnLora], language: str) -> tuple:
+    def open_project(uploaded: Any, own: list[OwnLora], language: str, request: gr.Request) -> tuple:
         with open_upload(workspace, uploaded, (SUFFIX,)) as path:
             opened = project.open_project(workspace, path, dict(list_arms(workspace, own)))
         if opened.left_out:
             gr.Warning(escape(t("project_arms", language, names=", ".join(opened.left_out))))
         arms, sheet_arm, *others = astuple(opened.request)
-        return *scene.show_room(opened.room), arms or gr.skip(), sheet_arm or gr.skip(), *others
+        shown = choose_room(scene.show_room, request, opened.room)
+        return *shown, arms or gr.skip(), sheet_arm or gr.skip(), *others
 
     given = [room, own_loras, language, *choice.request]
     saved = panel.save.click(guarded(save_project), given, panel.saved, js=AFTER_COMPARE_BOARD, **PRIVATE)
