@@ -18,7 +18,7 @@ from wallpaint.learned.lora_files import describe_lora
 from wallpaint.learned.weights import find_arm, load_arm, start_from, weights_in_place
 from wallpaint.models.encoders import encode_text
 from wallpaint.paint.painter import Painter
-from wallpaint.paint.sampler import lora_batch
+from wallpaint.paint.sampler import lora_batch, lora_layers
 from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import Swatch
 
@@ -50,7 +50,7 @@ def predict(models):
 
 def say(models, arm, name="arm0"):
     names = [name if name in getattr(models.unet, "peft_config", {}) else "__base__"] * 2
-    with weights_in_place(models, arm, "an arm"), lora_batch(models.unet, names):
+    with weights_in_place(models, arm, "an arm"), lora_batch(lora_layers(models.unet), names):
         return predict(models)
 
 

@@ -15,7 +15,7 @@ from wallpaint.learned.weights import find_arm, load_arm, save_weights, start_fr
 from wallpaint.models.encoders import encode_references
 from wallpaint.models.families import find_adapter
 from wallpaint.models.loading import read_adapter
-from wallpaint.paint.sampler import lora_batch
+from wallpaint.paint.sampler import lora_batch, lora_layers
 from wallpaint.settings.methods import METHODS
 
 
@@ -81,7 +81,7 @@ def test_a_saved_lora_loads_as_it_was(trained, load, tmp_path):
     load_lora(fresh.unet, find_arm(tmp_path).lora, "mine")
     load_adapter(fresh, adapter_state(trained))
     with torch.no_grad():
-        with lora_batch(fresh.unet, ["mine", "__base__"]):
+        with lora_batch(lora_layers(fresh.unet), ["mine", "__base__"]):
             out = painting_denoiser(fresh)(noised, batch)
         assert torch.allclose(out[:1], painting_denoiser(trained)(noised, batch)[:1], atol=1e-5)
         assert not torch.allclose(out[1:], painting_denoiser(trained)(noised, batch)[1:], atol=1e-3)

@@ -34,7 +34,7 @@ from wallpaint.models.latents import decode_latents
 from wallpaint.models.runtime import pick_runtime
 from wallpaint.paint import sampler
 from wallpaint.paint.painter import Painter
-from wallpaint.paint.sampler import lora_batch
+from wallpaint.paint.sampler import lora_batch, lora_layers
 from wallpaint.paint.settings import SamplingSettings
 from wallpaint.paths import CONFIGS
 from wallpaint.pixels.color import Swatch
@@ -340,7 +340,7 @@ def test_a_lora_hears_the_size_and_the_pooled_text(sdxl):
     batch, noise = sampler.prepare_painting(models, photo, mask, SAGE, "a room", 0)
     told = []
     hook = models.unet.register_forward_pre_hook(lambda m, a, k: told.append(k), with_kwargs=True)
-    with torch.no_grad(), lora_batch(models.unet, []):
+    with torch.no_grad(), lora_batch(lora_layers(models.unet), []):
         painting_denoiser(models)(sampler.Noised(noise, torch.tensor([500])), batch)
     hook.remove()
     added = told[0]["added_cond_kwargs"]

@@ -22,7 +22,7 @@ from wallpaint.pixels.color import parse_color
 from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.pixels.recolor import recolor
 from wallpaint.report import compare as module
-from wallpaint.report.compare import compare, compare_paints, load_scene
+from wallpaint.report.compare import compare, compare_paints, load_scene, write_report
 from wallpaint.report.files import all_or_nothing, clean, contact_sheet, file_names, flat
 from wallpaint.report.pages import Column, comparison_page, make_table, markdown
 
@@ -319,6 +319,7 @@ def test_one_wall_in_many_paints_is_a_folder_a_paint(room, tmp_path):
     said = json.loads((second.folder / "comparison.json").read_text())
     assert (said["swatch"], said["seed"]) == ("#C80000", 3)
     assert "delta_e_truth" in first.arms[0].figures and "delta_e_truth" not in second.arms[0].figures
+    write_report(tmp_path / "out", [first.folder, second.folder], scene.photo, scene.truth)
     page = (tmp_path / "out" / "report.html").read_text()
     assert page.index(SAGE.hex) < page.index("#C80000") and page.count("<table>") == 2
     painted = np.asarray(Image.open(second.arms[0].image), int)

@@ -9,9 +9,10 @@ import difflib
 import os
 import time
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from wallpaint.errors import UserError
@@ -29,10 +30,12 @@ from wallpaint.learned.weights import (
 from wallpaint.models.bundle import Models, load_family
 from wallpaint.models.families import with_base
 from wallpaint.models.files import find_file, is_hub_id
-from wallpaint.paint.sampler import EncodingCache, lay_painted, paint_wall
+from wallpaint.paint.sampler import EncodingCache, find_fields, paint_wall
 from wallpaint.paint.settings import OnStep, SamplingSettings, share_of
 from wallpaint.paths import ASSETS
 from wallpaint.pixels.color import Swatch
+from wallpaint.pixels.light import Light
+from wallpaint.pixels.recolor import read_light, repaint_each
 from wallpaint.settings.methods import painted_as
 
 LORAS = ASSETS / "loras"
@@ -77,7 +80,7 @@ class _Group:
     weights: ArmWeights  # what takes the family's place meanwhile
     ip_adapter_scale: float
     loras: dict[str, str]  # arm -> the name of its LoRA
-    encodings: EncodingCache = field(default_factory=EncodingCache)
+    encodings: EncodingCache
 
 
 class Painter:
@@ -108,6 +111,7 @@ class Painter:
             models.unet.unload_lora()
         models.unet.eval()
         self._groups: list[_Group] = []
+        self._pictures: dict[str, EncodingCache] = {}  # by the UNet's name, as `_bases`
         for index, (name, path) in enumerate(arms.items()):
             files = find_arm(path) if path else ArmFiles(None, None)
             self._add(name, files, f"arm{index}", (ip_adapter_scales or {}).get(name, 1.0))
@@ -123,7 +127,8 @@ class Painter:
         alike = (g for g in self._groups if (g.models, g.ip_adapter_scale, g.shown) == (base, scale, shown))
         group = None if weights else next((g for g in alike if not g.weights), None)
         if group is None:
-            group = _Group(base, method.paints, shown, weights, scale, {})
+            pictures = self._pictures.setdefault(family.unet_model, EncodingCache())
+            group = _Group(base, method.paints, shown, weights, scale, {}, EncodingCache(pictures))
             self._groups.append(group)
         group.loras[name] = lora if lora in getattr(base.unet, "peft_config", {}) else BASE  # a DoRA is merged
         self.left_out[name] = weights.left_out
@@ -150,20 +155,35 @@ class Painter:
         Returns:
             a picture an arm at the photo's own size; outside the mask it is the photo, byte for byte.
         """
-        painted: dict[str, Image.Image] = {}
+        light = read_light(photo, mask, settings.old_paint)
+        fields = self.find_fields(photo, mask, swatch, settings, light, on_step, only)
+        laid = repaint_each(light, photo, mask, swatch, [*fields.values()])
+        return dict(zip(fields, laid, strict=True))
+
+    def find_fields(
+        self,
+        photo: Image.Image,
+        mask: Image.Image,
+        swatch: Swatch,
+        settings: SamplingSettings,
+        light: Light,
+        on_step: OnStep | None = None,
+        only: Collection[str] | None = None,
+    ) -> dict[str, np.ndarray]:
+        """`paint`, but what its pictures are laid by: `repaint_each`'s field of each arm, in the light of the wall."""
+        fields: dict[str, np.ndarray] = {}
         for group in self._groups:
             names = [name for name in group.loras if only is None or name in only]
             if not names:
                 continue
             start, loras = time.perf_counter(), [group.loras[name] for name in names]
-            progress = share_of(on_step, len(painted), len(loras), len(self.names))
+            progress = share_of(on_step, len(fields), len(loras), len(self.names))
             set_adapter_strength(group.models, group.paints, group.ip_adapter_scale)
             denoiser = painting_denoiser(group.models, group.paints, group.shown)
+            room, encodings = (photo, mask, swatch), group.encodings
             with weights_in_place(group.models, group.weights, f"arm {' '.join(names)}"):
-                pictures = paint_wall(
-                    group.models, denoiser, photo, mask, swatch, settings, loras, progress, group.encodings
-                )
-            laid = lay_painted(group.models, photo, mask, swatch, pictures, settings.old_paint, group.encodings)
-            painted |= dict(zip(names, laid, strict=True))
+                pictures = paint_wall(group.models, denoiser, *room, settings, loras, progress, encodings)
+            found = find_fields(group.models, *room, pictures, light, settings.old_paint, encodings)
+            fields |= dict(zip(names, found, strict=True))
             self.seconds |= dict.fromkeys(names, (time.perf_counter() - start) / len(loras))
-        return {name: painted[name] for name in self.names if name in painted}
+        return {name: fields[name] for name in self.names if name in fields}

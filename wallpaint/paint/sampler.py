@@ -1,5 +1,7 @@
 """One guided sampling loop over the Denoiser that trained: photo, mask and swatch to a painted wall."""
 
+from __future__ import annotations
+
 import contextlib
 import hashlib
 from collections.abc import Callable, Iterator
@@ -7,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from diffusers import DDIMScheduler
 from diffusers.utils.torch_utils import randn_tensor
@@ -25,27 +28,29 @@ from wallpaint.paint.settings import OnStep, SamplingSettings
 from wallpaint.pixels.arrays import BILINEAR, resize
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import model_size, to_image
+from wallpaint.pixels.light import Light
 from wallpaint.pixels.recolor import gains_between, read_light, repaint_each
 
-CACHED = {
-    "photo": 4,
-    "recolor": 4,
-    "field": 4,
-}  # encodings kept by kind: a photo's take 10 MB at 512 px, 40 MB at 1024; of others KEPT
+# Encodings kept by kind, of others KEPT: a photo's take 10 MB at 512 px, 40 MB at 1024.
+CACHED = {"photo": 4, "recolor": 4, "field": 4, "guess": 4}
 KEPT = 64  # texts and paints: as many as a palette has
 
 
 class EncodingCache:
     """What frozen encoders gave for the last photos, texts and paints, so that none is encoded twice.
 
-    For one state of the models; a new colour on the same photo encodes no photo.
+    For one state of the models; a new colour on the same photo encodes no photo. What hangs on the VAE alone is
+    asked of `pictures`, which caches of several states may share.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pictures: EncodingCache | None = None) -> None:
         self._values: dict[tuple, Any] = {}  # the newest last
+        self.pictures = pictures
 
     def __call__(self, key: tuple, make: Callable[[], Any]) -> Any:
         """What `make` gave for this key, whose first word names its kind."""
+        if self.pictures and key[0] in CACHED:
+            return self.pictures(key, make)
         if key not in self._values:
             alike = [other for other in self._values if other[0] == key[0]]
             if len(alike) >= CACHED.get(key[0], KEPT):
@@ -84,7 +89,8 @@ def paint_wall(
     negative, passes = None, 1
     if guidance != 1:  # at 1 what guidance leads away from has no weight
         negative, passes = _without_conditions(models, batch, denoiser.reads, encodings).map(repeat), 2
-    with torch.no_grad(), lora_batch(models.unet, loras * passes) if loras else contextlib.nullcontext():
+    layers = encodings(("layers",), lambda: lora_layers(models.unet)) if loras else []
+    with torch.no_grad(), lora_batch(layers, (loras or []) * passes):
         latents = denoise(
             denoiser, batch.map(repeat), negative, repeat(noise), models.noise_scheduler, steps, guidance, on_step
         )
@@ -103,28 +109,49 @@ def _without_conditions(models: Models, batch: Batch, reads: str, encodings: Enc
 
 
 def lay_painted(
+    models: Models, photo: Image.Image, mask: Image.Image, swatch: Swatch, painted: list[Image.Image]
+) -> list[Image.Image]:
+    """Lay painted pictures of one wall, all of one size, over its photo: each at the photo's own size."""
+    light = read_light(photo, mask)
+    return repaint_each(light, photo, mask, swatch, find_fields(models, photo, mask, swatch, painted, light))
+
+
+def find_fields(
     models: Models,
     photo: Image.Image,
     mask: Image.Image,
     swatch: Swatch,
     painted: list[Image.Image],
+    light: Light,
     old_paint: Swatch | None = None,
     encodings: EncodingCache | None = None,
-) -> list[Image.Image]:
-    """Lay painted pictures of one wall, all of one size, over its photo: each at the photo's own size.
+) -> list[np.ndarray]:
+    """What lays painted pictures of one wall, all of one size, over its photo: fields of `repaint_each`.
 
     A VAE keeps little that is finer than a latent. So the wall is the classical repaint of `models.field` at full
     size, times what the painting has over it where both have been through the VAE, see `gains_between`: texture
     and contrast are the photo's, level and tint and their slow change the painting's.
+
+    Args:
+        models: have the VAE.
+        photo: RGB.
+        mask: 'L', 255 = repaint, of the photo's size.
+        swatch: the paint.
+        painted: the pictures.
+        light: of the photo's wall.
+        old_paint: the paint on the wall now, where it is known.
+        encodings: serve the next painting too.
     """
-    size = painted[0].size
-    mean, _ = _encode_repainted(models, photo, mask, size, swatch, old_paint, encodings or EncodingCache(), "field")
-    guess, wall = to_image(decode_latents(models, mean).clamp(0, 1).detach()), shrink_mask(mask, size)
-    light = read_light(photo, mask, old_paint)
-    field, _ = estimate_field(photo, mask, swatch, light)
-    own = resize(field, size, BILINEAR)
-    fields = [own + gains_between(picture, guess, wall) for picture in painted]
-    return repaint_each(light, photo, mask, swatch, fields)
+    size, encodings = painted[0].size, encodings or EncodingCache()
+
+    def encode_guess() -> tuple[Image.Image, np.ndarray]:
+        mean, _ = _encode_repainted(models, photo, mask, size, swatch, old_paint, encodings, "field")
+        field, _ = estimate_field(photo, mask, swatch, light)
+        return to_image(decode_latents(models, mean).clamp(0, 1).detach()), resize(field, size, BILINEAR)
+
+    key = ("guess", size, digest(photo), digest(mask), swatch.rgb, old_paint and old_paint.rgb)
+    (guess, own), wall = encodings(key, encode_guess), shrink_mask(mask, size)
+    return [own + gains_between(picture, guess, wall) for picture in painted]
 
 
 def vae_round_trip(
@@ -238,8 +265,13 @@ def denoise(
     return latents
 
 
+def lora_layers(unet: torch.nn.Module) -> list[LoraLayer]:
+    """All layers of a UNet that have LoRAs."""
+    return [module for module in unet.modules() if isinstance(module, LoraLayer)]
+
+
 @contextlib.contextmanager
-def lora_batch(unet: torch.nn.Module, names: list[str]) -> Iterator[None]:
+def lora_batch(layers: list[LoraLayer], names: list[str]) -> Iterator[None]:
     """Give each sample of a batch its own LoRA ('__base__' for none), without gradient.
 
     diffusers' UNet refuses peft's `adapter_names`, and peft would take the samples apart in every layer.
@@ -249,7 +281,6 @@ def lora_batch(unet: torch.nn.Module, names: list[str]) -> Iterator[None]:
     def add_names(module: torch.nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
         return args, {**kwargs, "adapter_names": names}
 
-    layers = [module for module in unet.modules() if isinstance(module, LoraLayer)]
     plain = [layer for layer in layers if _is_plain(layer)]
     hooks = [layer.register_forward_pre_hook(add_names, with_kwargs=True) for layer in layers if layer not in plain]
     for layer in plain:

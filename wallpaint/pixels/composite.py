@@ -89,8 +89,8 @@ def find_rim(photo: Image.Image, inside: np.ndarray, box: Box) -> Rim:
     return Rim(y + top, x + left, share.astype(np.float32), wall, beyond, sure.astype(np.float32))
 
 
-def make_cover(inside: np.ndarray, box: Box) -> Image.Image:
-    """How much of a painting shows, 'L' of the box: half at the wall's rim, all a thousandth of a side within.
+def make_cover(inside: np.ndarray, box: Box) -> np.ndarray:
+    """How much of a painting shows, (h, w) uint8 of the box: half at the wall's rim, all a thousandth of a side in.
 
     Half of the rim's first pixel stays the photo: there the camera mixed wall and foreground.
     """
@@ -106,19 +106,4 @@ def make_cover(inside: np.ndarray, box: Box) -> Image.Image:
         counted = np.outer(here, columns[left:right]).astype(np.float32) / (2 * radius + 1) ** 2
         share = mean[above : above + len(band)] / counted
         cover[start : start + BAND] = (np.clip(share, 0.5, 1) * band * 255).round()
-    return Image.fromarray(cover)
-
-
-def lay(photo: Image.Image, wall: np.ndarray, box: Box, cover: Image.Image) -> Image.Image:
-    """Give the photo, RGB, with its wall as painted.
-
-    Args:
-        photo: RGB.
-        wall: (h, w, 3) uint8, the painted picture's box; off the wall it means nothing.
-        box: see `find_box`.
-        cover: see `make_cover`.
-    """
-    out = photo.copy()
-    if cover.size[0]:
-        out.paste(Image.fromarray(wall), box[:2], cover)
-    return out
+    return cover

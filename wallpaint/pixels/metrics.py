@@ -1,7 +1,7 @@
-"""How good a repainted wall is. Numpy; photos are PIL RGB, masks PIL 'L', 255 = repaint, all of one size.
+"""How good a repainted wall is. Numpy; photos are PIL RGB or their bytes, (H, W, 3); masks PIL 'L', 255 = repaint.
 
-sRGB D65/2 degrees, float32 CIELAB, CIEDE2000, at the photo's own size. The wall is the mask eroded by 1 % of
-the long side, so that no rim counts. What has no wall to measure gives nan.
+All are of one size, the photo's own. sRGB D65/2 degrees, float32 CIELAB, CIEDE2000. The wall is the mask eroded by
+1 % of the long side, so that no rim counts. What has no wall to measure gives nan.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from wallpaint.pixels.arrays import around, erode
 from wallpaint.pixels.color import Swatch, bytes_to_linear, delta_e, lightness, linear_to_lab, luminance
 from wallpaint.pixels.recolor import repainted_wall
 
+Picture = Image.Image | np.ndarray
 RIM = 0.01  # of the long side
 DARK = 0.01  # luminance below which a pixel's colour means nothing
 # |brightness_error| of 90 % of true repaints is below 16.6 (`python -m wallpaint.recipes.light --measure
@@ -27,7 +28,7 @@ def wall_region(mask: Image.Image) -> np.ndarray:
     return _erode(mask.convert("L").tobytes(), mask.size)
 
 
-@functools.lru_cache(maxsize=1)  # one wall is measured many times: by every metric, in every arm
+@functools.lru_cache(maxsize=2)  # one wall is measured many times: by every metric, in every arm
 def _erode(pixels: bytes, size: tuple[int, int]) -> np.ndarray:
     mask = np.frombuffer(pixels, np.uint8).reshape(size[::-1]) >= 128
     wall = erode(mask, max(1, round(RIM * max(size))))
@@ -35,7 +36,7 @@ def _erode(pixels: bytes, size: tuple[int, int]) -> np.ndarray:
     return wall
 
 
-def delta_e_truth(out: Image.Image, truth: Image.Image, mask: Image.Image) -> dict[str, float]:
+def delta_e_truth(out: Picture, truth: Picture, mask: Image.Image) -> dict[str, float]:
     """CIEDE2000 to the true repaint over the wall: {'mean', 'median', 'p90'}; 0 is perfect."""
     wall = wall_region(mask)
     first, second = (linear_to_lab(bytes_to_linear(_bytes(image)[wall])) for image in (out, truth))
@@ -47,21 +48,21 @@ def delta_e_truth(out: Image.Image, truth: Image.Image, mask: Image.Image) -> di
     }
 
 
-def delta_e_outside(out: Image.Image, truth: Image.Image, mask: Image.Image) -> float:
+def delta_e_outside(out: Picture, truth: Picture, mask: Image.Image) -> float:
     """Mean CIEDE2000 to the true repaint outside the mask: what the new wall's light does to the room."""
     outside = np.asarray(mask.convert("L")) < 128
     first, second = (linear_to_lab(bytes_to_linear(_bytes(image)[outside])) for image in (out, truth))
     return _figure(np.mean, delta_e(first, second))
 
 
-def delta_e_rim(out: Image.Image, truth: Image.Image, mask: Image.Image) -> float:
+def delta_e_rim(out: Picture, truth: Picture, mask: Image.Image) -> float:
     """Mean CIEDE2000 to the true repaint in the rim that `wall_region` leaves out: fringes of the old paint."""
     rim = (np.asarray(mask.convert("L")) >= 128) & ~wall_region(mask)
     first, second = (linear_to_lab(bytes_to_linear(_bytes(image)[rim])) for image in (out, truth))
     return _figure(np.mean, delta_e(first, second))
 
 
-def wall_mean(picture: Image.Image, mask: Image.Image) -> dict[str, float]:
+def wall_mean(picture: Picture, mask: Image.Image) -> dict[str, float]:
     """Mean linear light over the wall, {'red', 'green', 'blue'}; nan where it is too thin."""
     wall = bytes_to_linear(_bytes(picture)[wall_region(mask)])
     return {name: _figure(np.mean, wall[:, number]) for number, name in enumerate(("red", "green", "blue"))}
@@ -83,7 +84,7 @@ def ratio_error(first: dict[str, float], second: dict[str, float], paints: tuple
     return float(np.abs((logs[0][0] - logs[0][1]) - (logs[1][0] - logs[1][1])).mean())
 
 
-def delta_e_paint(out: Image.Image, swatch: Swatch, mask: Image.Image) -> dict[str, float]:
+def delta_e_paint(out: Picture, swatch: Swatch, mask: Image.Image) -> dict[str, float]:
     """CIEDE2000 to the paint in the pixel's own light: {'median', 'p90', 'under_5', 'left_out'}.
 
     The paint in a pixel's light is lin(swatch) * Y_out / Y_swatch, so a wall at half light is no error and
@@ -102,19 +103,21 @@ def delta_e_paint(out: Image.Image, swatch: Swatch, mask: Image.Image) -> dict[s
     }
 
 
-def brightness_error(
-    out: Image.Image, photo: Image.Image, swatch: Swatch, mask: Image.Image, old_paint: Swatch | None = None
-) -> float:
+def expected_lightness(
+    photo: Image.Image, swatch: Swatch, mask: Image.Image, old_paint: Swatch | None = None
+) -> np.ndarray:
+    """L* (N,) that the wall's pixels should have in the paint, reckoned as `recolor` does."""
+    wall = wall_region(mask)
+    return lightness(repainted_wall(photo, mask, swatch, wall, old_paint).clip(0, 1)) if wall.any() else np.empty(0)
+
+
+def brightness_error(out: Picture, expected: np.ndarray, mask: Image.Image) -> float:
     """Median over the wall of L* as painted less L* as it should be; below 0 is too dark, 100 is white on black.
 
-    How bright the paint should be is reckoned as `recolor` does, from the light on the old wall; so beyond
+    How bright the paint should be, see `expected_lightness`, comes from the light on the old wall; so beyond
     TOO_BRIGHT, either way, it has not become the paint, whatever `delta_e_paint` says of its hue.
     """
-    wall = wall_region(mask)
-    if not wall.any():
-        return float("nan")
-    expected = lightness(repainted_wall(photo, mask, swatch, wall, old_paint).clip(0, 1))
-    return float(np.median(lightness(bytes_to_linear(_bytes(out)[wall])) - expected))
+    return _figure(np.median, lightness(bytes_to_linear(_bytes(out)[wall_region(mask)])) - expected)
 
 
 def in_own_light(linear: np.ndarray, swatch: Swatch) -> np.ndarray:
@@ -123,7 +126,7 @@ def in_own_light(linear: np.ndarray, swatch: Swatch) -> np.ndarray:
     return paint * (luminance(linear) / luminance(paint))[..., None]
 
 
-def error_map(out: Image.Image, mask: Image.Image, swatch: Swatch, truth: Image.Image | None = None) -> np.ndarray:
+def error_map(out: Picture, mask: Image.Image, swatch: Swatch, truth: Picture | None = None) -> np.ndarray:
     """CIEDE2000 a pixel (H, W) to the truth, or to the paint in the pixel's own light; nan off the wall."""
     wall = wall_region(mask)
     linear = bytes_to_linear(_bytes(out)[wall])
@@ -133,34 +136,46 @@ def error_map(out: Image.Image, mask: Image.Image, swatch: Swatch, truth: Image.
     return errors
 
 
-def shading_correlation(out: Image.Image, reference: Image.Image, mask: Image.Image) -> float:
+def shading_correlation(out: Picture, reference: Picture, mask: Image.Image) -> float:
     """Pearson correlation of the gradients of L* in two pictures over the wall, -1 to 1.
 
-    The reference is the true repaint, or the photo where there is none. Gradients are central
-    differences, across and down together, where both neighbours are wall. A wall painted flat has none: 0.
+    The reference is the true repaint, or the photo where there is none. A wall painted flat has none: 0.
     """
-    wall = wall_region(mask)
-    if not wall.any():
-        return float("nan")
-    part = around(wall)
-    pictures = (bytes_to_linear(_bytes(image)[part]) for image in (out, reference))
-    first, second = (_gradients(lightness(picture), wall[part]) for picture in pictures)
+    return correlate(gradients(out, mask), gradients(reference, mask))
+
+
+def correlate(first: np.ndarray, second: np.ndarray) -> float:
+    """Pearson correlation of (N,) and (N,); 0 where one is flat, nan where there is nothing to correlate."""
     if len(first) < 2:
         return float("nan")
     first, second = first - first.mean(), second - second.mean()
-    spread = np.sqrt((first**2).sum() * (second**2).sum())
-    return float((first * second).sum() / spread) if spread > 1e-6 else 0.0
+    spread = np.sqrt((first @ first) * (second @ second))
+    return float((first @ second) / spread) if spread > 1e-6 else 0.0
 
 
-def outside_changed_pixels(out: Image.Image, photo: Image.Image, mask: Image.Image) -> int:
+def gradients(picture: Picture, mask: Image.Image) -> np.ndarray:
+    """Central differences of L* over the wall, down and then across, where both neighbours are wall: (N,) float64."""
+    wall = wall_region(mask)
+    if not wall.any():
+        return np.empty(0)
+    part = around(wall)
+    shown, wall = lightness(bytes_to_linear(_bytes(picture)[part])), wall[part]
+    down = ((shown[2:] - shown[:-2]) / 2)[wall[1:-1] & wall[2:] & wall[:-2]]
+    across = ((shown[:, 2:] - shown[:, :-2]) / 2)[wall[:, 1:-1] & wall[:, 2:] & wall[:, :-2]]
+    return np.concatenate([down, across]).astype(np.float64)
+
+
+def outside_changed_pixels(out: Picture, photo: Picture, mask: Image.Image) -> int:
     """Pixels outside the mask (not eroded) whose bytes differ from the photo's."""
     red, green, blue = (_bytes(out) != _bytes(photo)).transpose(2, 0, 1)
     return int(((red | green | blue) & (np.asarray(mask.convert("L")) < 128)).sum())
 
 
-def _bytes(image: Image.Image) -> np.ndarray:
-    """PIL to (H, W, 3) uint8."""
-    return np.asarray(image.convert("RGB"))
+def _bytes(image: Image.Image | np.ndarray) -> np.ndarray:
+    """PIL to (H, W, 3) uint8; such an array stays."""
+    if isinstance(image, np.ndarray):
+        return image
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _colors(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -173,19 +188,12 @@ def _colors(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return bytes_to_linear(np.stack([packed >> 16, packed >> 8 & 255, packed & 255], axis=-1)), counts
 
 
-def _gradients(lightness: np.ndarray, wall: np.ndarray) -> np.ndarray:
-    """Central differences of (H, W) down and then across, where both neighbours are wall: (N,) float64."""
-    down = ((lightness[2:] - lightness[:-2]) / 2)[wall[1:-1] & wall[2:] & wall[:-2]]
-    across = ((lightness[:, 2:] - lightness[:, :-2]) / 2)[wall[:, 1:-1] & wall[:, 2:] & wall[:, :-2]]
-    return np.concatenate([down, across]).astype(np.float64)
-
-
 def _figure(function, values: np.ndarray, *args) -> float:
     """Apply a statistic; nan where there is nothing to apply it to."""
     return float(function(values, *args)) if len(values) else float("nan")
 
 
-def split_error(out: Image.Image, truth: Image.Image, mask: Image.Image) -> dict[str, float]:
+def split_error(out: Picture, truth: Picture, mask: Image.Image) -> dict[str, float]:
     """Where the error to the truth comes from: {'level', 'level_delta_e', 'tint_delta_e', 'rest_delta_e'}.
 
     `level` is the log of the one gain by which the wall is too bright (above 0) or too dark. The others add up

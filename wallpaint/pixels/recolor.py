@@ -15,7 +15,7 @@ from PIL import Image
 from wallpaint.errors import UserError
 from wallpaint.pixels.arrays import BILINEAR, blur_inside, erode, resize
 from wallpaint.pixels.color import Swatch, bytes_to_linear, linear_to_bytes
-from wallpaint.pixels.composite import BAND, find_box, find_rim, lay, make_cover
+from wallpaint.pixels.composite import BAND, find_box, find_rim, make_cover
 from wallpaint.pixels.light import TINT, Light, estimate_light
 
 Spot = tuple[float, float]  # a pixel (x, y) of a photo
@@ -96,29 +96,28 @@ def repaint_each(
     photo, inside = photo if photo.mode == "RGB" else photo.convert("RGB"), _inside(mask)  # it copies RGB too
     left, top, right, bottom = box = find_box(inside)
     pixels = np.asarray(photo.crop(box))
-    walls = [pixels.copy() for _ in fields]
     cover, rim = make_cover(inside, box), find_rim(photo, inside, box)
-    soft = np.array(cover)[..., None] / np.float32(255)
+    shown = cover.copy()
+    shown[rim.y - top, rim.x - left] = 255  # it is mixed here
+    outs = [photo.copy() for _ in fields]
     for y in range(0, bottom - top, BAND):
-        part = pixels[y : y + BAND]
+        part, seen = pixels[y : y + BAND], Image.fromarray(shown[y : y + BAND])
         light_of = light.repaint(bytes_to_linear(part).reshape(-1, 3), swatch.linear).reshape(part.shape)
         band = (left, top + y, right, top + y + len(part))
         here = rim.rows(top + y, top + y + len(part))
         there, beside = (rim.y[here] - top - y, rim.x[here] - left), light.repaint(rim.wall[here], swatch.linear)
         sure, before = rim.sure[here, None], part[there]
-        for wall, field in zip(walls, fields, strict=True):
+        mixing, soft = bytes_to_linear(before), cover[y : y + BAND][there][:, None] / np.float32(255)
+        for out, field in zip(outs, fields, strict=True):
             told = None if field is None else resize(field, photo.size, BILINEAR, band)
             painted = linear_to_bytes(correct(light_of, told))
             # A pixel of the rim gets its share of wall painted, as far as it is known; else the soft cover.
             fresh = correct(beside, None if told is None else told[there])
-            mixed = linear_to_bytes(rim.painted(here, bytes_to_linear(before), fresh))
-            covered = before + soft[y : y + BAND][there] * (painted[there].astype(np.float32) - before)
+            mixed = linear_to_bytes(rim.painted(here, mixing, fresh))
+            covered = before + soft * (painted[there].astype(np.float32) - before)
             painted[there] = np.round(covered + sure * (mixed - covered))
-            wall[y : y + BAND] = painted
-    pixels = part = pixels[:0].copy()  # at 64 megapixels as large as the photo: given back
-    whole = np.array(cover)
-    whole[rim.y - top, rim.x - left] = 255
-    return [lay(photo, wall, box, Image.fromarray(whole)) for wall in walls]
+            out.paste(Image.fromarray(painted), (left, top + y), seen)
+    return outs
 
 
 def correct(light: np.ndarray, told: np.ndarray | None) -> np.ndarray:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -31,6 +32,8 @@ from wallpaint.report.pages import comparison_page, comparison_section
 if TYPE_CHECKING:
     from wallpaint.models.bundle import Models
 
+Save = Callable[[Image.Image, Path], None]  # writes a picture as a PNG of that path, and what belongs to it
+MANY = 20_000_000  # pixels of a photo from which on one arm at a time is measured: each takes gigabytes
 COMPARED_ARMS = ["old", "new", "color", "refine", "recolor"]
 
 
@@ -62,41 +65,59 @@ class Scene:
     more: tuple[Coat, ...] = ()  # further walls that share no pixel with it or each other, painted along
 
 
-def measure(
-    painted: Image.Image,
-    photo: Image.Image,
-    mask: Image.Image,
-    swatch: Swatch,
-    truth: Image.Image | None = None,
-    old_paint: Swatch | None = None,
-) -> Figures:
-    """Take every metric of a repaint; `delta_e_truth` and where it comes from only where the truth is known."""
-    figures = {
-        "delta_e_paint": metrics.delta_e_paint(painted, swatch, mask),
-        "brightness_error": metrics.brightness_error(painted, photo, swatch, mask, old_paint),
-        "shading_correlation": metrics.shading_correlation(painted, truth or photo, mask),
-        "outside_changed_pixels": metrics.outside_changed_pixels(painted, photo, mask),
-    }
-    if truth is not None:
-        figures["delta_e_truth"] = metrics.delta_e_truth(painted, truth, mask)
-        figures["error_split"] = metrics.split_error(painted, truth, mask)
-        figures["delta_e_outside"] = metrics.delta_e_outside(painted, truth, mask)
-        figures["delta_e_rim"] = metrics.delta_e_rim(painted, truth, mask)
-    return figures
+@dataclass(frozen=True)
+class Yardstick:
+    """What repaints of one wall are measured against: what is the same for all of them is reckoned once."""
+
+    photo: Image.Image
+    mask: Image.Image
+    swatch: Swatch
+    truth: Image.Image | None
+    lightness: np.ndarray  # see `metrics.expected_lightness`
+    gradients: np.ndarray  # see `metrics.gradients`: of the truth, or of the photo where there is none
+
+    @classmethod
+    def of(
+        cls,
+        photo: Image.Image,
+        mask: Image.Image,
+        swatch: Swatch,
+        truth: Image.Image | None = None,
+        old_paint: Swatch | None = None,
+    ) -> Yardstick:
+        """Make one; `old_paint` is on the wall now, where that is known."""
+        lightness = metrics.expected_lightness(photo, swatch, mask, old_paint)
+        return cls(photo, mask, swatch, truth, lightness, metrics.gradients(truth or photo, mask))
+
+    def measure(self, painted: Image.Image) -> Figures:
+        """Take every metric of a repaint; `delta_e_truth` and where it comes from only where the truth is known."""
+        mask, truth, painted = self.mask, self.truth, np.asarray(painted)
+        figures = {
+            "delta_e_paint": metrics.delta_e_paint(painted, self.swatch, mask),
+            "brightness_error": metrics.brightness_error(painted, self.lightness, mask),
+            "shading_correlation": metrics.correlate(metrics.gradients(painted, mask), self.gradients),
+            "outside_changed_pixels": metrics.outside_changed_pixels(painted, self.photo, mask),
+        }
+        if truth is not None:
+            figures["delta_e_truth"] = metrics.delta_e_truth(painted, truth, mask)
+            figures["error_split"] = metrics.split_error(painted, truth, mask)
+            figures["delta_e_outside"] = metrics.delta_e_outside(painted, truth, mask)
+            figures["delta_e_rim"] = metrics.delta_e_rim(painted, truth, mask)
+        return figures
 
 
-def measure_coats(painted: Image.Image, scene: Scene, coats: Sequence[Coat]) -> Figures:
+def measure_walls(painted: Image.Image, walls: Sequence[Yardstick]) -> Figures:
     """Measure a room of one wall; of several the mean over the walls by their area, and `walls` has each wall's.
 
     A pixel outside all masks counts as `outside_changed_pixels`.
     """
-    alone = [measure(painted, scene.photo, c.mask, c.swatch, scene.truth, c.old_paint) for c in coats]
-    if len(coats) == 1:
+    alone = [wall.measure(painted) for wall in walls]
+    if len(walls) == 1:
         return alone[0]
-    whole = to_mask(np.any([np.asarray(coat.mask) > 0 for coat in coats], axis=0))
-    outside = {"outside_changed_pixels": metrics.outside_changed_pixels(painted, scene.photo, whole)}
-    areas = [float(np.count_nonzero(np.asarray(coat.mask))) for coat in coats]
-    each = [{"swatch": coat.swatch.hex} | figures | outside for coat, figures in zip(coats, alone, strict=True)]
+    whole = to_mask(np.any([np.asarray(wall.mask) > 0 for wall in walls], axis=0))
+    outside = {"outside_changed_pixels": metrics.outside_changed_pixels(painted, walls[0].photo, whole)}
+    areas = [float(np.count_nonzero(np.asarray(wall.mask))) for wall in walls]
+    each = [{"swatch": wall.swatch.hex} | figures | outside for wall, figures in zip(walls, alone, strict=True)]
     return _mean(alone, areas) | outside | {"walls": each}
 
 
@@ -161,8 +182,8 @@ def compare(
     with all_or_nothing(out_dir) as folder:
         opened = open_arms(COMPARED_ARMS if arms is None else arms, family, models, settings.ip_adapter_scale)
         say_left_out(opened)
-        rows, section = paint_scene(opened, scene, swatch, settings, folder)
-        (folder / "report.html").write_text(comparison_page([section]), "utf-8", "backslashreplace")
+        rows = paint_scene(opened, scene, swatch, settings, folder)
+        write_report(folder, [folder], scene.photo, scene.truth)
     return _comparison(Path(out_dir), rows)
 
 
@@ -175,24 +196,27 @@ def compare_paints(
     on_step: OnStep | None = None,
     family: str | None = None,
     models: Models | None = None,
+    save: Save | None = None,
 ) -> list[Comparison]:
     """Paint one wall in many colours with several arms, loaded once and kept for the next time.
 
+    Writes what `write_report` makes the rest of.
+
     Args:
         scene: what `load_scene` gives; its truth belongs to the first swatch.
-        swatches: the paints; the files of each go to a folder of `out_dir` that is named as its hex, one
-            report.html of all to `out_dir` itself.
+        swatches: the paints; the files of each go to a folder of `out_dir` that is named as its hex.
         arms: NAME or NAME=PATH.
         out_dir: gets all of it or nothing.
         settings: how to paint.
         on_step: gets the share that is done, 0 to 1; what it raises ends it all.
         family: see `open_arms`.
         models: see `open_arms`.
+        save: as that of `paint_scene`.
 
     Raises:
         UserError: arms that cannot be opened.
     """
-    done: list[tuple[list[Figures], dict[str, Any]]] = []
+    done: list[list[Figures]] = []
 
     def progress(share: float) -> None:
         if on_step:
@@ -205,12 +229,9 @@ def compare_paints(
             place = folder / swatch.hex.lstrip("#")
             place.mkdir(exist_ok=True)
             true = scene if not done else replace(scene, truth=None)
-            done.append(paint_scene(opened, true, swatch, settings, place, progress))
-        (folder / "report.html").write_text(
-            comparison_page(section for _, section in done), "utf-8", "backslashreplace"
-        )
+            done.append(paint_scene(opened, true, swatch, settings, place, progress, save))
     places = [Path(out_dir) / swatch.hex.lstrip("#") for swatch in swatches]
-    return [_comparison(place, rows) for place, (rows, _) in zip(places, done, strict=True)]
+    return [_comparison(place, rows) for place, rows in zip(places, done, strict=True)]
 
 
 def load_scene(
@@ -238,34 +259,63 @@ def load_scene(
 
 
 def paint_scene(
-    opened: Arms, scene: Scene, swatch: Swatch, settings: SamplingSettings, folder: Path, on_step: OnStep | None = None
-) -> tuple[list[Figures], dict[str, Any]]:
-    """Paint and measure, and write comparison.json, comparison.csv, grid.png and a PNG an arm to `folder`.
+    opened: Arms,
+    scene: Scene,
+    swatch: Swatch,
+    settings: SamplingSettings,
+    folder: Path,
+    on_step: OnStep | None = None,
+    save: Save | None = None,
+) -> list[Figures]:
+    """Paint and measure, and write comparison.json, comparison.csv and a PNG an arm to `folder`.
+
+    `save` writes an arm's picture in place of `save_picture`.
 
     Returns:
-        the figures of each arm, as in comparison.json, and the section of a report that shows them.
+        the figures of each arm, as in comparison.json.
     """
     prompted = replace(settings, prompt=settings.prompt or PROMPT)
     coats = [Coat(scene.mask, swatch, settings.old_paint), *scene.more]
     painted = paint_coats(opened, scene.photo, coats, prompted, on_step)
-    rows = []
-    for name, image in zip(painted, file_names(list(painted)), strict=True):
+    walls = [Yardstick.of(scene.photo, coat.mask, coat.swatch, scene.truth, coat.old_paint) for coat in coats]
+
+    def finish(name: str, image: str) -> Figures:
         picture, seconds = painted[name]
-        picture.save(folder / image, compress_level=1)  # a photo's PNG shrinks little further, and takes long to
+        (save or save_picture)(picture, folder / image)
         figures: dict[str, Any] = {"name": name, "seconds": round(seconds, 3), "image": image}
         if name in opened.left_out:
             figures["left_out"] = list(opened.left_out[name])
-        rows.append(clean(figures | measure_coats(picture, scene, coats)))
-    walls = {"walls": [coat.swatch.hex for coat in coats]} if scene.more else {}
-    comparison = {"photo": scene.name, "swatch": swatch.hex, **walls, "seed": settings.seed, "arms": rows}
+        return clean(figures | measure_walls(picture, walls))
+
+    with ThreadPoolExecutor(2 if scene.photo.width * scene.photo.height < MANY else 1) as pool:
+        rows = list(pool.map(finish, painted, file_names(list(painted))))
+    hexes = {"walls": [coat.swatch.hex for coat in coats]} if scene.more else {}
+    comparison = {"photo": scene.name, "swatch": swatch.hex, **hexes, "seed": settings.seed, "arms": rows}
     (folder / "comparison.json").write_text(
         json.dumps(comparison, indent=2, ensure_ascii=False) + "\n", "utf-8", "backslashreplace"
     )
     write_csv(folder / "comparison.csv", [flat(_numbered(row)) for row in rows])
-    pictures = [("photo", scene.photo), *([("truth", scene.truth)] if scene.truth else [])]
-    pictures += [(name, picture) for name, (picture, _) in painted.items()]
-    contact_sheet(pictures).save(folder / "grid.png", compress_level=1)
-    return rows, comparison_section(comparison, pictures)
+    return rows
+
+
+def save_picture(picture: Image.Image, path: Path) -> None:
+    """Write a PNG; a photo's shrinks little further than this, and takes long to."""
+    picture.save(path, compress_level=1)
+
+
+def write_report(out: Path, places: Sequence[Path], photo: Image.Image, truth: Image.Image | None) -> None:
+    """Write grid.png to each folder of `places`, which hold a paint's pictures, and one report.html of all to `out`.
+
+    The truth is that of the first.
+    """
+    sections = []
+    for number, place in enumerate(places):
+        comparison = json.loads((place / "comparison.json").read_text("utf-8"))
+        pictures = [("photo", photo), *([("truth", truth)] if truth and not number else [])]
+        pictures += [(arm["name"], load_photo(place / arm["image"])) for arm in comparison["arms"]]
+        contact_sheet(pictures).save(place / "grid.png", compress_level=1)
+        sections.append(comparison_section(comparison, pictures))
+    (out / "report.html").write_text(comparison_page(sections), "utf-8", "backslashreplace")
 
 
 def say_left_out(opened: Arms) -> None:

@@ -23,7 +23,7 @@ from wallpaint.pixels import metrics
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.pixels.photo_files import PHOTO_SUFFIXES
-from wallpaint.report.compare import measure, say_left_out
+from wallpaint.report.compare import Yardstick, say_left_out
 from wallpaint.report.files import Figures, all_or_nothing, clean, flat, write_csv
 from wallpaint.report.pages import evaluation_page, evaluation_table, markdown, number, show_repaint
 from wallpaint.report.summary import describe, summarise
@@ -188,7 +188,7 @@ def _repaint(
                 f"{pictures[truth.image]} is {picture.size}, not {true.size} as the room: paint it so large"
             )
         painted[name] = (picture, 0.0)
-    rows, true_wall = [], metrics.wall_mean(true, mask)
+    rows, true_wall, yardstick = [], metrics.wall_mean(true, mask), Yardstick.of(photo, mask, swatch, true)
     for name, (picture, seconds) in painted.items():
         row: dict[str, Any] = {"room_id": sample.room_id, "kind": sample.kind or ""}
         row |= {"photo": sample.image.name, "color": swatch.hex, "arm": name, "seconds": round(seconds, 3)}
@@ -197,7 +197,7 @@ def _repaint(
             again, _ = opened.paint(picture, mask, Swatch(sample.color), prompted, only=(name,))[name]
             row["there_and_back"] = metrics.delta_e_truth(again, photo, mask)["mean"]
         walls = {"wall": metrics.wall_mean(picture, mask), "true_wall": true_wall}
-        rows.append(row | measure(picture, photo, mask, swatch, true) | walls)
+        rows.append(row | yardstick.measure(picture) | walls)
     floor = []
     if opened.painters:
         from wallpaint.paint.sampler import vae_round_trip

@@ -249,7 +249,9 @@ def test_a_comparison_is_painted_measured_shown_and_packed(room, tmp_path):
     assert shown.size == (160, 90) and 'data-width="160" data-height="90"' in said
     for view in ("photo", "truth", "7A9E7E-0"):  # small, and the photo's own pixels for who looks closely
         assert load_photo(folder / "views" / f"{view}.jpg").size == load_photo(folder / "views" / f"{view}.png").size
-    with zipfile.ZipFile(folder / "wallpaint.zip") as archive:
+    assert not (folder / "report.html").exists()  # nobody has asked for it
+    assert painting.write_results(shown) == folder / "report.html"
+    with zipfile.ZipFile(painting.write_results(shown, packed=True)) as archive:
         names = set(archive.namelist())
     assert {"report.html", "7A9E7E/recolor.png", "7A9E7E/comparison.json"} <= names
     assert not any(name.startswith("views") for name in names)

@@ -69,8 +69,9 @@ class ResultsPanel:
 
     results: gr.HTML
     vote: gr.Radio
-    report: gr.DownloadButton
-    zip: gr.DownloadButton
+    report: gr.Button
+    zip: gr.Button
+    written: gr.DownloadButton  # of what they write
 
     @property
     def shown(self) -> list[Any]:
@@ -158,7 +159,6 @@ def build_results(page: Page) -> ResultsPanel:
     vote = page.add(gr.Radio, choices=[], label=T("vote"), visible=False, elem_id="vote", interactive=True)
     with gr.Row(elem_classes="buttons"):
         files = [
-            page.add(gr.DownloadButton, label=T(name), visible=False, elem_id=name, size="md")
-            for name in ("report", "zip")
+            page.add(gr.Button, value=T(name), visible=False, elem_id=name, size="md") for name in ("report", "zip")
         ]
-    return ResultsPanel(results, vote, *files)
+    return ResultsPanel(results, vote, *files, gr.DownloadButton(visible="hidden", elem_id="written"))

@@ -20,7 +20,7 @@ from wallpaint.disk import atomic_path
 from wallpaint.errors import UserError
 from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import parse_color
-from wallpaint.pixels.images import load_mask, load_photo
+from wallpaint.pixels.images import load_mask, load_photo, read_size
 from wallpaint.report.heat import draw_layer
 from wallpaint.ui.board import pictures
 from wallpaint.ui.compare.arms import OwnLora, list_arms
@@ -87,7 +87,7 @@ def paint_scene(
 
     more = [(mask, parse_color(paint), parse_color(old) if old else None) for mask, paint, old in paths.more]
     scene = replace(load_scene(paths.photo, paths.mask, paths.truth, more=more), name=paths.name)
-    compare_paints(scene, [parse_color(paint) for paint in paints], arms, out, settings, on_step)
+    compare_paints(scene, [parse_color(paint) for paint in paints], arms, out, settings, on_step, save=save_views)
 
 
 def paint_comparison(
@@ -126,11 +126,7 @@ def paint_comparison(
         random.SystemRandom().shuffle(names)
     results = Results(out, tuple(paints), tuple(names), blind, paths.truth is not None, outlook=outlook)
     called = tuple(known.names.get(paint, "") for paint in paints)
-    results = replace(
-        results, size=write_views(results, paths), names=called, showcase=not sheet and is_showcase(paths)
-    )
-    pack_results(out)
-    return results
+    return replace(results, size=write_views(results, paths), names=called, showcase=not sheet and is_showcase(paths))
 
 
 def read_arms(results: Results, paint: str) -> list[dict[str, Any]]:
@@ -144,6 +140,20 @@ def read_arms(results: Results, paint: str) -> list[dict[str, Any]]:
     return [arms[name] for name in results.arms]
 
 
+def save_views(picture: Image.Image, path: Path) -> None:
+    """Write a picture as PNG, and beside it the small JPEG that the stage shows first."""
+    picture.save(path, compress_level=1)
+    save_small(picture, path.with_suffix(".jpg"))
+
+
+def save_small(picture: Image.Image, path: Path) -> None:
+    """Write a picture as the stage shows it until somebody looks closely."""
+    if max(picture.size) > 1.25 * VIEW:  # else it is small enough as it is
+        picture = picture.copy()
+        picture.thumbnail((VIEW, VIEW), Image.Resampling.LANCZOS)
+    picture.save(path, quality=92, subsampling=0)
+
+
 def write_views(results: Results, paths: ScenePaths) -> tuple[int, int]:
     """Give the stage its pictures, named by number, so that no address tells an arm's name.
 
@@ -152,44 +162,69 @@ def write_views(results: Results, paths: ScenePaths) -> tuple[int, int]:
     Returns:
         the photo's size (w, h).
     """
-    results.views.mkdir()
-    sources = {"photo": paths.photo, "mask": paths.mask, "truth": paths.truth}
-    for paint in results.paints:
-        folder = results.folder / paint[1:]
-        sources |= {f"{paint[1:]}-{n}": str(folder / arm["image"]) for n, arm in enumerate(read_arms(results, paint))}
-    for name, path in sources.items():
+    views, photo = results.views, Path(paths.photo)
+    views.mkdir()
+    for name, path in {"photo": photo, "mask": paths.mask, "truth": paths.truth}.items():
         if path is not None:
-            whole = results.views / f"{name}.png"
-            try:
-                os.link(path, whole)  # large, and there already
-            except OSError:  # another disk, or one without links
-                shutil.copyfile(path, whole)
-            view = load_photo(path)
-            size = view.size
-            if max(size) > 1.25 * VIEW:  # else it is small enough as it is
-                view.thumbnail((VIEW, VIEW), Image.Resampling.LANCZOS)
-            view.save(results.views / f"{name}.jpg", quality=92, subsampling=0)
-    return size
+            link(path, views / f"{name}.png")
+    small = photo.with_name("stage.jpg")  # the same for every paint
+    if not small.is_file():
+        with atomic_path(small) as temporary:
+            save_small(load_photo(photo), temporary)
+    link(small, views / "photo.jpg")
+    if paths.truth is not None:
+        save_small(load_photo(paths.truth), views / "truth.jpg")
+    for paint in results.paints:
+        for number, arm in enumerate(read_arms(results, paint)):
+            path, view = results.folder / paint[1:] / arm["image"], views / f"{paint[1:]}-{number}.png"
+            link(path, view)
+            os.replace(path.with_suffix(".jpg"), view.with_suffix(".jpg"))
+    return read_size(photo)
+
+
+def link(path: str | Path, target: Path) -> None:
+    """Let a file that nobody writes again have a second name."""
+    try:
+        os.link(path, target)
+    except OSError:  # another disk, or one without links
+        shutil.copyfile(path, target)
 
 
 def write_heat(results: Results) -> None:
     """Draw the map of errors of every arm in every paint, to lie over the stage's small pictures."""
     views = results.views
-    mask = load_mask(views / "mask.jpg")
+    whole = load_mask(views / "mask.png")
     for paint in results.paints:
         known = results.truth and paint == results.paints[0]
         truth = load_photo(views / "truth.jpg") if known else None
         for number in range(len(results.arms)):
             out = load_photo(views / f"{paint[1:]}-{number}.jpg")
+            mask = whole.resize(out.size, Image.Resampling.BOX)
             draw_layer(out, mask, parse_color(paint), truth).save(views / f"{paint[1:]}-{number}-heat.png")
 
 
-def pack_results(out: Path) -> None:
-    """Put the pictures at the photo's own size, the tables and the report into one zip."""
+def write_results(results: Results, packed: bool = False) -> Path:
+    """Write the report, or all with the pictures at the photo's own size `packed` into one zip; give the file.
+
+    Nobody waits for them who does not ask.
+
+    Raises:
+        FileNotFoundError: the results were deleted meanwhile.
+    """
+    from wallpaint.report.compare import write_report
+
+    out, views = results.folder, results.views
+    if not (out / "report.html").is_file():
+        truth = load_photo(views / "truth.png") if results.truth else None
+        write_report(out, [out / paint[1:] for paint in results.paints], load_photo(views / "photo.png"), truth)
+    if not packed:
+        return out / "report.html"
     files = [path for path in sorted(out.rglob("*")) if path.is_file() and "views" not in path.parts]
     with atomic_path(out / "wallpaint.zip") as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for path in files:  # PNG does not shrink further
-            archive.write(path, path.relative_to(out))
+            if path.suffix != ".zip":
+                archive.write(path, path.relative_to(out))
+    return out / "wallpaint.zip"
 
 
 def cast_vote(results: Results, choice: int, workspace: Path, store: bool) -> tuple[Results, Counter]:

@@ -27,7 +27,7 @@ from wallpaint.ui.compare.layout import (
     build_results,
     build_room,
 )
-from wallpaint.ui.compare.painting import PaintRequest, Results, cast_vote, paint_comparison, write_heat
+from wallpaint.ui.compare.painting import PaintRequest, Results, cast_vote, paint_comparison, write_heat, write_results
 from wallpaint.ui.compare.results_html import LETTERS, draw_results
 from wallpaint.ui.compare.scene import Room
 from wallpaint.ui.finder import build_finder
@@ -39,7 +39,7 @@ from wallpaint.ui.words.words import t
 
 QUIET = {**PRIVATE, "show_progress": "hidden"}
 # What was written is fetched at once, by a button that stands unseen on the page and has to hear of it first.
-DOWNLOAD = """() => { setTimeout(() => document.querySelector("#saved-project").click(), 300); }"""
+DOWNLOAD = """() => { setTimeout(() => document.querySelector("#%s").click(), 300); }"""
 # Sessions that pressed Cancel; one that had nothing to cancel is forgotten after so many others.
 _cancelled: deque[str] = deque(maxlen=1000)
 # Sessions that opened a room themselves.
@@ -205,7 +205,7 @@ def wire_project(
 
     given = [room, own_loras, language, *choice.request]
     saved = panel.save.click(guarded(save_project), given, panel.saved, js=AFTER_COMPARE_BOARD, **PRIVATE)
-    saved.success(None, None, None, js=DOWNLOAD)
+    saved.success(None, None, None, js=DOWNLOAD % panel.saved.elem_id)
     shown = [room, board, *choice.request]
     panel.open.upload(guarded(open_project), [panel.open, own_loras, language], shown, **PRIVATE)
 
@@ -278,7 +278,7 @@ def wire_painting(
 
 
 def wire_results(page: Page, panel: ResultsPanel, results: gr.State, language: gr.State) -> None:
-    """Wire the vote, the maps of errors, which the stage asks for, and the language."""
+    """Wire the vote, the files, the maps of errors, which the stage asks for, and the language."""
 
     def add_vote(choice: int | None, results: Results | None, language: str) -> tuple | dict:
         if results is None or not results.blind or choice is None:
@@ -294,19 +294,30 @@ def wire_results(page: Page, panel: ResultsPanel, results: gr.State, language: g
         results = replace(results, heat=True)
         return results, draw_results(results, language)
 
+    def write_file(packed: bool, results: Results | None, language: str) -> str | dict:
+        if results is None or results.blind:
+            return gr.skip()
+        try:
+            return str(write_results(results, packed))
+        except FileNotFoundError:
+            raise UserError(t("results_gone", language)) from None
+
+    for button, packed in ((panel.report, False), (panel.zip, True)):
+        asked = button.click(guarded(write_file, packed), [results, language], panel.written, **PRIVATE)
+        asked.success(None, None, None, js=DOWNLOAD % panel.written.elem_id)
     panel.vote.input(guarded(add_vote), [panel.vote, results, language], [results, *panel.shown], **QUIET)
     panel.results.input(guarded(draw_maps), [results, language], [results, panel.results], **PRIVATE)
     language.change(draw_results, [results, language], panel.results, **QUIET)
 
 
 def show_results(results: Results, language: str, votes: Counter | None = None) -> tuple:
-    """Give (the results, their HTML, the vote, the report, the zip)."""
+    """Give (the results, their HTML, the vote, the buttons of report and zip)."""
     letters = [(LETTERS[number], number) for number in range(len(results.arms))]
     named = not results.blind
     return (
         results,
         draw_results(results, language, votes),
         gr.update(choices=letters, value=None, visible=results.blind),
-        gr.update(value=str(results.folder / "report.html"), visible=named),
-        gr.update(value=str(results.folder / "wallpaint.zip"), visible=named),
+        gr.update(visible=named),
+        gr.update(visible=named),
     )
