@@ -19,6 +19,7 @@ from wallpaint.settings.train_config import config_fields, load_config
 from wallpaint.ui.dataset.findings import _what
 from wallpaint.ui.handlers import guarded, serve_function
 from wallpaint.ui.page import Page, check_name, read_paint
+from wallpaint.ui.train.run_html import read_log
 from wallpaint.ui.words import words
 from wallpaint.ui.words.words import BOARD, LANGUAGES, SETTINGS, TEXT, T, pick_language, read_words, t, translate
 
@@ -172,6 +173,35 @@ def test_what_a_run_warns_of_and_what_of_a_file_is_not_used_is_translated():
     lines = [line for line in told_by_engine() if len(re.findall(r"[a-z]{2,}", line)) > 3 and "--check" not in line]
     assert len(lines) > 10
     assert [line for line in lines if translate(line, "vi") == line] == []
+
+
+def said_by_the_trainer():
+    """Every line that a training says while it works, 3 for what it names."""
+    for path in [*(PACKAGE / "train").glob("*.py"), PACKAGE / "cache" / "build.py"]:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            named = isinstance(node, ast.Call) and (getattr(node.func, "attr", "") or getattr(node.func, "id", ""))
+            if named in ("say", "report") and isinstance(node.args[0], ast.JoinedStr):
+                parts = node.args[0].values
+                yield "".join(str(part.value) if isinstance(part, ast.Constant) else "3" for part in parts)
+
+
+def test_the_log_that_the_page_shows_is_in_the_readers_language(tmp_path):
+    lines = {*said_by_the_trainer()} - {"3"}
+    assert len(lines) >= 7
+    assert [line for line in lines if translate(line, "vi") == line] == []
+    log = (
+        "warning: dataset: 64 % of the wall is burnt out, train/a.jpg, take it darker, or delete the sample\n"
+        "160 samples (0 rows newly encoded), 32 held out; walls cover 36% of a picture (16% to 59%)\n"
+        "step 990/1000 [#######################.]  loss 0.2431  0:00:04 left\n"
+        "done at step 1000: runs/mine/weights\n"
+    )
+    (tmp_path / "train.log").write_text(log)
+    said = read_log(tmp_path, 60, "vi")
+    assert "cảnh báo: bộ dữ liệu: " in said and "để riêng 32 mẫu; tường chiếm 36% ảnh" in said
+    assert "bước 990/1000 [#######################.]  loss 0.2431  còn 0:00:04" in said
+    assert "xong ở bước 1000: runs/mine/weights" in said and "\n".join(log.split("\n")[:-1]) == read_log(
+        tmp_path, 60, "en"
+    )
 
 
 BAD_ROWS = (

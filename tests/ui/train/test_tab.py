@@ -113,7 +113,8 @@ def test_a_plan_that_cannot_be_says_why_in_its_place(data, tmp_path, inputs):
 
 @pytest.mark.parametrize(("seconds", "text"), [(4.4, "4 s"), (75, "1 min 15 s"), (7500, "2 h 5 min")])
 def test_durations_are_written_for_people(seconds, text):
-    assert plan.write_duration(seconds) == text
+    assert plan.write_duration(seconds, "en") == text
+    assert not {"h", "min", "s"} & {*plan.write_duration(seconds, "vi").split()}
 
 
 # ---- starting

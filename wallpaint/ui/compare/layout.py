@@ -113,7 +113,7 @@ def build_choice(page: Page) -> ChoicePanel:
     ticked = [arm for _, arm in arms if arm in TICKED]
     look: dict[str, Any] = {"elem_id": "arms", "label": T("arms")}
     parts["arms"] = page.add(gr.CheckboxGroup, choices=arms, value=ticked, **look)
-    with gr.Row(elem_classes="buttons"):
+    with gr.Row(elem_classes="buttons", elem_id="paint-row"):
         look = {"min_width": 140, "scale": 3, "variant": "primary"}
         parts["go"] = page.add(gr.Button, value=T("paint_button"), elem_id="paint", **look)
         parts["cancel"] = page.add(gr.Button, value=T("cancel"), elem_id="cancel", min_width=90, scale=1)

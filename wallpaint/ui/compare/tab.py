@@ -72,14 +72,15 @@ def add_run(name: str | None, arms: list[str], workspace: Path) -> Any:
 def build_compare_tab(page: Page, language: gr.State, picture: gr.State) -> CompareTab:
     """Build the tab and wire it; `picture` is tab 1's."""
     room, before, results, own_loras = gr.State(None), gr.State(None), gr.State(None), gr.State([])
-    with gr.Row():
-        with gr.Column(scale=3, min_width=320):
-            room_panel = build_room(page)
-            finder = build_finder(page, language)
-        with gr.Column(scale=1, min_width=300):
-            choice = build_choice(page)
-            project_panel = build_project(page)
-    shown = build_results(page)  # as wide as the page
+    with gr.Column(elem_id="compare"):
+        with gr.Row():
+            with gr.Column(scale=3, min_width=320):
+                room_panel = build_room(page)
+                finder = build_finder(page, language)
+            with gr.Column(scale=1, min_width=300):
+                choice = build_choice(page)
+                project_panel = build_project(page)
+        shown = build_results(page)  # as wide as the page
     open_first = wire_room(page, room_panel, room, picture, language)
     wire_way_back(room_panel, room, before)
     list_all = wire_loras(page, choice, own_loras, language)

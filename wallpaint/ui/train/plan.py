@@ -57,7 +57,7 @@ def list_facts(
     time = t("time_unknown", language)
     if expected.seconds is not None:
         key = "time_here" if expected.here else "time_elsewhere"
-        time = t(key, language, time=write_duration(expected.seconds), run=expected.earlier)
+        time = t(key, language, time=write_duration(expected.seconds, language), run=expected.earlier)
     batch = config.train_batch_size * config.gradient_accumulation_steps
     steps = {
         "steps": config.max_train_steps,
@@ -114,11 +114,12 @@ def _coverage(mask: Path) -> float:
     return float((np.asarray(image.resize((64, 64))) >= 128).mean())
 
 
-def write_duration(seconds: float) -> str:
-    """Write 75 as '1 min 15 s', 7500 as '2 h 5 min'."""
+def write_duration(seconds: float, language: str) -> str:
+    """Write 75 as '1 min 15 s', 7500 as '2 h 5 min', in the reader's language."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    key = "duration_hours" if hours else "duration_minutes" if minutes else "duration_seconds"
+    return t(key, language, hours=hours, minutes=minutes, seconds=rest)
 
 
 def draw_sample(sample: Sample) -> tuple[str, str, str] | None:

@@ -39,7 +39,7 @@ def draw_status(run: state.RunState, rows: list[dict[str, Any]], language: str) 
     facts = [t("step", language, step=run.step, total=run.max_train_steps or "?")]
     ready = None
     if run.eta_seconds is not None:
-        facts.append(t("left", language, time=write_duration(run.eta_seconds)))
+        facts.append(t("left", language, time=write_duration(run.eta_seconds, language)))
         ready = time.localtime(run.fields["updated"] + run.eta_seconds)
     found = run.fields.get("preflight")
     found = found if isinstance(found, dict) else {}
@@ -59,7 +59,7 @@ def draw_status(run: state.RunState, rows: list[dict[str, Any]], language: str) 
         error=translate(run.error, language),
         figures=list_figures(rows, language),
         end=explain_end(run, language),
-        log=state.tail_log(run.folder, LAST_LINES),
+        log=read_log(run.folder, LAST_LINES, language),
     )
 
 
@@ -96,10 +96,15 @@ def explain_end(run: state.RunState, language: str) -> str:
     return t("ended_by_signal" if code < 0 or code in (137, 143) else "ended_with", language, code=code)
 
 
+def read_log(folder: Path, lines: int, language: str) -> str:
+    """Give the log's last lines in the reader's language, as far as they are words."""
+    return "\n".join(translate(line, language) for line in state.tail_log(folder, lines).split("\n"))
+
+
 def draw_log(folder: Path, language: str) -> str:
     """Write the log's last lines as HTML that stays scrolled to its end."""
     html = Markup('<div class="log" role="log" tabindex="0" aria-label="{}"><pre>{}</pre></div>')
-    return html.format(t("log", language), state.tail_log(folder, LOG_LINES))
+    return html.format(t("log", language), read_log(folder, LOG_LINES, language))
 
 
 def draw_load(load: Load, language: str) -> str:

@@ -49,6 +49,7 @@ def t(key: str, language: str = "en", **values: object) -> str:
     return text.format(**values) if values else text
 
 
+@functools.lru_cache(maxsize=1024)  # a log's lines are read again and again while it grows
 def translate(message: str, language: str) -> str:
     """Give a message of the engine in the reader's language; as it is where nobody has translated it.
 
