@@ -63,11 +63,7 @@ def main() -> None:
         photo.save(workspace / "photo.png")
         mask.save(workspace / "mask.png")
         picture = pictures.open_marked(
-<<<<<<< HEAD
-            workspace / "photo.png", workspace / "mask.png", workspace, "room", Wall(paint=PAINTS[0]), False
-=======
-            workspace / "photo.png", workspace / "mask.png", workspace, "room", pictures.Wall(paint=PAINTS[0])
->>>>>>> 4d41ef0 (Button Paint: arms are laid together, measured against what is reckoned once, report and zip are written when asked for)
+            workspace / "photo.png", workspace / "mask.png", workspace, "room", Wall(paint=PAINTS[0])
         )
         token, arms = Path(picture["folder"]).name, open_arms(ARMS, "room-tiny")
         walls = read_walls(picture["folder"])[0]
@@ -77,13 +73,8 @@ def main() -> None:
                 taken.setdefault(name, []).append(seconds)
 
         def press(paint: str) -> None:
-<<<<<<< HEAD
             write_walls(picture["folder"], [Wall(walls[0].mask, walls[0].now, paint)])
-            ticked = PaintRequest([], list(TICKED), 0, None, None, None, False)
-=======
-            pictures.write_walls(picture["folder"], [pictures.Wall(walls[0].mask, walls[0].now, paint)])
             ticked = PaintRequest(list(TICKED), SHEET_ARM, 0, None, None, None, False)
->>>>>>> 4d41ef0 (Button Paint: arms are laid together, measured against what is reckoned once, report and zip are written when asked for)
             paint_comparison(workspace, scene.Room(picture), ticked, [], "en")
 
         taken: dict[str, list[float]] = {}
