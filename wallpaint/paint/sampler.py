@@ -142,15 +142,15 @@ def find_fields(
         old_paint: the paint on the wall now, where it is known.
         encodings: serve the next painting too.
     """
-    size, encodings = painted[0].size, encodings or EncodingCache()
+    size, known = painted[0].size, encodings or EncodingCache()
 
     def encode_guess() -> tuple[Image.Image, np.ndarray]:
-        mean, _ = _encode_repainted(models, photo, mask, size, swatch, old_paint, encodings, "field")
+        mean, _ = _encode_repainted(models, photo, mask, size, swatch, old_paint, known, "field")
         field, _ = estimate_field(photo, mask, swatch, light)
         return to_image(decode_latents(models, mean).clamp(0, 1).detach()), resize(field, size, BILINEAR)
 
     key = ("guess", size, digest(photo), digest(mask), swatch.rgb, old_paint and old_paint.rgb)
-    (guess, own), wall = encodings(key, encode_guess), shrink_mask(mask, size)
+    (guess, own), wall = known(key, encode_guess), shrink_mask(mask, size)
     return [own + gains_between(picture, guess, wall) for picture in painted]
 
 

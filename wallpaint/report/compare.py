@@ -91,18 +91,18 @@ class Yardstick:
 
     def measure(self, painted: Image.Image) -> Figures:
         """Take every metric of a repaint; `delta_e_truth` and where it comes from only where the truth is known."""
-        mask, truth, painted = self.mask, self.truth, np.asarray(painted)
+        mask, truth, pixels = self.mask, self.truth, np.asarray(painted)
         figures = {
-            "delta_e_paint": metrics.delta_e_paint(painted, self.swatch, mask),
-            "brightness_error": metrics.brightness_error(painted, self.lightness, mask),
-            "shading_correlation": metrics.correlate(metrics.gradients(painted, mask), self.gradients),
-            "outside_changed_pixels": metrics.outside_changed_pixels(painted, self.photo, mask),
+            "delta_e_paint": metrics.delta_e_paint(pixels, self.swatch, mask),
+            "brightness_error": metrics.brightness_error(pixels, self.lightness, mask),
+            "shading_correlation": metrics.correlate(metrics.gradients(pixels, mask), self.gradients),
+            "outside_changed_pixels": metrics.outside_changed_pixels(pixels, self.photo, mask),
         }
         if truth is not None:
-            figures["delta_e_truth"] = metrics.delta_e_truth(painted, truth, mask)
-            figures["error_split"] = metrics.split_error(painted, truth, mask)
-            figures["delta_e_outside"] = metrics.delta_e_outside(painted, truth, mask)
-            figures["delta_e_rim"] = metrics.delta_e_rim(painted, truth, mask)
+            figures["delta_e_truth"] = metrics.delta_e_truth(pixels, truth, mask)
+            figures["error_split"] = metrics.split_error(pixels, truth, mask)
+            figures["delta_e_outside"] = metrics.delta_e_outside(pixels, truth, mask)
+            figures["delta_e_rim"] = metrics.delta_e_rim(pixels, truth, mask)
         return figures
 
 

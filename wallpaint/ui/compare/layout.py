@@ -117,7 +117,7 @@ def build_choice(page: Page) -> ChoicePanel:
         look = {"min_width": 140, "scale": 3, "variant": "primary"}
         parts["go"] = page.add(gr.Button, value=T("paint_button"), elem_id="paint", **look)
         parts["cancel"] = page.add(gr.Button, value=T("cancel"), elem_id="cancel", min_width=90, scale=1)
-    with page.add(gr.Accordion, label=T("arms_help"), open=False):
+    with page.add(gr.Accordion, label=T("arms_help"), open=False, elem_id="arms-help"):
         page.add(gr.Markdown, value=T("arms_info"))
     with page.add(gr.Accordion, label=T("sheet_fold"), open=False, elem_id="sheet"):
         look = {"label": T("sheet_arm"), "info": T("sheet_info"), "elem_id": "sheet-arm"}

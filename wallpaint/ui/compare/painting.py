@@ -164,15 +164,15 @@ def write_views(results: Results, paths: ScenePaths) -> tuple[int, int]:
     """
     views, photo = results.views, Path(paths.photo)
     views.mkdir()
-    for name, path in {"photo": photo, "mask": paths.mask, "truth": paths.truth}.items():
-        if path is not None:
-            link(path, views / f"{name}.png")
+    link(photo, views / "photo.png")
+    link(paths.mask, views / "mask.png")
     small = photo.with_name("stage.jpg")  # the same for every paint
     if not small.is_file():
         with atomic_path(small) as temporary:
             save_small(load_photo(photo), temporary)
     link(small, views / "photo.jpg")
     if paths.truth is not None:
+        link(paths.truth, views / "truth.png")
         save_small(load_photo(paths.truth), views / "truth.jpg")
     for paint in results.paints:
         for number, arm in enumerate(read_arms(results, paint)):
