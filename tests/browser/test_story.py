@@ -306,8 +306,12 @@ def test_on_a_phone_the_stage_is_as_wide_as_the_screen_and_a_swipe_changes_the_a
     from playwright.sync_api import expect
 
     open_tab(phone, studio_url, "So sánh")
+    expect(phone.locator("#paint")).to_be_in_viewport()  # always at hand
     phone.locator("#paint").click()
     stage = wait_stage(phone)
+    parts = ("#compare-board", "#arms", "#paint", "#results", "#test-rooms")
+    tops = [phone.locator(part).evaluate("part => part.getBoundingClientRect().top") for part in parts]
+    assert tops == sorted(tops)
     first = show(phone, "2")
     lens = phone.locator("#results .lens")
     lens.scroll_into_view_if_needed()
