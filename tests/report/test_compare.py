@@ -293,7 +293,7 @@ def test_a_grey_wall_left_grey_is_not_praised_as_white(room, tmp_path):
     Image.new("RGB", (64, 48), (120, 120, 120)).save(room[0])
     scene = load_scene(*room)
     for color, error in (("#FFFFFF", -40), ("#000000", 40)):
-        figures = module.measure(scene.photo, scene.photo, scene.mask, parse_color(color))
+        figures = module.Yardstick.of(scene.photo, scene.mask, parse_color(color)).measure(scene.photo)
         assert figures["delta_e_paint"]["median"] < 2  # all greys are one paint in some light
         assert figures["brightness_error"] * error > 0 and abs(figures["brightness_error"]) > metrics.TOO_BRIGHT
     compare(*room, parse_color("#FFFFFF"), ["recolor"], tmp_path / "out")
