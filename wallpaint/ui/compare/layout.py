@@ -158,7 +158,7 @@ def build_results(page: Page) -> ResultsPanel:
     results = gr.HTML(draw_results(None, "en"), elem_id="results", **look)
     vote = page.add(gr.Radio, choices=[], label=T("vote"), visible=False, elem_id="vote", interactive=True)
     with gr.Row(elem_classes="buttons"):
-        files = [
+        report, packed = (
             page.add(gr.Button, value=T(name), visible=False, elem_id=name, size="md") for name in ("report", "zip")
-        ]
-    return ResultsPanel(results, vote, *files, gr.DownloadButton(visible="hidden", elem_id="written"))
+        )
+    return ResultsPanel(results, vote, report, packed, gr.DownloadButton(visible="hidden", elem_id="written"))
