@@ -93,6 +93,14 @@ def test_an_inverted_mask_is_turned_when_told_and_paints_the_same(room, tmp_path
     assert "--invert-mask takes the rest" in capsys.readouterr().err
 
 
+def test_a_mask_of_the_whole_photo_is_noted(room, tmp_path, capsys):
+    size = Image.open(room[0]).size
+    Image.new("L", size, 254).save(tmp_path / "whole.png")
+    compare(room[0], tmp_path / "whole.png", SAGE, ["recolor"], tmp_path / "out")
+    (said,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note:")]
+    assert "whole.png marks 100% of the photo" in said
+
+
 def test_the_figures_are_those_of_the_written_picture(room, tmp_path):
     truth = tmp_path / "truth.png"
     photo, mask = load_photo(room[0]), load_mask(room[1])

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from wallpaint.dataset.doctor import WHOLE
 from wallpaint.dataset.folder import PROMPT
 from wallpaint.errors import UserError
 from wallpaint.paint.arms import Arms, open_arms
@@ -179,6 +180,8 @@ def compare(
     if looks_inverted(scene.photo, scene.mask):
         remedy = "leave --invert-mask out" if invert_mask else "--invert-mask takes the rest"
         print(f"note: what {mask_path} marks looks like everything but the wall; if so, {remedy}", file=sys.stderr)
+    elif (share := np.asarray(scene.mask).mean() / 255) > WHOLE:
+        print(f"note: {mask_path} marks {share:.0%} of the photo; leave out what is no wall", file=sys.stderr)
     with all_or_nothing(out_dir) as folder:
         opened = open_arms(COMPARED_ARMS if arms is None else arms, family, models, settings.ip_adapter_scale)
         say_left_out(opened)
