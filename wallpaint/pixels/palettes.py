@@ -9,8 +9,10 @@ import functools
 import json
 import re
 import struct
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import ImageColor
@@ -18,7 +20,7 @@ from PIL import ImageColor
 from wallpaint.errors import UserError
 from wallpaint.paths import ASSETS
 from wallpaint.pixels.color import Swatch, delta_e, lab_to_rgb, parse_color
-from wallpaint.pixels.color_tables import decode, plain, read_table
+from wallpaint.pixels.color_tables import color_in, decode, plain, read_table
 
 PALETTES = ASSETS / "palettes"
 MAX_BYTES, MAX_COLORS, MAX_NAME = 2_000_000, 5000, 80
@@ -195,7 +197,7 @@ def _aco_color(space: int, values: list[int]) -> list[float]:
 
 def _read_json(data: bytes) -> tuple[str, list[Named]]:
     """{"Sage": "#7A9E7E"}, [{"name": "Sage", "hex": "#7A9E7E"}] or ["#7A9E7E"], perhaps under a key of its own."""
-    found = json.loads(decode(data))
+    found = json.loads(decode(data), object_pairs_hook=_keys_once)
     if isinstance(found, dict):
         lists = [value for value in found.values() if isinstance(value, (list, dict))]
         found = lists[0] if len(lists) == 1 else found
@@ -206,8 +208,20 @@ def _read_json(data: bytes) -> tuple[str, list[Named]]:
         row = {str(key).lower(): value for key, value in row.items()} if isinstance(row, dict) else {"hex": row}
         if not isinstance(row.get("hex"), str):
             raise UserError(f'colour {number} has no hex, write {{"Sage": "#7A9E7E"}} or [{{"name": …, "hex": …}}]')
-        colors.append(_name(str(row.get("name") or ""), parse_color(row["hex"])))
+        swatch, rgb = parse_color(row["hex"]), row.get("rgb")
+        beside = color_in(",".join(map(str, rgb)) if isinstance(rgb, list) else str(rgb))
+        if beside and max(abs(a - b) for a, b in zip(beside.rgb, swatch.rgb, strict=True)) > 2:
+            raise UserError(f"colour {number} has two colours, {swatch.hex} and {beside.hex}: leave one")
+        colors.append(_name(str(row.get("name") or ""), swatch))
     return "", colors
+
+
+def _keys_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a JSON object that has a name twice, of which `json` would keep the last alone."""
+    twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+    if twice:
+        raise UserError(f"{twice[0][:MAX_NAME]!r} stands there twice: give each colour a name of its own")
+    return dict(pairs)
 
 
 def _ase_color(data: bytes, at: int) -> list[float]:
