@@ -23,6 +23,9 @@ SAME = re.compile(
     r"|(Ctrl|Alt|Shift|Enter|Space)[ /\w]*|a room with painted walls"
     r"|common\.\w+|Copy|Download|Empty value|Code input container|Thumbnail \d+ of \d+"
 )
+UNFOLD = """() => {
+  for (const fold of document.querySelectorAll("button.label-wrap:not(.open), details:not([open]) > summary"))
+    if (fold.checkVisibility({ visibilityProperty: true })) fold.click(); }"""
 FOCUS = """() => { window.lost = new Set(); window.reached = new Set();
   document.addEventListener("focusin", ({ target }) => { reached.add(target);
     const { outlineStyle, outlineWidth } = getComputedStyle(target); // the body is where the keys begin
@@ -41,7 +44,7 @@ SMALL = """() => [...document.querySelectorAll("button, a[href], select, textare
 
 
 def walk_tabs(page, url, language):
-    """Go through the tabs, each with something on it: a room, an unfolded form, a repaint."""
+    """Go through the tabs, each unfolded, with something on it: a room, a form, a repaint."""
     page.goto(f"{url}/?lang={language}")
     page.wait_for_function("language => document.documentElement.lang === language && window.cameBack", arg=language)
     for tab in ("dataset", "train", "compare"):
@@ -51,17 +54,14 @@ def walk_tabs(page, url, language):
             wait_ready(page)
         elif tab == "train":
             page.locator("#preflight").wait_for()
-            for fold in page.locator("button.label-wrap:not(.open)").all()[
-                ::-1
-            ]:  # each one gone through no longer fits
-                if fold.is_visible():
-                    fold.click()
         else:
             wait_ready(page, "#compare-board")
             for arm in ("old", "new", "color", "refine"):
                 page.locator("#arms").get_by_label(arm, exact=True).uncheck()
             page.locator("#paint").click()
             wait_stage(page)
+        page.evaluate(UNFOLD)
+        page.wait_for_timeout(500)
         yield tab
 
 

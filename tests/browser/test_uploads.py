@@ -6,7 +6,18 @@ import zipfile
 import zlib
 
 import pytest
-from hands import ROOMS, download, drop_files, name_dataset, open_sample, open_tab, unfold, upload, wait_ready
+from hands import (
+    ROOMS,
+    download,
+    drop_files,
+    name_dataset,
+    open_sample,
+    open_tab,
+    unfold,
+    upload,
+    wait_marked,
+    wait_ready,
+)
 from PIL import Image
 
 pytestmark = pytest.mark.browser
@@ -57,6 +68,7 @@ def test_several_photos_are_marked_and_kept_in_one_go(page, studio_url):
     page.locator("#find-all").click()
     expect(page.locator("#photos-message")).to_contain_text("of 2. Untick")
     expect(page.locator("#ticked input")).not_to_have_count(0)
+    wait_marked(page, 0)  # the one at hand shows it too
     name_dataset(page, "many")
     page.locator("#save-ticked").click()
     expect(page.locator("#save-message")).to_contain_text("to many")

@@ -55,6 +55,7 @@ def draw_results(results: Results | None, language: str, votes: Counter | None =
         score=score,
         top=f"{TOP:.0f}",
         called=called,
+        walls=lambda arm: [wall["swatch"] for wall in arm.get("walls", [])],  # of several, each in its paint
         left_out=lambda arm: "; ".join(translate(what, language) for what in arm["left_out"]),
         lrv=lambda paint: round(parse_color(paint).lrv),
     )

@@ -17,7 +17,7 @@ from wallpaint.pixels.images import load_photo
 from wallpaint.pixels.photo_files import PHOTO_SUFFIXES, RAW_SUFFIXES
 from wallpaint.ui.board import pictures, segmenter
 from wallpaint.ui.board.calls import FIRST_PAINT
-from wallpaint.ui.board.component import BoardPanel, describe_picture
+from wallpaint.ui.board.component import AFTER_BOARD, BoardPanel, describe_picture
 from wallpaint.ui.board.walls import Wall, mask_at, read_walls, save_wall_mask, wall_mask, write_walls
 from wallpaint.ui.gallery import add_gallery, draw_overlay, thumbnail
 from wallpaint.ui.handlers import guarded
@@ -169,7 +169,7 @@ def build_photos(page: Page) -> PhotosPanel:
         upload_folder = page.add(gr.UploadButton, elem_id="upload-folder", **all_, **props)
     with gr.Column(visible=False) as box:
         page.add(gr.Markdown, value=T("photos_help"), elem_classes="quiet")
-        gallery = add_gallery(page, label=T("photos"), columns=3, height=240, elem_id="photos")
+        gallery = add_gallery(page, label=T("photos"), columns=2, height=280, elem_id="photos")
         find_all = page.add(gr.Button, value=T("find_all"), size="md", elem_id="find-all")
         message = gr.Markdown(elem_classes="quiet", elem_id="photos-message")
         with gr.Column(visible=False) as ticked_box:
@@ -210,22 +210,26 @@ def wire_photos(page: Page, panel: PhotosPanel, board: BoardPanel, language: gr.
         return photos, picture, describe_picture(picture), picture["name"]
 
     @guarded
-    def find_here(photos: list[Photo], language: str) -> Iterator[tuple]:
+    def find_here(photos: list[Photo], picture: pictures.Picture | None, language: str) -> Iterator[tuple]:
+        asked = [photo.confidence < 0 for photo in photos]
         for done, found in enumerate(find_walls(photos, workspace), start=1):
             photos = found
             message = t("finding", language, done=done, total=len(photos))
-            yield photos, gr.skip(), message, gr.skip(), gr.skip()
+            yield photos, gr.skip(), message, gr.skip(), gr.skip(), gr.skip()
         marked = [photo.name for photo in photos if is_marked(photo)]
         message = t("found_all", language, found=len(marked), total=len(photos))
         box = gr.update(visible=bool(marked) and not page.public)
-        yield photos, show_photos(photos, language), message, gr.update(choices=marked, value=marked), box
+        new = [photo.folder for photo, was in zip(photos, asked, strict=True) if was and photo.confidence > 0]
+        at_hand = picture is not None and picture["folder"] in new  # the board does not know of its wall yet
+        shown = (describe_picture(picture) or {}) | {"again": True} if at_hand else gr.skip()
+        yield photos, show_photos(photos, language), message, gr.update(choices=marked, value=marked), box, shown
 
     for button in (panel.upload, panel.upload_folder):
         shown = [photos, panel.gallery, panel.box, *board.opened]
         button.upload(upload_here, [button, photos, language], shown, show_progress_on=board.board, **PRIVATE)
     panel.gallery.select(open_here, photos, [photos, *board.opened], show_progress_on=board.board, **PRIVATE)
-    found = [photos, panel.gallery, panel.message, panel.ticked, panel.ticked_box]
-    panel.find_all.click(find_here, [photos, language], found, **QUIET, **GPU)
+    found = [photos, panel.gallery, panel.message, panel.ticked, panel.ticked_box, board.board]
+    panel.find_all.click(find_here, [photos, board.picture, language], found, js=AFTER_BOARD, **QUIET, **GPU)
 
     def pack(picture: pictures.Picture | None, photos: list[Photo], room: str) -> dict | None:
         return {"picture": picture, "photos": [asdict(photo) for photo in photos], "room": room} if picture else None

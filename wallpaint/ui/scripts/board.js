@@ -140,7 +140,7 @@ class Board {
   open(photo) { return this.attempt(() => this.openPhoto(photo)); }
 
   async openPhoto(photo) {
-    if (photo && photo.token === this.token) return;
+    if (photo && photo.token === this.token && !photo.again) return;
     this.image = photo ? await loadImage(photo.image) : null;
     this.marking.open(photo);
     this.paints.repainted = this.pointer.cursor = null;
