@@ -318,7 +318,8 @@ def test_the_sheet_shows_the_wall_in_each_of_its_paints_by_one_arm_with_their_na
     assert shown.paints == (RED, "#879A77", "#010203") and shown.arms == ("recolor",) and not shown.blind
     assert shown.names == ("House red <7>", "RAL 6021 Pale green", "")
     said = results_html.draw_results(shown, "en")
-    assert "House red &lt;7&gt;" in said and "near RAL 9005 Jet black, ΔE" in said and "#879A77 · <span>LRV 30</span>" in said
+    assert "House red &lt;7&gt;" in said and "near RAL 9005 Jet black, ΔE" in said
+    assert "#879A77 · <span>LRV 30</span>" in said
     assert re.findall('data-take="([^"]+)"', said) == ["C80000-0", "879A77-0", "010203-0"]
     red, green, _ = np.asarray(Image.open(shown.folder / "C80000" / "recolor.png"))[20, 80].astype(int)
     assert red > green + 40
