@@ -106,6 +106,9 @@ def test_a_wall_higher_than_a_band_is_painted_to_its_end():
     assert np.ptp(out[5:-5, 5:-5].reshape(-1, 3), axis=0).max() <= 1 and out[300, 20, 0] < 120
 
 
+NOTHING = np.float32(6 * [0] + 3 * [-20])  # a field that adds no light
+
+
 def brighter(picture, gains):
     return Image.fromarray(linear_to_bytes(bytes_to_linear(np.asarray(picture)) * np.asarray(gains, np.float32)))
 
@@ -115,7 +118,7 @@ def test_gains_are_those_of_the_painting_over_the_guess():
     gains = gains_between(brighter(guess, (1.4, 0.8, 1.0)), guess, MASK)
     inside = np.asarray(MASK) > 0
     # The faint light that is added draws them towards nothing.
-    expected = np.log([[1.4, 0.8, 1.0, 1.0, 1.0, 1.0]]) * np.ones((inside.sum(), 1))  # no exponents
+    expected = np.log([[1.4, 0.8, 1.0] + 3 * [1.0] + [1.4, 0.8, 1.0]]) * np.ones((inside.sum(), 1))  # no exponents
     np.testing.assert_allclose(gains[inside], expected, atol=0.07)
 
 
@@ -131,14 +134,14 @@ def test_a_painting_gives_its_level_and_the_photo_the_texture():
         picture.resize((12, 9), Image.Resampling.BOX).resize(SIZE, Image.Resampling.BICUBIC)
         for picture in (brighter(truth, 0.6), recolor(photo, MASK, SAGE))
     ]
-    out = repaint_in(read_light(photo, MASK), photo, MASK, SAGE, gains_between(*coarse, MASK))
+    out = repaint_in(read_light(photo, MASK), photo, MASK, SAGE, gains_between(*coarse, MASK) + NOTHING)
     assert delta_e_truth(out, brighter(truth, 0.6), MASK)["mean"] < 3 < delta_e_truth(out, truth, MASK)["mean"]
     assert shading_correlation(out, truth, MASK) > 0.9
 
 
 def test_many_fields_of_gains_at_once_give_what_each_gives_alone():
     photo, light = render(CREAM), read_light(render(CREAM), MASK)
-    fields = [None, np.full((1, 1, 6), 0.2, np.float32), np.random.default_rng(0).normal(0, 0.2, (6, 8, 6))]
+    fields = [None, np.full((1, 1, 9), -0.5, np.float32), np.random.default_rng(0).normal(0, 0.2, (6, 8, 9))]
     for out, field in zip(repaint_each(light, photo, MASK, SAGE, fields), fields, strict=True):
         assert out.tobytes() == repaint_in(light, photo, MASK, SAGE, field).tobytes()
         assert outside_changed_pixels(out, photo, MASK) == 0
@@ -146,14 +149,19 @@ def test_many_fields_of_gains_at_once_give_what_each_gives_alone():
 
 def test_an_exponent_of_minus_one_leaves_one_colour_and_of_one_doubles_the_contrast():
     light = np.random.default_rng(0).uniform(0.1, 0.8, (50, 3)).astype(np.float32)
-    level = np.log(np.float32([0.3, 0.4, 0.5]))
-    field = np.concatenate([level, -np.ones(3, np.float32)])
-    flat = correct(light, np.tile(field, (50, 1)))
+    level, none = np.log(np.float32([0.3, 0.4, 0.5])), np.zeros(3, np.float32)
+    flat = correct(light, np.tile(np.concatenate([level, none - 1, none - 20]), (50, 1)))
     np.testing.assert_allclose(
         flat + FAINT * np.exp(level) / (light + FAINT), np.exp(level) * np.ones_like(flat), rtol=1e-4
     )
-    twice = correct(light, np.tile([0, 0, 0, 1, 1, 1], (50, 1)))
+    twice = correct(light, np.tile(np.concatenate([none, none + 1, none - 20]), (50, 1)))
     np.testing.assert_allclose(twice, light * (light + FAINT), rtol=1e-4)
+
+
+def test_light_that_a_field_adds_is_there_where_the_photo_is_black():
+    photo, told = Image.new("RGB", (40, 40)), np.float32(6 * [0.0] + list(np.log([0.2, 0.3, 0.4])))[None, None]
+    out = repaint_in(read_light(photo, Image.new("L", (40, 40), 255)), photo, Image.new("L", (40, 40), 255), SAGE, told)
+    np.testing.assert_allclose(np.asarray(out)[20, 20], linear_to_bytes(np.float32([0.2, 0.3, 0.4])), atol=1)
 
 
 def test_a_white_is_read_where_it_is_pointed_at_and_refused_where_it_tells_nothing():

@@ -4,13 +4,14 @@ It sees the photo, its wall, the paint and `recolor`'s own guess, all small, and
 and of what surrounds it, the log gain a channel that the guess still needs: level and tint of the light, light
 that a new wall throws back. Of the wall it says the contrast too: a camera's curve is steeper in one paint than in
 another, gloss and a pattern do not grow with the paint. An affine map of log light for each place is what HDRNet
-learns (Gharbi et al., SIGGRAPH 2017, section 3). It learned from rendered rooms under cameras drawn anew for every
+learns (Gharbi et al., SIGGRAPH 2017, section 3). And it says how much light falls on the wall, for where that is so dark
+in the photo that no gain brings it back. It learned from rendered rooms under cameras drawn anew for every
 picture (`python -m wallpaint.recipes.field`), and is what a diffusion arm that starts from the guess has to beat.
 """
 
 import hashlib
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from wallpaint.models.blocks import conv_block
 from wallpaint.paths import ASSETS
 from wallpaint.pixels.arrays import BILINEAR, resize
 from wallpaint.pixels.color import Swatch, bytes_to_linear, linear_to_bytes
-from wallpaint.pixels.light import TINT, Light
+from wallpaint.pixels.light import LEAST, TINT, Light
 from wallpaint.pixels.recolor import BAND, BRIGHT, FAINT, read_light, repaint_in
 
 WEIGHTS = ASSETS / "field" / "field.safetensors"
@@ -32,12 +33,15 @@ GRID = 16  # and the field has so many places a side
 INPUTS = 17
 WIDTHS = (32, 48, 64)  # at 32, 16 and 8 pixels a side
 MOST = 1.0  # log gain, either way; and what is added to a contrast of 1
+LIT, RANGE = 0.2, 3.0  # linear light of a white wall where the network says nothing, and what MOST says of its log
+LOST = 0.003  # linear light of a wall in the photo at which grain and eight bits leave as much of it as they take
 
 
 class Field(nn.Module):
-    """A U-Net of one scale up and down: (B, 17, 64, 64) to (B, 9, 16, 16).
+    """A U-Net of one scale up and down: (B, 17, 64, 64) to (B, 12, 16, 16).
 
-    They are log gains of the wall, log gains outside it, and what the wall's contrast grows by, a channel each.
+    They are log gains of the wall, log gains outside it, what the wall's contrast grows by, and the log of the light on
+    it (`lost_light`), a channel each.
     """
 
     def __init__(self) -> None:
@@ -51,12 +55,12 @@ class Field(nn.Module):
         self.bottom = conv_block(third, third)
         self.whole = nn.Sequential(nn.Linear(2 * third, third), nn.SiLU(), nn.Linear(third, third))
         self.up = conv_block(third + second, second)
-        self.last = nn.Conv2d(second, 9, 1)
+        self.last = nn.Conv2d(second, 12, 1)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
     def forward(self, seen: torch.Tensor) -> torch.Tensor:
-        """Give the fields (B, 9, 16, 16), nothing beyond MOST; see `look` for what is seen."""
+        """Give the fields (B, 12, 16, 16), nothing beyond MOST; see `look` for what is seen."""
         x = self.stem(F.pixel_unshuffle(seen, 2))
         x = x + self.early(x)
         skip = self.down(F.silu(x))
@@ -118,10 +122,28 @@ def middle_light(guess: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
     return ((guess + FAINT).log() * wall).sum((2, 3), True) / wall.sum((2, 3), True).clamp(min=1)
 
 
+def lost_light(told: torch.Tensor, paint: torch.Tensor) -> torch.Tensor:
+    """What a wall in a paint (B, 3) shows where the photo has lost it, (B, 3, H, W), of the network's last three."""
+    return LIT * paint.clamp(min=LEAST)[..., None, None] * (RANGE * told).exp()
+
+
+def known_share(seen: torch.Tensor) -> torch.Tensor:
+    """How much of a wall that is seen in linear light (B, 3, H, W) is known: (B, 1, H, W), 0 to 1, by its brightest."""
+    seen = seen.amax(1, True)
+    return seen * seen / (seen * seen + LOST * LOST)
+
+
+def wall_around(pixels: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """Mean light of the wall in and about each of 16 x 16 places: what is dark for itself alone is a shadow."""
+    side = pixels.shape[-1] // GRID
+    mean = partial(F.avg_pool2d, kernel_size=3 * side, stride=side, padding=side, count_include_pad=False)
+    return mean(pixels * share) / mean(share).clamp(min=1e-4)
+
+
 def estimate_field(
     photo: Image.Image, mask: Image.Image, swatch: Swatch, light: Light
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fields of the repaint in this light (16, 16, 6), see `repaint_each`; log gains outside the wall (16, 16, 3)."""
+    """Fields of the repaint in this light (16, 16, 9), see `repaint_each`; log gains outside the wall (16, 16, 3)."""
 
     def tensor(array: np.ndarray | float) -> torch.Tensor:
         return torch.as_tensor(np.asarray(array, np.float32))[None]
@@ -129,10 +151,13 @@ def estimate_field(
     lights = {name: tensor(getattr(light, name)) for name in ("paint", "bounce", "slope")}
     pixels, share = tensor(small(photo).transpose(2, 0, 1)), tensor(small_mask(mask)[None])
     with torch.no_grad():
-        seen, guess = look(pixels, share, lights, tensor(swatch.linear))
-        gains, outside, contrast = _network()(seen).chunk(3, 1)
+        paint = tensor(swatch.linear)
+        seen, guess = look(pixels, share, lights, paint)
+        gains, outside, contrast, lit = _network()(seen).chunk(4, 1)
+        known = known_share(wall_around(pixels, share)).clamp(1e-4, 1 - 1e-4)
         # The contrast turns about the wall's middle.
-        wall = torch.cat([gains - contrast * middle_light(guess, share), contrast], 1)
+        level = gains - contrast * middle_light(guess, share) + known.log()
+        wall = torch.cat([level, contrast, (lost_light(lit, paint) * (1 - known)).log()], 1)
         return wall[0].permute(1, 2, 0).numpy(), outside[0].permute(1, 2, 0).numpy()
 
 
@@ -144,7 +169,7 @@ def _network() -> Field:
 
 
 def guess_gains(shown: str, photo: Image.Image, mask: Image.Image, swatch: Swatch, light: Light) -> np.ndarray | None:
-    """Fields (h, w, 6) over `recolor` of the classical repaint that a method is shown, see Method.shown."""
+    """Fields (h, w, 9) over `recolor` of the classical repaint that a method is shown, see Method.shown."""
     return estimate_field(photo, mask, swatch, light)[0] if shown == "field" else None
 
 

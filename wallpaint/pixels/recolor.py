@@ -90,8 +90,7 @@ def repaint_each(
         photo: RGB.
         mask: 'L' of the photo's size, 255 = repaint.
         swatch: the new paint.
-        fields: (h, w, 6) of any size, a level and an exponent a channel: painted light x becomes
-            x exp(level) (x + FAINT) ** exponent. None for nothing.
+        fields: (h, w, 9) of any size, see `correct`. None for nothing.
     """
     photo, inside = photo if photo.mode == "RGB" else photo.convert("RGB"), _inside(mask)  # it copies RGB too
     left, top, right, bottom = box = find_box(inside)
@@ -121,14 +120,18 @@ def repaint_each(
 
 
 def correct(light: np.ndarray, told: np.ndarray | None) -> np.ndarray:
-    """Painted light (..., 3), linear, as a field (..., 6) has it, see `repaint_each`."""
+    """Painted light x (..., 3), linear, as a field (level, exponent, more) (..., 9) has it.
+
+    It becomes x exp(level) (x + FAINT) ** exponent + exp(more).
+    """
     if told is None:
         return light
-    return light * np.exp(told[..., :3] + told[..., 3:] * np.log(np.minimum(light, BRIGHT) + FAINT))
+    level, exponent, more = told[..., :3], told[..., 3:6], told[..., 6:]
+    return light * np.exp(level + exponent * np.log(np.minimum(light, BRIGHT) + FAINT)) + np.exp(more)
 
 
 def gains_between(painted: Image.Image, guess: Image.Image, wall: Image.Image) -> np.ndarray:
-    """The light of a painted wall over that of a guess at it, a field (h, w, 6), smoothed over the wall alone.
+    """The light of a painted wall over that of a guess at it, a field (h, w, 9), smoothed over the wall alone.
 
     Both came through the same decoder, so what that cannot say right cancels; texture and edges are the
     guess's, level, tint and their slow change the painting's.
@@ -142,7 +145,7 @@ def gains_between(painted: Image.Image, guess: Image.Image, wall: Image.Image) -
     inside = _inside(wall)
     core = erode(inside, CLEAR)
     level = blur_inside(np.log(first / second), core if core.any() else inside, SMOOTH * max(wall.size))
-    return np.concatenate([level, np.zeros_like(level)], -1)
+    return np.concatenate([level, np.zeros_like(level), level], -1)
 
 
 def repainted_wall(
