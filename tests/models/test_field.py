@@ -28,7 +28,7 @@ def room():
 
 
 def test_a_network_that_has_learned_nothing_leaves_the_classical_repaint(room, monkeypatch):
-    monkeypatch.setattr(field, "_network", lambda: Field().eval())
+    monkeypatch.setattr(field, "_networks", lambda: [Field().eval()])
     field_says, plain = (np.asarray(paint(*room, SAGE)).astype(int) for paint in (recolor_by_field, recolor))
     assert np.abs(field_says - plain).max() <= 1  # no wall is so bright that nothing of it is lost
     (lit,) = throw_light([recolor(*room, SAGE)], *room, SAGE)
@@ -59,7 +59,7 @@ def test_a_contrast_turns_about_the_middle_of_the_wall(room, monkeypatch):
         network.last.bias.data[6:9] = 0.5
         return network
 
-    monkeypatch.setattr(field, "_network", steep)
+    monkeypatch.setattr(field, "_networks", lambda: [steep()])
     light, wall = estimate_light(*room), wall_region(room[1])
     plain, steeper = (
         np.log(bytes_to_linear(np.asarray(picture)[wall]) + 0.02)

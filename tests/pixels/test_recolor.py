@@ -160,7 +160,9 @@ def test_an_exponent_of_minus_one_leaves_one_colour_and_of_one_doubles_the_contr
 
 def test_light_that_a_field_adds_is_there_where_the_photo_is_black():
     photo, told = Image.new("RGB", (40, 40)), np.float32(6 * [0.0] + list(np.log([0.2, 0.3, 0.4])))[None, None]
-    out = repaint_in(read_light(photo, Image.new("L", (40, 40), 255)), photo, Image.new("L", (40, 40), 255), SAGE, told)
+    out = repaint_in(
+        read_light(photo, Image.new("L", (40, 40), 255)), photo, Image.new("L", (40, 40), 255), SAGE, told
+    )
     np.testing.assert_allclose(np.asarray(out)[20, 20], linear_to_bytes(np.float32([0.2, 0.3, 0.4])), atol=1)
 
 

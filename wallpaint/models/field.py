@@ -4,9 +4,9 @@ It sees the photo, its wall, the paint and `recolor`'s own guess, all small, and
 and of what surrounds it, the log gain a channel that the guess still needs: level and tint of the light, light
 that a new wall throws back. Of the wall it says the contrast too: a camera's curve is steeper in one paint than in
 another, gloss and a pattern do not grow with the paint. An affine map of log light for each place is what HDRNet
-learns (Gharbi et al., SIGGRAPH 2017, section 3). And it says how much light falls on the wall, for where that is so dark
-in the photo that no gain brings it back. It learned from rendered rooms under cameras drawn anew for every
-picture (`python -m wallpaint.recipes.field`), and is what a diffusion arm that starts from the guess has to beat.
+learns (Gharbi et al., SIGGRAPH 2017, section 3). And it says the light on the wall, for where the photo has lost it
+in the dark and no gain brings it back. It learned from rendered rooms under cameras drawn anew for every picture
+(`python -m wallpaint.recipes.field`), and is what a diffusion arm that starts from the guess has to beat.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from wallpaint.pixels.color import Swatch, bytes_to_linear, linear_to_bytes
 from wallpaint.pixels.light import LEAST, TINT, Light
 from wallpaint.pixels.recolor import BAND, BRIGHT, FAINT, read_light, repaint_in
 
-WEIGHTS = ASSETS / "field" / "field.safetensors"
+WEIGHTS = sorted((ASSETS / "field").glob("*.safetensors"))  # of networks that learned from different rooms
 SIDE = 64  # the photo is looked at as a square of so many pixels
 GRID = 16  # and the field has so many places a side
 INPUTS = 17
@@ -40,8 +40,8 @@ LOST = 0.003  # linear light of a wall in the photo at which grain and eight bit
 class Field(nn.Module):
     """A U-Net of one scale up and down: (B, 17, 64, 64) to (B, 12, 16, 16).
 
-    They are log gains of the wall, log gains outside it, what the wall's contrast grows by, and the log of the light on
-    it (`lost_light`), a channel each.
+    They are log gains of the wall, log gains outside it, what the wall's contrast grows by, and the light on it as
+    `lost_light` has it, a channel each.
     """
 
     def __init__(self) -> None:
@@ -128,7 +128,7 @@ def lost_light(told: torch.Tensor, paint: torch.Tensor) -> torch.Tensor:
 
 
 def known_share(seen: torch.Tensor) -> torch.Tensor:
-    """How much of a wall that is seen in linear light (B, 3, H, W) is known: (B, 1, H, W), 0 to 1, by its brightest."""
+    """How much of a wall seen in linear light (B, 3, H, W) is known, by its brightest channel: (B, 1, H, W)."""
     seen = seen.amax(1, True)
     return seen * seen / (seen * seen + LOST * LOST)
 
@@ -153,7 +153,9 @@ def estimate_field(
     with torch.no_grad():
         paint = tensor(swatch.linear)
         seen, guess = look(pixels, share, lights, paint)
-        gains, outside, contrast, lit = _network()(seen).chunk(4, 1)
+        # Networks that learned from different rooms err differently: their mean errs less.
+        told = torch.stack([network(seen) for network in _networks()]).mean(0)
+        gains, outside, contrast, lit = told.chunk(4, 1)
         known = known_share(wall_around(pixels, share)).clamp(1e-4, 1 - 1e-4)
         # The contrast turns about the wall's middle.
         level = gains - contrast * middle_light(guess, share) + known.log()
@@ -162,10 +164,12 @@ def estimate_field(
 
 
 @lru_cache(maxsize=1)
-def _network() -> Field:
-    network = Field()
-    network.load_state_dict({name: value.float() for name, value in load_file(WEIGHTS).items()})
-    return network.eval()
+def _networks() -> list[Field]:
+    networks = []
+    for path in WEIGHTS:
+        networks.append(Field())
+        networks[-1].load_state_dict({name: value.float() for name, value in load_file(path).items()})
+    return [network.eval() for network in networks]
 
 
 def guess_gains(shown: str, photo: Image.Image, mask: Image.Image, swatch: Swatch, light: Light) -> np.ndarray | None:
@@ -175,7 +179,7 @@ def guess_gains(shown: str, photo: Image.Image, mask: Image.Image, swatch: Swatc
 
 def field_hash() -> str:
     """Of the weights: what is learned from a field hangs on them."""
-    return hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()[:12]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in WEIGHTS)).hexdigest()[:12]
 
 
 def recolor_by_field(

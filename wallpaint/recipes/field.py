@@ -16,17 +16,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from wallpaint.cache.references import MISREAD
-from wallpaint.models.field import (
-    GRID,
-    WEIGHTS,
-    Field,
-    known_share,
-    look,
-    lost_light,
-    middle_light,
-    small,
-    small_mask,
-)
+from wallpaint.models.field import GRID, Field, known_share, look, lost_light, middle_light, small, small_mask
 from wallpaint.pixels.light import LEAST, estimate_light
 from wallpaint.pixels.recolor import FAINT
 from wallpaint.recipes.light import distance
@@ -185,7 +175,7 @@ def main() -> None:
     """Photograph, train, write the weights and the log."""
     parser = argparse.ArgumentParser(prog="python -m wallpaint.recipes.field", description=__doc__)
     parser.add_argument("--layers", type=Path, nargs="+", required=True, help="folders of `rooms --layout layers`")
-    parser.add_argument("--out", type=Path, default=WEIGHTS, help="the .safetensors to write; its log lies beside it")
+    parser.add_argument("--out", type=Path, required=True, help="the .safetensors to write; its log lies beside it")
     parser.add_argument("--cameras", type=int, default=6, help="photographs of a view")
     parser.add_argument("--strange", type=int, default=0, help="more of them, by stranger cameras")
     parser.add_argument("--begin", type=Path, help="weights to go on from")
