@@ -287,3 +287,19 @@ def test_the_longest_header_takes_no_more_than_a_gigabyte(tmp_path):
     (tmp_path / "longer.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
     with pytest.raises(UserError, match="its header is longer than any"):
         describe_lora(tmp_path / "longer.safetensors")
+
+
+@pytest.mark.parametrize("place", ["transformer_blocks_0_attn1_to_q", "proj_in"])
+@pytest.mark.parametrize("ones", [(), (1, 1)])
+def test_factors_of_a_1x1_convolution_and_of_a_linear_layer_are_written_alike(load, tmp_path, place, ones):
+    models, layer = load(), f"lora_unet_mid_block_attentions_0_{place}"
+    down, up = torch.randn(2, 96), torch.randn(96, 2)
+    ends = {"lora_down": down, "lora_up": up}
+    load_lora(
+        models.unet,
+        write(tmp_path, {f"{layer}.{end}.weight": v.reshape(*v.shape, *ones) for end, v in ends.items()}),
+        "mine",
+    )
+    block = models.unet.mid_block.attentions[0]
+    found = block.proj_in if place == "proj_in" else block.transformer_blocks[0].attn1.to_q
+    torch.testing.assert_close(found.get_delta_weight("mine").flatten(1), up @ down)

@@ -37,7 +37,7 @@ def load_lora(unet: UNet2DConditionModel, path: Path, name: str) -> LoraFile:
         UserError: the file cannot be read, is no LoRA of a UNet, or was trained on another model.
     """
     described, state, metadata = read_lora(path, unet.config)
-    _check_fit(unet, state, path, described)
+    state = _fitted(unet, state, path, described)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # peft wonders at a second adapter; several arms are what we are here for
@@ -138,9 +138,13 @@ def _to_peft(state: State, unet_config: Any) -> State:
     return convert_unet_state_dict_to_peft(state)
 
 
-def _check_fit(unet: UNet2DConditionModel, state: State, path: Path, described: LoraFile) -> None:
-    """Every LoRA pair has to sit on a layer of this UNet and have its width."""
-    layers = dict(unet.named_modules())
+def _fitted(unet: UNet2DConditionModel, state: State, path: Path, described: LoraFile) -> State:
+    """The factors in the form of their layers: tools write those of a 1x1 convolution as (out, in), and the reverse.
+
+    Raises:
+        UserError: one sits on no layer of this UNet, or has another width.
+    """
+    layers, fitted = dict(unet.named_modules()), dict(state)
     remedy = f"compare it with --family {described.family}" if described.family else "give one of the same family"
     for key, value in state.items():
         name, _, end = key.partition(".lora_")
@@ -153,3 +157,6 @@ def _check_fit(unet: UNet2DConditionModel, state: State, path: Path, described: 
                 f"LoRA {path} does not fit this model ({name[:80]} is {wanted or 'not there'}, the LoRA's is "
                 f"{value.shape[side]}): {remedy}"
             )
+        if value.ndim > 1 and value[0, 0].numel() == 1 and isinstance(weight, torch.Tensor):
+            fitted[key] = value.reshape(*value.shape[:2], *[1] * (weight.ndim - 2))
+    return fitted
