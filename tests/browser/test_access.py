@@ -21,7 +21,7 @@ SAID = """() => {
 SAME = re.compile(
     r".* · LRV \d+|RAL .*|room[-_]\w*|wallpaint|English|Tiếng Việt|[\w-]+: .*|\w+|.* · \w+_\w+|[\w-]+=.*|PNG, \w+"
     r"|(Ctrl|Alt|Shift|Enter|Space)[ /\w]*|a room with painted walls"
-    r"|common\.\w+|Copy|Download|Empty value|Code input container|Thumbnail \d+ of \d+"
+    r"|--compare --room FILE|common\.\w+|Copy|Download|Empty value|Code input container|Thumbnail \d+ of \d+"
 )
 UNFOLD = """() => {
   for (const fold of document.querySelectorAll("button.label-wrap:not(.open), details:not([open]) > summary"))

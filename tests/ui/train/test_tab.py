@@ -369,7 +369,7 @@ def test_the_end_is_told_as_a_time_of_the_day(run_folder, monkeypatch):
     run = replace(state.read_run(run_folder), eta_seconds=75.0)
     run.fields["updated"] = 1_764_130_800.0  # 11:20 there
     said = run_html.draw_status(run, [], "vi")
-    assert "còn khoảng 1 min 15 s" in said and '<time datetime="2025-11-26T11:21:15+0700">11:21</time>' in said
+    assert "còn khoảng 1 phút 15 giây" in said and '<time datetime="2025-11-26T11:21:15+0700">11:21</time>' in said
     time.tzset()
 
 

@@ -3,7 +3,6 @@
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import asdict, astuple, dataclass, replace
-from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -157,12 +156,15 @@ def wire_room(page: Page, panel: RoomPanel, room: gr.State, picture: gr.State, l
     def open_shipped_room(room: Room | None, event: gr.SelectData, request: gr.Request) -> tuple:
         return choose_room(scene.open_shipped_room, request, workspace, event.index, room)
 
-    open_picture = guarded(choose_room, partial(scene.open_dataset_room, workspace))
+    def open_dataset_room(picture: pictures.Picture | None, language: str, request: gr.Request) -> tuple:
+        return choose_room(scene.open_dataset_room, request, workspace, picture, language)
+
+    def open_photo(uploaded: str | None, room: Room | None, request: gr.Request) -> tuple:
+        return choose_room(scene.open_photo, request, workspace, uploaded, room)
+
     panel.rooms.select(guarded(open_shipped_room), room, opened, **QUIET)
-    panel.from_dataset.click(open_picture, [picture, language], opened, js=AFTER_BOARD, **QUIET)
-    panel.photo.upload(
-        guarded(choose_room, partial(scene.open_photo, workspace)), [panel.photo, room], opened, **PRIVATE
-    )
+    panel.from_dataset.click(guarded(open_dataset_room), [picture, language], opened, js=AFTER_BOARD, **QUIET)
+    panel.photo.upload(guarded(open_photo), [panel.photo, room], opened, **PRIVATE)
     panel.mask.upload(guarded(scene.open_mask, workspace), [panel.mask, room, language], opened, **PRIVATE)
     return Step(guarded(open_first_room, workspace), [room], opened)
 
