@@ -135,9 +135,9 @@ def known_share(seen: torch.Tensor) -> torch.Tensor:
 
 def wall_around(pixels: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
     """Mean light of the wall in and about each of 16 x 16 places: what is dark for itself alone is a shadow."""
-    side = pixels.shape[-1] // GRID
+    side, weight = pixels.shape[-1] // GRID, share + 1e-6  # where no wall is: all that is there
     mean = partial(F.avg_pool2d, kernel_size=3 * side, stride=side, padding=side, count_include_pad=False)
-    return mean(pixels * share) / mean(share).clamp(min=1e-4)
+    return mean(pixels * weight) / mean(weight)
 
 
 def estimate_field(
