@@ -80,6 +80,30 @@ def test_a_wall_that_the_photo_shows_black_gets_its_paint_all_the_same(room):
     assert 40 < green < 220 and green > max(red, blue)
 
 
+def test_what_is_black_in_a_bright_wall_is_a_shadow_and_stays_one():
+    photo, mask = Image.new("RGB", (256, 256), (180, 170, 160)), Image.new("L", (256, 256), 255)
+    photo.paste((0, 0, 0), (112, 112, 128, 128))  # a whole place of the field
+    painted = np.asarray(recolor_by_field(photo, mask, WHITE))
+    assert painted[120, 120].max() < 30 and painted[60, 60].min() > 100
+
+
+def test_the_fields_are_the_mean_of_what_the_networks_say(room, monkeypatch):
+    def says(gain):
+        network = Field().eval()
+        network.last.bias.data[:] = gain
+        return network
+
+    def told(*gains):
+        monkeypatch.setattr(field, "_networks", lambda: [says(gain) for gain in gains])
+        return estimate_field(*room, SAGE, estimate_light(*room))
+
+    one, other, both = told(0.2), told(-0.4), told(0.2, -0.4)
+    for mean, first, second in zip(both, one, other, strict=True):
+        np.testing.assert_allclose(mean, (first + second) / 2, atol=1e-4)
+    told_light = field.RANGE * (np.tanh(0.2) - np.tanh(-0.4))
+    np.testing.assert_allclose((one[0] - other[0])[..., 6:], told_light, rtol=1e-3)
+
+
 def test_a_white_wall_lights_its_room_and_a_black_one_darkens_it(room):
     photo, mask = room
     outside = np.asarray(mask) < 128

@@ -6,7 +6,7 @@ from PIL import Image
 
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.metrics import delta_e_paint, delta_e_truth, error_map, wall_region
-from wallpaint.report.heat import STOPS, draw_heat
+from wallpaint.report.heat import STOPS, draw_layer
 
 SAGE = Swatch((122, 158, 126))
 MASK = Image.new("L", (100, 80))
@@ -25,9 +25,9 @@ def test_the_map_is_the_figure_pixel_by_pixel():
     assert to_truth[wall].mean() == pytest.approx(delta_e_truth(out, truth, MASK)["mean"], rel=1e-5)
 
 
-def test_right_is_blue_wrong_is_red_and_the_rest_is_grey():
+def test_right_is_blue_wrong_is_red_and_the_rest_is_clear():
     out = Image.new("RGB", MASK.size, SAGE.rgb)
     out.paste((200, 40, 40), (10, 10, 40, 60))
-    heat = np.asarray(draw_heat(out, Image.new("RGB", MASK.size, "gray"), MASK, SAGE))
-    assert (heat[30, 70] == STOPS[0]).all() and (heat[30, 20] == STOPS[-1]).all()
-    assert len(set(heat[70, 50])) == 1
+    heat = np.asarray(draw_layer(out, MASK, SAGE))
+    assert (heat[30, 70] == [*STOPS[0], 255]).all() and (heat[30, 20] == [*STOPS[-1], 255]).all()
+    assert heat[70, 50, 3] == 0

@@ -17,8 +17,8 @@ import yaml
 from PIL import Image
 
 from wallpaint.errors import UserError
-from wallpaint.models.field import throw_light
-from wallpaint.paint.classical import CLASSICAL, FIELDS
+from wallpaint.models.field import guess_gains, throw_light
+from wallpaint.paint.classical import CLASSICAL, LAID
 from wallpaint.paint.settings import OnStep, SamplingSettings, share_of
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.recolor import read_light, repaint_each
@@ -61,8 +61,8 @@ class Arms:
         seconds: dict[str, float] = {}
         for name in [name for name in chosen if name in CLASSICAL]:
             start = time.perf_counter()
-            if name in FIELDS:
-                fields[name] = FIELDS[name](photo, mask, swatch, light)
+            if name in LAID:
+                fields[name] = guess_gains(name, photo, mask, swatch, light)
             else:
                 painted[name] = CLASSICAL[name](photo, mask, swatch, settings.old_paint)
             seconds[name] = time.perf_counter() - start

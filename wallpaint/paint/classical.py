@@ -9,9 +9,8 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from wallpaint.models.field import estimate_field, recolor_by_field
+from wallpaint.models.field import recolor_by_field
 from wallpaint.pixels.color import Swatch, bytes_to_linear, lab_to_rgb, linear_to_lab
-from wallpaint.pixels.light import Light
 from wallpaint.pixels.recolor import check_wall, recolor
 
 Repaint = Callable[[Image.Image, Image.Image, Swatch, Swatch | None], Image.Image]  # photo, mask, paint, old paint
@@ -52,8 +51,4 @@ CLASSICAL: dict[str, Repaint] = {
     "keep_lightness": keep_lightness,
     "untouched": untouched,
 }
-# Of those that are fields over the repaint in the wall's light: the field, see `repaint_each`.
-FIELDS: dict[str, Callable[[Image.Image, Image.Image, Swatch, Light], np.ndarray | None]] = {
-    "recolor": lambda photo, mask, swatch, light: None,
-    "field": lambda photo, mask, swatch, light: estimate_field(photo, mask, swatch, light)[0],
-}
+LAID = ("recolor", "field")  # of these, what is laid by a field, as a painting is: see `models.field.guess_gains`

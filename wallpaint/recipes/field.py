@@ -120,7 +120,7 @@ def fit(
     torch.manual_seed(seed)
     network, generator = Field(), torch.Generator().manual_seed(seed)
     if begin:
-        load_grown(network, load_file(begin))
+        network.load_state_dict({name: value.float() for name, value in load_file(begin).items()})
     network.to(data["photo"].device)
     average = {name: value.detach().clone() for name, value in network.named_parameters()}
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.02)
@@ -147,14 +147,6 @@ def fit(
     network.load_state_dict(average)
     print(json.dumps({"step": step, **measure(network, data)}), flush=True)
     return network.eval()
-
-
-def load_grown(network: Field, weights: dict[str, torch.Tensor]) -> None:
-    """Load weights of a network that said fewer fields: the further ones begin at nothing."""
-    own = network.state_dict()
-    for name, value in weights.items():
-        own[name][: len(value)] = value
-    network.load_state_dict(own)
 
 
 @torch.no_grad()

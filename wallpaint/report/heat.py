@@ -1,4 +1,4 @@
-"""Where a repaint is off: the ΔE of each wall pixel as a colour, over a pale grey photo."""
+"""Where a repaint is off: the ΔE of each wall pixel as a colour."""
 
 import numpy as np
 from PIL import Image
@@ -10,18 +10,8 @@ TOP = 20.0  # the ΔE of the hottest colour, and of all above it
 STOPS = np.array([(30, 60, 120), (40, 160, 160), (240, 220, 90), (235, 120, 40), (160, 20, 30)], np.float32)
 
 
-def draw_heat(
-    out: Image.Image, photo: Image.Image, mask: Image.Image, swatch: Swatch, truth: Image.Image | None = None
-) -> Image.Image:
-    """Draw the error of each wall pixel, blue 0 to red TOP; RGB of the photo's size. See `error_map`."""
-    pale = photo.convert("L").point(lambda grey: min(255, int(140 + 0.4 * grey))).convert("RGB")
-    layer = draw_layer(out, mask, swatch, truth)
-    pale.paste(layer, mask=layer)
-    return pale
-
-
 def draw_layer(out: Image.Image, mask: Image.Image, swatch: Swatch, truth: Image.Image | None = None) -> Image.Image:
-    """The same colours alone, to lie over a picture: RGBA, clear where nothing is measured."""
+    """Draw the error of each wall pixel, blue 0 to red TOP, see `error_map`: RGBA, clear where nothing is measured."""
     errors = error_map(out, mask, swatch, truth)
     wall = np.isfinite(errors)
     shown = np.zeros((*errors.shape, 4), np.uint8)

@@ -79,7 +79,6 @@ class Palette:
     bulb: Material = field(default_factory=Material)
     glow: Material = field(default_factory=Material)
     wood_base: tuple[float, float, float] = WOODS[0]
-    textured: bool = True
 
     def wood(self, rng) -> Material:
         """Varnished wood of the room."""
