@@ -4,7 +4,6 @@ from dataclasses import fields
 from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCardData
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from wallpaint.disk import atomic_path
 from wallpaint.learned.weights import ADAPTER_NAME, LORA_NAME
@@ -13,6 +12,7 @@ from wallpaint.models.files import is_hub_id
 from wallpaint.runs.state import number_in
 from wallpaint.settings.methods import METHODS
 from wallpaint.settings.train_config import TrainConfig, is_said
+from wallpaint.templates import open_templates
 
 # What a family's base model asks of what is trained on it; the hub's names of licences.
 LICENSES = {"room-tiny": "apache-2.0", "sd15": "creativeml-openrail-m", "sdxl": "openrail++"}
@@ -25,13 +25,7 @@ FIGURES = {  # name -> what it is, for people
 PARTS = {"image_encoder": "PaintByExampleImageEncoder", "controlnet": "ControlNetModel"}
 PLACES = {"output_dir", "cache_dir", "dataset", "init_from", "device", "report_to"}  # of one machine alone
 
-_templates = Environment(
-    loader=FileSystemLoader(Path(__file__).with_name("templates")),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-)
+_templates = open_templates(Path(__file__).with_name("templates"), keep_trailing_newline=True)
 
 
 def write_card(

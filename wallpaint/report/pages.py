@@ -9,19 +9,13 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from wallpaint.report.files import Figures
+from wallpaint.templates import open_templates
 
 SIDE = 256  # pixels, of the pictures of an evaluation
-_templates = Environment(
-    loader=FileSystemLoader(Path(__file__).with_name("templates")),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+_templates = open_templates(Path(__file__).with_name("templates"), autoescape=True)
 Pictures = list[tuple[str, Image.Image]]  # with their titles
 
 

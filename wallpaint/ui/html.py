@@ -4,18 +4,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from wallpaint.templates import open_templates
 from wallpaint.ui.words.words import t
 
-_templates = Environment(
-    loader=FileSystemLoader(Path(__file__).parent),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+_templates = open_templates(Path(__file__).parent, autoescape=True)
 
 
 def say(key: str, language: str, **values: Any) -> Markup:
