@@ -13,8 +13,8 @@ from wallpaint.paths import ROOT
 
 # `paths` is the ground that all stand on, `studio.py`, its commands and `cli.py` stand above; `recipes` is apart.
 WINGS = (
-    "paths errors disk templates process pixels settings dataset models walls cache runs learned paint train report ui cli "
-    "commands studio __main__"
+    "paths errors disk templates process pixels settings dataset models walls cache runs learned paint train report "
+    "ui cli commands studio __main__"
 ).split()
 HEAVY = {"torch", "torchvision", "diffusers", "transformers", "peft", "accelerate", "kornia", "gradio"}
 # Wings that import nothing heavy by themselves.
