@@ -3,7 +3,6 @@
 import copy
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from wallpaint.disk import atomic_path
+from wallpaint.disk import atomic_path, link_or_copy
 from wallpaint.errors import UserError
 from wallpaint.models.bundle import Models
 from wallpaint.models.parts import part
@@ -102,7 +101,7 @@ def _write_shards(module: nn.Module, prefix: str, scratch: Path, places: list[Pa
     if found is None:
         save_file(parts[0], scratch / SHARDS[0], metadata={"format": "pt"})
     elif found != places[0]:
-        _link(found, scratch / SHARDS[0])
+        link_or_copy(found, scratch / SHARDS[0])
     save_file(parts[1], scratch / SHARDS[1], metadata={"format": "pt"})
     where = {key: name for name, held in zip(SHARDS, parts, strict=True) for key in held}
     size = sum(value.nbytes for value in state.values())
@@ -122,11 +121,3 @@ def _holds(path: Path, state: State) -> bool:
             return all(torch.equal(file.get_tensor(key), value) for key, value in state.items())
     except (OSError, SafetensorError):
         return False
-
-
-def _link(source: Path, target: Path) -> None:
-    """The same file under another name, or a copy where the disk knows no links."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

@@ -14,7 +14,7 @@ from wallpaint.paint.arms import Arms
 from wallpaint.paint.settings import OnStep, SamplingSettings, share_of
 from wallpaint.pixels.arrays import grow
 from wallpaint.pixels.color import Swatch
-from wallpaint.pixels.mask_ops import to_mask
+from wallpaint.pixels.mask_ops import to_mask, uncovered
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,11 @@ def part_masks(masks: Sequence[Image.Image]) -> list[Image.Image]:
     Raises:
         UserError: a mask that later ones cover wholly.
     """
-    taken, parted = np.zeros(masks[0].size[::-1], bool), []
-    for number, mask in reversed(list(enumerate(masks, 1))):
-        wall = (np.asarray(mask) >= 128) & ~taken
+    walls = uncovered([np.asarray(mask) >= 128 for mask in masks])
+    for number, wall in enumerate(walls, 1):
         if not wall.any():
             raise UserError(f"mask {number} marks nothing that later masks do not cover: give it a wall of its own")
-        taken |= wall
-        parted.append(to_mask(wall))
-    return parted[::-1]
+    return [to_mask(wall) for wall in walls]
 
 
 def paint_coats(

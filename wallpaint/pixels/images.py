@@ -5,8 +5,10 @@ Photos are PIL RGB, masks are PIL 'L' of 0 and 255 where 255 = repaint. Tensors 
 
 from __future__ import annotations
 
+import base64
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -115,6 +117,13 @@ def model_size(size: tuple[int, int], resolution: int, multiple: int) -> tuple[i
     width, height = size
     scale = resolution / (width * height) ** 0.5
     return tuple(max(multiple, round(side * scale / multiple) * multiple) for side in (width, height))
+
+
+def data_url(image: Image.Image, **options: Any) -> str:
+    """A picture as a JPEG inside a `data:` address; `options` are those of Pillow's JPEG."""
+    packed = BytesIO()
+    image.convert("RGB").save(packed, "JPEG", **options)
+    return f"data:image/jpeg;base64,{base64.b64encode(packed.getvalue()).decode()}"
 
 
 def to_tensor(image: Image.Image) -> torch.Tensor:

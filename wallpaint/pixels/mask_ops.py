@@ -106,6 +106,15 @@ def close_seams(walls: Sequence[np.ndarray], pixels: int) -> list[np.ndarray]:
     return closed
 
 
+def uncovered(walls: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Let walls, boolean (H, W), share no pixel: a later one lies over those before it, which may leave nothing."""
+    taken, parted = np.zeros_like(walls[0]), []
+    for wall in reversed(walls):
+        parted.append(wall & ~taken)
+        taken = taken | wall
+    return parted[::-1]
+
+
 def to_mask(wall: np.ndarray) -> Image.Image:
     """Boolean (H, W) to PIL 'L' of 0 and 255."""
     return Image.fromarray(np.where(wall, 255, 0).astype(np.uint8))

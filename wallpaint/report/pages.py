@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from wallpaint.pixels.images import data_url
 from wallpaint.report.files import Figures
 from wallpaint.templates import open_templates
 
@@ -151,11 +150,4 @@ def show_picture(image: Image.Image, title: str, text: str, side: int = 640) -> 
     """A picture, at most `side` pixels wide or high, with a title and a line below it."""
     small = image.convert("RGB")
     small.thumbnail((side, side))
-    return {"title": title, "text": text, "source": data_uri(small)}
-
-
-def data_uri(image: Image.Image) -> str:
-    """Give a picture as a JPEG inside a `data:` address."""
-    buffer = BytesIO()
-    image.convert("RGB").save(buffer, "JPEG", quality=90, subsampling=0)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return {"title": title, "text": text, "source": data_url(small, quality=90, subsampling=0)}

@@ -14,7 +14,7 @@ from wallpaint.dataset.folder import read_samples
 from wallpaint.dataset.metadata import find_metadata, find_splits
 from wallpaint.dataset.rows import Sample
 from wallpaint.pixels.arrays import erode
-from wallpaint.pixels.images import load_photo
+from wallpaint.pixels.images import load_mask, load_photo, read_size
 from wallpaint.ui.page import Page
 from wallpaint.ui.words.words import T
 
@@ -61,6 +61,23 @@ def _thumbnail(path: str, size: int, written: int) -> Image.Image:
     image = load_photo(path)
     image.thumbnail((size, size))
     return image
+
+
+def draw_sample(photo: Path, mask: Path, size: int) -> Image.Image:
+    """Draw a photo small with its wall; not to be changed, for the last ones are kept.
+
+    Raises:
+        UserError: one of them cannot be read.
+    """
+    written = [path.stat().st_mtime_ns if path.is_file() else 0 for path in (photo, mask)]
+    return _draw_sample(photo, mask, size, *written)
+
+
+@functools.lru_cache(maxsize=256)  # 100 KB each
+def _draw_sample(photo: Path, mask: Path, size: int, *written: int) -> Image.Image:
+    small = thumbnail(photo, size)
+    wall = load_mask(mask, read_size(photo), photo=photo).resize(small.size)
+    return draw_overlay(small, wall.point(lambda value: 255 * (value >= 128)))
 
 
 def draw_overlay(view: Image.Image, mask: Image.Image | None) -> Image.Image:

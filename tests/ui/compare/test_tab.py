@@ -505,7 +505,7 @@ def test_a_later_wall_lies_over_the_one_before_it_painted_at_once_and_by_the_arm
         assert [*masks][0] == (RED, GREEN)[active]
         assert np.array_equal(masks[GREEN], left) and np.array_equal(masks[RED], ~left)
     shown = calls.repaint(tmp_path, token)["image"]
-    pixels = np.asarray(Image.open(io.BytesIO(calls.base64.b64decode(shown.partition(",")[2])))).astype(int)
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(shown.partition(",")[2])))).astype(int)
     assert (pixels[:, :60, 1] > pixels[:, :60, 0]).mean() > 0.95  # green, not green on red
     alone = {**token, "walls": [{**asked[1], "paint": RED}, asked[1]]}
     calls.save_walls(tmp_path, alone)

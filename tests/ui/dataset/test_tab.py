@@ -1,6 +1,7 @@
 """Tab Dataset without a browser: the board's calls, several photos, the list and what the doctor says."""
 
 import base64
+import io
 import json
 import os
 import time
@@ -353,7 +354,7 @@ def test_the_live_repaint_is_the_classical_one_on_every_marked_wall(call, photo)
     image = call("repaint", paints=["#0000C8", "#C80000", "#00C800"])["image"]
     head, _, packed = image.partition(",")
     assert head == "data:image/jpeg;base64"
-    shown = np.asarray(Image.open(calls.io.BytesIO(base64.b64decode(packed))), dtype=int)
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(packed))), dtype=int)
     assert shown[20, 40, 2] > 2 * shown[20, 40, 0] and shown[20, 100, 0] > 2 * shown[20, 100, 2]
     mask = Image.fromarray(255 * calls.decode_runs(half_runs(True), SIZE).astype(np.uint8))
     expected = recolor(Image.open(photo), mask, read_paint("#0000C8"))

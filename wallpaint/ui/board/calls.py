@@ -4,8 +4,6 @@ What comes may come from anybody (see `serve_function`), so a picture is named b
 is checked. Masks travel as runs: the lengths of 0s and 1s in turn, row by row.
 """
 
-import base64
-import io
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ from PIL import Image
 from wallpaint.errors import UserError
 from wallpaint.pixels import recolor as recoloring
 from wallpaint.pixels.color import Swatch, linear_to_bytes, parse_color
+from wallpaint.pixels.images import data_url
 from wallpaint.pixels.mask_ops import looks_inverted, to_mask
 from wallpaint.pixels.palettes import shipped_palettes
 from wallpaint.pixels.recolor import estimate_paint, read_light, recolor
@@ -22,6 +21,7 @@ from wallpaint.ui.board.palettes import find_palette, import_palette, list_palet
 from wallpaint.ui.board.walls import (
     GIVEN,
     MAX_WALLS,
+    PAINT,
     Wall,
     drop_wall_mask,
     part_walls,
@@ -34,7 +34,6 @@ from wallpaint.ui.board.walls import (
 PREVIEW = 768  # longest side of the live repaint
 MAX_POINTS = 64
 DROPPER = 0.012  # radius of what the eyedropper looks at, of the long side
-FIRST_PAINT = "#7A9E7E"
 
 
 def encode_runs(mask: np.ndarray) -> list[int]:
@@ -55,13 +54,6 @@ def decode_runs(runs: object, size: tuple[int, int]) -> np.ndarray:
     if not all(type(run) is int and 0 <= run <= width * height for run in runs) or sum(runs) != width * height:
         raise UserError("the mask does not fit its photo, the board, open the photo again")
     return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width)
-
-
-def data_url(image: Image.Image, quality: int = 85) -> str:
-    """A picture as a JPEG in a data: address, which needs no file route."""
-    packed = io.BytesIO()
-    image.save(packed, "JPEG", quality=quality)
-    return "data:image/jpeg;base64," + base64.b64encode(packed.getvalue()).decode()
 
 
 def embed(workspace: Path, asked: dict) -> dict:
@@ -121,7 +113,7 @@ def save_walls(workspace: Path, asked: dict) -> dict:
         mask = before[index].mask if index < len(before) else ""
         if wall.get("runs") is not None:
             mask = save_wall_mask(folder, decode_runs(wall["runs"], view.size))
-        chosen, paint = bool(wall.get("chosen")), parse_color(wall.get("paint") or FIRST_PAINT).hex
+        chosen, paint = bool(wall.get("chosen")), parse_color(wall.get("paint") or PAINT).hex
         now = parse_color(wall["now"]).hex if chosen else _estimate_now(folder, mask, view)
         walls.append(Wall(mask, now, paint, chosen))
     active = min(max(0, int(asked.get("active") or 0)), len(walls) - 1)
@@ -172,9 +164,9 @@ def repaint(workspace: Path, asked: dict) -> dict:
     masks = {index: np.asarray(mask) > 0 for index, mask in found if mask is not None and mask.getbbox() is not None}
     for index, mask in zip(masks, part_walls([*masks.values()]) if masks else [], strict=True):
         wall = walls[index]
-        paint = parse_color(paints[index] if index < len(paints) else wall.paint or FIRST_PAINT)
+        paint = parse_color(paints[index] if index < len(paints) else wall.paint)
         view = recolor(view, to_mask(mask), paint, parse_color(wall.now) if wall.now else None)
-    return {"image": data_url(view)} if masks else {}
+    return {"image": data_url(view, quality=85)} if masks else {}
 
 
 def pick_color(workspace: Path, asked: dict) -> dict:

@@ -19,7 +19,7 @@ from typing import Any
 
 from PIL import Image
 
-from wallpaint.disk import atomic_path
+from wallpaint.disk import atomic_path, link_or_copy
 from wallpaint.errors import UserError
 from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.ui.board.segmenter import embed_soon
@@ -107,16 +107,13 @@ def copy_picture(picture: Picture, workspace: Path) -> Picture:
 def copy_folder(folder: str | Path, workspace: Path) -> Path:
     """Copy a picture's folder; the photo and its view, which nobody writes again, are links where that is possible."""
     copied = working_folder(workspace)
-    shutil.copytree(folder, copied, dirs_exist_ok=True, copy_function=_copy_or_link)
+    shutil.copytree(folder, copied, dirs_exist_ok=True, copy_function=_copy)
     return copied
 
 
-def _copy_or_link(source: str, target: str) -> None:
-    if os.path.basename(source) in ("photo.png", "view.png"):
-        with contextlib.suppress(OSError):  # a disk without links
-            return os.link(source, target)
-    shutil.copyfile(source, target)
-    return None
+def _copy(source: str, target: str) -> None:
+    still = os.path.basename(source) in ("photo.png", "view.png")
+    (link_or_copy if still else shutil.copyfile)(source, target)
 
 
 def read_whites(folder: str | Path, size: tuple[int, int]) -> list[tuple[float, float]]:

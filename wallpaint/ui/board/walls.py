@@ -15,12 +15,13 @@ from PIL import Image
 from wallpaint.disk import atomic_path
 from wallpaint.errors import UserError
 from wallpaint.pixels.images import load_mask, load_photo, read_size
-from wallpaint.pixels.mask_ops import close_seams, to_mask
+from wallpaint.pixels.mask_ops import close_seams, to_mask, uncovered
 from wallpaint.pixels.refine import refine_mask
 
 GIVEN = "given.png"  # the mask that a room brings, at the photo's own size
 FULL = "full-"  # before the name of a wall's mask: the same at the photo's own size
 MAX_WALLS = 8
+PAINT = "#7A9E7E"  # tried on a wall until another is chosen
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Wall:
 
     mask: str = ""
     now: str = ""  # the paint on it, '#RRGGBB'; what a saved sample says. '' while unknown
-    paint: str = ""  # the paint to try on it
+    paint: str = PAINT  # the paint to try on it
     chosen: bool = False  # `now` comes from a person, not from the estimate
 
 
@@ -128,12 +129,10 @@ def part_walls(masks: Sequence[np.ndarray]) -> list[np.ndarray]:
     Raises:
         UserError: a wall that later ones cover wholly.
     """
-    taken, parted = np.zeros_like(masks[0]), []
-    for number, mask in reversed(list(enumerate(masks, 1))):
-        if not (mask & ~taken).any():
+    parted = uncovered(masks)
+    for number, mask in enumerate(parted, 1):
+        if not mask.any():
             raise UserError(
                 f"wall {number} lies wholly under the walls after it, the board, remove it or mark it anew"
             )
-        parted.append(mask & ~taken)
-        taken = taken | mask
-    return parted[::-1]
+    return parted

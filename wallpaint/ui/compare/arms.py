@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wallpaint import paths
+from wallpaint.disk import link_or_copy
 from wallpaint.errors import UserError
 from wallpaint.learned.lora_files import ADAPTER, LoraFile, describe_lora
 from wallpaint.models.families import resolve_family
@@ -85,10 +85,7 @@ def take_lora(
         except UserError as problem:
             raise UserError(str(problem).replace(str(path), path.name)) from None
         kept = pictures.working_folder(workspace) / "lora.safetensors"
-        try:
-            os.link(path, kept)  # two gigabytes need not be written twice
-        except OSError:  # another disk, or one without links
-            shutil.copyfile(path, kept)
+        link_or_copy(path, kept)  # two gigabytes need not be written twice
         if (config := path.with_name("adapter_config.json")).is_file():  # peft's, beside a file of the workspace
             shutil.copyfile(config, kept.with_name(config.name))
         label = name_arm(path.stem, dict(list_arms(workspace, own)))

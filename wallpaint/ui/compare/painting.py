@@ -16,7 +16,7 @@ from typing import Any
 
 from PIL import Image
 
-from wallpaint.disk import atomic_path
+from wallpaint.disk import atomic_path, link_or_copy
 from wallpaint.errors import UserError
 from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import parse_color
@@ -24,7 +24,7 @@ from wallpaint.pixels.images import load_mask, load_photo, read_size
 from wallpaint.report.heat import draw_layer
 from wallpaint.ui.board import pictures
 from wallpaint.ui.compare.arms import OwnLora, list_arms
-from wallpaint.ui.compare.scene import PAINT, Outlook, Room, ScenePaths, is_showcase, look_ahead, paint_of, write_scene
+from wallpaint.ui.compare.scene import Outlook, Room, ScenePaths, is_showcase, look_ahead, paint_of, write_scene
 from wallpaint.ui.page import SHARED_GPU, on_gpu
 from wallpaint.ui.words.words import t
 
@@ -108,7 +108,7 @@ def paint_comparison(
     paints, arms = ([*known.paints], [request.sheet_arm]) if sheet else ([paint_of(room)], request.arms)
     if room and not paints:
         raise UserError(t("no_sheet", language))
-    paths = write_scene(room, paints[0] if paints else PAINT, language)
+    paths = write_scene(room, paints[0] if paints else "", language)
     offered = {arm: name for name, arm in list_arms(workspace, own)}
     if not arms or any(arm not in offered for arm in arms):
         raise UserError(t("no_arms", language))
@@ -164,30 +164,22 @@ def write_views(results: Results, paths: ScenePaths) -> tuple[int, int]:
     """
     views, photo = results.views, Path(paths.photo)
     views.mkdir()
-    link(photo, views / "photo.png")
-    link(paths.mask, views / "mask.png")
+    link_or_copy(photo, views / "photo.png")
+    link_or_copy(paths.mask, views / "mask.png")
     small = photo.with_name("stage.jpg")  # the same for every paint
     if not small.is_file():
         with atomic_path(small) as temporary:
             save_small(load_photo(photo), temporary)
-    link(small, views / "photo.jpg")
+    link_or_copy(small, views / "photo.jpg")
     if paths.truth is not None:
-        link(paths.truth, views / "truth.png")
+        link_or_copy(paths.truth, views / "truth.png")
         save_small(load_photo(paths.truth), views / "truth.jpg")
     for paint in results.paints:
         for number, arm in enumerate(read_arms(results, paint)):
             path, view = results.folder / paint[1:] / arm["image"], views / f"{paint[1:]}-{number}.png"
-            link(path, view)
+            link_or_copy(path, view)
             os.replace(path.with_suffix(".jpg"), view.with_suffix(".jpg"))
     return read_size(photo)
-
-
-def link(path: str | Path, target: Path) -> None:
-    """Let a file that nobody writes again have a second name."""
-    try:
-        os.link(path, target)
-    except OSError:  # another disk, or one without links
-        shutil.copyfile(path, target)
 
 
 def write_heat(results: Results) -> None:

@@ -17,7 +17,7 @@ from wallpaint.pixels.images import load_mask, read_size
 from wallpaint.ui.board import pictures
 from wallpaint.ui.board.walls import Wall, read_walls, save_photo_masks, save_wall_mask, write_walls
 from wallpaint.ui.compare.painting import PaintRequest
-from wallpaint.ui.compare.scene import PAINT, Room
+from wallpaint.ui.compare.scene import Room
 from wallpaint.ui.page import plain_name
 from wallpaint.ui.words.words import t
 
@@ -50,7 +50,7 @@ def save_project(
     sheet = pictures.read_sheet(folder)
     project = Project(
         room.picture["name"][:200],
-        tuple(ProjectWall(wall.paint or PAINT, wall.now, wall.chosen) for _, wall in ordered),
+        tuple(ProjectWall(wall.paint, wall.now, wall.chosen) for _, wall in ordered),
         at,
         tuple((x, y) for x, y in pictures.read_whites(folder, (1, 1))),
         sheet.paints,

@@ -15,11 +15,10 @@ from wallpaint.pixels.recolor import read_light
 from wallpaint.ui.board import pictures
 from wallpaint.ui.board.component import describe_picture
 from wallpaint.ui.board.segmenter import load_view
-from wallpaint.ui.board.walls import Wall, read_walls, save_photo_masks, wall_mask, write_walls
+from wallpaint.ui.board.walls import PAINT, Wall, read_walls, save_photo_masks, wall_mask, write_walls
 from wallpaint.ui.gallery import read_rooms
 from wallpaint.ui.words.words import t
 
-PAINT = "#7A9E7E"
 # The room that the page opens on, and its paint: chosen because one sees there what training with the adapter
 # brings. It is no measurement: figures are taken over all test rooms (docs/results.md).
 SHOWCASE = {"showcase": "#96A65B"}  # folder of assets/rooms -> paint
@@ -66,7 +65,7 @@ def is_showcase(scene: ScenePaths) -> bool:
 def paint_of(room: Room | None) -> str:
     """The paint chosen for the wall at hand."""
     walls, active = read_walls(room.picture["folder"]) if room else ([Wall()], 0)
-    return walls[active].paint or PAINT
+    return walls[active].paint
 
 
 def open_shipped_room(workspace: Path, index: int, room: Room | None = None) -> tuple:
@@ -163,6 +162,6 @@ def write_scene(room: Room | None, paint: str, language: str) -> ScenePaths:
         raise UserError(t("no_room", language))
     photo, ((mask, _), *others) = saved
     white = bool(pictures.read_whites(room.picture["folder"], (1, 1)))
-    more = tuple((str(path), wall.paint or PAINT, wall.now if wall.chosen or white else "") for path, wall in others)
+    more = tuple((str(path), wall.paint, wall.now if wall.chosen or white else "") for path, wall in others)
     truth = None if more else room.truths.get(paint)
     return ScenePaths(str(photo), str(mask), truth, room.picture["name"], more)

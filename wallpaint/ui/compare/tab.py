@@ -31,12 +31,11 @@ from wallpaint.ui.compare.results_html import LETTERS, draw_results
 from wallpaint.ui.compare.scene import Room
 from wallpaint.ui.finder import build_finder
 from wallpaint.ui.handlers import guarded
-from wallpaint.ui.page import GPU, PRIVATE, Page, Step
+from wallpaint.ui.page import GPU, PRIVATE, QUIET, Page, Step
 from wallpaint.ui.upload import open_upload
 from wallpaint.ui.visits import Kept
 from wallpaint.ui.words.words import t
 
-QUIET = {**PRIVATE, "show_progress": "hidden"}
 # What was written is fetched at once, by a button that stands unseen on the page and has to hear of it first.
 DOWNLOAD = """() => { setTimeout(() => document.querySelector("#%s").click(), 300); }"""
 # Sessions that pressed Cancel; one that had nothing to cancel is forgotten after so many others.

@@ -16,7 +16,6 @@ from wallpaint.pixels.color import parse_color
 from wallpaint.pixels.images import load_photo
 from wallpaint.pixels.photo_files import PHOTO_SUFFIXES, RAW_SUFFIXES
 from wallpaint.ui.board import pictures, segmenter
-from wallpaint.ui.board.calls import FIRST_PAINT
 from wallpaint.ui.board.component import AFTER_BOARD, BoardPanel, describe_picture
 from wallpaint.ui.board.walls import Wall, mask_at, read_walls, save_wall_mask, wall_mask, write_walls
 from wallpaint.ui.gallery import add_gallery, draw_overlay, thumbnail
@@ -126,7 +125,7 @@ def find_walls(photos: list[Photo], workspace: Path) -> Iterator[list[Photo]]:
             found = segmenter.propose(picture["folder"])
             if found is not None:
                 mask = save_wall_mask(picture["folder"], np.asarray(found.mask) >= 128)
-                write_walls(picture["folder"], [Wall(mask, found.paint.hex, FIRST_PAINT)])
+                write_walls(picture["folder"], [Wall(mask, found.paint.hex)])
             confidence = round(found.confidence, 3) if found else 0.0
             photos = [*photos[:index], replace(photos[index], confidence=confidence), *photos[index + 1 :]]
         yield photos

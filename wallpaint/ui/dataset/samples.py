@@ -1,6 +1,5 @@
 """Rooms saved as training samples: writing them, listing them a page at a time, opening one again, zips."""
 
-import functools
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,13 +12,13 @@ from wallpaint.dataset.folder import list_samples
 from wallpaint.dataset.metadata import SPLITS, read_table
 from wallpaint.dataset.rows import Sample, read_row
 from wallpaint.errors import UserError
-from wallpaint.pixels.images import load_mask, read_size
+from wallpaint.pixels.color import Swatch
+from wallpaint.pixels.images import read_size
 from wallpaint.ui.board import pictures
-from wallpaint.ui.board.calls import FIRST_PAINT
 from wallpaint.ui.board.walls import Wall, read_walls, wall_mask
 from wallpaint.ui.dataset.findings import draw_findings
 from wallpaint.ui.dataset.photos import save_walls
-from wallpaint.ui.gallery import draw_overlay, thumbnail
+from wallpaint.ui.gallery import draw_sample
 from wallpaint.ui.page import check_name, plain_name, read_paint
 from wallpaint.ui.words.words import t
 
@@ -88,30 +87,13 @@ def show_dataset(workspace: Path, name: str, language: str, page: int = 1, check
     shown, keys = [], []
     for split, sample in rows[first : first + PER_PAGE]:
         try:
-            picture = _draw_sample(*((path, path.stat().st_mtime_ns) for path in (sample.image, sample.mask)))
+            picture = draw_sample(sample.image, sample.mask, 240)
         except (UserError, OSError):  # the doctor says why
             picture = Image.new("RGB", (240, 240), "gray")
-        shown.append((picture, f"{sample.room_id} · {write_color(sample)} · {t('split_' + split, language)}"))
+        shown.append((picture, f"{sample.room_id} · {Swatch(sample.color).hex} · {t('split_' + split, language)}"))
         keys.append((split, sample.file_name))
     check = check or len(rows) <= CHECKED_UNASKED
     return Listing(shown, keys, pages, draw_findings(folder, samples, language, check))
-
-
-@functools.lru_cache(maxsize=4 * PER_PAGE)  # 100 KB each
-def _draw_sample(photo: tuple[Path, int], mask: tuple[Path, int]) -> Image.Image:
-    """Draw a sample small with its wall; (path, when it was written) of its photo and mask."""
-    image = thumbnail(photo[0], 240)
-    small = (
-        load_mask(mask[0], read_size(photo[0]), photo=photo[0])
-        .resize(image.size)
-        .point(lambda value: 255 * (value >= 128))
-    )
-    return draw_overlay(image, small)
-
-
-def write_color(sample: Sample) -> str:
-    """A sample's paint as '#7A9E7E'."""
-    return f"#{bytes(sample.color).hex().upper()}"
 
 
 def read_sample(workspace: Path, name: str, key: Sequence[str] | None, language: str) -> Sample:
@@ -127,7 +109,7 @@ def read_sample(workspace: Path, name: str, key: Sequence[str] | None, language:
 def open_saved(workspace: Path, name: str, key: Sequence[str] | None, language: str) -> pictures.Picture:
     """Open a saved sample on the board, to mark it again; saving then mends it."""
     sample = read_sample(workspace, name, key, language)
-    wall = Wall("", write_color(sample), FIRST_PAINT, chosen=True)
+    wall = Wall(now=Swatch(sample.color).hex, chosen=True)
     picture = pictures.open_marked(sample.image, sample.mask, workspace, sample.room_id, wall)
     folder = dataset_folder(workspace, name, language)
     return {**picture, "mends": [str(folder), *(key or ())]}

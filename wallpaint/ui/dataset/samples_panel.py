@@ -9,6 +9,7 @@ import gradio as gr
 from wallpaint.dataset import curate, zips
 from wallpaint.dataset.folder import PROMPT
 from wallpaint.dataset.metadata import SPLITS
+from wallpaint.pixels.color import Swatch
 from wallpaint.ui.board.component import AFTER_BOARD, BoardPanel, describe_picture
 from wallpaint.ui.dataset import samples
 from wallpaint.ui.dataset.photos import Photo, PhotosPanel, save_photos
@@ -167,7 +168,7 @@ def wire_edits(
     def choose_here(name: str, keys: list, language: str, event: gr.SelectData) -> tuple:
         key = tuple(keys[event.index])
         sample = samples.read_sample(workspace, name, key, language)
-        return key, gr.update(visible=True), samples.write_color(sample), sample.room_id, sample.text
+        return key, gr.update(visible=True), Swatch(sample.color).hex, sample.room_id, sample.text
 
     @guarded
     def edit_here(name: str, key: Key, color: str, room: str, text: str, language: str, number: int) -> tuple:

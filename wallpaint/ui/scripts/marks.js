@@ -47,8 +47,8 @@ export function spread(mask, [width, height], grow) {
 
 export class Wall {
   // The second: a wall as the server describes it; nothing for a new one.
-  constructor(pixels, { runs = null, now = "", chosen = false, paint = "" } = {}) {
-    Object.assign(this, { pixels, now: now || "", chosen, paint: paint || "#7A9E7E" });
+  constructor(pixels, { runs = null, now = "", chosen = false, paint } = {}) {
+    Object.assign(this, { pixels, now: now || "", chosen, paint });
     this.history = [BLANK];
     if (runs) this.history.push({ ...BLANK, model: fromRuns(runs, pixels) });
     this.at = this.history.length - 1;

@@ -5,21 +5,20 @@ import statistics
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from wallpaint.dataset.folder import read_splits
 from wallpaint.dataset.metadata import find_metadata
 from wallpaint.dataset.rows import Sample
 from wallpaint.errors import UserError
-from wallpaint.pixels.images import load_mask, load_photo
-from wallpaint.report.pages import data_uri
+from wallpaint.pixels.color import Swatch
+from wallpaint.pixels.images import data_url, load_mask
 from wallpaint.runs.forecast import GB, Expected, expect
 from wallpaint.settings.methods import METHODS, Method
 from wallpaint.settings.train_config import TrainConfig
+from wallpaint.ui.gallery import draw_sample
 from wallpaint.ui.html import render
 from wallpaint.ui.words.words import t
 
-TINT = (255, 64, 129)
 THUMB = 132
 MASKS = 48  # whose coverage is measured; more of them tell nothing new
 FEW = 12  # training samples below which a warning is due
@@ -41,7 +40,7 @@ def draw_preflight(config: TrainConfig, workspace: Path, language: str) -> str:
         adapter=adapter_of(method),
         facts=list_facts(config, splits, coverage, expected, language),
         warnings=list_warnings(config, splits, coverage, expected),
-        samples=[found for sample in train[:: max(1, len(train) // 4)][:4] if (found := draw_sample(sample))],
+        samples=[found for sample in train[:: max(1, len(train) // 4)][:4] if (found := show_sample(sample))],
     )
 
 
@@ -122,14 +121,10 @@ def write_duration(seconds: float, language: str) -> str:
     return t(key, language, hours=hours, minutes=minutes, seconds=rest)
 
 
-def draw_sample(sample: Sample) -> tuple[str, str, str] | None:
+def show_sample(sample: Sample) -> tuple[str, str, str] | None:
     """Give (picture, paint, room) of a sample as the trainer takes it, its wall tinted; None if it is unreadable."""
     try:
-        photo = load_photo(sample.image)
-        mask = load_mask(sample.mask, photo.size, photo=sample.image)
+        shown = draw_sample(sample.image, sample.mask, THUMB)
     except UserError:  # the trainer will say what is wrong with it
         return None
-    photo.thumbnail((THUMB, THUMB))
-    tinted = Image.blend(photo, Image.new("RGB", photo.size, TINT), 0.45)
-    shown = Image.composite(tinted, photo, mask.resize(photo.size))
-    return data_uri(shown), f"#{bytes(sample.color).hex().upper()}", sample.room_id
+    return data_url(shown, quality=90), Swatch(sample.color).hex, sample.room_id

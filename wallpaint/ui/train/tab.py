@@ -11,7 +11,7 @@ from wallpaint.runs import state
 from wallpaint.settings.methods import METHODS
 from wallpaint.settings.train_config import load_config
 from wallpaint.ui.handlers import announce, guarded
-from wallpaint.ui.page import PRIVATE, Page, Step
+from wallpaint.ui.page import PRIVATE, QUIET, Page, Step
 from wallpaint.ui.train import actions
 from wallpaint.ui.train.form import build_form, fill_form
 from wallpaint.ui.train.run_panel import RunPanel, build_run_panel, choose_over, choose_run, refresh_run
@@ -19,7 +19,6 @@ from wallpaint.ui.visits import Kept
 from wallpaint.ui.words.words import T
 
 POLL_SECONDS = 2.0
-QUIET = {**PRIVATE, "show_progress": "hidden"}
 # On a phone the run that was started stands above the form, see style.css: it is shown once it is there.
 SHOW_RUN = """() => { if (window.innerWidth <= 700) setTimeout(() => {
   document.querySelector("#watch").scrollIntoView({ block: "start" }); }, 700); }"""
