@@ -23,13 +23,13 @@ sys.path.insert(0, str(ROOT))
 from PIL import Image
 
 from wallpaint.paint.arms import open_arms
-from wallpaint.paint.settings import SamplingSettings
+from wallpaint.paint.settings import COMPARED_ARMS, SamplingSettings
 from wallpaint.pixels.color import parse_color
 from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.ui.board import calls, pictures
 from wallpaint.ui.board.walls import Wall, read_walls, write_walls
 from wallpaint.ui.compare import scene
-from wallpaint.ui.compare.arms import SHEET_ARM, TICKED
+from wallpaint.ui.compare.arms import SHEET_ARM
 from wallpaint.ui.compare.painting import PaintRequest, paint_comparison
 
 ARMS = ["refine", "old", "new", "color", "base", "field", "recolor"]
@@ -74,7 +74,7 @@ def main() -> None:
 
         def press(paint: str) -> None:
             write_walls(picture["folder"], [Wall(walls[0].mask, walls[0].now, paint)])
-            ticked = PaintRequest(list(TICKED), SHEET_ARM, 0, None, None, None, False)
+            ticked = PaintRequest(list(COMPARED_ARMS), SHEET_ARM, 0, None, None, None, False)
             paint_comparison(workspace, scene.Room(picture), ticked, [], "en")
 
         taken: dict[str, list[float]] = {}
@@ -83,7 +83,7 @@ def main() -> None:
         pressed = timed(press, options.repeats)
     each = {name: round(statistics.median(seconds[1:]), 2) for name, seconds in taken.items()}
     figures = {"size": photo.size, "live": live, "all_arms": batch, "arms": each, "paint": pressed}
-    print(json.dumps({**figures, "ticked": list(TICKED), "cores": os.cpu_count(), "load": os.getloadavg()[0]}))
+    print(json.dumps({**figures, "ticked": list(COMPARED_ARMS), "cores": os.cpu_count(), "load": os.getloadavg()[0]}))
 
 
 if __name__ == "__main__":

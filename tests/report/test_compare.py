@@ -22,7 +22,7 @@ from wallpaint.pixels.color import parse_color
 from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.pixels.recolor import recolor
 from wallpaint.report import compare as module
-from wallpaint.report.compare import compare, compare_paints, load_scene, write_report
+from wallpaint.report.compare import Yardstick, compare, compare_paints, load_scene, save_picture, write_report
 from wallpaint.report.files import all_or_nothing, clean, contact_sheet, file_names, flat
 from wallpaint.report.pages import Column, comparison_page, make_table, markdown
 
@@ -57,7 +57,7 @@ class Links(HTMLParser):
 def test_the_classical_repaint_alone_needs_no_model_and_writes_every_file(room, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "wallpaint.models.bundle", None)
     out = tmp_path / "new" / "out"
-    result = compare(*room, SAGE, ["recolor"], out, SamplingSettings(seed=7))
+    (figures_of_arm,) = compare(*room, SAGE, ["recolor"], out, SamplingSettings(seed=7))
     assert sorted(p.name for p in out.iterdir()) == [
         "comparison.csv",
         "comparison.json",
@@ -72,7 +72,7 @@ def test_the_classical_repaint_alone_needs_no_model_and_writes_every_file(room, 
     assert arm.keys() == {"name", "seconds", "image"} | figures
     assert arm["delta_e_paint"].keys() >= {"median", "p90", "under_5"}
     assert (arm["name"], arm["image"], arm["outside_changed_pixels"]) == ("recolor", "recolor.png", 0)
-    assert result.folder == out and result.arms[0].figures == arm and result.arms[0].image == out / "recolor.png"
+    assert figures_of_arm == arm
 
 
 def test_a_photo_whose_name_is_no_utf_8_is_compared(room, tmp_path):
@@ -301,7 +301,7 @@ def test_a_grey_wall_left_grey_is_not_praised_as_white(room, tmp_path):
     Image.new("RGB", (64, 48), (120, 120, 120)).save(room[0])
     scene = load_scene(*room)
     for color, error in (("#FFFFFF", -40), ("#000000", 40)):
-        figures = module.Yardstick.of(scene.photo, scene.mask, parse_color(color)).measure(scene.photo)
+        figures = Yardstick.of(scene.photo, scene.mask, parse_color(color)).measure(scene.photo)
         assert figures["delta_e_paint"]["median"] < 2  # all greys are one paint in some light
         assert figures["brightness_error"] * error > 0 and abs(figures["brightness_error"]) > metrics.TOO_BRIGHT
     compare(*room, parse_color("#FFFFFF"), ["recolor"], tmp_path / "out")
@@ -320,21 +320,21 @@ def test_one_wall_in_many_paints_is_a_folder_a_paint(room, tmp_path):
     heard, truth = [], room[0]
     scene = load_scene(*room, truth)
     red = parse_color("#C80000")
-    first, second = compare_paints(
-        scene, [SAGE, red], ["recolor"], tmp_path / "out", SamplingSettings(seed=3), heard.append
-    )
-    assert [first.folder.name, second.folder.name] == [SAGE.hex[1:], "C80000"]
-    said = json.loads((second.folder / "comparison.json").read_text())
-    assert (said["swatch"], said["seed"]) == ("#C80000", 3)
-    assert "delta_e_truth" in first.arms[0].figures and "delta_e_truth" not in second.arms[0].figures
-    write_report(tmp_path / "out", [first.folder, second.folder], scene.photo, scene.truth)
+    out, settings = tmp_path / "out", SamplingSettings(seed=3)
+    compare_paints(scene, [SAGE, red], ["recolor"], out, settings, heard.append, save_picture)
+    assert {path.name for path in out.iterdir()} == {SAGE.hex[1:], "C80000"}
+    places = [out / SAGE.hex[1:], out / "C80000"]
+    first, second = (json.loads((place / "comparison.json").read_text()) for place in places)
+    assert (second["swatch"], second["seed"]) == ("#C80000", 3)
+    assert "delta_e_truth" in first["arms"][0] and "delta_e_truth" not in second["arms"][0]
+    write_report(out, places, scene.photo, scene.truth)
     page = (tmp_path / "out" / "report.html").read_text()
     assert page.index(SAGE.hex) < page.index("#C80000") and page.count("<table>") == 2
-    painted = np.asarray(Image.open(second.arms[0].image), int)
+    painted = np.asarray(Image.open(places[1] / second["arms"][0]["image"]), int)
     assert (painted[..., 0] - painted[..., 1])[np.asarray(scene.mask) > 0].mean() > 50
 
 
-def test_painting_tells_how_far_it_is_and_can_be_cancelled(room, tmp_path, load):
+def test_painting_tells_how_far_it_is_and_can_be_cancelled(room, tmp_path):
     scene, heard = load_scene(*room), []
 
     def on_step(share):
@@ -344,9 +344,8 @@ def test_painting_tells_how_far_it_is_and_can_be_cancelled(room, tmp_path, load)
 
     settings = SamplingSettings(num_inference_steps=2)
     with pytest.raises(KeyError, match="enough"):
-        compare_paints(
-            scene, [SAGE, parse_color("#C80000")], ["base"], tmp_path / "o", settings, on_step, models=load()
-        )
+        paints = [SAGE, parse_color("#C80000")]
+        compare_paints(scene, paints, ["base"], tmp_path / "o", settings, on_step, save_picture)
     assert heard == [0.0, 0.25, 0.5] and not (tmp_path / "o").exists()
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from wallpaint.pixels.color import Swatch
 
+COMPARED_ARMS = ("old", "new", "color", "refine", "recolor")  # unless others are asked for
 OnStep = Callable[[float], None]  # gets the share that is done, 0 to 1; what it raises ends the painting
 
 

@@ -22,12 +22,12 @@ from wallpaint.dataset.folder import PROMPT
 from wallpaint.errors import UserError
 from wallpaint.paint.arms import Arms, open_arms
 from wallpaint.paint.coats import Coat, paint_coats, part_masks
-from wallpaint.paint.settings import OnStep, SamplingSettings
+from wallpaint.paint.settings import COMPARED_ARMS, OnStep, SamplingSettings, share_of
 from wallpaint.pixels import metrics
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.pixels.mask_ops import looks_inverted, to_mask
-from wallpaint.report.files import Figures, all_or_nothing, clean, contact_sheet, file_names, flat, write_csv
+from wallpaint.report.files import Figures, all_or_nothing, contact_sheet, file_names, write_csv, write_json
 from wallpaint.report.pages import comparison_page, comparison_section
 
 if TYPE_CHECKING:
@@ -35,24 +35,6 @@ if TYPE_CHECKING:
 
 Save = Callable[[Image.Image, Path], None]  # writes a picture as a PNG of that path, and what belongs to it
 MANY = 20_000_000  # pixels of a photo from which on one arm at a time is measured: each takes gigabytes
-COMPARED_ARMS = ["old", "new", "color", "refine", "recolor"]
-
-
-@dataclass(frozen=True)
-class Arm:
-    """What one arm painted: its picture's file and its figures (as in comparison.json)."""
-
-    name: str
-    image: Path
-    figures: Figures
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A finished comparison: the folder, and its arms in the order asked for."""
-
-    folder: Path
-    arms: tuple[Arm, ...]
 
 
 @dataclass(frozen=True)
@@ -129,14 +111,6 @@ def _mean(rows: Sequence[Any], weights: Sequence[float]) -> Any:
     return float(np.average(rows, weights=weights))
 
 
-def _numbered(row: Figures) -> Figures:
-    """The same with its walls by number, as columns are called."""
-    walls = row.get("walls", [])
-    return {key: value for key, value in row.items() if key != "walls"} | {
-        f"wall{number}": wall for number, wall in enumerate(walls, 1)
-    }
-
-
 def compare(
     photo_path: str | Path,
     mask_path: str | Path,
@@ -150,7 +124,7 @@ def compare(
     invert_mask: bool = False,
     more: Sequence[tuple[str | Path, Swatch]] = (),
     old_paints: Sequence[Swatch | None] = (),
-) -> Comparison:
+) -> list[Figures]:
     """Paint a wall, or each of several in its own paint, with several arms.
 
     Writes comparison.json, comparison.csv, grid.png, report.html and a PNG an arm.
@@ -168,6 +142,9 @@ def compare(
         invert_mask: the mask's black is the wall, as in those of `more`.
         more: masks of further walls with their paints; where masks overlap the later one wins.
         old_paints: what is on each wall now, None where it is not known: one for each wall, or none at all.
+
+    Returns:
+        the figures of each arm, see `paint_scene`.
 
     Raises:
         UserError: pictures that cannot be read or do not fit together, or arms that cannot be opened.
@@ -187,7 +164,7 @@ def compare(
         say_left_out(opened)
         rows = paint_scene(opened, scene, swatch, settings, folder)
         write_report(folder, [folder], scene.photo, scene.truth)
-    return _comparison(Path(out_dir), rows)
+    return rows
 
 
 def compare_paints(
@@ -196,11 +173,9 @@ def compare_paints(
     arms: Sequence[str],
     out_dir: str | Path,
     settings: SamplingSettings,
-    on_step: OnStep | None = None,
-    family: str | None = None,
-    models: Models | None = None,
-    save: Save | None = None,
-) -> list[Comparison]:
+    on_step: OnStep | None,
+    save: Save,
+) -> None:
     """Paint one wall in many colours with several arms, loaded once and kept for the next time.
 
     Writes what `write_report` makes the rest of.
@@ -212,29 +187,21 @@ def compare_paints(
         out_dir: gets all of it or nothing.
         settings: how to paint.
         on_step: gets the share that is done, 0 to 1; what it raises ends it all.
-        family: see `open_arms`.
-        models: see `open_arms`.
         save: as that of `paint_scene`.
 
     Raises:
         UserError: arms that cannot be opened.
     """
-    done: list[list[Figures]] = []
-
-    def progress(share: float) -> None:
-        if on_step:
-            on_step((len(done) + share) / len(swatches))
-
     with all_or_nothing(out_dir) as folder:
-        opened = open_arms(arms, family, models, settings.ip_adapter_scale, keep=True)
-        progress(0.0)  # loading may have taken long enough for a change of mind
-        for swatch in swatches:
+        opened = open_arms(arms, None, None, settings.ip_adapter_scale, keep=True)
+        if on_step:
+            on_step(0.0)  # loading may have taken long enough for a change of mind
+        for number, swatch in enumerate(swatches):
             place = folder / swatch.hex.lstrip("#")
             place.mkdir(exist_ok=True)
-            true = scene if not done else replace(scene, truth=None)
-            done.append(paint_scene(opened, true, swatch, settings, place, progress, save))
-    places = [Path(out_dir) / swatch.hex.lstrip("#") for swatch in swatches]
-    return [_comparison(place, rows) for place, rows in zip(places, done, strict=True)]
+            true = replace(scene, truth=None) if number else scene
+            progress = share_of(on_step, number, 1, len(swatches))
+            paint_scene(opened, true, swatch, settings, place, progress, save)
 
 
 def load_scene(
@@ -275,7 +242,7 @@ def paint_scene(
     `save` writes an arm's picture in place of `save_picture`.
 
     Returns:
-        the figures of each arm, as in comparison.json.
+        the figures of each arm, as in comparison.json; nan stands for its null.
     """
     prompted = replace(settings, prompt=settings.prompt or PROMPT)
     coats = [Coat(scene.mask, swatch, settings.old_paint), *scene.more]
@@ -288,16 +255,14 @@ def paint_scene(
         figures: dict[str, Any] = {"name": name, "seconds": round(seconds, 3), "image": image}
         if name in opened.left_out:
             figures["left_out"] = list(opened.left_out[name])
-        return clean(figures | measure_walls(picture, walls))
+        return figures | measure_walls(picture, walls)
 
     with ThreadPoolExecutor(2 if scene.photo.width * scene.photo.height < MANY else 1) as pool:
         rows = list(pool.map(finish, painted, file_names(list(painted))))
     hexes = {"walls": [coat.swatch.hex for coat in coats]} if scene.more else {}
     comparison = {"photo": scene.name, "swatch": swatch.hex, **hexes, "seed": settings.seed, "arms": rows}
-    (folder / "comparison.json").write_text(
-        json.dumps(comparison, indent=2, ensure_ascii=False) + "\n", "utf-8", "backslashreplace"
-    )
-    write_csv(folder / "comparison.csv", [flat(_numbered(row)) for row in rows])
+    write_json(folder / "comparison.json", comparison)
+    write_csv(folder / "comparison.csv", rows)
     return rows
 
 
@@ -325,7 +290,3 @@ def say_left_out(opened: Arms) -> None:
     """Say on stderr what of the arms' files is not used."""
     for name, left_out in opened.left_out.items():
         print(f"arm {name}: not used of its file: {'; '.join(left_out)}", file=sys.stderr)
-
-
-def _comparison(folder: Path, rows: list[Figures]) -> Comparison:
-    return Comparison(folder, tuple(Arm(row["name"], folder / row["image"], row) for row in rows))

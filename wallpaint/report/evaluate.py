@@ -6,7 +6,6 @@ text.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -24,7 +23,7 @@ from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.pixels.photo_files import PHOTO_SUFFIXES
 from wallpaint.report.compare import Yardstick, say_left_out
-from wallpaint.report.files import Figures, all_or_nothing, clean, flat, write_csv
+from wallpaint.report.files import Figures, all_or_nothing, write_csv, write_json
 from wallpaint.report.pages import evaluation_page, evaluation_table, markdown, number, show_repaint
 from wallpaint.report.summary import describe, summarise
 
@@ -80,10 +79,8 @@ def evaluate(
         summary = summarise(rows, floors, len({sample.room_id for sample, _ in chosen}))
         for name, left_out in opened.left_out.items():
             summary["arms"][name]["left_out"] = list(left_out)
-        write_csv(folder / "results.csv", [flat(clean(row)) for row in rows])
-        (folder / "summary.json").write_text(
-            json.dumps(summary, indent=2, ensure_ascii=False) + "\n", "utf-8", "backslashreplace"
-        )
+        write_csv(folder / "results.csv", rows)
+        write_json(folder / "summary.json", summary)
         order = [describe(pair) for pair in summary["pairs"]]
         table = markdown(evaluation_table(summary["arms"])) + "".join(f"\n- {text}" for text in order) + "\n"
         (folder / "table.md").write_text(table, "utf-8", "backslashreplace")

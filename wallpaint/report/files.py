@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import glob
+import json
 import math
 import os
 import secrets
@@ -52,18 +53,29 @@ def clean(value: Any) -> Any:
 
 
 def flat(row: Figures, prefix: str = "") -> Figures:
-    """Turn {'delta_e_paint': {'median': 1}} to {'delta_e_paint_median': 1}, and a list of texts to one."""
+    """Turn {'delta_e_paint': {'median': 1}} to {'delta_e_paint_median': 1}, and a list of texts to one.
+
+    What is said of each of several things, {'walls': [{…}, …]}, is numbered: {'wall1_…': …}.
+    """
     out: Figures = {}
     for key, value in row.items():
-        if isinstance(value, dict):
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            out |= flat({f"{key.removesuffix('s')}{number}": one for number, one in enumerate(value, 1)}, prefix)
+        elif isinstance(value, dict):
             out |= flat(value, f"{prefix}{key}_")
         else:
             out[prefix + key] = "; ".join(value) if isinstance(value, list) else value
     return out
 
 
+def write_json(path: Path, figures: Figures) -> None:
+    """Write figures as JSON; what is not a number is null."""
+    path.write_text(json.dumps(clean(figures), indent=2, ensure_ascii=False) + "\n", "utf-8", "backslashreplace")
+
+
 def write_csv(path: Path, rows: Sequence[Figures]) -> None:
-    """Write rows under the names of all their fields."""
+    """Write rows of figures, `flat`, under the names of all their fields; what is not a number is empty."""
+    rows = [flat(clean(row)) for row in rows]
     names = list(dict.fromkeys(name for row in rows for name in row))
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, names)

@@ -38,9 +38,7 @@ def summarise(rows: Sequence[Figures], floors: Sequence[float], rooms: int) -> F
         "ratio_error": two_paints([row for row in rows if row["arm"] == rows[0]["arm"]], "true_wall"),
     }
     repaints = len(rows) // max(1, len(arms))
-    return clean(
-        {"arms": arms, "floor": floor, "rooms": rooms, "repaints": repaints, "pairs": [clean(p) for p in pairs(rows)]}
-    )
+    return clean({"arms": arms, "floor": floor, "rooms": rooms, "repaints": repaints, "pairs": pairs(rows)})
 
 
 def two_paints(rows: Sequence[Figures], wall: str) -> float | None:

@@ -22,7 +22,6 @@ from wallpaint.ui.upload import open_upload
 from wallpaint.ui.words.words import t, translate
 
 SHIPPED = ("old", "new", "color", "refine", "base", "field", "recolor")
-TICKED = ("old", "new", "color", "refine", "recolor")
 SHEET_ARM = "field"  # paints many paints at once unless another is chosen: fast, and as near the truth as any
 ANY_FAMILY = ("base", "field", "recolor")  # they go with LoRAs of every family
 TINY = "room-tiny"  # what the shipped arms were trained on

@@ -7,8 +7,9 @@ from typing import Any
 import gradio as gr
 
 from wallpaint.dataset.project import MAX_BYTES, SUFFIX
+from wallpaint.paint.settings import COMPARED_ARMS
 from wallpaint.ui.board.component import build_board
-from wallpaint.ui.compare.arms import LORA_SUFFIXES, MAX_LORA, SHEET_ARM, TICKED, list_arms
+from wallpaint.ui.compare.arms import LORA_SUFFIXES, MAX_LORA, SHEET_ARM, list_arms
 from wallpaint.ui.compare.results_html import draw_results
 from wallpaint.ui.compare.scene import shipped_rooms
 from wallpaint.ui.gallery import add_rooms
@@ -110,7 +111,7 @@ def build_choice(page: Page) -> ChoicePanel:
     """Lay out the arms, the buttons and, folded, the rarer choices."""
     parts: dict[str, Any] = {}
     arms = list_arms(page.workspace)
-    ticked = [arm for _, arm in arms if arm in TICKED]
+    ticked = [arm for _, arm in arms if arm in COMPARED_ARMS]
     look: dict[str, Any] = {"elem_id": "arms", "label": T("arms")}
     parts["arms"] = page.add(gr.CheckboxGroup, choices=arms, value=ticked, **look)
     with gr.Row(elem_classes="buttons", elem_id="paint-row"):
