@@ -6,3 +6,8 @@ class UserError(Exception):
 
     Everything else is a fault of this program: its traceback goes to the log, one line to the person.
     """
+
+
+def reason_of(error: BaseException) -> str:
+    """What somebody else's error says, in one line that is not long."""
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -7,7 +7,7 @@ from steps import a_batch, a_noised
 
 from wallpaint.learned.denoiser import build_denoiser
 from wallpaint.paint.arms import open_arms
-from wallpaint.settings.choices import METHOD_NAMES, method_default
+from wallpaint.settings.choices import METHOD_NAMES, meant_by
 from wallpaint.settings.methods import METHODS
 from wallpaint.settings.train_config import load_config
 from wallpaint.train.loop import train
@@ -83,16 +83,16 @@ def test_a_prediction_type_of_its_own_is_trained_and_painted_with(config, tmp_pa
 def test_what_is_left_empty_is_the_methods_and_what_is_said_stays(method):
     names = ("image_drop_prob", "text_drop_prob", "both_drop_prob", "color_jitter", "random_mask_prob")
     settings = load_config(None, {"method": method})
-    assert [getattr(settings, name) for name in names] == [method_default(method, name) for name in names]
+    assert [getattr(settings, name) for name in names] == [meant_by(method)[name] for name in names]
     assert load_config(None, {"method": method, "image_drop_prob": ""}) == settings
     said = load_config(None, {"method": method, "image_drop_prob": "0.01", "color_jitter": "0"})
     assert (said.image_drop_prob, said.color_jitter) == (0.01, 0.0)
 
 
 def test_paint_by_example_drops_as_its_paper_and_anydoor_as_the_study():
-    assert method_default("paint_by_example", "image_drop_prob") == 0.2
-    assert method_default("anydoor", "image_drop_prob") == 0.1
-    assert method_default("lora_ip", "image_drop_prob") == method_default("joint", "both_drop_prob") == 0.05
+    assert meant_by("paint_by_example")["image_drop_prob"] == 0.2
+    assert meant_by("anydoor")["image_drop_prob"] == 0.1
+    assert meant_by("lora_ip")["image_drop_prob"] == meant_by("joint")["both_drop_prob"] == 0.05
 
 
 def test_the_reference_may_be_another_than_the_methods_own(config, tmp_path):

@@ -24,7 +24,7 @@ from safetensors.torch import save_file
 
 from wallpaint.cache.mapped import Mapped, Rows
 from wallpaint.cache.prefetch import prefetch
-from wallpaint.errors import UserError
+from wallpaint.errors import UserError, reason_of
 
 SHARD = 1024
 
@@ -90,7 +90,7 @@ class ShardCache:
             with _temporary(shard) as path:
                 save_file(tensors, path, metadata={"keys": json.dumps(keys)})
         except (OSError, SafetensorError) as error:
-            reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+            reason = getattr(error, "strerror", None) or reason_of(error)
             raise UserError(
                 f"the cache {self.folder} cannot be written ({reason}): make room there, or give another cache_dir"
             ) from error

@@ -15,7 +15,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from wallpaint.dataset.zips import BROKEN
 from wallpaint.disk import atomic_path, explain_disk
-from wallpaint.errors import UserError
+from wallpaint.errors import UserError, reason_of
 
 SUFFIX = ".wallpaint"
 PROJECT, PHOTO = "project.json", "photo.png"
@@ -108,8 +108,7 @@ def read_project(path: str | Path, folder: Path) -> tuple[Project, Path, list[Pa
         where = ".".join(map(str, first["loc"])) or PROJECT
         raise UserError(f"project {path.name} says what cannot be ({where}: {first['msg']:.99}), {remedy}") from None
     except (OSError, *BROKEN) as problem:
-        reason = " ".join(str(problem).split())[:99] or type(problem).__name__
-        raise UserError(f"project {path.name} cannot be read ({reason}), {remedy}") from None
+        raise UserError(f"project {path.name} cannot be read ({reason_of(problem)}), {remedy}") from None
     return project, photo, masks
 
 

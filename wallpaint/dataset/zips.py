@@ -34,7 +34,7 @@ from wallpaint.dataset.names import check_name, find_picture, other_names, plain
 from wallpaint.dataset.rows import picture_names, read_row, rename_pictures
 from wallpaint.dataset.saving import LEFTOVER_SECONDS
 from wallpaint.disk import FORBIDDEN, FULL, atomic_path, explain_disk
-from wallpaint.errors import UserError
+from wallpaint.errors import UserError, reason_of
 
 MAX_BYTES = 100_000_000_000  # of a zip: a 12-megapixel photo with its mask takes 4 MB; the disk says the rest
 MAX_FILES = 500_000  # the list of a zip's files takes 1 KB each in memory
@@ -130,8 +130,7 @@ def _read_zip(path: Path, folder: Path) -> list[str]:
             raise
         raise UserError(f"{path.name} is no readable zip ({error.strerror or error}), zip it again") from None
     except BROKEN as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UserError(f"{path.name} is no readable zip ({reason}), zip it again") from None
+        raise UserError(f"{path.name} is no readable zip ({reason_of(error)}), zip it again") from None
 
 
 def _refuse_hostile(entry: zipfile.ZipInfo, name: str) -> None:

@@ -11,7 +11,7 @@ from diffusers import StableDiffusionInpaintPipeline, UNet2DConditionModel
 from diffusers.utils import convert_unet_state_dict_to_peft
 from safetensors.torch import load_file
 
-from wallpaint.errors import UserError
+from wallpaint.errors import UserError, reason_of
 from wallpaint.learned.lora_files import (
     ADAPTER,
     MAGNITUDE,
@@ -48,8 +48,7 @@ def load_lora(unet: UNet2DConditionModel, path: Path, name: str) -> LoraFile:
     except Exception as error:  # as many kinds as loaders
         if name in getattr(unet, "peft_config", {}):
             unet.delete_adapters(name)
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"LoRA {path} cannot be loaded ({reason}): save it again") from None
+        raise UserError(f"LoRA {path} cannot be loaded ({reason_of(error)}): save it again") from None
     for parameter in loaded.values():
         parameter.data = parameter.data.float()
         parameter.requires_grad_(False)
@@ -78,8 +77,9 @@ def read_lora(path: Path, unet_config: Any = None) -> tuple[LoraFile, State, dic
         metadata = metadata and metadata | {"use_dora": False}  # its magnitudes are merged, see merged.py
         state = _to_peft(_scaled_factors(tensors, config), unet_config if described.kohya else None)
     except Exception as error:  # unknown names, metadata that is none: as many kinds as loaders
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"LoRA {path} cannot be read ({reason}): give a LoRA saved as .safetensors") from None
+        raise UserError(
+            f"LoRA {path} cannot be read ({reason_of(error)}): give a LoRA saved as .safetensors"
+        ) from None
     bad = next((key for key, value in state.items() if not torch.isfinite(value.float()).all()), None)
     if bad:
         raise UserError(f"LoRA {path} holds values that are no numbers (in {bad[:80]}): train it again")

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from safetensors import SafetensorError, safe_open
 
-from wallpaint.errors import UserError
+from wallpaint.errors import UserError, reason_of
 
 ADAPTER = "IP-Adapter"
 CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga", "mipissa")  # ways peft has of beginning a LoRA
@@ -129,8 +129,7 @@ def read_header(path: str | Path) -> tuple[Shapes, dict[str, str]]:
             shapes = {common_name(name): tuple(file.get_slice(name).get_shape()) for name in names}
             return shapes, file.metadata() or {}
     except (SafetensorError, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{path} cannot be read ({reason}): give weights saved as .safetensors") from None
+        raise UserError(f"{path} cannot be read ({reason_of(error)}): give weights saved as .safetensors") from None
 
 
 def read_config(path: str | Path) -> dict[str, Any]:

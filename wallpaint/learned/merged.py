@@ -12,7 +12,7 @@ from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 from torch import nn
 
-from wallpaint.errors import UserError
+from wallpaint.errors import UserError, reason_of
 from wallpaint.learned.lora import lora_metadata, read_magnitudes, scale_of
 from wallpaint.learned.lora_files import DOWN, MAGNITUDE, TEXT, TEXT_OWN, UP
 from wallpaint.models.bundle import Models
@@ -57,7 +57,7 @@ def merge_text(models: Models, path: Path) -> Merged:
             scale = float(part["alpha"]) / len(down) if "alpha" in part else scale_of(settings, name, len(down))
             delta = up @ down * scale
         except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:  # whatever stands there
-            reason = f"{name[:80]}: {' '.join(str(error).split())[:200]}"
+            reason = f"{name[:80]}: {reason_of(error)}"
             raise UserError(f"LoRA {path} does not fit this model's text encoder ({reason}): give another") from None
         merged[layer] = _with_lora(layer, delta, part.get("magnitude"), path)
     return merged

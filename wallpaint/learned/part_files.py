@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from wallpaint.disk import atomic_path, link_or_copy
-from wallpaint.errors import UserError
+from wallpaint.errors import UserError, reason_of
 from wallpaint.models.bundle import Models
 from wallpaint.models.parts import part
 
@@ -68,8 +68,7 @@ def read_part(group: str, path: Path) -> State:
         kind = PART_KINDS[group]
         return kind.from_pretrained(path, use_safetensors=True, local_files_only=True).state_dict()
     except Exception as error:  # as many kinds as loaders
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path} cannot be read ({reason}): give a run that has saved its weights") from None
+        raise UserError(f"{path} cannot be read ({reason_of(error)}): give a run that has saved its weights") from None
 
 
 def load_part(models: Models, group: str, state: State, source: str) -> None:
@@ -81,9 +80,8 @@ def load_part(models: Models, group: str, state: State, source: str) -> None:
     try:
         part(models, group).load_state_dict(state)
     except RuntimeError as error:
-        reason = " ".join(str(error).split())[:200]
         raise UserError(
-            f"{source} does not fit family {models.family.name} ({reason}): give one trained on it"
+            f"{source} does not fit family {models.family.name} ({reason_of(error)}): give one trained on it"
         ) from None
 
 

@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from wallpaint.errors import reason_of
+
 HALF = "*.json tokenizer*/* unet/*.fp16.safetensors vae/*.fp16.safetensors text_encoder*/*.fp16.safetensors"
 VIT_H = "models/image_encoder/config.json models/image_encoder/model.safetensors"
 # What of a repository is needed, and how many GB that is: from the sizes of the files, or where they are not
@@ -141,4 +143,4 @@ def _explain(error: Exception, source: str) -> str:
         return "the hub has no such repository, or it is private and you have to `hf auth login`"
     proxies = [name for name in os.environ if name.lower() in ("http_proxy", "https_proxy", "all_proxy")]
     through = f" through the proxy of {' and '.join(sorted(proxies))}" if proxies else ""
-    return f"fetching it{through} failed, {' '.join(str(error).split())[:200] or type(error).__name__}"
+    return f"fetching it{through} failed, {reason_of(error)}"

@@ -13,7 +13,7 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from wallpaint.errors import UserError
+from wallpaint.errors import UserError, reason_of
 
 
 def quiet_libraries() -> None:
@@ -41,7 +41,7 @@ def load_module(kind: Any, weights: Path, dtype: torch.dtype) -> nn.Module:
         module, found = kind.from_pretrained(weights.parent, **options)
         wrong = f"it lacks {min(found['missing_keys'])}" if found["missing_keys"] else ""
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        wrong = " ".join(str(error).split())[:200]
+        wrong = reason_of(error)
     if wrong:
         raise UserError(f"{weights} cannot be read ({wrong}): fetch it again")
     return module
@@ -62,7 +62,7 @@ def read_adapter(path: Path) -> dict[str, dict[str, torch.Tensor]]:
         else:
             groups = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise UserError(f"adapter {path} cannot be read ({' '.join(str(error).split())}): fetch it again") from None
+        raise UserError(f"adapter {path} cannot be read ({reason_of(error)}): fetch it again") from None
     if set(groups) != {"image_proj", "ip_adapter"} or "latents" not in groups["image_proj"]:
         raise UserError(f"{path} is no IP-Adapter-Plus in the h94 layout: give an ip-adapter-plus file")
     return groups

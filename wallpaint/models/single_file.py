@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from wallpaint.disk import locked
-from wallpaint.errors import UserError
+from wallpaint.errors import UserError, reason_of
 from wallpaint.models.files import find_file
 from wallpaint.paths import MODELS
 
@@ -63,8 +63,7 @@ def _read(path: Path) -> Weights:
     try:
         weights = load_single_file_checkpoint(str(path), local_files_only=True)
     except Exception as error:  # a broken header, a pickle with more than tensors: as many kinds as loaders
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"checkpoint {path} cannot be read ({reason}): fetch it again") from None
+        raise UserError(f"checkpoint {path} cannot be read ({reason_of(error)}): fetch it again") from None
     first = weights.get(f"{UNET}input_blocks.0.0.weight")
     projection = weights.get(f"{UNET}input_blocks.1.1.proj_in.weight")
     if first is None or projection is None or projection.ndim != 4 or TEXT + WORDS not in weights:
@@ -107,8 +106,7 @@ def _write(weights: Weights, path: Path, folder: Path) -> None:
             raise KeyError(min(found["missing_keys"]))
         text.save_pretrained(folder / "text_encoder")
     except (KeyError, ValueError, RuntimeError, NotImplementedError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"checkpoint {path} is not whole ({reason}): fetch it again") from None
+        raise UserError(f"checkpoint {path} is not whole ({reason_of(error)}): fetch it again") from None
 
 
 def _sizes(weights: Weights) -> dict[str, dict[str, Any]]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError, features
 
-from wallpaint.errors import UserError
+from wallpaint.errors import UserError, reason_of
 from wallpaint.pixels.color import XYZ_TO_RGB, linear_to_bytes, srgb_to_linear
 
 # The largest common phone camera, 12000 x 9000: 324 MB as RGB. A file of 20 KB can claim any size.
@@ -132,8 +132,7 @@ def open_picture(path: str | Path, decode: bool = True) -> Image.Image:
         kind = kind or (_name_kind(path) if isinstance(error, UnidentifiedImageError) else "")
         if kind:
             raise UserError(f"image {path} is {kind}: {REMEDIES.get(kind, 'save it as JPEG or PNG')}") from None
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"image {path} cannot be read ({reason}): save it again as JPEG or PNG") from None
+        raise UserError(f"image {path} cannot be read ({reason_of(error)}): save it again as JPEG or PNG") from None
 
 
 def _open(path: Path, formats: tuple[str, ...], head: bytes) -> Image.Image:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from wallpaint.errors import UserError
 from wallpaint.paths import COMMAND
-from wallpaint.settings.choices import CANNOT_TRAIN, PRESET_FIELDS, PRESETS, SWITCHES, presets_of
+from wallpaint.settings.choices import CANNOT_TRAIN, PRESET_FIELDS, PRESETS, meant_by, presets_of
 
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
@@ -80,7 +80,8 @@ def check_contradictions(config: Any) -> None:
 
 def _contradictions(c: Any) -> Iterator[tuple[str, str]]:
     """What is wrong and what to do about it."""
-    adapter, frozen, color = SWITCHES[c.method]
+    switches = meant_by(c.method)
+    adapter, frozen = switches["use_ip_adapter_training"], switches["freeze_ip_adapter"]
     drops = c.image_drop_prob + c.text_drop_prob + c.both_drop_prob
     if c.method in CANNOT_TRAIN.get(c.family, ()):
         yield (
@@ -90,7 +91,7 @@ def _contradictions(c: Any) -> Iterator[tuple[str, str]]:
     for name, meant, other in (
         ("use_ip_adapter_training", adapter, "lora" if adapter else "lora_ip"),
         ("freeze_ip_adapter", frozen, "joint" if frozen else "lora_ip"),
-        ("use_color_loss", color or c.use_color_loss, "lora_ip"),  # may be added to any method
+        ("use_color_loss", switches["use_color_loss"] or c.use_color_loss, "lora_ip"),  # may be added to any method
     ):
         if getattr(c, name) != meant:
             yield f"{name} is {not meant} but method is {c.method}", f"leave it out, or choose method {other}"

@@ -2,6 +2,8 @@
 
 from typing import Any, Literal, get_args
 
+from wallpaint.settings.methods import METHODS
+
 Family = Literal["room-tiny", "sd15", "sdxl"]
 MethodName = Literal[
     "lora", "lora_ip", "lora_ip_color", "refine", "joint", "ip_adapter", "paint_by_example", "anydoor"
@@ -23,17 +25,6 @@ CANNOT_TRAIN = {"sdxl": ("paint_by_example", "anydoor")}
 FAMILY_FIELDS = (
     "base_model ip_adapter_model ip_adapter_weight_name dinov2_model paint_by_example_model resolution prediction_type"
 ).split()
-# What a method means for the study's switches: use_ip_adapter_training, freeze_ip_adapter, needs colour loss.
-SWITCHES = {
-    "lora": (False, True, False),
-    "lora_ip": (True, True, False),
-    "lora_ip_color": (True, True, True),
-    "refine": (True, True, True),
-    "joint": (True, False, False),
-    "ip_adapter": (True, False, False),
-    "paint_by_example": (False, True, False),
-    "anydoor": (False, True, False),
-}
 # Settings whose default is the method's: Paint-by-Example drops a fifth of its references as its paper does,
 # and disturbs their colour as the study prints; AnyDoor drops a tenth, as the study does.
 _DROPS = dict.fromkeys(("image_drop_prob", "text_drop_prob", "both_drop_prob"), 0.05)
@@ -74,13 +65,13 @@ def choose_preset(total: float, family: str = "") -> tuple[MemoryPreset, str]:
     return name, f"{name} {verb} a device of {total / 1e9:.0f} GB"
 
 
-def method_default(method: str, name: str) -> float:
-    """What a setting is where the user leaves it to the method."""
-    return meant_by(method)[name]
-
-
 def meant_by(method: str) -> dict[str, Any]:
     """Every setting that is left to the method where the user says nothing, and what it is then."""
-    switches = ("use_ip_adapter_training", "freeze_ip_adapter", "use_color_loss")
-    meant = dict(zip(switches, SWITCHES[method], strict=True))
-    return {**meant, **METHOD_DEFAULTS[""], **METHOD_DEFAULTS.get(method, {})}
+    row = METHODS[method]
+    return {
+        "use_ip_adapter_training": "image_prompt" in row.conditions,
+        "freeze_ip_adapter": "ip_adapter" not in row.learns,
+        "use_color_loss": "color" in row.losses,
+        **METHOD_DEFAULTS[""],
+        **METHOD_DEFAULTS.get(method, {}),
+    }

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wallpaint.disk import sync
-from wallpaint.errors import UserError
+from wallpaint.errors import UserError, reason_of
 from wallpaint.runs.state import number_in
 
 if TYPE_CHECKING:
@@ -137,8 +137,7 @@ def load_checkpoint(path: Path, expected: dict[str, Tensors]) -> tuple[int, dict
         states = torch.load(path / "states.pt", map_location="cpu", weights_only=True)
     except Exception as error:
         raise UserError(
-            f"checkpoint {path} cannot be read ({' '.join(str(error).split())}): "
-            "delete it to go on from the one before"
+            f"checkpoint {path} cannot be read ({reason_of(error)}): delete it to go on from the one before"
         ) from None
     for name, values in expected.items():
         shapes = {key: tuple(value.shape) for key, value in tensors[name].items()}

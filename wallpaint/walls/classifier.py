@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from wallpaint.errors import UserError
+from wallpaint.errors import UserError, reason_of
 from wallpaint.pixels.arrays import components
 from wallpaint.pixels.color import rgb_to_lab
 from wallpaint.walls.features import SIDE, mask_features, shrink_masks
@@ -60,8 +60,7 @@ class WallClassifier:
                 weights = {key: file.get_tensor(key) for key in KEYS}
                 return cls(weights, (file.metadata() or {}).get("sam", ""))
         except Exception as error:  # safetensors has its own kinds
-            reason = " ".join(str(error).split())[:200]
-            raise UserError(f"wall classifier {path} cannot be read ({reason}), fetch it again") from None
+            raise UserError(f"wall classifier {path} cannot be read ({reason_of(error)}), fetch it again") from None
 
     def save(self, path: str | Path) -> None:
         """Write the weights atomically."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from wallpaint.errors import UserError
+from wallpaint.errors import UserError, reason_of
 from wallpaint.pixels.mask_ops import clean_mask, enlarge, to_mask
 from wallpaint.walls.sams import load_folder, load_meta
 
@@ -65,8 +65,9 @@ class Masker:
             sam, stretch = (load_meta(path), False) if meta else load_folder(path)
             return cls(sam.to(device or pick_runtime().device), stretch)
         except Exception as error:  # json, torch, pickle and safetensors each have their own
-            reason = " ".join(str(error).split())[:200]
-            raise UserError(f"segment-anything weights {path} cannot be loaded ({reason}): fetch them again") from None
+            raise UserError(
+                f"segment-anything weights {path} cannot be loaded ({reason_of(error)}): fetch them again"
+            ) from None
 
     def set_image(self, photo: Image.Image) -> None:
         """Embed a photo, unless it is one of the last few; then ask `predict`, `segment` or `embedding`.

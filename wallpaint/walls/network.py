@@ -11,7 +11,7 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
-from wallpaint.errors import UserError
+from wallpaint.errors import UserError, reason_of
 from wallpaint.models.blocks import conv_block
 from wallpaint.paths import ASSETS
 
@@ -74,8 +74,7 @@ class NetworkFinder:
         try:
             network.load_state_dict({name: value.float() for name, value in load_file(path).items()})
         except Exception as error:  # safetensors has its own kinds
-            reason = " ".join(str(error).split())[:200]
-            raise UserError(f"wall finder {path} cannot be read ({reason}), fetch it again") from None
+            raise UserError(f"wall finder {path} cannot be read ({reason_of(error)}), fetch it again") from None
         return cls(network.eval().requires_grad_(False).to(pick_runtime().device))
 
     def find(self, photo: Image.Image) -> tuple[np.ndarray, float]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from wallpaint.settings.choices import SWITCHES, method_default
+from wallpaint.settings.choices import meant_by
 from wallpaint.settings.methods import METHODS
 from wallpaint.settings.train_config import Setting, config_fields, load_config
 from wallpaint.ui.page import Page
@@ -69,13 +69,13 @@ def read_form(names: list[str], values: Sequence[Any]) -> dict[str, Any]:
 def fill_form(names: list[str], preset: Path | None) -> list[Any]:
     """Give the values the inputs show for a YAML recipe, or for the defaults."""
     config = load_config(preset)
-    values = {}
+    meant, values = meant_by(config.method), {}
     for field in config_fields():
         value = getattr(config, field.name)
         if field.kind is bool and field.default is None:  # empty where the method decides: it may be changed
-            differs = field.name == "use_color_loss" and value != SWITCHES[config.method][2]
+            differs = field.name == "use_color_loss" and value != meant["use_color_loss"]
             value = str(value).lower() if differs else ""
-        elif field.default is None and value == method_default(config.method, field.name):
+        elif field.default is None and value == meant[field.name]:
             value = ""
         as_it_is = field.choices or field.kind in (bool, int)
         values[field.name] = value if as_it_is else str(value)
