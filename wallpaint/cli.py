@@ -78,7 +78,7 @@ def read_swatch(text: str, palette: Path | None, flag: str = "--swatch") -> Swat
         UserError: no colour and no paint is called so, or the palette cannot be read.
     """
     from wallpaint.pixels.color import parse_color
-    from wallpaint.pixels.color_tables import color_in
+    from wallpaint.pixels.color_cells import color_in
     from wallpaint.pixels.palettes import find_paint, read_palette
 
     bare = text.strip(" \t'\"`‘’“”")

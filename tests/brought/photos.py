@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from brought import Case
+from wallpaint.pixels.file_kinds import SIGNATURES as SIGNATURES
 from wallpaint.pixels.images import load_photo
-from wallpaint.pixels.photo_files import SIGNATURES as SIGNATURES
 
 TITLE, read = "Photos", load_photo
 SIZE = (80, 40)

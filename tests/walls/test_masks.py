@@ -12,7 +12,7 @@ from segment_anything.build_sam import _build_sam
 
 from wallpaint.errors import UserError
 from wallpaint.models import runtime
-from wallpaint.pixels.mask_ops import clean_mask, grow_mask, obey_clicks, surface_at
+from wallpaint.pixels.mask_ops import clean_mask, obey_clicks, surface_at
 from wallpaint.walls import masks
 from wallpaint.walls.classifier import cut
 from wallpaint.walls.masks import Masker
@@ -233,12 +233,3 @@ def test_clean_up_keeps_the_largest_part_however_small():
     assert cleaned.sum() == 3 and cleaned[5, 5:8].all()
     assert not np.asarray(clean_mask(mask_of(np.zeros((9, 9))))).any()
     assert np.asarray(clean_mask(mask_of(np.ones((9, 9))))).all()
-
-
-def test_growing_and_eroding_go_by_distance():
-    point = np.zeros((11, 11))
-    point[5, 5] = 1
-    grown = grow_mask(mask_of(point), 2)
-    assert (np.asarray(grown) > 0).sum() == 13
-    assert (np.asarray(grow_mask(grown, -1)) > 0).sum() == 5
-    assert grow_mask(grown, 0).tobytes() == grown.tobytes()

@@ -4,35 +4,16 @@ from __future__ import annotations
 
 import csv
 import re
-import unicodedata
 from collections import Counter
-from collections.abc import Sequence
 from itertools import groupby, pairwise
 
 import numpy as np
 
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch, parse_color
+from wallpaint.pixels.color_cells import HEX, NUMBER, color_in, find_role, find_roles, is_data
 
-# What a header calls its columns in the languages of Western Europe and Vietnamese, accents and spaces left out.
-ROLES = {
-    "red": "r red rot rouge rojo rosso vermelho rood do",
-    "green": "g green grun gruen vert verde groen luc xanhla xanhlacay",
-    "blue": "b blue blau bleu azul blu blauw lam xanhlam xanhduong",
-    "hex": "hex hexcode hexwert hexvalue html htmlcode htmlhex web rgbhex hexrgb mahex codehex",
-    "color": "color colour farbe couleur mau rgb srgb colorcode colourcode farbcode mamau codecouleur",
-    "name": "name title titel nom nombre nome naam ten tenmau bezeichnung farbname colorname colourname paint label",
-    "code": "id code no nr num number nummer numero ref sku index key stt ma so",
-    "other": "l a c m y k h s v x z alpha cyan magenta yellow black lab cmyk hsl hsv hue lrv group collection",
-}
-ROLE_OF = {word: role for role, words in ROLES.items() for word in words.split()}
-# Three numbers or six digits below one of these words are no red, green, blue in this order.
-OTHER_MODELS = {*"lab cielab lch hsl hsv hsb hwb xyz yuv ycbcr cmyk bgr bgra abgr brg gbr grb rbg vb linear".split()}
 SCALE = re.compile(r"\b0 ?(?:-|–|\.\.+|to|bis|a) ?(\d+)|(%|percent|prozent|pourcent)", re.I)  # "R (0-100)", "R %"
-AROUND_CHANNELS = re.compile(r"\b(s?rgb|value|wert|channel|kanal|valeur|gia tri|\d+|bit)\b")  # "R (0-255)", "RGB_R"
-NUMBER = re.compile(r"(\d+(?:[.,]\d*)?|[.,]\d+)\s*(%?)", re.ASCII)
-TRIPLE = re.compile(r"(?:rgb)?\s*[\[({]?\s*(\d{1,3})[\s,;/]+(\d{1,3})[\s,;/]+(\d{1,3})\s*[\])}]?", re.I | re.ASCII)
-HEX = re.compile(r"(?:#|0x)?([0-9a-f]{6})|#([0-9a-f]{3})", re.I | re.ASCII)
 MAX_LINES = 10_000
 REMEDY = "write a first line that names the columns, like 'name,hex' or 'name,r,g,b'"
 
@@ -48,14 +29,14 @@ def read_table(data: bytes) -> list[tuple[str, Swatch]]:
     rows = _rows(decode(data))
     if len(rows) == 1 and all(HEX.fullmatch(cell) for cell in rows[0][1]):  # codes side by side, as coolors.co has it
         return [("", color) for cell in rows[0][1] if (color := color_in(cell))]
-    usual = Counter(len(row) for _, row in rows if _is_data(row)).most_common(1)
+    usual = Counter(len(row) for _, row in rows if is_data(row)).most_common(1)
     width = usual[0][0] if usual else 0
     rows = [(line, row) for line, row in rows if len(row) > 1 or width == 1]
-    first = next((i for i, (_, row) in enumerate(rows) if _is_data(row)), len(rows))
-    known = [i for i, (_, row) in enumerate(rows[:first]) if {_role(title) for title in row} != {"unknown"}]
+    first = next((i for i, (_, row) in enumerate(rows) if is_data(row)), len(rows))
+    known = [i for i, (_, row) in enumerate(rows[:first]) if {find_role(title) for title in row} != {"unknown"}]
     header = known[0] if known else first - 1  # what stands between it and the first colour has to have one too
     titles = rows[header][1] if header >= 0 else []
-    roles = _roles(titles)
+    roles = find_roles(titles)
     if not known and len(roles) != width:
         roles = []  # a title, no header
     width, rows = len(roles) or width, rows[header + 1 :]
@@ -83,12 +64,6 @@ def decode(data: bytes) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         return data.decode("cp1252", "replace")
-
-
-def plain(text: str) -> str:
-    """Lower case without accents: 'Grün' and 'Đỏ' are 'grun' and 'do'."""
-    apart = unicodedata.normalize("NFKD", text.casefold().replace("đ", "d"))
-    return "".join(letter for letter in apart if not unicodedata.combining(letter))
 
 
 def _rows(text: str) -> list[tuple[int, list[str]]]:
@@ -126,7 +101,7 @@ def _uncommented(line: str) -> str:
     if not (mark := re.match(r"(#+|//)(\s+|$)", line)):
         return line
     rest = line[mark.end() :]
-    return rest if {"red", "green", "blue"} <= {_role(title) for title in re.split(r"[;,|\s]+", rest)} else ""
+    return rest if {"red", "green", "blue"} <= {find_role(title) for title in re.split(r"[;,|\s]+", rest)} else ""
 
 
 def _join_words(words: list[str]) -> list[str]:
@@ -139,46 +114,6 @@ def _join_words(words: list[str]) -> list[str]:
         else:
             joined.append(word)
     return joined
-
-
-def _is_data(row: Sequence[str]) -> bool:
-    """Whether a row holds values: a number or a code. 'Facade' is six hex digits, but below no 'r' or 'hex'."""
-    if any(NUMBER.fullmatch(cell) or (color_in(cell) and not cell.isalpha()) for cell in row):
-        return True
-    return any(color_in(cell) for cell in row) and {_role(cell) for cell in row} == {"unknown"}
-
-
-def _roles(titles: Sequence[str]) -> list[str]:
-    """What a header says of its columns; 'V' is HSV's, but green beside R and B; 'B' is CIELAB's after L and A."""
-    roles = [_role(title) for title in titles]
-    french = {"red", "blue"} <= {*roles} and "green" not in roles
-    words = [plain(title) for title in titles]
-    lab = [words[max(0, i - 2) : i + 1] == ["l", "a", "b"] for i in range(len(words))]
-    roles = ["other" if after else role for after, role in zip(lab, roles, strict=True)]
-    return ["green" if french and word == "v" else role for word, role in zip(words, roles, strict=True)]
-
-
-def _role(title: str) -> str:
-    """What a header's cell says of its column: a key of ROLES, or 'unknown'; 'b*' is CIELAB's."""
-    if "*" in title:
-        return "other"
-    words = re.sub(r"[^a-z0-9%]+", " ", plain(title))
-    if OTHER_MODELS & {*words.split()}:
-        return "other"
-    for text in (words, AROUND_CHANNELS.sub("", words)):
-        if role := ROLE_OF.get(re.sub(r"[ %]", "", text)):
-            return role
-    return next((role for role in ("hex", "name", "code") if role in words.split()), "unknown")
-
-
-def color_in(cell: str) -> Swatch | None:
-    """A colour written in one cell: #7A9E7E, 7A9E7E, 0x7A9E7E, #abc, rgb(122, 158, 126); else None."""
-    if match := HEX.fullmatch(cell.strip("'\"")):
-        return parse_color(match[1] or match[2])
-    if (match := TRIPLE.fullmatch(cell)) and max(int(value) for value in match.groups()) <= 255:
-        red, green, blue = (int(value) for value in match.groups())
-        return Swatch((red, green, blue))
-    return None
 
 
 def _colors(columns: list[list[str]], roles: list[str], lines: list[int]) -> tuple[list[Swatch], set[int]]:

@@ -15,7 +15,8 @@ from PIL import Image
 
 from wallpaint.errors import UserError
 from wallpaint.pixels.mask_files import wall_in
-from wallpaint.pixels.photo_files import TURNS, open_picture, orientation, to_srgb
+from wallpaint.pixels.photo_colors import to_srgb
+from wallpaint.pixels.photo_files import TURNS, open_picture, orientation
 
 if TYPE_CHECKING:
     import torch

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from wallpaint.errors import UserError
-from wallpaint.pixels.photo_files import bands, deep_to_bytes, has_alpha
+from wallpaint.pixels.photo_colors import bands, deep_to_bytes, has_alpha
 
 STRAY = 0.005  # share of pixels below which they are edges, noise or dust
 NEARLY_ALL = 0.97

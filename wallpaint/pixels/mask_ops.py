@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image
 
-from wallpaint.pixels.arrays import components, erode, grow
+from wallpaint.pixels.arrays import components, grow
 from wallpaint.pixels.color import rgb_to_lab
 
 SURFACE_SIDE, ALIKE, LIGHTNESS_COUNTS = 256, 9.0, 0.35  # see `surface_at`; ALIKE in CIELAB
@@ -87,12 +87,6 @@ def clean_mask(mask: Image.Image) -> Image.Image:
         large[1 + np.argmax(sizes[1:])] = True
         wall = large[labels] & (labels > 0)
     return to_mask(wall)
-
-
-def grow_mask(mask: Image.Image, pixels: float) -> Image.Image:
-    """Add every pixel within `pixels` of the mask; a negative number takes away (the picture's border is no edge)."""
-    wall = np.asarray(mask) >= 128
-    return to_mask(grow(wall, pixels) if pixels >= 0 else erode(wall, -pixels))
 
 
 def close_seams(walls: Sequence[np.ndarray], pixels: int) -> list[np.ndarray]:

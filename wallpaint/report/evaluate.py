@@ -20,8 +20,8 @@ from wallpaint.paint.arms import Arms, open_arms
 from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels import metrics
 from wallpaint.pixels.color import Swatch
+from wallpaint.pixels.file_kinds import PHOTO_SUFFIXES
 from wallpaint.pixels.images import load_mask, load_photo
-from wallpaint.pixels.photo_files import PHOTO_SUFFIXES
 from wallpaint.report.compare import Yardstick, say_left_out
 from wallpaint.report.files import Figures, all_or_nothing, write_csv, write_json
 from wallpaint.report.pages import evaluation_page, evaluation_table, markdown, number, show_repaint

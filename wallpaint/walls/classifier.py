@@ -10,7 +10,6 @@ import hashlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -21,9 +20,6 @@ from wallpaint.pixels.color import rgb_to_lab
 from wallpaint.walls.features import SIDE, mask_features, shrink_masks
 from wallpaint.walls.masks import Masker
 from wallpaint.walls.network import NETWORK, NetworkFinder, expect_iou
-
-if TYPE_CHECKING:
-    from wallpaint.walls.finders import WallFinder
 
 # Of `even_out`, chosen on rendered rooms held out and two real photos, not on the test rooms.
 EDGE = 2.0  # LAB a pixel: where a smooth part ends
@@ -78,7 +74,7 @@ class ClassifierFinder:
 
     masker: Masker
     classifier: WallClassifier
-    network: WallFinder
+    network: NetworkFinder
 
     @classmethod
     def load(cls, path: str | Path, masker: Masker) -> ClassifierFinder:

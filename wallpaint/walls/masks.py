@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from segment_anything.modeling import Sam
 
 
+POINTS = 8  # a side of the grid of clicks that cuts a photo into masks
 KEPT_EMBEDDINGS = 16  # 64 KB each with room-tiny, 4 MB with Meta's
 
 
@@ -105,7 +106,7 @@ class Masker:
         height, width = (max(1, round(found.shape[-1] * size / max(sizes))) for size in sizes)
         return found[:, :height, :width]
 
-    def segment(self, points_per_side: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    def segment(self) -> tuple[np.ndarray, np.ndarray]:
         """Cut the photo into every mask that a grid of clicks gives.
 
         As segment-anything's own generator asks, but nothing is sifted out: two walls and the rest of the
@@ -124,7 +125,7 @@ class Masker:
         if not predictor.is_image_set:
             raise UserError("no photo is embedded: call set_image first")
         height, width = predictor.original_size
-        places = predictor.transform.apply_coords(build_point_grid(points_per_side) * (width, height), (height, width))
+        places = predictor.transform.apply_coords(build_point_grid(POINTS) * (width, height), (height, width))
         masks, guesses = [], []
         for batch in torch.as_tensor(places, dtype=torch.float32, device=predictor.device)[:, None].split(16):
             ones = torch.ones(batch.shape[:2], dtype=torch.int, device=predictor.device)

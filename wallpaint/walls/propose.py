@@ -21,9 +21,9 @@ from wallpaint.dataset.metadata import find_splits
 from wallpaint.disk import atomic_path
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch
+from wallpaint.pixels.file_kinds import PHOTO_SUFFIXES, RAW_SUFFIXES
 from wallpaint.pixels.images import load_photo
 from wallpaint.pixels.mask_ops import to_mask
-from wallpaint.pixels.photo_files import PHOTO_SUFFIXES, RAW_SUFFIXES
 from wallpaint.pixels.recolor import estimate_paint
 from wallpaint.pixels.refine import refine_mask
 from wallpaint.walls.finders import WallFinder

@@ -11,8 +11,8 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
+from wallpaint.pixels.file_kinds import PHOTO_SUFFIXES
 from wallpaint.pixels.images import data_url
-from wallpaint.pixels.photo_files import PHOTO_SUFFIXES
 from wallpaint.ui.board import pictures
 from wallpaint.ui.board.calls import FUNCTIONS, encode_runs, is_inverted
 from wallpaint.ui.board.segmenter import load_view

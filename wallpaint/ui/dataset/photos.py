@@ -13,8 +13,8 @@ import numpy as np
 from wallpaint.dataset.folder import add_sample
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import parse_color
+from wallpaint.pixels.file_kinds import PHOTO_SUFFIXES, RAW_SUFFIXES
 from wallpaint.pixels.images import load_photo
-from wallpaint.pixels.photo_files import PHOTO_SUFFIXES, RAW_SUFFIXES
 from wallpaint.ui.board import pictures, segmenter
 from wallpaint.ui.board.component import AFTER_BOARD, BoardPanel, describe_picture
 from wallpaint.ui.board.walls import Wall, mask_at, read_walls, save_wall_mask, wall_mask, write_walls

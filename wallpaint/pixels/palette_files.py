@@ -1,0 +1,163 @@
+"""The kinds of palette files: GIMP's, Adobe's two, JSON, and tables of text."""
+
+from __future__ import annotations
+
+import colorsys
+import json
+import struct
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from wallpaint.errors import UserError
+from wallpaint.pixels.color import Swatch, lab_to_rgb, parse_color
+from wallpaint.pixels.color_cells import color_in
+from wallpaint.pixels.color_tables import decode, read_table
+
+MAX_COLORS, MAX_NAME = 5000, 80
+
+
+@dataclass(frozen=True)
+class Named:
+    """A colour and what it is called."""
+
+    name: str
+    swatch: Swatch
+
+
+def _read_gpl(data: bytes) -> tuple[str, list[Named]]:
+    """GIMP's palette: a header, then a line a colour, `R G B name`; Aseprite's may have an alpha before the name."""
+    lines = decode(data).splitlines()
+    if not lines or not lines[0].startswith("GIMP Palette"):
+        raise UserError("a .gpl palette has to begin with 'GIMP Palette', save it from GIMP or Inkscape")
+    name = next((line[5:].strip() for line in lines if line.startswith("Name:")), "")
+    channels = 4 if "Channels: RGBA" in lines else 3
+    colors = []
+    for number, line in enumerate(lines, 1):
+        if line.strip()[:1].isdigit():
+            row = line.split(None, channels)
+            if len(row) < channels or not all(value.isdecimal() for value in row[:channels]):
+                raise UserError(f"line {number} is no colour, write it as '122 158 126 Sage'")
+            colors.append(_named("".join(row[channels:]), [int(value[:9]) / 255 for value in row[:3]]))
+    return name, colors
+
+
+def _read_table(data: bytes) -> tuple[str, list[Named]]:
+    return "", [_name(name, swatch) for name, swatch in read_table(data)]
+
+
+def _read_ase(data: bytes) -> tuple[str, list[Named]]:
+    """Adobe's swatch exchange: big-endian blocks; 1 is a colour, c001 and c002 bracket a group."""
+    magic, _, _, count = struct.unpack_from(">4sHHI", data)
+    if magic != b"ASEF":
+        raise UserError("an .ase palette has to begin with 'ASEF', save it as Adobe Swatch Exchange")
+    colors: list[Named] = []
+    at = 12
+    for _ in range(min(count, 2 * MAX_COLORS)):
+        kind, length = struct.unpack_from(">HI", data, at)
+        at += 6
+        if kind == 1:
+            (letters,) = struct.unpack_from(">H", data, at)
+            name = data[at + 2 : at + 2 + 2 * letters].decode("utf-16-be").rstrip("\0")
+            colors.append(_named(name, _ase_color(data, at + 2 + 2 * letters)))
+        at += length
+    return "", colors
+
+
+def _read_aco(data: bytes) -> tuple[str, list[Named]]:
+    """Photoshop's colour swatches: 2-byte words; a section without names, then mostly one with them."""
+    colors: list[Named] = []
+    at = 0
+    while at < len(data):
+        version, count = struct.unpack_from(">2H", data, at)
+        if version not in (1, 2):
+            raise UserError("an .aco palette has to begin with version 1 or 2, save it from Photoshop")
+        at, colors = at + 4, []
+        for _ in range(count):
+            space, *values = struct.unpack_from(">H4H", data, at)
+            at, name = at + 10, ""
+            if version == 2:
+                (letters,) = struct.unpack_from(">I", data, at)
+                at += 4 + 2 * letters
+                name = data[at - 2 * letters : at].decode("utf-16-be").rstrip("\0")
+            colors.append(_named(name, _aco_color(space, values)))
+    return "", colors
+
+
+def _aco_color(space: int, values: list[int]) -> list[float]:
+    """A colour of Photoshop's as sRGB; grey, whose direction programs disagree on, is asked."""
+    first, second, third, fourth = (value / 65535 for value in values)
+    if space == 0:
+        return [first, second, third]
+    if space == 1:
+        return list(colorsys.hsv_to_rgb(first, second, third))
+    if space == 2:  # no ink is 65535
+        return [first * fourth, second * fourth, third * fourth]
+    if space == 7:
+        a, b = ((value + 32768) % 65536 - 32768 for value in values[1:3])
+        return [float(v) for v in lab_to_rgb(np.array([values[0], a, b], dtype=np.float32) / 100)]
+    raise UserError(f"an .aco colour in space {space} is unknown here, save it in RGB")
+
+
+def _read_json(data: bytes) -> tuple[str, list[Named]]:
+    """{"Sage": "#7A9E7E"}, [{"name": "Sage", "hex": "#7A9E7E"}] or ["#7A9E7E"], perhaps under a key of its own."""
+    found = json.loads(decode(data), object_pairs_hook=_keys_once)
+    if isinstance(found, dict):
+        lists = [value for value in found.values() if isinstance(value, (list, dict))]
+        found = lists[0] if len(lists) == 1 else found
+    if isinstance(found, dict):
+        found = [{"name": name, "hex": code} for name, code in found.items()]
+    colors = []
+    for number, row in enumerate(found if isinstance(found, list) else [None], 1):
+        row = {str(key).lower(): value for key, value in row.items()} if isinstance(row, dict) else {"hex": row}
+        if not isinstance(row.get("hex"), str):
+            raise UserError(f'colour {number} has no hex, write {{"Sage": "#7A9E7E"}} or [{{"name": …, "hex": …}}]')
+        swatch, rgb = parse_color(row["hex"]), row.get("rgb")
+        beside = color_in(",".join(map(str, rgb)) if isinstance(rgb, list) else str(rgb))
+        if beside and max(abs(a - b) for a, b in zip(beside.rgb, swatch.rgb, strict=True)) > 2:
+            raise UserError(f"colour {number} has two colours, {swatch.hex} and {beside.hex}: leave one")
+        colors.append(_name(str(row.get("name") or ""), swatch))
+    return "", colors
+
+
+def _keys_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a JSON object that has a name twice, of which `json` would keep the last alone."""
+    twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+    if twice:
+        raise UserError(f"{twice[0][:MAX_NAME]!r} stands there twice: give each colour a name of its own")
+    return dict(pairs)
+
+
+def _ase_color(data: bytes, at: int) -> list[float]:
+    """The four-letter model at `at` and its numbers, as sRGB; CMYK without a profile can only be rough."""
+    model = data[at : at + 4].decode("ascii")
+    if model == "RGB ":
+        return list(struct.unpack_from(">3f", data, at + 4))
+    if model == "Gray":
+        return 3 * list(struct.unpack_from(">f", data, at + 4))
+    if model == "LAB ":
+        lightness, a, b = struct.unpack_from(">3f", data, at + 4)
+        return [float(v) for v in lab_to_rgb(np.array([100 * lightness, a, b], dtype=np.float32))]
+    if model == "CMYK":
+        *inks, black = struct.unpack_from(">4f", data, at + 4)
+        return [(1 - ink) * (1 - black) for ink in inks]
+    raise UserError(f"an .ase colour in model {model!r} is unknown here, save it in RGB")
+
+
+def _named(name: str, rgb: list[float]) -> Named:
+    """A colour from sRGB 0 to 1, a hundredth beyond at most."""
+    if not all(-0.01 <= value <= 1.01 for value in rgb):
+        raise UserError(f"a colour of {rgb} is out of range, write 0 to 255 for each channel")
+    red, green, blue = (round(255 * min(1.0, max(0.0, value))) for value in rgb)
+    return _name(name, Swatch((red, green, blue)))
+
+
+def _name(name: str, swatch: Swatch) -> Named:
+    """A colour and its name; without one its hex stands for it."""
+    return Named(" ".join(name.split()).rstrip(" :=")[:MAX_NAME] or swatch.hex, swatch)
+
+
+READERS = {".gpl": _read_gpl, ".ase": _read_ase, ".aco": _read_aco, ".json": _read_json}
+READERS |= dict.fromkeys((".csv", ".tsv", ".txt"), _read_table)
