@@ -17,7 +17,7 @@ def say(key: str, language: str, **values: Any) -> Markup:
     return Markup(t(key, language)).format(**values) if values else Markup(t(key, language))
 
 
-def render(template: str, language: str, **values: Any) -> str:
+def render(template: str, language: str, **values: Any) -> Markup:
     """Fill a template in; inside it `t(key, **values)` gives a text in the reader's language.
 
     Args:
@@ -25,7 +25,7 @@ def render(template: str, language: str, **values: Any) -> str:
         language: the reader's.
         values: what it inserts; only a Markup stays as it is.
     """
-    return _templates.get_template(template).render(t=partial(_say_in, language), **values)
+    return Markup(_templates.get_template(template).render(t=partial(_say_in, language), **values))
 
 
 def _say_in(language: str, key: str, **values: Any) -> Markup:

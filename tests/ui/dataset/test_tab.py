@@ -564,9 +564,9 @@ def test_the_walls_of_many_photos_are_proposed_and_the_ticked_ones_kept(tmp_path
 
 def test_the_plot_hatches_the_hues_that_no_training_wall_has():
     sample = folder.Sample("a", "b", GREEN, "", "attic")
-    drawn = findings.write_plot({"train": [sample], "validation": []}, "en")
+    drawn = findings.draw_plot({"train": [sample], "validation": []}, "en")
     assert drawn.count("url(#hatch)") == len(doctor.HUES) - 1 and 'fill="#7A9E7E"' in drawn
-    both = findings.write_plot({"train": [sample], "validation": [sample]}, "vi")
+    both = findings.draw_plot({"train": [sample], "validation": [sample]}, "vi")
     assert both.count('class="dot"') == 2 and "xanh cổ vịt" in both
 
 
