@@ -10,7 +10,6 @@ from wallpaint.dataset.files import FileIndex
 from wallpaint.dataset.rows import Sample
 from wallpaint.models.bundle import Models
 from wallpaint.models.latents import prepare_picture
-from wallpaint.pixels.images import load_mask, load_photo
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,7 @@ class View:
 
     def open(self) -> tuple[Image.Image, Image.Image]:
         """The photo, RGB, and its mask, 'L'."""
-        photo = load_photo(self.sample.image)
-        mask = load_mask(self.sample.mask, photo.size, photo=self.sample.image)
+        photo, mask = self.sample.load()
         return (ImageOps.mirror(photo), ImageOps.mirror(mask)) if self.mirrored else (photo, mask)
 
     def read(self, models: Models) -> tuple[Image.Image, dict[str, torch.Tensor]]:

@@ -23,6 +23,7 @@ from wallpaint.dataset.metadata import (
 )
 from wallpaint.dataset.rows import Sample, read_row
 from wallpaint.errors import UserError
+from wallpaint.pixels.arrays import fit_size
 from wallpaint.pixels.color import delta_e, rgb_to_lab
 from wallpaint.pixels.hues import HUES, LIGHTNESSES, hue_name, lightness_name
 from wallpaint.pixels.images import TELLING, load_mask, load_photo, missing_turn, read_size
@@ -161,8 +162,7 @@ def _load_mask(sample: Sample, photo: Image.Image) -> tuple[Image.Image, str]:
 def _summarise(split: str, sample: Sample, photo: Image.Image, mask: Image.Image, turned: str) -> CheckedSample:
     """Shrink a sample to what the checks need, by its nearest pixels, so that the mask stays one."""
     tiny = np.asarray(photo.resize((16, 16), Image.Resampling.BOX), dtype=np.float32) / 255
-    scale = min(1, SIDE / max(photo.size))
-    size = (max(1, round(photo.width * scale)), max(1, round(photo.height * scale)))
+    size = fit_size(photo.size, SIDE)
     wall = np.asarray(mask.resize(size, Image.Resampling.NEAREST)) >= 128
     pixels = np.asarray(photo.resize(size, Image.Resampling.NEAREST))[wall]
     light_paint = np.array(sample.color) >= CLIPPED

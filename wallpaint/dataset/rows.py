@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from wallpaint.dataset.files import FileIndex
 from wallpaint.dataset.metadata import REQUIRED, Row
 from wallpaint.dataset.names import find_picture, is_text
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch
+from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.pixels.photo_files import open_picture, orientation
 
 KINDS = ("plain", "dark", "patterned", "accent")
@@ -37,6 +40,11 @@ class Sample:
     kind: str | None = None
     truths: tuple[Truth, ...] = ()
     file_name: str = ""  # the photo as its row names it, 'rooms/a.jpg' where it lies deeper
+
+    def load(self) -> tuple[Image.Image, Image.Image]:
+        """Its photo, RGB, and its mask, 'L' of the photo's size; UserError where one of them cannot be read."""
+        photo = load_photo(self.image)
+        return photo, load_mask(self.mask, photo.size, photo=self.image)
 
 
 def picture_names(row: Row) -> list[str]:

@@ -1,12 +1,10 @@
-"""Picture arithmetic in numpy: resize, blur inside a mask, erode, grow."""
+"""Picture arithmetic in numpy: sizes, resize, blur inside a mask, erode, grow."""
 
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 
 BICUBIC, BILINEAR, BOX = Image.Resampling.BICUBIC, Image.Resampling.BILINEAR, Image.Resampling.BOX
-
-
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 
 
@@ -28,6 +26,12 @@ def resize(
     if array.ndim == 2:
         return np.asarray(planes[0])
     return np.stack([np.asarray(plane) for plane in planes], axis=-1)
+
+
+def fit_size(size: tuple[int, int], most: float) -> tuple[int, int]:
+    """The (width, height) of a picture made so small that no side is above `most`."""
+    scale = min(1.0, most / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def blur(array: np.ndarray, sigma: float) -> np.ndarray:

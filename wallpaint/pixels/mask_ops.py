@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image
 
-from wallpaint.pixels.arrays import components, grow
+from wallpaint.pixels.arrays import components, fit_size, grow
 from wallpaint.pixels.color import rgb_to_lab
 
 SURFACE_SIDE, ALIKE, LIGHTNESS_COUNTS = 256, 9.0, 0.35  # see `surface_at`; ALIKE in CIELAB
@@ -43,8 +43,8 @@ def surface_at(photo: Image.Image, x: int, y: int) -> np.ndarray:
 
     Lightness counts less than a* and b*, because light falls off along a wall.
     """
-    scale = min(1.0, SURFACE_SIDE / max(photo.size))
-    size = (max(1, round(photo.width * scale)), max(1, round(photo.height * scale)))
+    size = fit_size(photo.size, SURFACE_SIDE)
+    scale = max(size) / max(photo.size)
     small = np.asarray(photo.resize(size, Image.Resampling.BOX).convert("RGB"), dtype=np.float32) / 255
     column, row = min(int(x * scale), size[0] - 1), min(int(y * scale), size[1] - 1)
     apart = (rgb_to_lab(small) - rgb_to_lab(small[row, column])) * (LIGHTNESS_COUNTS, 1, 1)

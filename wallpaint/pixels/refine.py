@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 from scipy import ndimage
 
-from wallpaint.pixels.arrays import BILINEAR, BOX, components, resize
+from wallpaint.pixels.arrays import BILINEAR, BOX, components, fit_size, resize
 from wallpaint.pixels.mask_ops import clean_mask, to_mask
 
 LOOK, FINE, GRID = 320, 768, 32  # longest sides at which a photo is judged, and at which colours of places are kept
@@ -36,7 +36,7 @@ def refine_mask(photo: Image.Image, mask: Image.Image, cell: float, seen: bool =
         cell: pixels of the photo that one of what made the mask spans; edges are looked for about so far away.
         seen: somebody has seen the mask and found it right: its edges alone are moved, nothing is taken out.
     """
-    look = _fit(photo.size, min(max(LOOK, 2 * max(photo.size) / cell), FINE))
+    look = fit_size(photo.size, min(max(LOOK, 2 * max(photo.size) / cell), FINE))
     small = _colors(photo.resize(look, Image.Resampling.BOX))
     wall = rough = np.asarray(mask.resize(look, Image.Resampling.BOX)) >= 128
     if wall.all() or not wall.any():
@@ -97,7 +97,7 @@ def _about(values: np.ndarray, weight: np.ndarray, near: int) -> np.ndarray:
     `near`: how many of SPREADS, the widest first.
     """
     size = weight.shape[::-1]
-    grid = _fit(size, GRID)
+    grid = fit_size(size, GRID)
     known = np.dstack([resize(values * weight[..., None], grid, BOX), resize(weight, grid, BOX)])
     total = np.zeros_like(known)
     for sigma in SPREADS[:near]:
@@ -134,8 +134,3 @@ def _bytes(score: np.ndarray) -> Image.Image:
 def _colors(photo: Image.Image) -> np.ndarray:
     """YCbCr (h, w, 3) float32, lightness scaled down."""
     return np.asarray(photo.convert("YCbCr")) * np.array([LIGHTNESS, 1, 1], np.float32)
-
-
-def _fit(size: tuple[int, int], most: float) -> tuple[int, int]:
-    scale = min(1.0, most / max(size))
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))

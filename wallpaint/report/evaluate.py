@@ -21,7 +21,7 @@ from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels import metrics
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.file_kinds import PHOTO_SUFFIXES
-from wallpaint.pixels.images import load_mask, load_photo
+from wallpaint.pixels.images import load_photo
 from wallpaint.report.compare import Yardstick, say_left_out
 from wallpaint.report.files import Figures, all_or_nothing, write_csv, write_json
 from wallpaint.report.pages import evaluation_page, evaluation_table, markdown, number, show_repaint
@@ -174,8 +174,7 @@ def _repaint(
     back: bool,
 ) -> tuple[list[Figures], list[float], list]:
     """Paint one room in one colour, and `back`: a row an arm, the VAE's floor where there is one, titled pictures."""
-    photo, true = load_photo(sample.image), load_photo(truth.image)
-    mask = load_mask(sample.mask, photo.size, photo=sample.image)
+    (photo, mask), true = sample.load(), load_photo(truth.image)
     swatch, prompted = Swatch(truth.color), replace(settings, prompt=sample.text)
     painted = opened.paint(photo, mask, swatch, prompted)
     for name, pictures in given.items():

@@ -20,15 +20,14 @@ from PIL import Image, ImageDraw, ImageFont
 
 from wallpaint.errors import UserError
 from wallpaint.paths import ascii_name
+from wallpaint.pixels.arrays import fit_size
 
 Figures = dict[str, Any]
 
 
 def contact_sheet(pictures: Sequence[tuple[str, Image.Image]], side: int = 512, columns: int = 6) -> Image.Image:
     """Lay titled pictures of one shape out on a white sheet; each is at most `side` pixels wide or high."""
-    width, height = pictures[0][1].size
-    scale = min(1.0, side / max(width, height))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    size = fit_size(pictures[0][1].size, side)
     gap, line = 12, 26
     columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)

@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import psutil
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 
 from wallpaint.cache.batches import BatchSettings, draw_batch
 from wallpaint.cache.draws import sample_draws
 from wallpaint.dataset.rows import Sample
-from wallpaint.disk import atomic_path, format_bytes, free_bytes
+from wallpaint.disk import format_bytes, free_bytes
 from wallpaint.learned.denoiser import add_noise, parameter_groups
 from wallpaint.models.bundle import Models
 from wallpaint.paint.sampler import vae_round_trip
 from wallpaint.pixels.color import Swatch
-from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.pixels.metrics import delta_e_truth
 from wallpaint.runs.forecast import Cost, find_cost, peak_bytes, run_seconds
+from wallpaint.train.validation import write_grid
 
 if TYPE_CHECKING:
     from wallpaint.train.session import Session
 
 OVERLAY = "preflight.png"
-TILE, SAMPLES = 192, 4
+SAMPLES = 4
 
 
 @torch.compiler.set_stance("force_eager")  # one sample, and whole pictures: shapes that no step has
@@ -112,27 +112,21 @@ def vae_floor(models: Models, samples: Sequence[Sample]) -> float:
     """Mean ΔE00 of walls that the VAE alone has encoded and decoded: no method comes below it."""
     found = []
     for sample in samples:
-        photo = load_photo(sample.image)
-        mask = load_mask(sample.mask, photo.size, photo=sample.image)
-        found.append(
-            delta_e_truth(vae_round_trip(models, photo, photo, mask, Swatch(sample.color)), photo, mask)["mean"]
-        )
+        photo, mask = sample.load()
+        again = vae_round_trip(models, photo, photo, mask, Swatch(sample.color))
+        found.append(delta_e_truth(again, photo, mask)["mean"])
     return float(np.mean(found))
 
 
 def draw_overlay(samples: Sequence[Sample], path: Path) -> None:
     """Draw samples in a row: the photo with its wall marked, the reference swatch in a corner."""
-    grid = Image.new("RGB", (TILE * len(samples), TILE), "white")
-    for i, sample in enumerate(samples):
-        photo = load_photo(sample.image)
-        mask = np.asarray(load_mask(sample.mask, photo.size, photo=sample.image)) >= 128
-        pixels = np.asarray(photo).astype(np.float32)
-        pixels[mask] = 0.5 * pixels[mask] + 0.5 * np.array([255, 0, 255], np.float32)
-        tile = ImageOps.contain(Image.fromarray(pixels.round().astype(np.uint8)), (TILE, TILE))
-        tile.paste(Swatch(sample.color).image(TILE // 6), (0, 0))
-        grid.paste(tile, (i * TILE, 0))
-    with atomic_path(path) as temporary:
-        grid.save(temporary)
+    shown = []
+    for sample in samples:
+        photo, mask = sample.load()
+        photo.paste(Image.blend(photo, Image.new("RGB", photo.size, "magenta"), 0.5), mask=mask)
+        photo.paste(Swatch(sample.color).image(max(photo.size) // 6), (0, 0))
+        shown.append(photo)
+    write_grid([shown], path)
 
 
 def available_bytes(device: torch.device) -> int:

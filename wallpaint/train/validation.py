@@ -95,7 +95,7 @@ def validate(
     set_adapter_strength(models, method.conditions, config.ip_adapter_scale)
     if len(rows) < len(repaints):
         return {}
-    _write_grid(rows, path)
+    write_grid(rows, path)
     figures = {"delta_e_truth": _mean(truth), "delta_e_paint": _mean(paint)}
     return {name: value for name, value in figures.items() if math.isfinite(value)}
 
@@ -138,7 +138,7 @@ def _mean(values: list[float]) -> float:
     return sum(finite) / len(finite) if finite else math.nan
 
 
-def _write_grid(rows: list[list[Image.Image]], path: Path) -> None:
+def write_grid(rows: list[list[Image.Image]], path: Path) -> None:
     """Write rows of pictures as one PNG of square tiles."""
     grid = Image.new("RGB", (TILE * max(map(len, rows)), TILE * len(rows)), "white")
     for y, row in enumerate(rows):
