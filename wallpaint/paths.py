@@ -11,6 +11,7 @@ SHIPPED = PACKAGE if (PACKAGE / "assets").is_dir() else ROOT
 ASSETS = SHIPPED / "assets"
 CONFIGS = SHIPPED / "configs"
 MODELS = ASSETS / "models"
+LORAS = ASSETS / "loras"
 COMMAND = "python studio.py" if SHIPPED == ROOT else "wallpaint"  # how people call it
 
 

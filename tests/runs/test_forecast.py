@@ -28,7 +28,7 @@ GPU 1, 70000, 80000, GPU-bbbb-2
 @pytest.fixture
 def expected(tmp_path, monkeypatch):
     """Expect a run of a few settings, on a CPU, with nothing shipped to learn from."""
-    monkeypatch.setattr(forecast, "SHIPPED", tmp_path / "none")
+    monkeypatch.setattr(forecast, "LORAS", tmp_path / "none")
     monkeypatch.setattr(forecast, "_find_gpu", lambda: None)
 
     def tell(**changes):

@@ -11,7 +11,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalToken
 from safetensors.torch import save_file
 
 from wallpaint.disk import atomic_path
-from wallpaint.errors import UserError
+from wallpaint.errors import UserError, reason_of
 from wallpaint.learned.cards import PLACES
 from wallpaint.learned.lora import read_lora
 from wallpaint.learned.weights import find_arm
@@ -87,7 +87,7 @@ def push_to_hub(folder: str | Path, repo: str, api: HfApi | None = None) -> str:
         api.create_commit(repo, added, commit_message=f"wallpaint run {folder.name}")
     except (HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OSError) as error:
         raise UserError(
-            f"the hub does not take {folder.name} as {repo} ({' '.join(str(error).split())}): "
+            f"the hub does not take {folder.name} as {repo} ({reason_of(error)}): "
             "check the name, and log in with `hf auth login`"
         ) from None
     return str(address)

@@ -44,14 +44,9 @@ class Family:
     pipeline: str = "StableDiffusionInpaintPipeline"  # diffusers' own, which reads what was learned
 
 
-def family_folder(name: str) -> Path:
-    """Where a family that lives in the repository is kept."""
-    return MODELS / name
-
-
 ROOM_TINY = Family(
     "room-tiny",
-    str(family_folder("room-tiny")),
+    str(MODELS / "room-tiny"),
     "ip_adapter",
     "ip-adapter-plus_room-tiny.safetensors",
     resolution=128,

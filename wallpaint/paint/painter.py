@@ -32,13 +32,12 @@ from wallpaint.models.families import with_base
 from wallpaint.models.files import find_file, is_hub_id
 from wallpaint.paint.sampler import EncodingCache, find_fields, paint_wall
 from wallpaint.paint.settings import OnStep, SamplingSettings, share_of
-from wallpaint.paths import ASSETS
+from wallpaint.paths import LORAS
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.light import Light
 from wallpaint.pixels.recolor import read_light, repaint_each
 from wallpaint.settings.methods import painted_as
 
-LORAS = ASSETS / "loras"
 SHIPPED_ARMS: dict[str, Path | None] = {  # 'base' is the family with nothing learned on top
     "base": None,
     **{name: LORAS / name / LORA_NAME for name in ("old", "new", "color", "refine")},

@@ -94,9 +94,14 @@ def markdown(table: Table) -> str:
     return "".join([head, "|---|", "---:|" * (len(table.headers) - 1), "\n", *rows])
 
 
-def number(value: float | None, digits: int = 1) -> str:
-    """Write a figure, a dash where there is none."""
-    return "–" if value is None or value != value else f"{value:.{digits}f}"
+NOTHING = "–"  # a figure that there is not
+
+
+def number(value: float | None, digits: int = 1, sign: str = "") -> str:
+    """Write a figure, a dash where there is none; `sign` '+' writes it with its sign."""
+    if value is None or value != value:
+        return NOTHING
+    return f"{round(value, digits) + 0.0:{sign}.{digits}f}"  # no -0
 
 
 def evaluation_table(arms: dict[str, Figures]) -> Table:

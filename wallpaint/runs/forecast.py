@@ -13,11 +13,11 @@ from pathlib import Path
 import psutil
 import yaml
 
-from wallpaint.models.families import FAMILIES, family_folder
+from wallpaint.models.families import FAMILIES
+from wallpaint.paths import LORAS
 from wallpaint.runs.state import list_runs, read_metrics
 from wallpaint.settings.train_config import TrainConfig
 
-SHIPPED = family_folder("").parent / "loras"  # trained on another machine: their pace is a guess for this one
 GB = 10**9
 
 
@@ -129,7 +129,8 @@ def find_earlier(config: TrainConfig, workspace: Path, kind: str) -> tuple[str, 
     same batch alone.
     """
     folders = [(run.folder, True) for run in list_runs(workspace)]
-    folders += [(path.parent, False) for path in sorted(SHIPPED.glob("*/metrics.jsonl"))]
+    # Those that are shipped were trained on another machine: their pace is a guess for this one.
+    folders += [(path.parent, False) for path in sorted(LORAS.glob("*/metrics.jsonl"))]
     for folder, here in folders:
         settings = _read_settings(str(folder / "config.yaml"))
         if any(settings.get(name) != getattr(config, name) for name in ("family", "resolution", "use_color_loss")):

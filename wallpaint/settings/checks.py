@@ -46,16 +46,14 @@ def settle_preset(config: Any) -> None:
             f"memory_preset {config.memory_preset} is too small for family {config.family} "
             f"in the settings: choose {' or '.join(presets)}"
         )
-    for f in fields(config):
-        if config.memory_preset not in presets or f.name not in PRESET_FIELDS:
-            continue
-        value = presets[config.memory_preset][PRESET_FIELDS.index(f.name)]
-        if getattr(config, f.name) not in (f.default, value):
+    defaults = {f.name: f.default for f in fields(config)}
+    for name, value in zip(PRESET_FIELDS, presets.get(config.memory_preset, ()), strict=False):
+        if getattr(config, name) not in (defaults[name], value):
             raise UserError(
-                f"{f.name} is {getattr(config, f.name)} but memory_preset is "
+                f"{name} is {getattr(config, name)} but memory_preset is "
                 f"{config.memory_preset} in the settings: leave one of them out"
             )
-        object.__setattr__(config, f.name, value)
+        object.__setattr__(config, name, value)
 
 
 def family_from_adapter(config: Any) -> str:

@@ -5,6 +5,7 @@ import math
 import os
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ class Record:
         step, steps = row["step"], self.config.max_train_steps
         full = BAR * step // steps
         done, seconds = step - self._first, time.perf_counter() - self._began
-        left = f"  {_clock((steps - step) * seconds / done)} left" if done > 0 and step < steps else ""
+        left = f"  {timedelta(seconds=int((steps - step) * seconds / done))} left" if done > 0 and step < steps else ""
         names = ("loss", "loss_color", "delta_e_truth", "delta_e_paint")
         figures = "  ".join(f"{name} {row[name]:.4g}" for name in names if name in row)
         return f"step {step}/{steps} [{'#' * full}{'.' * (BAR - full)}]  {figures}{left}"
@@ -115,8 +116,3 @@ def _step_of(line: str) -> float:
         return json.loads(line)["step"]
     except (ValueError, KeyError, TypeError):
         return math.inf
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

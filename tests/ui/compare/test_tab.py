@@ -456,7 +456,7 @@ def test_the_brightness_stands_among_the_figures_where_it_was_measured(painted):
     assert f">{t('column_brightness')}<" not in results_html.draw_results(painted({"a": (1.0, 0.9)}), "en")
     shown = results_html.draw_results(painted({"a": (1.0, 0.9)}, a=-12.4), "en")
     assert '<th scope="row">Brightness off</th><td>-12</td>' in shown
-    assert [results_html.write(value, 0, "+") for value in (None, -0.2, 3.6)] == ["–", "+0", "+4"]
+    assert [results_html.number(value, 0, "+") for value in (None, -0.2, 3.6)] == ["–", "+0", "+4"]
 
 
 def test_the_verdict_sees_a_wall_painted_flat_and_a_tie(painted):

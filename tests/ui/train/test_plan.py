@@ -12,7 +12,7 @@ from wallpaint.ui.train import plan
 @pytest.fixture
 def drawn(dataset, tmp_path, monkeypatch):
     """Draw the plan of a run of a few settings, on a CPU, with nothing shipped to learn from."""
-    monkeypatch.setattr(forecast, "SHIPPED", tmp_path / "none")
+    monkeypatch.setattr(forecast, "LORAS", tmp_path / "none")
     monkeypatch.setattr(forecast, "_find_gpu", lambda: None)
 
     def draw(**changes):

@@ -128,10 +128,8 @@ def draw_own(own: Sequence[OwnLora], language: str) -> str:
     """Say of each LoRA that the reader brought what it is, for which family, and what is left out or missing."""
     rows = []
     for lora in own:
-        file, ranks = (
-            lora.file,
-            "–".join(str(rank) for rank in dict.fromkeys(lora.file.ranks[:: len(lora.file.ranks) - 1 or 1])),
-        )
+        file = lora.file
+        ranks = "–".join(str(rank) for rank in dict.fromkeys((*file.ranks[:1], *file.ranks[-1:])))  # least and most
         family = file.family or t("lora_any_family", language)
         key = "lora_adapter" if file.kind == ADAPTER else "lora_kind"
         missing = missing_weights(file.family) if file.family else ""

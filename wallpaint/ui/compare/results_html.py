@@ -9,13 +9,13 @@ from wallpaint.pixels.color import parse_color
 from wallpaint.pixels.metrics import TOO_BRIGHT
 from wallpaint.pixels.palettes import nearest_color, shipped_palettes
 from wallpaint.report.heat import TOP
+from wallpaint.report.pages import NOTHING, number
 from wallpaint.ui.compare.painting import Results, read_arms
 from wallpaint.ui.html import Markup, render, say
 from wallpaint.ui.words.words import t, translate
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 NEAR = 0.5  # ΔE that nobody sees
-NOTHING = "–"  # a figure that there is not
 FLAT = 0.15  # a wall of less shading has lost its light
 
 
@@ -35,7 +35,7 @@ def draw_results(results: Results | None, language: str, votes: Counter | None =
     def score(arm: dict[str, Any]) -> str:
         """Write the ΔE that counts, one measure for all that is shown; '' in a blind look."""
         known = results.truth and len(results.paints) == 1
-        return "" if results.blind else f"ΔE {write(score_of(arm, known), 1)}"
+        return "" if results.blind else f"ΔE {number(score_of(arm, known))}"
 
     called = {paint: call_paint(paint, name, language) for paint, name in zip_longest(results.paints, results.names)}
     first, best = painted[results.paints[0]], 0
@@ -72,12 +72,12 @@ def call_paint(paint: str, name: str | None, language: str) -> str:
 def tabulate(arms: list[dict[str, Any]]) -> dict[str, list[str]]:
     """Give what was measured of each arm by the key of its title; a row that no arm has is left out."""
     rows = {
-        "column_paint": [write(arm["delta_e_paint"]["median"], 1) for arm in arms],
-        "column_truth": [write((arm.get("delta_e_truth") or {}).get("mean"), 1) for arm in arms],
-        "column_brightness": [write(arm.get("brightness_error"), 0, "+") for arm in arms],
-        "column_shading": [write(arm["shading_correlation"], 2) for arm in arms],
+        "column_paint": [number(arm["delta_e_paint"]["median"]) for arm in arms],
+        "column_truth": [number((arm.get("delta_e_truth") or {}).get("mean")) for arm in arms],
+        "column_brightness": [number(arm.get("brightness_error"), 0, "+") for arm in arms],
+        "column_shading": [number(arm["shading_correlation"], 2) for arm in arms],
         "column_outside": [str(arm["outside_changed_pixels"]) for arm in arms],
-        "column_seconds": [write(arm["seconds"], 1) for arm in arms],
+        "column_seconds": [number(arm["seconds"]) for arm in arms],
     }
     return {key: figures for key, figures in rows.items() if set(figures) != {NOTHING}}
 
@@ -133,10 +133,3 @@ def score_of(arm: dict[str, Any], truth: bool) -> float | None:
     if truth:
         return (arm.get("delta_e_truth") or {}).get("mean")
     return arm["delta_e_paint"]["median"]
-
-
-def write(number: float | None, digits: int, sign: str = "") -> str:
-    """Write a number of a table, a dash where there is none; `sign` '+' writes it with its sign."""
-    if number is None or number != number:
-        return NOTHING
-    return f"{round(number, digits) + 0.0:{sign}.{digits}f}"  # no -0
