@@ -12,14 +12,12 @@ from typing import Any
 import numpy as np
 
 from wallpaint.dataset.project import SUFFIX, Project, ProjectWall, Settings, read_project, write_project
-from wallpaint.errors import UserError
 from wallpaint.pixels.images import load_mask, read_size
 from wallpaint.ui.board import pictures
-from wallpaint.ui.board.walls import Wall, read_walls, save_photo_masks, save_wall_mask, write_walls
+from wallpaint.ui.board.walls import Wall, read_walls, save_wall_mask, write_walls
 from wallpaint.ui.compare.painting import PaintRequest
-from wallpaint.ui.compare.scene import Room
+from wallpaint.ui.compare.scene import Room, save_masks
 from wallpaint.ui.page import plain_name
-from wallpaint.ui.words.words import t
 
 
 @dataclass(frozen=True)
@@ -37,13 +35,10 @@ def save_project(
     """Write the room as it is into a file to download; `offered` gives the name of each arm.
 
     Raises:
-        UserError: no room is open, or the wall at hand is not marked.
+        UserError: as `save_masks`.
     """
-    saved = save_photo_masks(room.picture["folder"]) if room else None
-    if room is None or saved is None:
-        raise UserError(t("no_room", language))
+    room, photo, (first, *others) = save_masks(room, language)
     folder = room.picture["folder"]
-    photo, (first, *others) = saved
     walls, active = read_walls(folder)
     at = sum(1 for wall in walls[:active] if wall.mask)
     ordered = [*others[:at], first, *others[at:]]  # as on the board, those alone that are marked

@@ -149,10 +149,10 @@ def look_ahead(room: Room, paint: str) -> Outlook:
     return Outlook(Swatch(tuple(linear_to_bytes(seen))).hex, light.doubt(seen), bool(whites), old)
 
 
-def write_scene(room: Room | None, paint: str, language: str) -> ScenePaths:
-    """Write the masks of all walls at the photo's own size, and say where all of the room is.
+def save_masks(room: Room | None, language: str) -> tuple[Room, Path, list[tuple[Path, Wall]]]:
+    """Write every marked wall of a room at the photo's own size: the room, its photo, (mask, wall) of each.
 
-    A true repaint is known of one wall alone.
+    The wall at hand comes first.
 
     Raises:
         UserError: no room is open, or the wall at hand is not marked.
@@ -160,7 +160,18 @@ def write_scene(room: Room | None, paint: str, language: str) -> ScenePaths:
     saved = save_photo_masks(room.picture["folder"]) if room else None
     if room is None or saved is None:
         raise UserError(t("no_room", language))
-    photo, ((mask, _), *others) = saved
+    return room, *saved
+
+
+def write_scene(room: Room | None, paint: str, language: str) -> ScenePaths:
+    """Write the masks of all walls at the photo's own size, and say where all of the room is.
+
+    A true repaint is known of one wall alone.
+
+    Raises:
+        UserError: as `save_masks`.
+    """
+    room, photo, ((mask, _), *others) = save_masks(room, language)
     white = bool(pictures.read_whites(room.picture["folder"], (1, 1)))
     more = tuple((str(path), wall.paint, wall.now if wall.chosen or white else "") for path, wall in others)
     truth = None if more else room.truths.get(paint)
