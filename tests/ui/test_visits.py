@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from types import SimpleNamespace
 
 import gradio as gr
 import pytest
@@ -16,7 +17,8 @@ from wallpaint.ui.board import pictures
 from wallpaint.ui.board.walls import GIVEN, Wall, read_walls, write_walls
 from wallpaint.ui.compare import painting, scene
 from wallpaint.ui.compare.arms import OwnLora
-from wallpaint.ui.dataset import tab
+from wallpaint.ui.compare.tab import choose_room
+from wallpaint.ui.dataset import photos, tab
 from wallpaint.ui.dataset.photos import Photo
 
 
@@ -34,8 +36,9 @@ def visit(shipped_rooms, tmp_path, monkeypatch):
         values += [choices.get(part.elem_id or "", part.value) for part in asked.inputs[7:-1]]
         asked.fn(*values, choices.get("results"))
 
-    def restore(*tokens):
-        return dict(zip(told.outputs, told.fn("en", [*tokens, None]), strict=True))
+    def restore(*tokens, session="new"):
+        request = SimpleNamespace(session_hash=session)
+        return dict(zip(told.outputs, told.fn("en", [*tokens, None], request), strict=True))
 
     return keep, restore
 
@@ -108,6 +111,19 @@ def test_a_lora_of_ones_own_and_the_room_before_come_back_and_nobody_elses_file_
     assert "mine" in named["own-loras"] and "theirs" not in named["own-loras"]
     lora.unlink()
     assert value_of(restore("a" * 24, None), gr.State, 5) == []
+
+
+def test_what_was_opened_while_the_page_came_back_stays_there(visit, tmp_path):
+    keep, restore = visit
+    picture, room = tab.open_sample(0, tmp_path)[0], scene.open_shipped_room(tmp_path, 0)[0]
+    keep("a" * 24, picture, (), "hall", room)
+    compare, dataset = (SimpleNamespace(session_hash=name) for name in ("painter", "marker"))
+    choose_room(scene.open_shipped_room, compare, tmp_path, 0)
+    visits.note_opened(dataset, photos.KEPT)
+    for session, left in (("painter", 3), ("marker", 2)):
+        updates = restore("a" * 24, session=session)
+        brought = [value_of(updates, gr.State, number) != gr.skip() for number in (2, 3)]
+        assert brought == [left == 3, left == 2]
 
 
 def test_what_is_gone_stays_away_and_keeps_nothing_else_from_coming(visit, tmp_path):

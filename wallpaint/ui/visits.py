@@ -7,6 +7,7 @@ name cannot be guessed, only the browser that was given it knows it, and after a
 import contextlib
 import json
 import secrets
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from wallpaint.ui.handlers import guarded
 from wallpaint.ui.page import QUIET, Page
 
 TABS = ("compare", "dataset", "train")  # in the page's order
+# What somebody has opened, by (session, name of the Kept): what comes late on a busy machine leaves it there.
+_opened: deque[tuple[str | None, str]] = deque(maxlen=1000)
 # A tab of the browser has a visit of its own; one that is opened anew begins with what the last one had.
 READ = """(language) => {
   const read = (store) => { try { return window[store].getItem("wallpaint-visit"); } catch { return null; } };
@@ -50,6 +53,16 @@ class Kept:
     shown: list[Any]  # what bringing it back updates
     pack: Callable[..., Any]  # their values -> something for JSON, None for nothing
     bring: Callable[[Any, str], Sequence[Any]]  # that and the language -> updates of `shown`
+
+
+def note_opened(request: gr.Request, name: str) -> None:
+    """Note that somebody has opened this part of the page by themselves."""
+    _opened.append((request.session_hash, name))
+
+
+def was_opened(request: gr.Request, name: str) -> bool:
+    """Tell whether somebody has."""
+    return (request.session_hash, name) in _opened
 
 
 def visit_file(workspace: Path, token: object) -> Path | None:
@@ -82,15 +95,17 @@ def write_visit(workspace: Path, token: str, kept: dict[str, Any]) -> None:
         path.write_text(json.dumps(kept), "utf-8")
 
 
-def bring_back(kepts: Sequence[Kept], visit: dict[str, Any], language: str) -> list[Any]:
-    """Give the updates of all parts; one whose files are gone stays as it is."""
+def bring_back(
+    kepts: Sequence[Kept], visit: dict[str, Any], language: str, request: gr.Request | None = None
+) -> list[Any]:
+    """Give the updates of all parts; one whose files are gone stays as it is, and what was opened meanwhile."""
     updates: list[Any] = []
     for kept in kepts:
         brought: Sequence[Any] = [gr.skip()] * len(kept.shown)
         with contextlib.suppress(
             UserError, OSError, KeyError, TypeError, ValueError
         ):  # of yesterday, or an older version
-            if visit.get(kept.name) is not None:
+            if visit.get(kept.name) is not None and not (request and was_opened(request, kept.name)):
                 brought = kept.bring(visit[kept.name], language)
         updates += brought
     return updates
@@ -103,9 +118,9 @@ def wire_visits(
     token, told = gr.State(None), gr.JSON(visible=False)
     parts = [part for kept in kepts for part in kept.parts]
 
-    def restore_visit(language: str, asked: list | None) -> list:
+    def restore_visit(language: str, asked: list | None, request: gr.Request) -> list:
         name, visit = read_visit(page.workspace, asked or [])
-        return [name, [name], *bring_back(kepts, visit, language)]
+        return [name, [name], *bring_back(kepts, visit, language, request)]
 
     def keep_visit(token: str | None, *values: Any) -> None:
         if token is None:  # the page has not come back yet
@@ -119,15 +134,9 @@ def wire_visits(
     shown = [part for kept in kepts for part in kept.shown]
     back = said.then(restore_visit, [language, told], [token, told, *shown], js=READ, **QUIET)
     back.then(None, told, tabs, js=WRITE)
-    gr.on(
-        [part.change for part in parts],
-        guarded(keep_visit),
-        [token, *parts],
-        None,
-        queue=False,
-        trigger_mode="always_last",
-        **QUIET,
-    )
+    how: dict[str, Any] = {"fn": guarded(keep_visit), "inputs": [token, *parts], "queue": False, **QUIET}
+    gr.on([part.change for part in parts], **how, trigger_mode="always_last")
+    back.then(**how)  # what was opened before the page came back
     for tab, name in zip(each, TABS, strict=True):
         tab.select(None, None, None, js=NOTE_TAB % name)
     return back

@@ -33,15 +33,13 @@ from wallpaint.ui.finder import build_finder
 from wallpaint.ui.handlers import guarded
 from wallpaint.ui.page import GPU, PRIVATE, QUIET, Page, Step
 from wallpaint.ui.upload import open_upload
-from wallpaint.ui.visits import Kept
+from wallpaint.ui.visits import Kept, note_opened, was_opened
 from wallpaint.ui.words.words import t
 
 # What was written is fetched at once, by a button that stands unseen on the page and has to hear of it first.
 DOWNLOAD = """() => { setTimeout(() => document.querySelector("#%s").click(), 300); }"""
 # Sessions that pressed Cancel; one that had nothing to cancel is forgotten after so many others.
 _cancelled: deque[str] = deque(maxlen=1000)
-# Sessions that opened a room themselves.
-_chosen: deque[str] = deque(maxlen=1000)
 
 
 class Cancelled(Exception):
@@ -136,16 +134,16 @@ def keep_comparison(
 
 
 def choose_room(open_room: Callable, request: gr.Request, *values: Any) -> tuple:
-    """Open a room that somebody asks for; the first one, which may come later on a busy machine, leaves it there."""
+    """Open a room that somebody asks for; the first one, or the last visit's, may come later and leaves it there."""
     opened = open_room(*values)
-    _chosen.append(request.session_hash or "")
+    note_opened(request, "room")
     return opened
 
 
 def open_first_room(workspace: Path, room: Room | None, request: gr.Request) -> tuple | dict:
     """Open the room that stands there before anybody has chosen one, unless somebody has meanwhile."""
     opened = scene.open_first_room(workspace, room)
-    return gr.skip() if (request.session_hash or "") in _chosen else opened
+    return gr.skip() if was_opened(request, "room") else opened
 
 
 def wire_room(page: Page, panel: RoomPanel, room: gr.State, picture: gr.State, language: gr.State) -> Step:

@@ -21,12 +21,13 @@ from wallpaint.ui.board.walls import Wall, mask_at, read_walls, save_wall_mask, 
 from wallpaint.ui.gallery import add_gallery, draw_overlay, thumbnail
 from wallpaint.ui.handlers import guarded
 from wallpaint.ui.page import GPU, PRIVATE, QUIET, Page, check_name, plain_name
-from wallpaint.ui.visits import Kept
+from wallpaint.ui.visits import Kept, note_opened
 from wallpaint.ui.words.words import T, t, translate
 
 MOST_PHOTOS = 200  # on the page at once
 NAMED = 5  # files that a message names
 THUMBNAIL = 200
+KEPT = "dataset"  # what comes back of the tab, by its name
 
 
 @dataclass(frozen=True)
@@ -194,12 +195,13 @@ def wire_photos(page: Page, panel: PhotosPanel, board: BoardPanel, language: gr.
     workspace, photos = page.workspace, panel.photos
 
     @guarded
-    def upload_here(paths: list[str], photos: list[Photo], language: str) -> tuple:
+    def upload_here(paths: list[str], photos: list[Photo], language: str, request: gr.Request) -> tuple:
         before = len(photos)
         photos, left_out = add_photos(paths, photos, language)
         if left_out:
             gr.Warning(html.escape(left_out), title=t("left_out", language))
         photos, picture = open_photo(photos, min(before, len(photos) - 1), workspace)
+        note_opened(request, KEPT)
         box = gr.update(visible=len(photos) > 1)
         return photos, show_photos(photos, language), box, picture, describe_picture(picture), picture["name"]
 
@@ -234,4 +236,4 @@ def wire_photos(page: Page, panel: PhotosPanel, board: BoardPanel, language: gr.
         return {"picture": picture, "photos": [asdict(photo) for photo in photos], "room": room} if picture else None
 
     shown = [photos, panel.gallery, panel.box, *board.opened]
-    return Kept("dataset", [board.picture, photos, board.room], shown, pack, partial(bring_photos, workspace))
+    return Kept(KEPT, [board.picture, photos, board.room], shown, pack, partial(bring_photos, workspace))

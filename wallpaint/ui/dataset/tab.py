@@ -7,13 +7,13 @@ import gradio as gr
 
 from wallpaint.ui.board import pictures
 from wallpaint.ui.board.component import BoardPanel, build_board, describe_picture
-from wallpaint.ui.dataset.photos import build_photos, wire_photos
+from wallpaint.ui.dataset.photos import KEPT, build_photos, wire_photos
 from wallpaint.ui.dataset.samples_panel import build_list, build_save, wire_samples
 from wallpaint.ui.finder import build_finder
 from wallpaint.ui.gallery import add_rooms, read_rooms
 from wallpaint.ui.handlers import guarded
 from wallpaint.ui.page import QUIET, Page, Step
-from wallpaint.ui.visits import Kept
+from wallpaint.ui.visits import Kept, note_opened
 from wallpaint.ui.words.words import T
 
 
@@ -51,7 +51,8 @@ def build_dataset_tab(page: Page, language: gr.State, picture: gr.State) -> Data
     listing = build_list(page)
 
     @guarded
-    def open_sample_here(event: gr.SelectData) -> tuple:
+    def open_sample_here(event: gr.SelectData, request: gr.Request) -> tuple:
+        note_opened(request, KEPT)
         return open_sample(event.index, page.workspace)
 
     rooms.select(open_sample_here, None, board.opened, **QUIET)
