@@ -333,7 +333,18 @@ def test_a_refused_resume_leaves_a_run_that_had_ended_as_it_was(ended, trained, 
     assert runs.read_run(tmp_path / "r").state == ended
 
 
-def test_a_resume_that_fails_once_it_is_at_work_or_by_the_page_has_failed(trained, tmp_path):
+def test_a_refused_resume_of_the_page_leaves_a_run_what_it_was_and_says_why(trained, tmp_path):
+    before = {"state": "failed", "exit_code": 1, "error": "too little memory", "pid": 7, "pid_started": 1.0}
+    launched = {"state": "starting", "pid": None, "error": "", "exit_code": None}
+    runs.write_state(tmp_path / "r", **launched, before=before, step=5)
+    trained(UserError("it does not fit, r, start another"))
+    assert studio.main(["--train", "--output_dir", "r", "--resume"]) == 2
+    run = runs.read_run(tmp_path / "r")
+    assert (run.state, run.exit_code, run.error, run.step) == ("failed", 1, "too little memory", 5)
+    assert run.fields["refused"] == "it does not fit, r, start another"
+
+
+def test_a_resume_that_fails_once_it_is_at_work_has_failed(trained, tmp_path):
     def half(config, resume):
         runs.write_state(config.output_dir, state="running")
         raise UserError("a photo is gone, r, bring it")
@@ -342,10 +353,6 @@ def test_a_resume_that_fails_once_it_is_at_work_or_by_the_page_has_failed(traine
     trained(half)
     assert studio.main(["--train", "--output_dir", "r", "--resume"]) == 2
     assert runs.read_run(tmp_path / "r").state == "failed"
-    runs.write_state(tmp_path / "p", state="starting", pid=None)  # as the studio launches what waited
-    trained(UserError("it does not fit, p, start another"))
-    assert studio.main(["--train", "--output_dir", "p", "--resume"]) == 2
-    assert runs.read_run(tmp_path / "p").state == "failed"
 
 
 @pytest.mark.parametrize("begun", ["checkpoints", "metrics.jsonl", "samples", "weights"])

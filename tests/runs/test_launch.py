@@ -165,6 +165,24 @@ def test_resume_waits_its_turn_and_goes_on_from_a_checkpoint(trainer):
     assert "--resume" not in runs.tail_log(one)
 
 
+def test_a_run_that_cannot_go_on_is_what_it_was_and_says_why(tmp_path, monkeypatch):
+    monkeypatch.setattr(launch, "STUDIO", tmp_path / "studio.py")
+    launch.STUDIO.write_text("import sys; print('error: the checkpoint is torn, r, delete it'); sys.exit(2)")
+    folder = tmp_path / "space" / "runs" / "lora-1"
+    (folder / "checkpoints" / "step-000005").mkdir(parents=True)
+    (folder / "config.yaml").write_text("method: lora\n")
+    ended = {"state": "failed", "exit_code": 137, "error": "too little memory"}
+    runs.write_state(folder, **ended)
+    launch.resume_run(folder)
+    assert wait_for(lambda: runs.read_run(folder).fields["refused"]) == "the checkpoint is torn, r, delete it"
+    assert ended.items() <= runs.read_run(folder).fields.items()
+    runs.write_state(folder.with_name("lora-2"), state="running", pid=os.getpid())  # it has to wait
+    launch.resume_run(folder)
+    assert runs.read_run(folder).state == "queued"
+    launch.stop_run(folder)
+    assert ended.items() <= runs.read_run(folder).fields.items()
+
+
 def test_a_run_at_work_is_not_deleted_and_another_is_gone_at_once(trainer):
     folder = trainer()
     wait_for(lambda: runs.read_run(folder).state == "running")

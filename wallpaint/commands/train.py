@@ -51,7 +51,7 @@ def train_there(folder: Path, config: TrainConfig, resume: bool, fresh: bool) ->
     """Hand over to the loop, keep how it ended in run.json.
 
     Bad input takes a `fresh` folder with it, and leaves a run that had ended, and was not to be gone on with so,
-    as it was.
+    as it was; one that the studio launched gets the reason as well.
     """
     told, before = folder / "run.json", b""
     if FIRST:
@@ -81,10 +81,11 @@ def train_there(folder: Path, config: TrainConfig, resume: bool, fresh: bool) ->
     finally:
         if FIRST:
             with contextlib.suppress(OSError):  # not even run.json could be written
-                if before and code == 2 and state.read_run(folder).state == "starting":
+                refused = resume and code == 2 and state.read_run(folder).state == "starting"
+                if refused and before:
                     with disk.atomic_path(told) as path:
                         path.write_bytes(before)
-                else:
+                elif not (refused and state.give_back(folder, error)):
                     state.write_state(folder, state=ENDED.get(code, "failed"), exit_code=code, error=error)
         if FIRST and code == 2 and fresh and not any((folder / name).exists() for name in BEGUN):
             shutil.rmtree(folder)  # bad input leaves nothing half-written

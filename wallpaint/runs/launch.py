@@ -18,11 +18,21 @@ from pathlib import Path
 from wallpaint.disk import locked
 from wallpaint.errors import UserError
 from wallpaint.paths import STUDIO
-from wallpaint.runs.state import ALIVE, QUEUED, is_running, list_runs, new_run_folder, read_run, write_state
+from wallpaint.runs.state import (
+    ALIVE,
+    QUEUED,
+    give_back,
+    is_running,
+    list_runs,
+    new_run_folder,
+    read_run,
+    tail_log,
+    write_state,
+)
 
 # What a trainer's exit code says where it left no word itself; any other one: crashed.
 STATES = {1: "failed", 2: "failed", 130: "stopped"}
-FRESH = {"pid": None, "pid_started": None, "exit_code": None, "error": ""}
+FRESH = {"pid": None, "pid_started": None, "exit_code": None, "error": "", "refused": ""}
 
 
 def start_run(config_path: str | Path, workspace: str | Path, name: str = "run") -> Path:
@@ -49,7 +59,9 @@ def resume_run(folder: str | Path) -> Path:
     if not (folder / "config.yaml").is_file():
         raise UserError(f"no config.yaml to go on with, {folder}, start a new run")
     # A run that never came to a checkpoint begins anew; there is nothing it could go on from.
-    write_state(folder, state=QUEUED, queued=time.time(), resume=has_checkpoint(folder), **FRESH)
+    resume = has_checkpoint(folder)
+    before = {name: run.fields.get(name) for name in ("state", *FRESH)} if resume else None
+    write_state(folder, state=QUEUED, queued=time.time(), resume=resume, before=before, **FRESH)
     start_next(folder.parent.parent)
     return folder
 
@@ -86,7 +98,8 @@ def stop_run(folder: str | Path) -> bool:
     with locked(folder.resolve().parent):
         run = read_run(folder)
         if run.state == QUEUED:
-            write_state(folder, state="stopped")
+            if not give_back(folder):
+                write_state(folder, state="stopped")
             return True
     if run.pid is None or not run.alive or not is_running(run.pid, run.fields.get("pid_started")):
         return False
@@ -158,7 +171,9 @@ def _reap(process: subprocess.Popen, folder: Path) -> None:
     if run.fields.get("pid") not in (process.pid, None):
         return  # somebody has resumed it meanwhile
     if run.fields.get("state") in ALIVE:
-        write_state(folder, state=STATES.get(code, "crashed"), exit_code=code)
-    elif run.exit_code is None and run.state != QUEUED:
+        refused = code == 2 and run.fields["state"] == "starting"
+        if not (refused and give_back(folder, tail_log(folder, 1).removeprefix("error: "))):
+            write_state(folder, state=STATES.get(code, "crashed"), exit_code=code)
+    elif run.exit_code is None and run.state != QUEUED and not run.fields.get("refused"):
         write_state(folder, exit_code=code)
     start_next(folder.parent.parent)

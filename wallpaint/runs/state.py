@@ -128,6 +128,14 @@ def write_state(folder: str | Path, **fields: Any) -> dict[str, Any]:
     return new
 
 
+def give_back(folder: str | Path, refused: str = "") -> bool:
+    """Make a run that was to go on what it was before, and say why it was `refused`; False where it was nothing."""
+    before = read_run(folder).fields.get("before")
+    if isinstance(before, dict):
+        write_state(folder, **(before | {"before": None, "refused": refused}))
+    return isinstance(before, dict)
+
+
 def _eta(fields: dict[str, Any]) -> float | None:
     """Seconds left, from the pace since the process took up its work; None before the first logged step."""
     done = (fields.get("step") or 0) - (fields.get("running_from") or 0)

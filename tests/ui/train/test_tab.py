@@ -248,6 +248,12 @@ def test_a_crashed_run_says_why_escaped_and_offers_to_go_on(run_folder, tmp_path
     assert shown["resume"]["variant"] == "primary"
 
 
+def test_a_run_that_could_not_go_on_says_why(run_folder, tmp_path):
+    state.write_state(run_folder, state="stopped", refused="<b>torn</b>")
+    shown = look(tmp_path, "lora-1", None, "en")[1]
+    assert "could not go on: &lt;b&gt;torn" in shown["status"] and shown["resume"]["interactive"]
+
+
 def test_what_the_trainer_found_is_in_plain_sight(run_folder):
     counts = {"parameters": {"lora": 192000, "frozen": 3284628}}
     state.write_state(run_folder, method="lora_ip", preflight=counts)

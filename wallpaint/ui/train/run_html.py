@@ -57,6 +57,7 @@ def draw_status(run: state.RunState, rows: list[dict[str, Any]], language: str) 
         learned=count_parameters(counts, language) if counts else "",
         warnings=[translate(line, language) for line in list_warnings(run, found)],
         error=translate(run.error, language),
+        refused=translate(str(run.fields.get("refused") or ""), language),
         figures=list_figures(rows, language),
         end=explain_end(run, language),
         log=read_log(run.folder, LAST_LINES, language),
