@@ -38,9 +38,7 @@ def _erode(pixels: bytes, size: tuple[int, int]) -> np.ndarray:
 
 def delta_e_truth(out: Picture, truth: Picture, mask: Image.Image) -> dict[str, float]:
     """CIEDE2000 to the true repaint over the wall: {'mean', 'median', 'p90'}; 0 is perfect."""
-    wall = wall_region(mask)
-    first, second = (linear_to_lab(bytes_to_linear(_bytes(image)[wall])) for image in (out, truth))
-    difference = delta_e(first, second)
+    difference = _difference(out, truth, wall_region(mask))
     return {
         "mean": _figure(np.mean, difference),
         "median": _figure(np.median, difference),
@@ -50,16 +48,13 @@ def delta_e_truth(out: Picture, truth: Picture, mask: Image.Image) -> dict[str, 
 
 def delta_e_outside(out: Picture, truth: Picture, mask: Image.Image) -> float:
     """Mean CIEDE2000 to the true repaint outside the mask: what the new wall's light does to the room."""
-    outside = np.asarray(mask.convert("L")) < 128
-    first, second = (linear_to_lab(bytes_to_linear(_bytes(image)[outside])) for image in (out, truth))
-    return _figure(np.mean, delta_e(first, second))
+    return _figure(np.mean, _difference(out, truth, np.asarray(mask.convert("L")) < 128))
 
 
 def delta_e_rim(out: Picture, truth: Picture, mask: Image.Image) -> float:
     """Mean CIEDE2000 to the true repaint in the rim that `wall_region` leaves out: fringes of the old paint."""
     rim = (np.asarray(mask.convert("L")) >= 128) & ~wall_region(mask)
-    first, second = (linear_to_lab(bytes_to_linear(_bytes(image)[rim])) for image in (out, truth))
-    return _figure(np.mean, delta_e(first, second))
+    return _figure(np.mean, _difference(out, truth, rim))
 
 
 def wall_mean(picture: Picture, mask: Image.Image) -> dict[str, float]:
@@ -169,6 +164,12 @@ def outside_changed_pixels(out: Picture, photo: Picture, mask: Image.Image) -> i
     """Pixels outside the mask (not eroded) whose bytes differ from the photo's."""
     red, green, blue = (_bytes(out) != _bytes(photo)).transpose(2, 0, 1)
     return int(((red | green | blue) & (np.asarray(mask.convert("L")) < 128)).sum())
+
+
+def _difference(out: Picture, truth: Picture, where: np.ndarray) -> np.ndarray:
+    """CIEDE2000 of two pictures at the pixels of `where` (H, W): (N,)."""
+    first, second = (linear_to_lab(bytes_to_linear(_bytes(image)[where])) for image in (out, truth))
+    return delta_e(first, second)
 
 
 def _bytes(image: Image.Image | np.ndarray) -> np.ndarray:

@@ -16,11 +16,10 @@ from wallpaint.errors import UserError
 from wallpaint.learned.denoiser import Noised
 from wallpaint.models.bundle import Models, send
 from wallpaint.models.latents import decode_latents
+from wallpaint.pixels.color import EPSILON, KAPPA, RGB_TO_XYZ, WHITE
 from wallpaint.settings.train_config import TrainConfig
 
-# sRGB D65/2 degrees, the matrix of IEC 61966-2-1 with its rows divided by the white point.
-RGB_TO_XYZ = ((0.4123908, 0.3575843, 0.1804808), (0.2126390, 0.7151687, 0.0721923), (0.0193308, 0.1191948, 0.9505322))
-LINEAR_BELOW, CUBE_BELOW = 0.04045, (6 / 29) ** 3
+LINEAR_BELOW = 0.04045  # of sRGB's curve
 Box = tuple[int, int, int, int]  # top, left, height, width
 TRUST_FLOOR = 0.25  # of SD1.5's timesteps 52 % lie above it, with 90 % of the weight
 DECODE_BATCH = 4  # pieces decoded at a time
@@ -176,9 +175,9 @@ def tensor_to_lab(rgb: torch.Tensor) -> torch.Tensor:
     # Both arms of a `where` are differentiated: the clamps keep the unused one finite.
     curve = ((rgb.clamp(min=LINEAR_BELOW) + 0.055) / 1.055) ** 2.4
     linear = torch.where(rgb > LINEAR_BELOW, curve, rgb / 12.92)
-    matrix = send(torch.tensor(RGB_TO_XYZ), rgb.device)
-    xyz = torch.einsum("ij,bjhw->bihw", matrix / matrix.sum(1, keepdim=True), linear)
-    f = torch.where(xyz > CUBE_BELOW, xyz.clamp(min=CUBE_BELOW) ** (1 / 3), xyz * (29 / 6) ** 2 / 3 + 4 / 29)
+    matrix = send(torch.tensor(RGB_TO_XYZ / WHITE[:, None], dtype=torch.float32), rgb.device)
+    xyz = torch.einsum("ij,bjhw->bihw", matrix, linear)
+    f = torch.where(xyz > EPSILON, xyz.clamp(min=EPSILON) ** (1 / 3), (KAPPA * xyz + 16) / 116)
     x, y, z = f.unbind(1)
     return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=1)
 
