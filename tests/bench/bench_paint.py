@@ -42,7 +42,7 @@ from wallpaint.pixels.images import load_photo
 from wallpaint.settings.methods import METHODS
 
 SAGE, TERRACOTTA = Swatch((122, 158, 126)), Swatch((190, 98, 70))
-LAYING = ("find_fields", "repaint_each")  # what puts the pictures back over the photo
+LAYING = ("find_layings", "repaint_each")  # what puts the pictures back over the photo
 ARMS = ("old", "new", "color")
 GUIDANCE = 5.0
 
@@ -173,7 +173,7 @@ def compare_pictures(models: Models, folder: Path, photo: Image.Image, mask: Ima
     models.unet.unload_lora()
     pipe = stock_pipeline(models, folder)
     theirs = [call_stock(pipe, name, photo, mask, 4) for name in ARMS]
-    painted = ours[: len(ARMS)]  # after them the classical repaint that they are laid over by is decoded
+    painted = torch.cat(ours)[: len(ARMS)]  # after them the classical repaint that they are laid over by is decoded
     return max(float((a - b).abs().max()) for a, b in zip(painted, theirs, strict=True))
 
 

@@ -87,7 +87,15 @@ def test_two_walls_of_a_12_megapixel_photo_in_two_paints_are_saved_and_opened_el
     only(page, "recolor")
     page.locator("#paint").click()
     expect(page.locator("#results .figures tr", has_text="outside").locator("td")).to_have_text("0")
+    expect(page.locator("#results .outlook .chip")).to_have_count(2)
     keep_picture(page, "two-walls")
+    with page.expect_download() as got:
+        page.locator("#results [data-do=save]").click()
+    with Image.open(got.value.path()) as taken:  # a strip a wall
+        strip = (taken.height - 3000) // 2
+        assert strip >= 56 and (taken.height - 3000) % 2 == 0
+        found = [taken.convert("RGB").getpixel((5, 3000 + at * strip // 2)) for at in (1, 3)]
+        assert sorted(found) == [(0x2F, 0x48, 0x58), (0xC8, 0x55, 0x3D)]
     painted = newest(workspace)
     assert painted.size == (4000, 3000)
     for (x, y), channel in ((LEFT, 0), (RIGHT, 2)):  # brick, and slate

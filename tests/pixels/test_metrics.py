@@ -16,6 +16,7 @@ from wallpaint.pixels.metrics import (
     outside_changed_pixels,
     shading_correlation,
     split_error,
+    wall_lightness,
     wall_region,
 )
 
@@ -99,7 +100,15 @@ WHITE, GREY, BLACK = Swatch((245, 245, 245)), Swatch((120, 120, 120)), Swatch((6
 def test_a_wall_left_as_it_was_is_too_dark_or_too_bright_for_another_grey(old, new, sign):
     photo = a_room(old.linear)
     assert delta_e_paint(photo, new, MASK)["median"] < 1  # which looks at the hue alone
-    assert sign * brightness_error(photo, expected_lightness(photo, new, MASK), MASK) > TOO_BRIGHT
+    expected = expected_lightness(photo, new, MASK)
+    assert sign * brightness_error(wall_lightness(photo, MASK), expected, MASK) > TOO_BRIGHT
+
+
+def test_of_a_wall_lost_in_the_dark_no_brightness_is_expected_but_of_a_dark_one():
+    for dim, lost in ((0.01, True), (0.1, False)):
+        expected = expected_lightness(a_room(BLACK.linear, dim), SAGE, MASK)
+        assert len(expected) == wall_region(MASK).sum() and np.isnan(expected).all() == lost
+        assert np.isnan(brightness_error(wall_lightness(a_room(SAGE.linear), MASK), expected, MASK)) == lost
 
 
 @pytest.mark.parametrize("new", [WHITE, GREY, BLACK, SAGE])
@@ -107,9 +116,13 @@ def test_a_wall_left_as_it_was_is_too_dark_or_too_bright_for_another_grey(old, n
 def test_the_true_repaint_is_about_as_bright_as_expected(old, new):
     photo, out = a_room(old.linear), a_room(new.linear)
     expected = expected_lightness(photo, new, MASK)
-    assert abs(brightness_error(out, expected, MASK)) < 13  # the old paint is guessed within 30 %
+    error = brightness_error(wall_lightness(out, MASK), expected, MASK)
+    assert abs(error) < 13  # the old paint is guessed within 30 %
     darker = a_room(new.linear, 0.2)
-    assert brightness_error(darker, expected, MASK) < brightness_error(out, expected, MASK) - 3
+    assert (
+        brightness_error(wall_lightness(darker, MASK), expected, MASK)
+        < brightness_error(wall_lightness(out, MASK), expected, MASK) - 3
+    )
 
 
 def test_black_paint_asks_for_a_neutral():
@@ -158,7 +171,7 @@ def test_a_wall_too_thin_to_measure_gives_nan():
     assert np.isnan(list(delta_e_truth(photo, photo, thin).values())).all()
     assert np.isnan(list(delta_e_paint(photo, SAGE, thin).values())).all()
     assert np.isnan(shading_correlation(photo, photo, thin))
-    assert np.isnan(brightness_error(photo, expected_lightness(photo, SAGE, thin), thin))
+    assert np.isnan(brightness_error(wall_lightness(photo, thin), expected_lightness(photo, SAGE, thin), thin))
 
 
 def test_a_colour_counts_as_often_as_it_is_there():
@@ -201,3 +214,14 @@ def test_a_fringe_of_the_old_paint_counts_at_the_rim_alone():
     fringed.paste((220, 220, 220), (20, 20, 80, 21))
     assert delta_e_rim(truth, truth, mask) == 0 and delta_e_rim(fringed, truth, mask) > 10
     assert delta_e_truth(fringed, truth, mask)["mean"] == 0
+
+
+def test_the_percentiles_of_colours_are_those_of_the_pixels():
+    out = np.random.default_rng(0).integers(90, 130, (80, 100, 3)).astype(np.uint8)
+    out[:, 50:] = out[:, :50]  # every colour is there more than once
+    linear = bytes_to_linear(out[wall_region(MASK)])
+    difference = delta_e(linear_to_lab(linear), linear_to_lab(in_own_light(linear, SAGE)))
+    figures = delta_e_paint(out, SAGE, MASK)
+    assert figures["median"] == pytest.approx(np.median(difference), abs=1e-4)
+    assert figures["p90"] == pytest.approx(np.percentile(difference, 90), abs=1e-4)
+    assert figures["under_5"] == pytest.approx((difference < 5).mean(), abs=1e-6) and figures["left_out"] == 0

@@ -10,6 +10,7 @@ from wallpaint.pixels.metrics import delta_e_paint, delta_e_truth, outside_chang
 from wallpaint.pixels.recolor import (
     BAND,
     FAINT,
+    Laying,
     correct,
     estimate_paint,
     gains_between,
@@ -106,9 +107,6 @@ def test_a_wall_higher_than_a_band_is_painted_to_its_end():
     assert np.ptp(out[5:-5, 5:-5].reshape(-1, 3), axis=0).max() <= 1 and out[300, 20, 0] < 120
 
 
-NOTHING = np.float32(6 * [0] + 3 * [-20])  # a field that adds no light
-
-
 def brighter(picture, gains):
     return Image.fromarray(linear_to_bytes(bytes_to_linear(np.asarray(picture)) * np.asarray(gains, np.float32)))
 
@@ -118,7 +116,7 @@ def test_gains_are_those_of_the_painting_over_the_guess():
     gains = gains_between(brighter(guess, (1.4, 0.8, 1.0)), guess, MASK)
     inside = np.asarray(MASK) > 0
     # The faint light that is added draws them towards nothing.
-    expected = np.log([[1.4, 0.8, 1.0] + 3 * [1.0] + [1.4, 0.8, 1.0]]) * np.ones((inside.sum(), 1))  # no exponents
+    expected = np.log([[1.4, 0.8, 1.0]]) * np.ones((inside.sum(), 1))
     np.testing.assert_allclose(gains[inside], expected, atol=0.07)
 
 
@@ -134,17 +132,26 @@ def test_a_painting_gives_its_level_and_the_photo_the_texture():
         picture.resize((12, 9), Image.Resampling.BOX).resize(SIZE, Image.Resampling.BICUBIC)
         for picture in (brighter(truth, 0.6), recolor(photo, MASK, SAGE))
     ]
-    out = repaint_in(read_light(photo, MASK), photo, MASK, SAGE, gains_between(*coarse, MASK) + NOTHING)
+    (out,) = repaint_each(read_light(photo, MASK), photo, MASK, SAGE, [Laying(gains=gains_between(*coarse, MASK))])
     assert delta_e_truth(out, brighter(truth, 0.6), MASK)["mean"] < 3 < delta_e_truth(out, truth, MASK)["mean"]
     assert shading_correlation(out, truth, MASK) > 0.9
 
 
-def test_many_fields_of_gains_at_once_give_what_each_gives_alone():
-    photo, light = render(CREAM), read_light(render(CREAM), MASK)
-    fields = [None, np.full((1, 1, 9), -0.5, np.float32), np.random.default_rng(0).normal(0, 0.2, (6, 8, 9))]
-    for out, field in zip(repaint_each(light, photo, MASK, SAGE, fields), fields, strict=True):
-        assert out.tobytes() == repaint_in(light, photo, MASK, SAGE, field).tobytes()
+def test_many_layings_at_once_give_what_each_gives_alone():
+    photo, light, draw = render(CREAM), read_light(render(CREAM), MASK), np.random.default_rng(0).normal
+    some, flat, gains = draw(0, 0.2, (6, 8, 9)), np.full((1, 1, 9), -0.5, np.float32), draw(0, 0.2, (12, 9, 3))
+    layings = [Laying(), Laying(flat), Laying(some), Laying(some, gains), Laying(gains=gains)]
+    for out, laying in zip(repaint_each(light, photo, MASK, SAGE, layings), layings, strict=True):
+        assert out.tobytes() == repaint_each(light, photo, MASK, SAGE, [laying])[0].tobytes()
         assert outside_changed_pixels(out, photo, MASK) == 0
+
+
+def test_gains_multiply_what_the_field_makes():
+    photo, light, level = render(CREAM), read_light(render(CREAM), MASK), np.log(np.float32([0.7, 1.1, 0.9]))
+    field = np.concatenate([np.zeros(6), np.full(3, -3.0)]).astype(np.float32)[None, None]
+    both = field + np.concatenate([level, np.zeros(3), level])  # as one field has it
+    laid, told = repaint_each(light, photo, MASK, SAGE, [Laying(field, level[None, None]), Laying(both)])
+    assert np.abs(np.asarray(laid).astype(int) - np.asarray(told)).max() <= 1
 
 
 def test_an_exponent_of_minus_one_leaves_one_colour_and_of_one_doubles_the_contrast():

@@ -154,7 +154,7 @@ def test_a_part_that_cannot_come_back_does_not_hold_up_the_rest():
 
 def test_results_with_all_that_is_said_of_them_go_through_json(tmp_path):
     adapter = TypeAdapter(painting.Results)
-    told = scene.Outlook("#102030", 3.5, True)
-    results = painting.Results(tmp_path, ("#7A9E7E",), ("recolor",), truth=True, size=(9, 4), outlook=told)
+    told = (scene.Outlook("#7A9E7E", "#102030", 3.5, True),)
+    results = painting.Results(tmp_path, ("#7A9E7E",), ("recolor",), truth=True, size=(9, 4), outlooks=told)
     again = adapter.validate_python(json.loads(json.dumps(adapter.dump_python(results, mode="json"))))
     assert again == results and deep_hash(again) == deep_hash(results)

@@ -137,9 +137,11 @@ def send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
 
 def set_ip_adapter_scale(unet: UNet2DConditionModel, scale: float) -> None:
     """How strongly the image tokens act; at 0 the UNet is exactly what it is without an adapter."""
-    for processor in unet.attn_processors.values():
-        if hasattr(processor, "to_k_ip"):
-            processor.scale = [scale]
+    for module in unet.modules():  # an adapter's processors are modules
+        if "to_k_ip" in module._modules:
+            if module.scale == [scale]:
+                return  # all of them have the same; looking for the others would cost a new paint most of all
+            module.scale = [scale]
 
 
 def _attach_adapter(unet: UNet2DConditionModel, adapter: dict[str, dict[str, torch.Tensor]]) -> nn.Module:

@@ -24,7 +24,7 @@ from wallpaint.models.blocks import conv_block
 from wallpaint.paths import ASSETS
 from wallpaint.pixels.arrays import BILINEAR, resize
 from wallpaint.pixels.color import Swatch, bytes_to_linear, linear_to_bytes
-from wallpaint.pixels.light import LEAST, TINT, Light
+from wallpaint.pixels.light import LEAST, LOST, TINT, Light
 from wallpaint.pixels.recolor import BAND, BRIGHT, FAINT, read_light, repaint_in
 
 WEIGHTS = sorted((ASSETS / "field").glob("*.safetensors"))  # of networks that learned from different rooms
@@ -34,7 +34,6 @@ INPUTS = 17
 WIDTHS = (32, 48, 64)  # at 32, 16 and 8 pixels a side
 MOST = 1.0  # log gain, either way; and what is added to a contrast of 1
 LIT, RANGE = 0.2, 3.0  # linear light of a white wall where the network says nothing, and what MOST says of its log
-LOST = 0.003  # linear light of a wall in the photo at which grain and eight bits leave as much of it as they take
 
 
 class Field(nn.Module):

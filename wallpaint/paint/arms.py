@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import yaml
 from PIL import Image
 
@@ -21,7 +20,7 @@ from wallpaint.models.field import guess_gains, throw_light
 from wallpaint.paint.classical import CLASSICAL, LAID
 from wallpaint.paint.settings import OnStep, SamplingSettings, share_of
 from wallpaint.pixels.color import Swatch
-from wallpaint.pixels.recolor import read_light, repaint_each
+from wallpaint.pixels.recolor import Laying, read_light, repaint_each
 
 if TYPE_CHECKING:
     from wallpaint.models.bundle import Models
@@ -57,25 +56,25 @@ class Arms:
         chosen = self.names if only is None else [name for name in self.names if name in only]
         light = read_light(photo, mask, settings.old_paint)
         painted: dict[str, Image.Image] = {}
-        fields: dict[str, np.ndarray | None] = {}
+        layings: dict[str, Laying] = {}
         seconds: dict[str, float] = {}
         for name in [name for name in chosen if name in CLASSICAL]:
             start = time.perf_counter()
             if name in LAID:
-                fields[name] = guess_gains(name, photo, mask, swatch, light)
+                layings[name] = Laying(guess_gains(name, photo, mask, swatch, light))
             else:
                 painted[name] = CLASSICAL[name](photo, mask, swatch, settings.old_paint)
             seconds[name] = time.perf_counter() - start
         diffusing, before = sum(len(painter.names) for painter in self.painters), 0
         for painter in self.painters:
             progress = share_of(on_step, before, len(painter.names), diffusing)
-            fields |= painter.find_fields(photo, mask, swatch, settings, light, progress, only)
+            layings |= painter.find_layings(photo, mask, swatch, settings, light, progress, only)
             seconds |= painter.seconds
             before += len(painter.names)
         start = time.perf_counter()
-        painted |= zip(fields, repaint_each(light, photo, mask, swatch, [*fields.values()]), strict=True)
-        for name in fields:  # they are laid together
-            seconds[name] += (time.perf_counter() - start) / len(fields)
+        painted |= zip(layings, repaint_each(light, photo, mask, swatch, [*layings.values()]), strict=True)
+        for name in layings:  # they are laid together
+            seconds[name] += (time.perf_counter() - start) / len(layings)
         if settings.bounce:
             lit = throw_light(list(painted.values()), photo, mask, swatch, settings.old_paint)
             painted = dict(zip(painted, lit, strict=True))

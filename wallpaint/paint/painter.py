@@ -12,7 +12,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from wallpaint.errors import UserError
@@ -30,12 +29,12 @@ from wallpaint.learned.weights import (
 from wallpaint.models.bundle import Models, load_family
 from wallpaint.models.families import with_base
 from wallpaint.models.files import find_file, is_hub_id
-from wallpaint.paint.sampler import EncodingCache, find_fields, paint_wall
+from wallpaint.paint.sampler import EncodingCache, find_layings, paint_wall
 from wallpaint.paint.settings import OnStep, SamplingSettings, share_of
 from wallpaint.paths import LORAS
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.light import Light
-from wallpaint.pixels.recolor import read_light, repaint_each
+from wallpaint.pixels.recolor import Laying, read_light, repaint_each
 from wallpaint.settings.methods import painted_as
 
 SHIPPED_ARMS: dict[str, Path | None] = {  # 'base' is the family with nothing learned on top
@@ -155,11 +154,11 @@ class Painter:
             a picture an arm at the photo's own size; outside the mask it is the photo, byte for byte.
         """
         light = read_light(photo, mask, settings.old_paint)
-        fields = self.find_fields(photo, mask, swatch, settings, light, on_step, only)
-        laid = repaint_each(light, photo, mask, swatch, [*fields.values()])
-        return dict(zip(fields, laid, strict=True))
+        layings = self.find_layings(photo, mask, swatch, settings, light, on_step, only)
+        laid = repaint_each(light, photo, mask, swatch, [*layings.values()])
+        return dict(zip(layings, laid, strict=True))
 
-    def find_fields(
+    def find_layings(
         self,
         photo: Image.Image,
         mask: Image.Image,
@@ -168,21 +167,21 @@ class Painter:
         light: Light,
         on_step: OnStep | None = None,
         only: Collection[str] | None = None,
-    ) -> dict[str, np.ndarray]:
-        """`paint`, but what its pictures are laid by: `repaint_each`'s field of each arm, in the light of the wall."""
-        fields: dict[str, np.ndarray] = {}
+    ) -> dict[str, Laying]:
+        """`paint`, but what its pictures are laid by, see `repaint_each`, in the light of the wall."""
+        layings: dict[str, Laying] = {}
         for group in self._groups:
             names = [name for name in group.loras if only is None or name in only]
             if not names:
                 continue
             start, loras = time.perf_counter(), [group.loras[name] for name in names]
-            progress = share_of(on_step, len(fields), len(loras), len(self.names))
+            progress = share_of(on_step, len(layings), len(loras), len(self.names))
             set_adapter_strength(group.models, group.paints, group.ip_adapter_scale)
             denoiser = painting_denoiser(group.models, group.paints, group.shown)
             room, encodings = (photo, mask, swatch), group.encodings
             with weights_in_place(group.models, group.weights, f"arm {' '.join(names)}"):
                 pictures = paint_wall(group.models, denoiser, *room, settings, loras, progress, encodings)
-            found = find_fields(group.models, *room, pictures, light, settings.old_paint, encodings)
-            fields |= dict(zip(names, found, strict=True))
+            found = find_layings(group.models, *room, pictures, light, settings.old_paint, encodings)
+            layings |= dict(zip(names, found, strict=True))
             self.seconds |= dict.fromkeys(names, (time.perf_counter() - start) / len(loras))
-        return {name: fields[name] for name in self.names if name in fields}
+        return {name: layings[name] for name in self.names if name in layings}

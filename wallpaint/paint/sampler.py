@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -23,13 +22,20 @@ from wallpaint.learned.denoiser import Denoiser, Noised
 from wallpaint.models.bundle import Models
 from wallpaint.models.encoders import encode_images, encode_text, reference_side
 from wallpaint.models.field import estimate_field
-from wallpaint.models.latents import decode_latents, encode_pictures, prepare_picture, repaint_wall, shrink_mask
+from wallpaint.models.latents import (
+    ENCODED_PIXELS,
+    decode_latents,
+    encode_pictures,
+    prepare_picture,
+    repaint_wall,
+    shrink_mask,
+)
 from wallpaint.paint.settings import OnStep, SamplingSettings
-from wallpaint.pixels.arrays import BILINEAR, resize
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import model_size, to_image
+from wallpaint.pixels.kept import digest
 from wallpaint.pixels.light import Light
-from wallpaint.pixels.recolor import gains_between, read_light, repaint_each
+from wallpaint.pixels.recolor import Laying, gains_between, read_light, repaint_each
 
 # Encodings kept by kind, of others KEPT: a photo's take 10 MB at 512 px, 40 MB at 1024.
 CACHED = {"photo": 4, "recolor": 4, "field": 4, "guess": 4}
@@ -94,7 +100,8 @@ def paint_wall(
         latents = denoise(
             denoiser, batch.map(repeat), negative, repeat(noise), models.noise_scheduler, steps, guidance, on_step
         )
-        return [to_image(decode_latents(models, latent[None]).clamp(0, 1)) for latent in latents]
+        few = latents.split(max(1, ENCODED_PIXELS // (latents[0, 0].numel() * models.latent_factor**2)))
+        return [to_image(picture) for part in few for picture in decode_latents(models, part).clamp(0, 1)]
 
 
 def _without_conditions(models: Models, batch: Batch, reads: str, encodings: EncodingCache) -> Batch:
@@ -113,10 +120,10 @@ def lay_painted(
 ) -> list[Image.Image]:
     """Lay painted pictures of one wall, all of one size, over its photo: each at the photo's own size."""
     light = read_light(photo, mask)
-    return repaint_each(light, photo, mask, swatch, find_fields(models, photo, mask, swatch, painted, light))
+    return repaint_each(light, photo, mask, swatch, find_layings(models, photo, mask, swatch, painted, light))
 
 
-def find_fields(
+def find_layings(
     models: Models,
     photo: Image.Image,
     mask: Image.Image,
@@ -125,8 +132,8 @@ def find_fields(
     light: Light,
     old_paint: Swatch | None = None,
     encodings: EncodingCache | None = None,
-) -> list[np.ndarray]:
-    """What lays painted pictures of one wall, all of one size, over its photo: fields of `repaint_each`.
+) -> list[Laying]:
+    """What lays painted pictures of one wall, all of one size, over its photo, see `repaint_each`.
 
     A VAE keeps little that is finer than a latent. So the wall is the classical repaint of `models.field` at full
     size, times what the painting has over it where both have been through the VAE, see `gains_between`: texture
@@ -147,11 +154,11 @@ def find_fields(
     def encode_guess() -> tuple[Image.Image, np.ndarray]:
         mean, _ = _encode_repainted(models, photo, mask, size, swatch, old_paint, known, "field")
         field, _ = estimate_field(photo, mask, swatch, light)
-        return to_image(decode_latents(models, mean).clamp(0, 1).detach()), resize(field, size, BILINEAR)
+        return to_image(decode_latents(models, mean).clamp(0, 1).detach()), field
 
     key = ("guess", size, digest(photo), digest(mask), swatch.rgb, old_paint and old_paint.rgb)
     (guess, own), wall = known(key, encode_guess), shrink_mask(mask, size)
-    return [own + gains_between(picture, guess, wall) for picture in painted]
+    return [Laying(own, gains_between(picture, guess, wall)) for picture in painted]
 
 
 def vae_round_trip(
@@ -318,8 +325,3 @@ def _forward(base: torch.nn.Module, down: torch.Tensor, up: torch.Tensor, x: tor
     out = base(x)
     learned = torch.bmm(torch.bmm(x.reshape(len(x), -1, x.shape[-1]), down), up)
     return out + learned.view_as(out)
-
-
-def digest(image: Image.Image) -> bytes:
-    """What tells pictures apart: a hash of the pixels."""
-    return hashlib.sha1(image.tobytes(), usedforsecurity=False).digest()

@@ -18,12 +18,14 @@ from safetensors.numpy import load_file
 from wallpaint.paths import ASSETS
 from wallpaint.pixels.arrays import erode, grow
 from wallpaint.pixels.color import bytes_to_linear, delta_e, linear_to_lab, luminance
+from wallpaint.pixels.kept import keep
 
 WEIGHTS = ASSETS / "light" / "light.safetensors"
 SIDE = 128  # the photo is looked at with its long side of so many pixels
 FAINT = 1e-3  # linear light added before logarithms
 LEAST = 0.01  # no paint reflects less; keeps noise in a black wall from blowing up
 MOST = 0.9  # nor more in any channel
+LOST = 0.003  # linear light of a wall in the photo at which grain and eight bits leave as much of it as they take
 PAPER = 0.85  # what white paper, tiles or a trim reflect, give or take 0.05
 ELSEWHERE = 0.5  # standard deviation of the logarithm of the light on something white over that on the wall
 TINT = 3.0  # no light on a wall is more than this times redder, greener or bluer than its mean
@@ -99,6 +101,7 @@ def falling_light(wall: np.ndarray, paint: np.ndarray) -> np.ndarray:
     return light
 
 
+@keep
 def estimate_light(photo: Image.Image, mask: Image.Image) -> Light:
     """Read the light off a photo, RGB, and its wall, 'L' of the same size, 255 = wall."""
     weights, seen = _weights(), features(photo, mask)
@@ -116,6 +119,12 @@ def estimate_light(photo: Image.Image, mask: Image.Image) -> Light:
         slope=float(np.exp(0.4 * np.tanh(slope))),
         spread=float(np.exp(spread) * weights["widen"].item()),
     )
+
+
+def is_lost(photo: Image.Image, mask: Image.Image) -> bool:
+    """Whether the photo has lost a wall in the dark, as most of its pixels are: no repaint's light can be checked."""
+    seen = np.asarray(photo.convert("RGB"))[np.asarray(mask.convert("L")) >= 128]
+    return bool(len(seen) and np.median(bytes_to_linear(seen.max(1))) < LOST)
 
 
 def light_hash() -> str:

@@ -6,13 +6,13 @@ All are of one size, the photo's own. sRGB D65/2 degrees, float32 CIELAB, CIEDE2
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 from PIL import Image
 
 from wallpaint.pixels.arrays import around, erode
 from wallpaint.pixels.color import Swatch, bytes_to_linear, delta_e, lightness, linear_to_lab, luminance
+from wallpaint.pixels.kept import keep
+from wallpaint.pixels.light import is_lost
 from wallpaint.pixels.recolor import repainted_wall
 
 Picture = Image.Image | np.ndarray
@@ -25,13 +25,12 @@ TOO_BRIGHT = 17.0
 
 def wall_region(mask: Image.Image) -> np.ndarray:
     """The wall that counts: boolean (H, W), the mask eroded by 1 % of the long side, by a pixel at least."""
-    return _erode(mask.convert("L").tobytes(), mask.size)
+    return _erode(mask if mask.mode == "L" else mask.convert("L"))
 
 
-@functools.lru_cache(maxsize=2)  # one wall is measured many times: by every metric, in every arm
-def _erode(pixels: bytes, size: tuple[int, int]) -> np.ndarray:
-    mask = np.frombuffer(pixels, np.uint8).reshape(size[::-1]) >= 128
-    wall = erode(mask, max(1, round(RIM * max(size))))
+@keep
+def _erode(mask: Image.Image) -> np.ndarray:
+    wall = erode(np.asarray(mask) >= 128, max(1, round(RIM * max(mask.size))))
     wall.flags.writeable = False
     return wall
 
@@ -89,30 +88,43 @@ def delta_e_paint(out: Picture, swatch: Swatch, mask: Image.Image) -> dict[str, 
     linear, counts = _colors(_bytes(out)[wall_region(mask)])
     bright = luminance(linear) >= DARK
     difference = delta_e(linear_to_lab(linear), linear_to_lab(in_own_light(linear, swatch)))
-    difference, counted = np.repeat(difference[bright], counts[bright]), np.repeat(bright, counts)
+    shown, shown_counts = difference[bright], counts[bright]
+    total = shown_counts.sum()
     return {
-        "median": _figure(np.median, difference),
-        "p90": _figure(np.percentile, difference, 90),
-        "under_5": _figure(np.mean, difference < 5),
-        "left_out": _figure(np.mean, ~counted),
+        "median": _percentile(shown, shown_counts, 50),
+        "p90": _percentile(shown, shown_counts, 90),
+        "under_5": float(shown_counts[shown < 5].sum() / total) if total else float("nan"),
+        "left_out": float(1 - total / counts.sum()) if len(counts) else float("nan"),
     }
 
 
 def expected_lightness(
     photo: Image.Image, swatch: Swatch, mask: Image.Image, old_paint: Swatch | None = None
 ) -> np.ndarray:
-    """L* (N,) that the wall's pixels should have in the paint, reckoned as `recolor` does."""
+    """L* (N,) that the wall's pixels should have in the paint, reckoned as `recolor` does.
+
+    nan where the photo has lost the wall in the dark: of it that light tells nothing.
+    """
     wall = wall_region(mask)
+    if is_lost(photo, mask):
+        return np.full(np.count_nonzero(wall), np.nan)
     return lightness(repainted_wall(photo, mask, swatch, wall, old_paint).clip(0, 1)) if wall.any() else np.empty(0)
 
 
-def brightness_error(out: Picture, expected: np.ndarray, mask: Image.Image) -> float:
-    """Median over the wall of L* as painted less L* as it should be; below 0 is too dark, 100 is white on black.
+def wall_lightness(picture: Picture, mask: Image.Image) -> np.ndarray:
+    """L* of the rows and columns about the wall, (h, w); empty where there is no wall."""
+    wall = wall_region(mask)
+    return lightness(bytes_to_linear(_bytes(picture)[around(wall)])) if wall.any() else np.empty((0, 0))
 
-    How bright the paint should be, see `expected_lightness`, comes from the light on the old wall; so beyond
-    TOO_BRIGHT, either way, it has not become the paint, whatever `delta_e_paint` says of its hue.
+
+def brightness_error(shown: np.ndarray, expected: np.ndarray, mask: Image.Image) -> float:
+    """Median over the wall of L* as painted, see `wall_lightness`, less L* as it should be.
+
+    Below 0 is too dark, 100 is white on black. How bright the paint should be, see `expected_lightness`, comes from
+    the light on the old wall; so beyond TOO_BRIGHT, either way, it has not become the paint, whatever
+    `delta_e_paint` says of its hue.
     """
-    return _figure(np.median, lightness(bytes_to_linear(_bytes(out)[wall_region(mask)])) - expected)
+    return _figure(np.median, shown[_of_part(mask)] - expected)
 
 
 def in_own_light(linear: np.ndarray, swatch: Swatch) -> np.ndarray:
@@ -136,7 +148,7 @@ def shading_correlation(out: Picture, reference: Picture, mask: Image.Image) -> 
 
     The reference is the true repaint, or the photo where there is none. A wall painted flat has none: 0.
     """
-    return correlate(gradients(out, mask), gradients(reference, mask))
+    return correlate(*(gradients(wall_lightness(picture, mask), mask) for picture in (out, reference)))
 
 
 def correlate(first: np.ndarray, second: np.ndarray) -> float:
@@ -148,22 +160,36 @@ def correlate(first: np.ndarray, second: np.ndarray) -> float:
     return float((first @ second) / spread) if spread > 1e-6 else 0.0
 
 
-def gradients(picture: Picture, mask: Image.Image) -> np.ndarray:
-    """Central differences of L* over the wall, down and then across, where both neighbours are wall: (N,) float64."""
-    wall = wall_region(mask)
-    if not wall.any():
-        return np.empty(0)
-    part = around(wall)
-    shown, wall = lightness(bytes_to_linear(_bytes(picture)[part])), wall[part]
+def gradients(shown: np.ndarray, mask: Image.Image) -> np.ndarray:
+    """Central differences of `wall_lightness`, down and then across, where both neighbours are wall: (N,) float64."""
+    wall = _of_part(mask)
     down = ((shown[2:] - shown[:-2]) / 2)[wall[1:-1] & wall[2:] & wall[:-2]]
     across = ((shown[:, 2:] - shown[:, :-2]) / 2)[wall[:, 1:-1] & wall[:, 2:] & wall[:, :-2]]
     return np.concatenate([down, across]).astype(np.float64)
 
 
+@keep
+def shading(picture: Image.Image, mask: Image.Image) -> np.ndarray:
+    """`gradients` of a picture that others are measured against."""
+    return gradients(wall_lightness(picture, mask), mask)
+
+
+def _of_part(mask: Image.Image) -> np.ndarray:
+    """The wall that counts within the rows and columns about it: boolean (h, w)."""
+    wall = wall_region(mask)
+    return wall[around(wall)] if wall.any() else np.zeros((0, 0), bool)
+
+
 def outside_changed_pixels(out: Picture, photo: Picture, mask: Image.Image) -> int:
     """Pixels outside the mask (not eroded) whose bytes differ from the photo's."""
-    red, green, blue = (_bytes(out) != _bytes(photo)).transpose(2, 0, 1)
-    return int(((red | green | blue) & (np.asarray(mask.convert("L")) < 128)).sum())
+    changed = (_bytes(out) != _bytes(photo)) & _beyond(mask if mask.mode == "L" else mask.convert("L"))
+    return int(changed.any(axis=-1).sum()) if changed.any() else 0
+
+
+@keep
+def _beyond(mask: Image.Image) -> np.ndarray:
+    """What is outside the mask, for each byte of a picture: boolean (H, W, 3)."""
+    return np.repeat(np.asarray(mask)[..., None] < 128, 3, axis=-1)
 
 
 def _difference(out: Picture, truth: Picture, where: np.ndarray) -> np.ndarray:
@@ -187,6 +213,16 @@ def _colors(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     red, green, blue = pixels.T.astype(np.int32)
     packed, counts = np.unique(red << 16 | green << 8 | blue, return_counts=True)
     return bytes_to_linear(np.stack([packed >> 16, packed >> 8 & 255, packed & 255], axis=-1)), counts
+
+
+def _percentile(values: np.ndarray, counts: np.ndarray, share: float) -> float:
+    """`np.percentile` of values that are there so many times each."""
+    if not len(values):
+        return float("nan")
+    order = np.argsort(values)
+    last, place = np.cumsum(counts[order]), share / 100 * (counts.sum() - 1)
+    low, high = values[order[np.searchsorted(last, (np.floor(place), np.ceil(place)), "right")]].astype(float)
+    return float(low + (high - low) * (place % 1))
 
 
 def _figure(function, values: np.ndarray, *args) -> float:

@@ -8,14 +8,17 @@ old paint, channel by channel. What the old paint was, and so how bright the lig
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from wallpaint.errors import UserError
-from wallpaint.pixels.arrays import BILINEAR, blur_inside, erode, resize
+from wallpaint.pixels.arrays import BILINEAR, Box, blur_inside, erode, resize
 from wallpaint.pixels.color import Swatch, bytes_to_linear, linear_to_bytes
-from wallpaint.pixels.composite import BAND, find_box, find_rim, make_cover
+from wallpaint.pixels.composite import BAND, Rim, find_box, find_rim, make_cover
+from wallpaint.pixels.kept import keep
 from wallpaint.pixels.light import TINT, Light, estimate_light
 
 Spot = tuple[float, float]  # a pixel (x, y) of a photo
@@ -74,44 +77,79 @@ def recolor(photo: Image.Image, mask: Image.Image, swatch: Swatch, old_paint: Sw
 
 
 def repaint_in(
-    light: Light, photo: Image.Image, mask: Image.Image, swatch: Swatch, gains: np.ndarray | None = None
+    light: Light, photo: Image.Image, mask: Image.Image, swatch: Swatch, field: np.ndarray | None = None
 ) -> Image.Image:
-    """`recolor` in a light that is known: `repaint_each` with one field of gains."""
-    return repaint_each(light, photo, mask, swatch, [gains])[0]
+    """`recolor` in a light that is known: `repaint_each` with one field."""
+    return repaint_each(light, photo, mask, swatch, [Laying(field)])[0]
+
+
+class Laying(NamedTuple):
+    """What lays a wall's repaint: the field of a guess at it, and what a painting has over that guess.
+
+    Those that share one `field`, the very array, cost little more than one of them.
+    """
+
+    field: np.ndarray | None = None  # (h, w, 9) of any size, see `correct`; None for the light as it is
+    gains: np.ndarray | None = None  # (h, w, 3) of any size, log; None for nothing
+
+
+@dataclass(frozen=True)
+class _Edge:
+    """Where a wall is in its photo, and how its pixels show: nothing of it hangs on a paint."""
+
+    box: Box
+    rim: Rim
+    soft: np.ndarray  # (N, 1) float32, 0 to 1: how much the rim's pixels show where they cannot be told apart
+    shown: np.ndarray  # (h, w) uint8 of the box: what of it is laid over the photo
+
+
+@keep
+def _find_edge(photo: Image.Image, mask: Image.Image) -> _Edge:
+    inside = _inside(mask)
+    box = find_box(inside)
+    cover, rim = make_cover(inside, box), find_rim(photo, inside, box)
+    there = rim.y - box[1], rim.x - box[0]
+    soft = cover[there][:, None] / np.float32(255)
+    cover[there] = 255  # it is mixed here
+    return _Edge(box, rim, soft, cover)
 
 
 def repaint_each(
-    light: Light, photo: Image.Image, mask: Image.Image, swatch: Swatch, fields: Sequence[np.ndarray | None]
+    light: Light, photo: Image.Image, mask: Image.Image, swatch: Swatch, layings: Sequence[Laying]
 ) -> list[Image.Image]:
-    """Repaint a wall in a light that is known, once for every field of gains.
+    """Repaint a wall in a light that is known, once for every laying.
 
     Args:
         light: of the wall.
         photo: RGB.
         mask: 'L' of the photo's size, 255 = repaint.
         swatch: the new paint.
-        fields: (h, w, 9) of any size, see `correct`. None for nothing.
+        layings: what the repaints differ in.
     """
-    photo, inside = photo if photo.mode == "RGB" else photo.convert("RGB"), _inside(mask)  # it copies RGB too
-    left, top, right, bottom = box = find_box(inside)
-    pixels = np.asarray(photo.crop(box))
-    cover, rim = make_cover(inside, box), find_rim(photo, inside, box)
-    shown = cover.copy()
-    shown[rim.y - top, rim.x - left] = 255  # it is mixed here
-    outs = [photo.copy() for _ in fields]
+    photo = photo if photo.mode == "RGB" else photo.convert("RGB")  # it copies RGB too
+    edge = _find_edge(photo, mask)
+    (left, top, right, bottom), rim = edge.box, edge.rim
+    pixels, outs = np.asarray(photo.crop(edge.box)), [photo.copy() for _ in layings]
     for y in range(0, bottom - top, BAND):
-        part, seen = pixels[y : y + BAND], Image.fromarray(shown[y : y + BAND])
+        part, seen = pixels[y : y + BAND], Image.fromarray(edge.shown[y : y + BAND])
         light_of = light.repaint(bytes_to_linear(part).reshape(-1, 3), swatch.linear).reshape(part.shape)
         band = (left, top + y, right, top + y + len(part))
         here = rim.rows(top + y, top + y + len(part))
         there, beside = (rim.y[here] - top - y, rim.x[here] - left), light.repaint(rim.wall[here], swatch.linear)
         sure, before = rim.sure[here, None], part[there]
-        mixing, soft = bytes_to_linear(before), cover[y : y + BAND][there][:, None] / np.float32(255)
-        for out, field in zip(outs, fields, strict=True):
-            told = None if field is None else resize(field, photo.size, BILINEAR, band)
-            painted = linear_to_bytes(correct(light_of, told))
+        mixing, soft = bytes_to_linear(before), edge.soft[here]
+        guesses: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        for out, (field, gains) in zip(outs, layings, strict=True):
+            if id(field) not in guesses:
+                told = None if field is None else resize(field, photo.size, BILINEAR, band)
+                guesses[id(field)] = correct(light_of, told), correct(beside, None if told is None else told[there])
+            wall, fresh = guesses[id(field)]
+            if gains is not None:
+                factor = resize(gains, photo.size, BILINEAR, band)
+                np.exp(factor, out=factor)
+                wall, fresh = wall * factor, fresh * factor[there]
+            painted = linear_to_bytes(wall)
             # A pixel of the rim gets its share of wall painted, as far as it is known; else the soft cover.
-            fresh = correct(beside, None if told is None else told[there])
             mixed = linear_to_bytes(rim.painted(here, mixing, fresh))
             covered = before + soft * (painted[there].astype(np.float32) - before)
             painted[there] = np.round(covered + sure * (mixed - covered))
@@ -131,7 +169,7 @@ def correct(light: np.ndarray, told: np.ndarray | None) -> np.ndarray:
 
 
 def gains_between(painted: Image.Image, guess: Image.Image, wall: Image.Image) -> np.ndarray:
-    """The light of a painted wall over that of a guess at it, a field (h, w, 9), smoothed over the wall alone.
+    """The light of a painted wall over that of a guess at it, log (h, w, 3), smoothed over the wall alone.
 
     Both came through the same decoder, so what that cannot say right cancels; texture and edges are the
     guess's, level, tint and their slow change the painting's.
@@ -144,8 +182,7 @@ def gains_between(painted: Image.Image, guess: Image.Image, wall: Image.Image) -
     first, second = (bytes_to_linear(np.asarray(picture)) + FAINT for picture in (painted, guess))
     inside = _inside(wall)
     core = erode(inside, CLEAR)
-    level = blur_inside(np.log(first / second), core if core.any() else inside, SMOOTH * max(wall.size))
-    return np.concatenate([level, np.zeros_like(level), level], -1)
+    return blur_inside(np.log(first / second), core if core.any() else inside, SMOOTH * max(wall.size))
 
 
 def repainted_wall(

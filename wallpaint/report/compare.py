@@ -26,6 +26,7 @@ from wallpaint.paint.settings import COMPARED_ARMS, OnStep, SamplingSettings, sh
 from wallpaint.pixels import metrics
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import load_mask, load_photo
+from wallpaint.pixels.kept import keep
 from wallpaint.pixels.mask_ops import looks_inverted, to_mask
 from wallpaint.report.files import Figures, all_or_nothing, contact_sheet, file_names, write_csv, write_json
 from wallpaint.report.pages import comparison_page, comparison_section
@@ -57,7 +58,7 @@ class Yardstick:
     swatch: Swatch
     truth: Image.Image | None
     lightness: np.ndarray  # see `metrics.expected_lightness`
-    gradients: np.ndarray  # see `metrics.gradients`: of the truth, or of the photo where there is none
+    shading: np.ndarray  # see `metrics.shading`: of the truth, or of the photo where there is none
 
     @classmethod
     def of(
@@ -70,15 +71,16 @@ class Yardstick:
     ) -> Yardstick:
         """Make one; `old_paint` is on the wall now, where that is known."""
         lightness = metrics.expected_lightness(photo, swatch, mask, old_paint)
-        return cls(photo, mask, swatch, truth, lightness, metrics.gradients(truth or photo, mask))
+        return cls(photo, mask, swatch, truth, lightness, metrics.shading(truth or photo, mask))
 
     def measure(self, painted: Image.Image) -> Figures:
         """Take every metric of a repaint; `delta_e_truth` and where it comes from only where the truth is known."""
         mask, truth, pixels = self.mask, self.truth, np.asarray(painted)
+        shown = metrics.wall_lightness(pixels, mask)
         figures = {
             "delta_e_paint": metrics.delta_e_paint(pixels, self.swatch, mask),
-            "brightness_error": metrics.brightness_error(pixels, self.lightness, mask),
-            "shading_correlation": metrics.correlate(metrics.gradients(pixels, mask), self.gradients),
+            "brightness_error": metrics.brightness_error(shown, self.lightness, mask),
+            "shading_correlation": metrics.correlate(metrics.gradients(shown, mask), self.shading),
             "outside_changed_pixels": metrics.outside_changed_pixels(pixels, self.photo, mask),
         }
         if truth is not None:
@@ -204,6 +206,9 @@ def compare_paints(
             paint_scene(opened, true, swatch, settings, place, progress, save)
 
 
+_load_kept = keep(load_photo)  # many paints are tried on one photo
+
+
 def load_scene(
     photo: str | Path,
     mask: str | Path,
@@ -218,7 +223,7 @@ def load_scene(
     Raises:
         UserError: pictures that cannot be read or do not fit together.
     """
-    room = load_photo(photo)
+    room = _load_kept(Path(photo))
     masks = [load_mask(path, room.size, invert_mask, photo) for path in (mask, *(path for path, *_ in more))]
     wall, *others = part_masks(masks) if more else masks
     coats = tuple(Coat(other, paint, old) for other, (_, paint, old) in zip(others, more, strict=True))

@@ -316,7 +316,7 @@ def test_the_sheet_shows_the_wall_in_each_of_its_paints_by_one_arm_with_their_na
     said = request(arms=["base", "field"], blind=True)  # which the sheet has not to do with
     shown = paint_comparison(tmp_path, room, said, [], "en", sheet=True)
     assert shown.paints == (RED, "#879A77", "#010203") and shown.arms == ("recolor",) and not shown.blind
-    assert shown.names == ("House red <7>", "RAL 6021 Pale green", "")
+    assert shown.called == {RED: "House red <7>", "#879A77": "RAL 6021 Pale green"}
     said = results_html.draw_results(shown, "en")
     assert "House red &lt;7&gt;" in said and "near RAL 9005 Jet black, ΔE" in said
     assert "#879A77 · <span>LRV 30</span>" in said
@@ -491,6 +491,33 @@ def test_every_marked_wall_is_painted_in_its_own_paint_in_one_go(room_photo, tmp
     pixels = np.asarray(Image.open(results.folder / GREEN[1:] / "recolor.png")).astype(int)
     red, green, _ = np.moveaxis(pixels, -1, 0)
     assert (green > red)[20:40, 10:70].mean() > 0.9 and (red > green)[20:40, 90:150].mean() > 0.9
+
+
+def test_every_wall_and_its_paint_are_named_wherever_the_paint_is(room_photo, tmp_path):
+    room = scene.open_photo(tmp_path, str(room_photo), None)[0]
+    folder, left = room.picture["folder"], half(160, 90)
+    walls = [Wall(save_wall_mask(folder, mask), "", paint) for mask, paint in ((left, "#879A77"), (~left, RED))]
+    write_walls(folder, walls, 1)
+    pictures.write_sheet(folder, pictures.Sheet((), {"#879A77": "Pale <b>'green'</b>"}))
+    results = paint_comparison(tmp_path, room, request(), [], "en")
+    said = results_html.draw_results(results, "en")
+    (worn,) = re.findall("data-wears='([^']*)'", said)  # what goes on the strip and the printed page
+    assert [hex for hex, _, _ in json.loads(worn)] == [RED, "#879A77"]  # the wall at hand first
+    assert json.loads(worn)[1][1:] == ["Pale <b>'green'</b>", 30]
+    becomes = re.findall("In this light (#[0-9A-F]{6}) becomes about (#[0-9A-F]{6})", said)
+    assert [paint for paint, _ in becomes] == [RED, "#879A77"] and becomes[0][1] != becomes[1][1]
+    assert said.count("makes this surer") == 1
+
+
+def test_of_a_wall_that_the_photo_shows_black_no_brightness_is_told(tmp_path):
+    Image.new("RGB", (160, 90), (3, 3, 2)).save(tmp_path / "night.png")
+    room = scene.open_photo(tmp_path, str(tmp_path / "night.png"), None)[0]
+    write_walls(room.picture["folder"], [Wall(save_wall_mask(room.picture["folder"], half(160, 90)), "", GREEN)])
+    results = paint_comparison(tmp_path, room, request(), [], "en")
+    assert painting.read_arms(results, GREEN)[0]["brightness_error"] is None
+    said = results_html.draw_results(results, "en")
+    assert t("outlook_lost", paint=GREEN) in said and "becomes about" not in said and "makes this surer" not in said
+    assert t("column_brightness") not in said.partition("<details")[0]
 
 
 def test_a_later_wall_lies_over_the_one_before_it_painted_at_once_and_by_the_arms(room_photo, tmp_path):

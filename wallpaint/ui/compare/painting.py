@@ -10,7 +10,7 @@ import time
 import zipfile
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +63,9 @@ class Results:
     heat: bool = False  # the maps of errors are drawn
     voted: str = ""  # the arm chosen while it was blind
     size: tuple[int, int] = (3, 2)  # (w, h) of the photo
-    outlook: Outlook | None = None  # of the first paint
-    names: tuple[str, ...] = ()  # of the paints, '' where no palette names one
+    outlooks: tuple[Outlook, ...] = ()  # of the first paint and of `others`
+    others: tuple[str, ...] = ()  # the paints of further walls, which every picture shows too
+    called: dict[str, str] = field(default_factory=dict, hash=False)  # paints that a palette names
     showcase: bool = False  # of the room that was chosen to show something
 
     @property
@@ -114,19 +115,28 @@ def paint_comparison(
         raise UserError(t("no_arms", language))
     out = workspace / "results" / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(12)}"
     assert room is not None  # write_scene would have complained
-    outlook = look_ahead(room, paints[0])
+    outlooks = look_ahead(room, paints[0])
     settings = SamplingSettings(
         *request.sampling,
-        old_paint=parse_color(outlook.old_paint) if outlook.old_paint else None,
+        old_paint=parse_color(outlooks[0].old_paint) if outlooks[0].old_paint else None,
         bounce=bool(request.bounce),
     )
     paint_scene(paths, paints, arms, str(out), settings, None if SHARED_GPU else on_step)
     names, blind = [offered[arm] for arm in arms], request.blind and not sheet
     if blind:
         random.SystemRandom().shuffle(names)
-    results = Results(out, tuple(paints), tuple(names), blind, paths.truth is not None, outlook=outlook)
-    called = tuple(known.names.get(paint, "") for paint in paints)
-    return replace(results, size=write_views(results, paths), names=called, showcase=not sheet and is_showcase(paths))
+    results = Results(
+        out,
+        tuple(paints),
+        tuple(names),
+        blind,
+        paths.truth is not None,
+        outlooks=outlooks,
+        others=tuple(paint for _, paint, _ in paths.more),
+        called=known.names,
+        showcase=not sheet and is_showcase(paths),
+    )
+    return replace(results, size=write_views(results, paths))
 
 
 def read_arms(results: Results, paint: str) -> list[dict[str, Any]]:

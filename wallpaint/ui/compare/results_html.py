@@ -1,7 +1,6 @@
 """The results of tab 3 as HTML: a verdict, the stage with its strip of arms or grid of paints, the figures."""
 
 from collections import Counter
-from itertools import zip_longest
 from typing import Any
 from urllib.parse import quote
 
@@ -37,7 +36,12 @@ def draw_results(results: Results | None, language: str, votes: Counter | None =
         known = results.truth and len(results.paints) == 1
         return "" if results.blind else f"ΔE {number(score_of(arm, known))}"
 
-    called = {paint: call_paint(paint, name, language) for paint, name in zip_longest(results.paints, results.names)}
+    def wear(paint: str) -> list[tuple[str, str, int]]:
+        """Give hex, name and LRV of the paint of every wall of a picture, the wall at hand first."""
+        return [(worn, called[worn], round(parse_color(worn).lrv)) for worn in (paint, *results.others)]
+
+    every = (*results.paints, *results.others)
+    called = {paint: call_paint(paint, results.called.get(paint), language) for paint in every}
     first, best = painted[results.paints[0]], 0
     if not results.blind:  # the best is seen first, which a blind look must not tell
         best = results.arms.index(next(iter(rank_arms(first, results.truth)[0]), results.arms[0]))
@@ -55,6 +59,7 @@ def draw_results(results: Results | None, language: str, votes: Counter | None =
         score=score,
         top=f"{TOP:.0f}",
         called=called,
+        wear=wear,
         walls=lambda arm: [wall["swatch"] for wall in arm.get("walls", [])],  # of several, each in its paint
         left_out=lambda arm: "; ".join(translate(what, language) for what in arm["left_out"]),
         lrv=lambda paint: round(parse_color(paint).lrv),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 import gradio as gr
@@ -11,6 +12,7 @@ import numpy as np
 from wallpaint.dataset.rows import Sample
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch, bytes_to_linear, linear_to_bytes, parse_color
+from wallpaint.pixels.light import Light, is_lost
 from wallpaint.pixels.recolor import read_light
 from wallpaint.ui.board import pictures
 from wallpaint.ui.board.component import describe_picture
@@ -127,26 +129,49 @@ def open_mask(workspace: Path, path: str, room: Room | None, language: str) -> t
 
 @dataclass(frozen=True)
 class Outlook:
-    """What a paint becomes in the room's light, before any arm has painted."""
+    """What a wall's paint becomes in the room's light, before any arm has painted."""
 
-    seen: str  # '#RRGGBB' that the middle of the wall would show
+    paint: str  # '#RRGGBB'
+    seen: str  # '#RRGGBB' that the middle of the wall would show; '' where the photo has lost the wall in the dark
     far: float  # the ΔE00 that it may well be off
     white: bool  # the light was read off something white
     old_paint: str = ""  # the paint on the wall now, where somebody or something white tells it
 
 
-def look_ahead(room: Room, paint: str) -> Outlook:
-    """Say what a paint becomes on the wall at hand."""
-    folder = room.picture["folder"]
-    view, (walls, active) = load_view(folder), read_walls(folder)
-    mask, wall = wall_mask(folder, walls[active], view.size), walls[active]
+def look_ahead(room: Room, paint: str) -> tuple[Outlook, ...]:
+    """Say what the paints become: `paint` on the wall at hand, which comes first, and each other wall's own."""
+    walls, active = read_walls(room.picture["folder"])
+    at_hand = replace(walls[active], paint=paint)
+    others = [wall for wall in [*walls[:active], *walls[active + 1 :]] if wall.mask]
+    return tuple(_look_at(room.picture["folder"], wall) for wall in (at_hand, *others))
+
+
+def _look_at(folder: str, wall: Wall) -> Outlook:
+    whites = () if wall.chosen else tuple(pictures.read_whites(folder, (1, 1)))
+    light, middle = _read_wall(folder, replace(wall, paint=""), whites)
+    paint = parse_color(wall.paint or PAINT)
+    seen = None if middle is None else light.repaint(middle[None], paint.linear)[0].clip(0, 1)
+    old = _as_hex(light.paint) if whites or wall.chosen else ""
+    far = 0.0 if seen is None else light.doubt(seen)
+    return Outlook(paint.hex, "" if seen is None else _as_hex(seen), far, bool(whites), old)
+
+
+def _as_hex(linear: np.ndarray) -> str:
+    return Swatch(tuple(linear_to_bytes(linear))).hex
+
+
+@lru_cache(maxsize=64)  # the next paint finds them as they were; a wall that is marked anew has a new name
+def _read_wall(folder: str, wall: Wall, whites: tuple) -> tuple[Light, np.ndarray | None]:
+    """The light on a wall and the linear middle (3,) of what it shows, None where the photo has lost it."""
+    view = load_view(folder)
+    mask = wall_mask(folder, wall, view.size)
     assert mask is not None  # a scene was written of it
-    whites = [] if wall.chosen else pictures.read_whites(folder, view.size)
-    light = read_light(view, mask, parse_color(wall.now) if wall.chosen else None, whites)
+    spots = [(x * view.width, y * view.height) for x, y in whites]
+    light = read_light(view, mask, parse_color(wall.now) if wall.chosen else None, spots)
+    if is_lost(view, mask):
+        return light, None
     middle = np.median(np.asarray(view)[np.asarray(mask) > 0], axis=0).round().astype(np.uint8)
-    seen = light.repaint(bytes_to_linear(middle)[None], parse_color(paint).linear)[0].clip(0, 1)
-    old = Swatch(tuple(linear_to_bytes(light.paint))).hex if whites or wall.chosen else ""
-    return Outlook(Swatch(tuple(linear_to_bytes(seen))).hex, light.doubt(seen), bool(whites), old)
+    return light, bytes_to_linear(middle)
 
 
 def save_masks(room: Room | None, language: str) -> tuple[Room, Path, list[tuple[Path, Wall]]]:

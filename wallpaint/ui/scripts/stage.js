@@ -172,10 +172,11 @@ class Stage {
 
   zoom(to) { this.lens.zoomTo(to); }
 
-  // What is taken along of a view: its address, and the lines below it.
-  about({ dataset: { view, hex, name, lrv, title } }, end) {
-    const words = hex ? [this.root.hasAttribute("data-sheet") ? "" : title, hex, `LRV ${lrv}`] : [];
-    return { source: this.address(view, end), hex, name: hex ? name : title, text: words.filter(Boolean).join(" · ") };
+  // What is taken along of a view: its address, and the paint of each wall with its lines.
+  about({ dataset: { view, wears, title } }, end) {
+    const paints = JSON.parse(wears ?? "[]").map(([hex, name, lrv]) => ({ hex, name, text: `${hex} · LRV ${lrv}` }));
+    if (paints.length && !this.root.hasAttribute("data-sheet")) paints[0].text = `${title} · ${paints[0].text}`;
+    return { source: this.address(view, end), paints: paints.length ? paints : [{ name: title, text: "" }] };
   }
 
   async takeAlong(work) {

@@ -3,25 +3,28 @@ import { loadImage } from "./paints.js";
 
 const FONT = "system-ui, 'Segoe UI', Roboto, sans-serif";
 
-// Save a picture {source, hex, name, text} at its own size, a strip below it with the paint, its name and its text.
-export async function savePicture({ source, hex, name, text }) {
-  const image = await loadImage(source), { naturalWidth: width, naturalHeight: height } = image;
-  const strip = Math.max(56, Math.round(0.08 * Math.max(width, height))), gap = strip / 5;
-  const canvas = Object.assign(document.createElement("canvas"), { width, height: height + strip }), pen = canvas.getContext("2d");
+// Save a picture {source, paints: [{hex, name, text}]} at its own size, a strip below it for each wall's paint.
+export async function savePicture({ source, paints }) {
+  const image = await loadImage(source), { naturalWidth: width, naturalHeight } = image;
+  const strip = Math.max(56, Math.round(0.08 * Math.max(width, naturalHeight))), gap = strip / 5;
+  const height = naturalHeight + strip * paints.length;
+  const canvas = Object.assign(document.createElement("canvas"), { width, height }), pen = canvas.getContext("2d");
   pen.fillStyle = "white";
-  pen.fillRect(0, 0, width, height + strip);
+  pen.fillRect(0, 0, width, height);
   pen.drawImage(image, 0, 0);
-  pen.fillStyle = hex ?? "white";
-  pen.fillRect(0, height, hex ? 1.6 * strip : 0, strip);
-  const left = (hex ? 1.6 * strip : 0) + gap, room = width - left - gap;
-  for (const [line, weight, size, at] of [[name, 600, 0.34, 0.44], [text, 400, 0.26, 0.8]]) {
+  paints.forEach(({ hex, name, text }, number) => {
+    const top = naturalHeight + number * strip, left = (hex ? 1.6 * strip : 0) + gap;
+    pen.fillStyle = hex ?? "white";
+    pen.fillRect(0, top, left - gap, strip);
     pen.fillStyle = "black";
-    pen.font = `${weight} ${size * strip}px ${FONT}`;
-    pen.fillText(line, left, height + at * strip, room);
-  }
+    for (const [line, weight, size, at] of [[name, 600, 0.34, 0.44], [text, 400, 0.26, 0.8]]) {
+      pen.font = `${weight} ${size * strip}px ${FONT}`;
+      pen.fillText(line, left, top + at * strip, width - left - gap);
+    }
+  });
   const blob = await new Promise((done) => canvas.toBlob(done, "image/png")), link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
-  link.download = `${name.replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "") || "wall"}.png`;
+  link.download = `${paints.map(({ name }) => name).join(" ").replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "") || "wall"}.png`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
@@ -31,9 +34,9 @@ const PAGE = `<!doctype html><meta charset="utf-8"><style>
   body { margin: 0; font: 11pt ${FONT}; color: black; background: white; display: grid; grid-template-columns: 1fr 1fr; gap: 8mm; }
   body.one { grid-template-columns: 1fr; }
   figure { margin: 0; break-inside: avoid; } img { width: 100%; display: block; }
-  figcaption { display: flex; gap: 3mm; padding-top: 2mm; } i { width: 14mm; flex: none; border: 1px solid #888; } b { display: block; }</style>`;
+  figcaption div { display: flex; gap: 3mm; padding-top: 2mm; } i { width: 14mm; flex: none; border: 1px solid #888; } b { display: block; }</style>`;
 
-// Print pictures {source, hex, name, text} as one page or more.
+// Print pictures {source, paints: [{hex, name, text}]} as one page or more.
 export async function printPictures(pictures) {
   const frame = document.createElement("iframe");
   frame.style.cssText = "position: fixed; width: 0; height: 0; border: 0; visibility: hidden";
@@ -49,10 +52,14 @@ export async function printPictures(pictures) {
   page.documentElement.lang = document.documentElement.lang;
   page.title = "wallpaint";
   page.body.classList.toggle("one", pictures.length === 1);
-  for (const { source, hex, name, text } of pictures) {
-    const image = Object.assign(make("img"), { src: source, alt: name }), swatch = make("i");
-    swatch.style.background = hex ?? "none";
-    page.body.append(make("figure", image, make("figcaption", swatch, make("span", make("b", name), text))));
+  for (const { source, paints } of pictures) {
+    const image = Object.assign(make("img"), { src: source, alt: paints.map(({ name }) => name).join(", ") });
+    const lines = paints.map(({ hex, name, text }) => {
+      const swatch = make("i");
+      swatch.style.background = hex ?? "none";
+      return make("div", swatch, make("span", make("b", name), text));
+    });
+    page.body.append(make("figure", image, make("figcaption", ...lines)));
   }
   await Promise.all([...page.images].map((image) => image.decode()));
   window.onafterprint = () => frame.remove();
