@@ -17,7 +17,7 @@ from wallpaint.ui.board import pictures
 from wallpaint.ui.board.walls import GIVEN, Wall, read_walls, write_walls
 from wallpaint.ui.compare import painting, scene
 from wallpaint.ui.compare.arms import OwnLora
-from wallpaint.ui.compare.tab import choose_room
+from wallpaint.ui.compare.room_panel import choose_room
 from wallpaint.ui.dataset import photos, tab
 from wallpaint.ui.dataset.photos import Photo
 

@@ -21,7 +21,7 @@ from wallpaint.pixels.images import load_photo
 from wallpaint.runs import state
 from wallpaint.ui.board import calls, pictures
 from wallpaint.ui.board.walls import Wall, read_walls, save_photo_masks, save_wall_mask, write_walls
-from wallpaint.ui.compare import arms, painting, results_html, scene, tab
+from wallpaint.ui.compare import arms, painting, results_html, room_panel, scene, tab
 from wallpaint.ui.compare.arms import list_arms
 from wallpaint.ui.compare.painting import PaintRequest, Results, paint_comparison
 from wallpaint.ui.gallery import _read_folder
@@ -281,14 +281,14 @@ def test_a_first_room_that_comes_late_leaves_the_photo_that_was_chosen(shipped_r
     mine, other = (SimpleNamespace(session_hash=name) for name in ("mine", "other"))
     photo = tmp_path / "a.png"
     Image.new("RGB", (40, 30)).save(photo)
-    chosen, _ = tab.choose_room(scene.open_photo, mine, tmp_path, str(photo), None)
+    chosen, _ = room_panel.choose_room(scene.open_photo, mine, tmp_path, str(photo), None)
     assert chosen.picture["name"] == "a"
-    assert tab.open_first_room(tmp_path, None, mine) == gr.skip()  # it was asked for before the photo was there
-    first, _ = tab.open_first_room(tmp_path, None, other)
+    assert room_panel.open_first_room(tmp_path, None, mine) == gr.skip()  # it was asked for before the photo was there
+    first, _ = room_panel.open_first_room(tmp_path, None, other)
     assert first.truths
     with pytest.raises(UserError):
-        tab.choose_room(scene.open_photo, other, tmp_path, str(tmp_path / "none.png"), None)
-    assert tab.open_first_room(tmp_path, None, other) != gr.skip()  # nothing was opened
+        room_panel.choose_room(scene.open_photo, other, tmp_path, str(tmp_path / "none.png"), None)
+    assert room_panel.open_first_room(tmp_path, None, other) != gr.skip()  # nothing was opened
 
 
 def test_cancelled_painting_leaves_nothing(room, tmp_path):
