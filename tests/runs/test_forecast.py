@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from wallpaint.runs import forecast, state
-from wallpaint.runs.forecast import Device, expect, find_cost, find_device, peak_bytes, run_seconds
+from wallpaint.runs import device, forecast, state
+from wallpaint.runs.device import Device, find_device
+from wallpaint.runs.forecast import expect, find_cost, peak_bytes, run_seconds
 from wallpaint.settings.choices import FAMILY_PRESETS, PRESETS
 from wallpaint.settings.train_config import TrainConfig, to_yaml
 
@@ -29,7 +30,7 @@ GPU 1, 70000, 80000, GPU-bbbb-2
 def expected(tmp_path, monkeypatch):
     """Expect a run of a few settings, on a CPU, with nothing shipped to learn from."""
     monkeypatch.setattr(forecast, "LORAS", tmp_path / "none")
-    monkeypatch.setattr(forecast, "_find_gpu", lambda: None)
+    monkeypatch.setattr(device, "_find_gpu", lambda: None)
 
     def tell(**changes):
         return expect(TrainConfig(**{"method": "lora_ip", "max_train_steps": 100} | changes), tmp_path)

@@ -8,7 +8,7 @@ from wallpaint.errors import UserError
 from wallpaint.models.families import FAMILIES, resolve_family
 from wallpaint.models.fetching import SAM_FILES, fetch_command
 from wallpaint.runs import machine
-from wallpaint.runs.forecast import Device
+from wallpaint.runs.device import Device
 from wallpaint.settings.choices import FAMILY_PRESETS, PRESETS, choose_preset
 from wallpaint.settings.train_config import TrainConfig
 from wallpaint.train.warnings import settle_preset

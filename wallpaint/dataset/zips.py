@@ -4,7 +4,6 @@ Zips come from the studio, from Finder, Explorer and the command line: in a fold
 of the system in them, with names in the encoding of whoever made them.
 """
 
-import contextlib
 import lzma
 import os
 import re
@@ -13,7 +12,6 @@ import stat
 import struct
 import tempfile
 import time
-import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -30,21 +28,16 @@ from wallpaint.dataset.metadata import (
     read_table,
     write_table,
 )
-from wallpaint.dataset.names import check_name, find_picture, other_names, plain_name, portable_names
+from wallpaint.dataset.names import check_name, find_picture, portable_names
 from wallpaint.dataset.rows import picture_names, read_row, rename_pictures
 from wallpaint.dataset.saving import LEFTOVER_SECONDS
+from wallpaint.dataset.zip_names import find_entry, name_entries
 from wallpaint.disk import FORBIDDEN, FULL, atomic_path, explain_disk
 from wallpaint.errors import UserError, reason_of
 
 MAX_BYTES = 100_000_000_000  # of a zip: a 12-megapixel photo with its mask takes 4 MB; the disk says the rest
 MAX_FILES = 500_000  # the list of a zip's files takes 1 KB each in memory
 MAX_RATIO, BOMB_BYTES = 100, 200_000_000  # pictures hardly shrink; what grows to more of either is no dataset
-# Of names that are not marked UTF-8: what DOS, Windows, Macs and Unix used where, many of them one byte a letter.
-ENCODINGS = (
-    "utf-8 cp437 cp932 gb18030 cp949 big5hkscs euc_jp cp850 cp852 cp857 cp858 cp860 cp861 cp862 cp863 cp864 cp865 "
-    "cp866 cp737 cp775 cp855 cp874 cp1250 cp1251 cp1252 cp1253 cp1254 cp1255 cp1256 cp1257 cp1258 koi8_r koi8_u "
-    "mac_roman mac_latin2 mac_cyrillic mac_greek mac_turkish iso8859_2 iso8859_15 latin_1"
-).split()
 # What zipfile and its decompressors raise where a zip is no zip.
 BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, RuntimeError, ValueError)
 
@@ -151,11 +144,11 @@ def _unpack(archive: zipfile.ZipFile, name: str, folder: Path, left: int) -> lis
 
     Counts down the bytes that may still come out: what an entry announces need not be true.
     """
-    entries, unsure = _name_entries(archive, name)
+    entries, unsure = name_entries(archive, name)
 
     def copy(where: str, named: str, target: Path) -> None:
         nonlocal left
-        entry = _find_entry(entries, unsure, where, named)
+        entry = find_entry(entries, unsure, where, named)
         if entry is None:
             raise UserError(f"{name} lacks {where + named!a:.99}, which a row names, zip the whole dataset folder")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -204,39 +197,3 @@ def _find_tables(entries: dict[str, zipfile.ZipInfo], top: str) -> tuple[dict[st
     for inside in sorted(there, key=lambda inside: inside not in SPLITS):
         found.setdefault(ALIASES.get(inside, inside), inside)
     return found, [inside for inside in there if inside not in map(found.get, SPLITS)]
-
-
-def _name_entries(archive: zipfile.ZipFile, archive_name: str) -> tuple[dict[str, zipfile.ZipInfo], list[str]]:
-    """Give a zip's files by their names, and those ENCODINGS that its names may be in.
-
-    Only a name marked UTF-8 is sure. Others are in the encoding of the system that made the zip, which it does
-    not say: what the rows name decides. zipfile reads them as cp437, which loses nothing.
-    """
-    entries: dict[str, zipfile.ZipInfo] = {}
-    unsure = False
-    for entry in archive.infolist():
-        name, sure = plain_name(entry.filename), entry.flag_bits & 0x800 or entry.filename.isascii()
-        if sure and name in entries and entries[name].CRC != entry.CRC:
-            raise UserError(f"{archive_name} holds {name!a:.99} twice, zip the dataset folder anew")
-        if not entry.is_dir():
-            entries[name], unsure = entry, unsure or not sure
-    return entries, [*ENCODINGS] if unsure else []
-
-
-def _find_entry(
-    entries: dict[str, zipfile.ZipInfo], encodings: list[str], where: str, named: str
-) -> zipfile.ZipInfo | None:
-    """Find what a row names in a folder of the zip; the encoding that tells it comes first from then on."""
-    forms = [plain_name(form) for form in other_names(named)]
-    if found := next((entries[where + form] for form in forms if where + form in entries), None):
-        return found
-    for encoding in encodings:
-        for form in forms:
-            for spelled in {form, unicodedata.normalize("NFD", form)}:
-                with contextlib.suppress(UnicodeError):
-                    # As zipfile reads the bytes; a letter's second byte may be a backslash.
-                    as_read = plain_name(spelled.encode(encoding).decode("cp437"))
-                    if entry := entries.get(where + as_read):
-                        encodings.insert(0, encodings.pop(encodings.index(encoding)))
-                        return entry
-    return None

@@ -1,9 +1,6 @@
 """Denoiser: the UNet with its conditions; `build_denoiser` freezes all but what a method learns.
 
-Precision, decided here alone: frozen layers are in the runtime's `weight_dtype`, and compute in it; what learns is
-kept, updated and saved in float32, and its weights are cast where they meet the activations of frozen layers, so
-that no activation is widened. What comes in is cast once, what goes out is float32. Autocast is off inside the
-UNet: it would run every norm in float32 and keep that for the backward pass.
+What of it is in which precision is decided in `precision`.
 """
 
 import re
@@ -11,14 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from diffusers import DDIMScheduler
 from peft import LoraConfig
-from peft.tuners.lora import LoraLayer
 from torch import nn
 
 from wallpaint.cache.draws import Draws
 from wallpaint.learned.conditions import make_conditions
+from wallpaint.learned.precision import cast, cast_where_they_meet
 from wallpaint.models.bundle import Models, send, set_ip_adapter_scale
 from wallpaint.models.families import INPAINTING
 from wallpaint.settings.methods import TEXT_AND_IMAGE, Method
@@ -107,7 +103,7 @@ class Denoiser(nn.Module):
         for condition in self.conditions:
             inputs |= condition(batch, inputs)
         # `unet.dtype` would go through all its parameters, at every step.
-        inputs = _cast(inputs, self.unet.conv_in.weight.dtype)
+        inputs = cast(inputs, self.unet.conv_in.weight.dtype)
         with torch.autocast(sample.device.type, enabled=False):
             return self.unet(**inputs).sample.float()
 
@@ -140,50 +136,12 @@ def build_denoiser(
         for parameter in parameter_groups(denoiser)[group].values():
             parameter.data = parameter.data.float()
             parameter.requires_grad_(True)
-    _cast_where_they_meet(unet)
+    cast_where_they_meet(unet)
     if gradient_checkpointing:
         for module in (unet, *models.parts.values()):
             if getattr(module, "_supports_gradient_checkpointing", False):
                 module.enable_gradient_checkpointing()
     return denoiser
-
-
-class CastLinear(nn.Linear):
-    """A float32 layer among frozen ones of another dtype: it computes in that of its input."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """As nn.Linear, without a bias."""
-        return F.linear(x, self.weight.to(x.dtype))
-
-
-class CastConv2d(nn.Conv2d):
-    """The same for a convolution."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """As nn.Conv2d, without a bias."""
-        return self._conv_forward(x, self.weight.to(x.dtype), None)
-
-
-def _cast_where_they_meet(unet: nn.Module) -> None:
-    """Put layers that cast their weight in the place of those that learn in the UNet; the parameters stay the same."""
-    for parent in list(unet.modules()):
-        if isinstance(parent, LoraLayer):
-            parent.cast_input_dtype_enabled = False  # peft would copy every input to float32
-        for name, child in parent.named_children():
-            if type(child) in (nn.Linear, nn.Conv2d) and child.weight.requires_grad:
-                assert child.bias is None, "a LoRA and the adapter's keys and values have none"
-                setattr(parent, name, _casting(child))
-
-
-def _casting(layer: nn.Linear | nn.Conv2d) -> nn.Module:
-    """A layer that is the same but for casting its weight, which it shares."""
-    if isinstance(layer, nn.Linear):
-        cast: nn.Module = CastLinear(layer.in_features, layer.out_features, bias=False, device="meta")
-    else:
-        shape = (layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.padding)
-        cast = CastConv2d(*shape, layer.dilation, layer.groups, bias=False, device="meta")
-    cast.weight = layer.weight
-    return cast.train(layer.training)
 
 
 def compile_blocks(model: nn.Module) -> None:
@@ -214,12 +172,3 @@ def parameter_groups(denoiser: Denoiser) -> dict[str, dict[str, nn.Parameter]]:
         group = next((g for g, pattern in GROUPS.items() if re.search(pattern, name)), "frozen")
         groups[group][name] = parameter
     return groups
-
-
-def _cast(value: Any, dtype: torch.dtype) -> Any:
-    """Every float tensor in a nest of dicts and lists to `dtype`; timesteps stay whole numbers."""
-    if isinstance(value, dict):
-        return {key: _cast(item, dtype) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_cast(item, dtype) for item in value]
-    return value.to(dtype) if value.is_floating_point() else value

@@ -28,7 +28,7 @@ def pick_runtime(device: str = "auto", mixed_precision: str = "auto") -> Runtime
     Raises:
         UserError: a GPU was asked for and there is none, or half precision on a CPU without need.
     """
-    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # as nvidia-smi counts, see forecast.find_device
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # as nvidia-smi counts, see device.find_device
     found = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     if device not in ("auto", "cpu") and device != found:
         raise UserError(f"device {device} was asked for but torch finds {found} here: choose auto or {found}")

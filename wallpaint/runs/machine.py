@@ -18,7 +18,8 @@ from wallpaint.errors import UserError
 from wallpaint.models.families import FAMILIES, Family, list_files, resolve_family
 from wallpaint.models.fetching import only_looking
 from wallpaint.models.files import find_sam, find_weights
-from wallpaint.runs.forecast import GB, find_cost, find_device, peak_bytes
+from wallpaint.runs.device import GB, find_device
+from wallpaint.runs.forecast import find_cost, peak_bytes
 from wallpaint.settings.choices import CANNOT_TRAIN, choose_preset, presets_of
 from wallpaint.settings.train_config import load_config
 from wallpaint.walls.finders import FINDERS, Finder

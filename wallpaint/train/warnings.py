@@ -8,7 +8,8 @@ from wallpaint.dataset.rows import Sample
 from wallpaint.disk import format_bytes, free_bytes
 from wallpaint.models.families import Family
 from wallpaint.paths import COMMAND
-from wallpaint.runs.forecast import find_cost, find_device, in_float32
+from wallpaint.runs.device import find_device
+from wallpaint.runs.forecast import find_cost, in_float32
 from wallpaint.settings.choices import choose_preset
 from wallpaint.settings.methods import METHODS, Method
 from wallpaint.settings.train_config import TrainConfig, is_said

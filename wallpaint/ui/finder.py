@@ -4,7 +4,7 @@ from typing import Any
 
 import gradio as gr
 
-from wallpaint.runs.forecast import find_device
+from wallpaint.runs.device import find_device
 from wallpaint.ui.board import segmenter
 from wallpaint.ui.handlers import guarded
 from wallpaint.ui.page import PRIVATE, Page, Step

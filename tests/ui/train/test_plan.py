@@ -2,8 +2,9 @@
 
 import pytest
 
-from wallpaint.runs import forecast
-from wallpaint.runs.forecast import Device, Expected
+from wallpaint.runs import device, forecast
+from wallpaint.runs.device import Device
+from wallpaint.runs.forecast import Expected
 from wallpaint.settings.methods import METHODS
 from wallpaint.settings.train_config import TrainConfig
 from wallpaint.ui.train import plan
@@ -13,7 +14,7 @@ from wallpaint.ui.train import plan
 def drawn(dataset, tmp_path, monkeypatch):
     """Draw the plan of a run of a few settings, on a CPU, with nothing shipped to learn from."""
     monkeypatch.setattr(forecast, "LORAS", tmp_path / "none")
-    monkeypatch.setattr(forecast, "_find_gpu", lambda: None)
+    monkeypatch.setattr(device, "_find_gpu", lambda: None)
 
     def draw(**changes):
         settings = {"method": "lora_ip", "dataset": str(dataset), "max_train_steps": 100}

@@ -12,7 +12,7 @@ from PIL import Image
 
 from wallpaint.errors import UserError
 from wallpaint.runs import launch, state
-from wallpaint.runs.forecast import Load
+from wallpaint.runs.device import Load
 from wallpaint.settings.train_config import config_fields, load_config
 from wallpaint.ui.page import Page
 from wallpaint.ui.train import actions, curves, form, plan, run_html, run_panel

@@ -12,7 +12,8 @@ from wallpaint.dataset.rows import Sample
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import data_url, load_mask
-from wallpaint.runs.forecast import GB, Expected, expect
+from wallpaint.runs.device import GB
+from wallpaint.runs.forecast import Expected, expect
 from wallpaint.settings.methods import METHODS, Method
 from wallpaint.settings.train_config import TrainConfig
 from wallpaint.ui.gallery import draw_sample

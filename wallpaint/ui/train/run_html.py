@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from wallpaint.runs import state
-from wallpaint.runs.forecast import GB, Load
+from wallpaint.runs.device import GB, Load
 from wallpaint.settings.methods import METHODS
 from wallpaint.ui.html import Markup, render, say
 from wallpaint.ui.train.curves import DELTAS, FIGURES, is_number

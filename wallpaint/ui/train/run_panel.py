@@ -11,7 +11,7 @@ from PIL import Image
 
 from wallpaint.errors import UserError
 from wallpaint.runs import launch, state
-from wallpaint.runs.forecast import look_at_load
+from wallpaint.runs.device import look_at_load
 from wallpaint.ui.gallery import thumbnail
 from wallpaint.ui.page import Page
 from wallpaint.ui.train.curves import COLORS, draw_plots
