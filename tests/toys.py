@@ -28,3 +28,11 @@ def toy_dataset(folder):
         add_sample(folder, "train", *toy_room(number, green), green, "a room", room)
     add_sample(folder, "validation", *toy_room(3, red), red, "a room", "loft")
     return folder
+
+
+def paint_with(painter, *room, **options):
+    """A picture of each arm of a painter, by name."""
+    from wallpaint.paint.arms import Arms
+
+    painted = Arms(tuple(painter.names), (painter,)).paint(*room, **options)
+    return {name: picture for name, (picture, _) in painted.items()}

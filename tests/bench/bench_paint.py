@@ -34,15 +34,14 @@ from wallpaint.learned.weights import save_weights
 from wallpaint.models import latents
 from wallpaint.models.bundle import Models
 from wallpaint.models.runtime import pick_runtime
-from wallpaint.paint import painter as paint
-from wallpaint.paint import sampler
+from wallpaint.paint import arms, painter, sampler
 from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import load_photo
 from wallpaint.settings.methods import METHODS
 
 SAGE, TERRACOTTA = Swatch((122, 158, 126)), Swatch((190, 98, 70))
-LAYING = ("find_layings", "repaint_each")  # what puts the pictures back over the photo
+LAYING = {"find_layings": painter, "repaint_each": arms}  # what puts the pictures back over the photo
 ARMS = ("old", "new", "color")
 GUIDANCE = 5.0
 
@@ -162,13 +161,18 @@ def call_stock(pipe: Any, name: str, photo: Image.Image, mask: Image.Image, step
     ).images
 
 
+def open_painter(models: Models, folder: Path) -> arms.Arms:
+    """The three arms, painted by one painter."""
+    return arms.Arms(ARMS, (painter.Painter(models, {name: folder / name for name in ARMS}),))
+
+
 def compare_pictures(models: Models, folder: Path, photo: Image.Image, mask: Image.Image) -> float:
     """The largest difference of a pixel, 0 to 1, between our batch and the pipeline's calls, in float32."""
     models = replace(models, family=replace(models.family, mask_growth=0))
     ours, whole = [], latents.decode_latents
-    painter = paint.Painter(models, {name: folder / name for name in ARMS})
+    opened = open_painter(models, folder)
     sampler.decode_latents = lambda *args: ours.append(whole(*args).clamp(0, 1)) or ours[-1]
-    painter.paint(photo, mask, SAGE, SamplingSettings(0, 4, GUIDANCE, prompt="a room"))
+    opened.paint(photo, mask, SAGE, SamplingSettings(0, 4, GUIDANCE, prompt="a room"))
     sampler.decode_latents = whole
     models.unet.unload_lora()
     pipe = stock_pipeline(models, folder)
@@ -184,12 +188,13 @@ def time_arms(
 
     Between them the share of ours that lays the pictures back over the photo, which the pipeline never does.
     """
-    painter = paint.Painter(models, {name: folder / name for name in ARMS})
+    opened = open_painter(models, folder)
 
     def ours() -> None:
-        for cache in [*painter._pictures.values(), *(group.encodings for group in painter._groups)]:
+        (mine,) = opened.painters
+        for cache in [*mine._pictures.values(), *(group.encodings for group in mine._groups)]:
             cache._values.clear()
-        painter.paint(photo, mask, SAGE, SamplingSettings(0, options.steps, GUIDANCE, prompt="a room"))
+        opened.paint(photo, mask, SAGE, SamplingSettings(0, options.steps, GUIDANCE, prompt="a room"))
 
     def stock() -> None:
         for name in ARMS:
@@ -228,14 +233,14 @@ def large_photo(options: argparse.Namespace, models: Models, folder: Path) -> di
     start = time.perf_counter()
     photo = load_photo(folder / "large.jpg")
     result: dict[str, Any] = {"size": photo.size, "load": time.perf_counter() - start}
-    painter = paint.Painter(models, {name: folder / name for name in ARMS})
-    painter.paint(
+    opened = open_painter(models, folder)
+    opened.paint(
         photo.resize((256, 192)), mask.resize((256, 192)), SAGE, SamplingSettings(0, 1, GUIDANCE, prompt="warm")
     )
     for label, color in (("first_color", SAGE), ("second_color", TERRACOTTA)):
         with watched() as (seconds, calls):
             start = time.perf_counter()
-            painter.paint(photo, mask, color, SamplingSettings(0, options.steps, GUIDANCE, prompt="a room"))
+            opened.paint(photo, mask, color, SamplingSettings(0, options.steps, GUIDANCE, prompt="a room"))
             sync()
             total = time.perf_counter() - start
         result[label] = {"seconds": total, **seconds, "encode_pictures_calls": calls["encode_pictures"]}
@@ -264,8 +269,8 @@ def watched():
 
     for name in ("prepare_picture", "encode_pictures", "encode_images", "encode_text", "denoise", "decode_latents"):
         watch(sampler, name)
-    for name in LAYING:
-        watch(paint, name)
+    for name, module in LAYING.items():
+        watch(module, name)
     yield seconds, calls
     for module, name, original in kept:
         setattr(module, name, original)

@@ -10,15 +10,15 @@ from diffusers.utils import convert_state_dict_to_kohya
 from peft import LoraConfig, get_peft_model_state_dict
 from safetensors.torch import save_file
 from steps import a_batch, a_noised
-from toys import toy_room
+from toys import paint_with, toy_room
 
 from wallpaint.errors import UserError
 from wallpaint.learned.denoiser import LORA_TARGETS, painting_denoiser
 from wallpaint.learned.lora_files import describe_lora
 from wallpaint.learned.weights import find_arm, load_arm, start_from, weights_in_place
 from wallpaint.models.encoders import encode_text
+from wallpaint.paint.lora_batch import lora_batch, lora_layers
 from wallpaint.paint.painter import Painter
-from wallpaint.paint.sampler import lora_batch, lora_layers
 from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import Swatch
 
@@ -155,9 +155,9 @@ def test_arms_that_are_merged_paint_beside_others_as_alone(load, tmp_path):
     arms["dora"] = write(tmp_path, plain | dora, "dora")
     photo, mask = toy_room(1, (200, 60, 50))
     settings = SamplingSettings(3, 2, 2.0, prompt="a room")
-    together = Painter(models, arms).paint(photo, mask, Swatch((122, 158, 126)), settings)
+    together = paint_with(Painter(models, arms), photo, mask, Swatch((122, 158, 126)), settings)
     for name, path in arms.items():
-        alone = Painter(load(), {name: path}).paint(photo, mask, Swatch((122, 158, 126)), settings)[name]
+        alone = paint_with(Painter(load(), {name: path}), photo, mask, Swatch((122, 158, 126)), settings)[name]
         assert np.abs(np.asarray(alone, int) - np.asarray(together[name], int)).max() <= 1
     pictures = {picture.tobytes() for picture in together.values()}
     assert len(pictures) == len(arms)

@@ -15,7 +15,7 @@ from wallpaint.learned.weights import find_arm, load_arm, save_weights, start_fr
 from wallpaint.models.encoders import encode_references
 from wallpaint.models.families import find_adapter
 from wallpaint.models.loading import read_adapter
-from wallpaint.paint.sampler import lora_batch, lora_layers
+from wallpaint.paint.lora_batch import lora_batch, lora_layers
 from wallpaint.settings.methods import METHODS
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from sdxl import SDXL_UNET, SDXL_VAE, TEXT, TEXT_2, random_adapter, save_sdxl
 from steps import rows, same, save_arm, stop_after, weights
-from toys import toy_room
+from toys import paint_with, toy_room
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from wallpaint.cache.batches import BatchSettings, draw_batch
@@ -33,8 +33,8 @@ from wallpaint.models.fetching import fetch_command
 from wallpaint.models.latents import decode_latents
 from wallpaint.models.runtime import pick_runtime
 from wallpaint.paint import sampler
+from wallpaint.paint.lora_batch import lora_batch, lora_layers
 from wallpaint.paint.painter import Painter
-from wallpaint.paint.sampler import lora_batch, lora_layers
 from wallpaint.paint.settings import SamplingSettings
 from wallpaint.paths import CONFIGS
 from wallpaint.pixels.color import Swatch
@@ -122,7 +122,9 @@ def stock_picture(pipe, prompt="a room"):
 def our_pictures(models, arms, heard, prompt="a room"):
     """What the painter paints in one batch, before it is rounded to bytes: (arms, 3, 48, 80)."""
     models = replace(models, family=replace(models.family, mask_growth=0))
-    painted = Painter(models, arms).paint(*picture(), SAGE, SamplingSettings(SEED, STEPS, GUIDANCE, prompt=prompt))
+    painted = paint_with(
+        Painter(models, arms), *picture(), SAGE, SamplingSettings(SEED, STEPS, GUIDANCE, prompt=prompt)
+    )
     assert list(painted) == list(arms) and len(heard) == 1
     with torch.no_grad():
         return decode_latents(models, heard[0]).clamp(0, 1)

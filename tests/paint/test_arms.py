@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from steps import save_arm
-from toys import toy_room
+from toys import paint_with, toy_room
 
 from wallpaint.errors import UserError
 from wallpaint.paint import arms as module
@@ -73,9 +73,9 @@ def test_the_adapter_acts_as_strongly_as_in_each_arms_run_unless_it_is_said(tmp_
 def test_arms_of_different_strength_equal_arms_alone(load):
     photo, mask = toy_room(1, (200, 60, 50))
     settings, scales = SamplingSettings(3, 2, 2.0), {"weak": 0.2, "strong": 1.5}
-    together = Painter(load(), {"weak": None, "strong": None}, scales).paint(photo, mask, SAGE, settings)
+    together = paint_with(Painter(load(), {"weak": None, "strong": None}, scales), photo, mask, SAGE, settings)
     for name, scale in scales.items():
-        alone = Painter(load(), {name: None}, {name: scale}).paint(photo, mask, SAGE, settings)[name]
+        alone = paint_with(Painter(load(), {name: None}, {name: scale}), photo, mask, SAGE, settings)[name]
         assert np.abs(np.asarray(alone, int) - np.asarray(together[name], int)).max() <= 1
     assert (np.asarray(together["weak"]) != np.asarray(together["strong"])).any()
 
@@ -197,9 +197,9 @@ def test_arms_in_one_batch_without_guidance_equal_arms_alone(load, loaded, tmp_p
     arms = {name: save_arm(copy.deepcopy(loaded), tmp_path / name, "lora_ip", i) for i, name in enumerate("ab")}
     photo, mask = toy_room(1, (200, 60, 50))
     settings = SamplingSettings(3, 2, 1.0)
-    together = Painter(load(), arms).paint(photo, mask, SAGE, settings)
+    together = paint_with(Painter(load(), arms), photo, mask, SAGE, settings)
     for name, path in arms.items():
-        alone = Painter(load(), {name: path}).paint(photo, mask, SAGE, settings)[name]
+        alone = paint_with(Painter(load(), {name: path}), photo, mask, SAGE, settings)[name]
         assert np.abs(np.asarray(alone, int) - np.asarray(together[name], int)).max() <= 1
 
 

@@ -4,7 +4,7 @@ import torch
 from diffusers import StableDiffusionInpaintPipeline
 from PIL import Image
 from steps import save_arm
-from toys import toy_room
+from toys import paint_with, toy_room
 
 from wallpaint.errors import UserError
 from wallpaint.learned.denoiser import painting_denoiser
@@ -36,7 +36,7 @@ def arms(loaded, tmp_path_factory):
 
 def paint(models, arms, seed=1, swatch=SAGE, size=(64, 64), **options):
     photo, mask = toy_room(1, (200, 60, 50), size)
-    return Painter(models, arms).paint(photo, mask, swatch, how("a room", seed, **options))
+    return paint_with(Painter(models, arms), photo, mask, swatch, how("a room", seed, **options))
 
 
 def how(prompt="", seed=0, num_inference_steps=2, guidance_scale=None):
@@ -121,9 +121,9 @@ def test_the_picture_has_the_photos_own_size_and_changes_on_the_wall_alone(load,
 
 def test_only_the_arms_asked_for_are_painted_and_as_with_all(load, arms):
     painter, (photo, mask) = Painter(load(), arms), toy_room(1, (200, 60, 50))
-    whole = painter.paint(photo, mask, SAGE, how("a room"))
+    whole = paint_with(painter, photo, mask, SAGE, how("a room"))
     painter.seconds.clear()
-    some = painter.paint(photo, mask, SAGE, how("a room"), only=("new", "door"))
+    some = paint_with(painter, photo, mask, SAGE, how("a room"), only=("new", "door"))
     assert list(some) == ["new", "door"] and painter.seconds.keys() == {"new", "door"}
     assert all(np.abs(pixels(some[name]) - pixels(whole[name])).max() <= 1 for name in some)
     painter.seconds.clear()
@@ -158,7 +158,7 @@ def test_a_seed_fixes_the_picture_and_another_changes_it(load):
 
 def test_the_swatch_is_heard_by_every_arm_also_by_the_one_trained_without_it(load, arms):
     painter, (photo, mask) = Painter(load(), arms), toy_room(1, (200, 60, 50))
-    one, other = (painter.paint(photo, mask, s, how("", 0, 2, 1.0)) for s in (SAGE, Swatch((200, 30, 30))))
+    one, other = (paint_with(painter, photo, mask, s, how("", 0, 2, 1.0)) for s in (SAGE, Swatch((200, 30, 30))))
     assert all(not np.array_equal(pixels(one[name]), pixels(other[name])) for name in arms)
     assert painter.seconds.keys() == arms.keys() and all(s > 0 for s in painter.seconds.values())
 
@@ -235,7 +235,7 @@ def test_a_new_colour_on_the_same_photo_blanks_no_photo_and_encodes_no_text_agai
 
     def paint_in(rgb, photo=photo):
         before = dict(counts)
-        pictures = painter.paint(photo, mask, Swatch(rgb), how("a room", 1, 2, 2.0))
+        pictures = paint_with(painter, photo, mask, Swatch(rgb), how("a room", 1, 2, 2.0))
         return pictures, {name: counts[name] - before[name] for name in counts}
 
     first, asked = paint_in((122, 158, 126))
@@ -256,7 +256,7 @@ def test_memory_is_flat_over_many_repaints(load):
     painter, kept = Painter(load(), {"base": None}), []
     for number in range(24):
         photo, mask = toy_room(number, (200, 60, 50))
-        painter.paint(photo, mask, Swatch((number, 60, 50)), how("a room", number, 1, 1.0))
+        paint_with(painter, photo, mask, Swatch((number, 60, 50)), how("a room", number, 1, 1.0))
         if number in (7, 23):
             gc.collect()
             tensors = sum(torch.is_tensor(thing) for thing in gc.get_objects())

@@ -22,8 +22,9 @@ from wallpaint.pixels.color import parse_color
 from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.pixels.recolor import recolor
 from wallpaint.report import compare as module
-from wallpaint.report.compare import Yardstick, compare, compare_paints, load_scene, save_picture, write_report
+from wallpaint.report.compare import compare, compare_paints, load_scene, save_picture, write_report
 from wallpaint.report.files import all_or_nothing, clean, contact_sheet, file_names, flat
+from wallpaint.report.measure import Yardstick
 from wallpaint.report.pages import Column, comparison_page, make_table, markdown
 
 SAGE = parse_color("#7A9E7E")

@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from steps import a_batch, a_noised, save_arm
-from toys import toy_room
+from toys import paint_with, toy_room
 from transformers import CLIPImageProcessor
 
 from wallpaint.errors import UserError
@@ -60,7 +60,9 @@ def sessions(monkeypatch):
 
 def paint(models, paths, **options):
     photo, mask = toy_room(1, (200, 60, 50))
-    return Painter(models, paths).paint(photo, mask, SAGE, SamplingSettings(5, 2, 2.0, prompt="a room"), **options)
+    return paint_with(
+        Painter(models, paths), photo, mask, SAGE, SamplingSettings(5, 2, 2.0, prompt="a room"), **options
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -98,14 +100,14 @@ def test_a_swatch_is_heard_through_the_methods_own_encoder(load, tmp_path, metho
     photo, mask = toy_room(1, (200, 60, 50))
     painter = Painter(load(), {"mine": folder}, {"mine": 1.0})
     one, other = (
-        painter.paint(photo, mask, swatch, SamplingSettings(0, 2, 1.0))["mine"]
+        paint_with(painter, photo, mask, swatch, SamplingSettings(0, 2, 1.0))["mine"]
         for swatch in (SAGE, Swatch((200, 30, 30)))
     )
     assert apart(one, other) > 1
-    words = painter.paint(photo, mask, SAGE, SamplingSettings(0, 2, 1.0, prompt="something else"))["mine"]
+    words = paint_with(painter, photo, mask, SAGE, SamplingSettings(0, 2, 1.0, prompt="something else"))["mine"]
     assert apart(one, words) <= 1  # the reference stands in place of the text
     silent = Painter(load(), {"mine": folder}, {"mine": 0.0})
-    quiet = silent.paint(photo, mask, SAGE, SamplingSettings(0, 2, 1.0))["mine"]
+    quiet = paint_with(silent, photo, mask, SAGE, SamplingSettings(0, 2, 1.0))["mine"]
     assert apart(one, quiet) <= 1 < apart(one, other)  # the family's own adapter has no part in it
 
 

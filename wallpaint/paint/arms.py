@@ -52,7 +52,10 @@ class Arms:
         on_step: OnStep | None = None,
         only: Collection[str] | None = None,
     ) -> dict[str, tuple[Image.Image, float]]:
-        """Repaint with every arm, or `only` some, as `Painter.paint`: name -> (picture as large, seconds)."""
+        """Repaint a wall with every arm, or `only` some: name -> (picture at the photo's own size, seconds).
+
+        Outside the mask it is the photo, byte for byte, unless the new wall's light may bounce.
+        """
         chosen = self.names if only is None else [name for name in self.names if name in only]
         light = read_light(photo, mask, settings.old_paint)
         painted: dict[str, Image.Image] = {}

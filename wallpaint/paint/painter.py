@@ -29,12 +29,13 @@ from wallpaint.learned.weights import (
 from wallpaint.models.bundle import Models, load_family
 from wallpaint.models.families import with_base
 from wallpaint.models.files import find_file, is_hub_id
-from wallpaint.paint.sampler import EncodingCache, find_layings, paint_wall
+from wallpaint.paint.encodings import EncodingCache
+from wallpaint.paint.sampler import find_layings, paint_wall
 from wallpaint.paint.settings import OnStep, SamplingSettings, share_of
 from wallpaint.paths import LORAS
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.light import Light
-from wallpaint.pixels.recolor import Laying, read_light, repaint_each
+from wallpaint.pixels.recolor import Laying
 from wallpaint.settings.methods import painted_as
 
 SHIPPED_ARMS: dict[str, Path | None] = {  # 'base' is the family with nothing learned on top
@@ -131,33 +132,6 @@ class Painter:
         group.loras[name] = lora if lora in getattr(base.unet, "peft_config", {}) else BASE  # a DoRA is merged
         self.left_out[name] = weights.left_out
 
-    def paint(
-        self,
-        photo: Image.Image,
-        mask: Image.Image,
-        swatch: Swatch,
-        settings: SamplingSettings,
-        on_step: OnStep | None = None,
-        only: Collection[str] | None = None,
-    ) -> dict[str, Image.Image]:
-        """Repaint the wall with every arm, or `only` some.
-
-        Args:
-            photo: RGB.
-            mask: 'L', 255 = repaint, of the photo's size.
-            swatch: the paint.
-            settings: how; the adapter's strength is the painter's own.
-            on_step: called after every step.
-            only: names of arms; None takes all.
-
-        Returns:
-            a picture an arm at the photo's own size; outside the mask it is the photo, byte for byte.
-        """
-        light = read_light(photo, mask, settings.old_paint)
-        layings = self.find_layings(photo, mask, swatch, settings, light, on_step, only)
-        laid = repaint_each(light, photo, mask, swatch, [*layings.values()])
-        return dict(zip(layings, laid, strict=True))
-
     def find_layings(
         self,
         photo: Image.Image,
@@ -168,7 +142,10 @@ class Painter:
         on_step: OnStep | None = None,
         only: Collection[str] | None = None,
     ) -> dict[str, Laying]:
-        """`paint`, but what its pictures are laid by, see `repaint_each`, in the light of the wall."""
+        """What lays the picture of every arm, or of `only` some, over its photo, see `repaint_each`, in this light.
+
+        The adapter's strength is the painter's own, not that of `settings`.
+        """
         layings: dict[str, Laying] = {}
         for group in self._groups:
             names = [name for name in group.loras if only is None or name in only]

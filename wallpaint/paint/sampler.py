@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
 from diffusers import DDIMScheduler
 from diffusers.utils.torch_utils import randn_tensor
-from peft.tuners.lora import LoraLayer
 from PIL import Image
 
 from wallpaint.cache.batches import Batch
@@ -30,39 +26,14 @@ from wallpaint.models.latents import (
     repaint_wall,
     shrink_mask,
 )
+from wallpaint.paint.encodings import EncodingCache
+from wallpaint.paint.lora_batch import lora_batch, lora_layers
 from wallpaint.paint.settings import OnStep, SamplingSettings
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import model_size, to_image
 from wallpaint.pixels.kept import digest
 from wallpaint.pixels.light import Light
 from wallpaint.pixels.recolor import Laying, gains_between, read_light, repaint_each
-
-# Encodings kept by kind, of others KEPT: a photo's take 10 MB at 512 px, 40 MB at 1024.
-CACHED = {"photo": 4, "recolor": 4, "field": 4, "guess": 4}
-KEPT = 64  # texts and paints: as many as a palette has
-
-
-class EncodingCache:
-    """What frozen encoders gave for the last photos, texts and paints, so that none is encoded twice.
-
-    For one state of the models; a new colour on the same photo encodes no photo. What hangs on the VAE alone is
-    asked of `pictures`, which caches of several states may share.
-    """
-
-    def __init__(self, pictures: EncodingCache | None = None) -> None:
-        self._values: dict[tuple, Any] = {}  # the newest last
-        self.pictures = pictures
-
-    def __call__(self, key: tuple, make: Callable[[], Any]) -> Any:
-        """What `make` gave for this key, whose first word names its kind."""
-        if self.pictures and key[0] in CACHED:
-            return self.pictures(key, make)
-        if key not in self._values:
-            alike = [other for other in self._values if other[0] == key[0]]
-            if len(alike) >= CACHED.get(key[0], KEPT):
-                del self._values[alike[0]]
-            self._values[key] = make()
-        return self._values[key]
 
 
 def paint_wall(
@@ -270,58 +241,3 @@ def denoise(
         if on_step:
             on_step(done / len(scheduler.timesteps))
     return latents
-
-
-def lora_layers(unet: torch.nn.Module) -> list[LoraLayer]:
-    """All layers of a UNet that have LoRAs."""
-    return [module for module in unet.modules() if isinstance(module, LoraLayer)]
-
-
-@contextlib.contextmanager
-def lora_batch(layers: list[LoraLayer], names: list[str]) -> Iterator[None]:
-    """Give each sample of a batch its own LoRA ('__base__' for none), without gradient.
-
-    diffusers' UNet refuses peft's `adapter_names`, and peft would take the samples apart in every layer.
-    Stacked, all LoRAs are two products; a layer that cannot be stacked gets `adapter_names` by a hook.
-    """
-
-    def add_names(module: torch.nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
-        return args, {**kwargs, "adapter_names": names}
-
-    plain = [layer for layer in layers if _is_plain(layer)]
-    hooks = [layer.register_forward_pre_hook(add_names, with_kwargs=True) for layer in layers if layer not in plain]
-    for layer in plain:
-        layer.forward = partial(_forward, layer.base_layer, *_stack(layer, names))
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for layer in plain:
-            del layer.forward  # the class's own again
-
-
-def _is_plain(layer: LoraLayer) -> bool:
-    """Whether its LoRAs are two products and nothing else."""
-    linear = isinstance(layer.base_layer, torch.nn.Linear) and not layer.lora_variant
-    return linear and all(module.bias is None for module in layer.lora_B.values())
-
-
-def _stack(layer: LoraLayer, names: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
-    """The LoRAs of `names` as (B, in, r) and (B, r, out), scaled; smaller ranks are filled up with zeros."""
-    weight = layer.base_layer.weight
-    rank = max((layer.r[name] for name in names if name in layer.r), default=1)
-    down = weight.new_zeros(len(names), weight.shape[1], rank)
-    up = weight.new_zeros(len(names), rank, weight.shape[0])
-    for i, name in enumerate(names):
-        if name in layer.lora_A:
-            down[i, :, : layer.r[name]] = layer.lora_A[name].weight.detach().mT
-            up[i, : layer.r[name]] = layer.lora_B[name].weight.detach().mT * layer.scaling[name]
-    return down, up
-
-
-def _forward(base: torch.nn.Module, down: torch.Tensor, up: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """A layer with a LoRA a sample: (B, ..., in) to (B, ..., out)."""
-    out = base(x)
-    learned = torch.bmm(torch.bmm(x.reshape(len(x), -1, x.shape[-1]), down), up)
-    return out + learned.view_as(out)

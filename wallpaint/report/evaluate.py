@@ -22,8 +22,9 @@ from wallpaint.pixels import metrics
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.file_kinds import PHOTO_SUFFIXES
 from wallpaint.pixels.images import load_photo
-from wallpaint.report.compare import Yardstick, say_left_out
+from wallpaint.report.compare import say_left_out
 from wallpaint.report.files import Figures, all_or_nothing, write_csv, write_json
+from wallpaint.report.measure import Yardstick
 from wallpaint.report.pages import evaluation_page, evaluation_table, markdown, number, show_repaint
 from wallpaint.report.summary import describe, summarise
 
