@@ -69,10 +69,7 @@ def read_config(path: Path | None, overrides: dict[str, str]) -> TrainConfig:
 def read_swatch(text: str, palette: Path | None, flag: str = "--swatch") -> Swatch:
     """Give the colour of a hex code, quoted twice or without its #, of three numbers, or of a paint's name.
 
-    Args:
-        text: what the flag was given.
-        palette: the file in which a name is looked for before the shipped ones.
-        flag: its name, for the complaint.
+    A name is looked for in the file `palette` before the shipped ones.
 
     Raises:
         UserError: no colour and no paint is called so, or the palette cannot be read.

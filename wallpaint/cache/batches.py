@@ -82,12 +82,7 @@ class BatchSettings:
 def draw_batch(encoded: Encoded, draws: Draws, number: int, settings: BatchSettings, first: int = 0) -> Batch:
     """Batch `number` of a run, or a process's share of it; a function of (seed, number) alone; on the CPU.
 
-    Args:
-        encoded: the samples.
-        draws: one a sample wanted, for the latents and the dropout.
-        number: counts batches from 0, see `choose_rows`.
-        settings: of the run.
-        first: place in the batch of the first sample wanted.
+    There is one of `draws` for each sample wanted; `first` is the place of the first of them in the batch.
     """
     sizes = [len(group["color"]) for group in encoded.groups]
     bucket, rows = choose_rows(sizes, number, settings.seed, settings.size)

@@ -14,15 +14,10 @@ Size = tuple[int, int]  # width, height
 
 
 def working_sizes(photos: Iterable[Size], resolution: int, multiple: int) -> dict[Size, Size]:
-    """Photo size -> working size, for a whole dataset.
+    """Photo size -> working size, for a whole dataset: about `resolution` squared, in multiples of `multiple`.
 
     Photos that agree in multiples of an eighth of the resolution (64 at 512 px) share a bucket. Its size is
     the one that most of its photos would have alone, so a dataset of one shape is not distorted.
-
-    Args:
-        photos: the size of every photo.
-        resolution: working pictures have about its square of pixels.
-        multiple: their sides are multiples of it.
     """
     coarse = max(multiple, resolution // 8 // multiple * multiple)
     buckets: dict[Size, Counter[Size]] = {}
@@ -35,17 +30,11 @@ def working_sizes(photos: Iterable[Size], resolution: int, multiple: int) -> dic
 
 
 def choose_rows(sizes: list[int], number: int, seed: int, batch: int) -> tuple[int, torch.Tensor]:
-    """The rows of batch `number`, all of one bucket; a function of its arguments alone.
+    """The rows of batch `number`, from 0, all of one bucket of these `sizes`; a function of its arguments alone.
 
     One bucket: every epoch goes through all rows, its last batch is filled up from the epoch's start. Several:
     each goes through its own rows again and again, and gets batches in proportion to its rows. A bucket of
     few rows so waits some epochs until they fill a batch.
-
-    Args:
-        sizes: rows of each bucket.
-        number: counts batches from 0.
-        seed: of all orders.
-        batch: rows a batch.
 
     Returns:
         the bucket, and (batch,) indices into its rows.

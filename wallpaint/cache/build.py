@@ -35,15 +35,10 @@ def encode_views(
     workers: int,
     report: Callable[[str], None],
 ) -> Encoded:
-    """Encode every view, its text and its references, or find them in the cache.
+    """Encode every view of a dataset, its text and its references, or find them in the cache.
 
-    Args:
-        models: the family.
-        views: of a dataset, all of it.
-        cache_dir: holds a folder for each set of models.
-        options: what the method learns from.
-        workers: threads that read pictures.
-        report: gets a line before something is encoded.
+    `cache_dir` holds a folder for each set of models; so many `workers` read pictures; `report` gets a line before
+    something is encoded.
     """
     cache = open_cache(models, cache_dir)
     texts, encoded_texts = text_table(models, cache, {view.sample.text for view in views})

@@ -56,14 +56,9 @@ class View:
 def list_views(
     samples: list[Sample], files: FileIndex, sizes: dict[Size, Size], flip: bool = False, workers: int = 2
 ) -> list[View]:
-    """Every sample, and with `flip` its mirror image after it.
+    """Every sample, and with `flip` its mirror image after it; so many `workers` hash what is not known of the files.
 
-    Args:
-        samples: rows of a dataset.
-        files: what is known of its files.
-        sizes: photo size -> working size, see `buckets.working_sizes`.
-        flip: add the mirror images.
-        workers: threads that hash what is not known.
+    `sizes` has the working size of every photo's, see `buckets.working_sizes`.
     """
     files.hash_all((path for sample in samples for path in (sample.image, sample.mask)), workers)
     views = []

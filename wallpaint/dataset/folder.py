@@ -112,14 +112,8 @@ def add_sample(
 ) -> Sample:
     """Write a photo, its mask and its row; the row comes last and whole: no reader meets half of it.
 
-    Args:
-        folder: the dataset; made where it does not exist.
-        split: 'train' or 'validation'.
-        photo: RGB, stored as PNG without EXIF.
-        mask: 'L' of the photo's size, 255 = repaint.
-        color: the wall's paint, 0 to 255.
-        text: the prompt; empty gives PROMPT.
-        room_id: photos of one room share it; letters and digits of it make the file names.
+    The folder is made where it does not exist; the photo is stored as PNG without EXIF; an empty text gives PROMPT.
+    Photos of one room share `room_id`, of whose letters and digits the files' names are made.
 
     Raises:
         UserError: an unknown split, a bad colour, a mask empty or of another size, a room of the other one.

@@ -38,13 +38,7 @@ def write_card(
 ) -> None:
     """Write the run's README.md: what was learned, from what, how well, and how to use it.
 
-    Args:
-        folder: the run folder.
-        config: its settings.
-        step: steps done.
-        samples: how many rows each split of the dataset has.
-        figures: of the last validation.
-        processes: that trained together.
+    `samples` counts the rows of each split, `figures` are the last validation's, `processes` have trained together.
     """
     rooms = "validation" if samples.get("validation") else "training"  # where none are held out
     weights = folder / "weights"

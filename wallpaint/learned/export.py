@@ -64,14 +64,9 @@ def export_kohya(source: str | Path, out: str | Path | None = None) -> Path:
 
 
 def push_to_hub(folder: str | Path, repo: str, api: HfApi | None = None) -> str:
-    """Put a run on the hub: its weights at the root, the card, settings, metrics and the last pictures.
+    """Put a run that has ended on the hub: its weights at the root, the card, settings, metrics, the last pictures.
 
     A new repository is private: the card shows rooms that were validated on.
-
-    Args:
-        folder: a run folder whose training has ended.
-        repo: user/name; made where there is none.
-        api: where to; None: the hub, with the token of `hf auth login`.
 
     Returns:
         the repository's address.

@@ -30,13 +30,9 @@ State = dict[str, torch.Tensor]
 
 
 def save_part(models: Models, group: str, folder: Path, earlier: Sequence[Path] = ()) -> None:
-    """Write a part to the weights folder; what of it is frozen only where it is not there already.
+    """Write a part, a row of PART_NAMES, to the weights folder; what of it is frozen only where it is missing there.
 
-    Args:
-        models: hold the part.
-        group: its row of PART_NAMES.
-        folder: of the weights.
-        earlier: folders of weights that may hold the same frozen ones: a link to these will do.
+    A link will do to a folder of `earlier` weights that has the same frozen ones.
     """
     module, path = part(models, group), folder / PART_NAMES[group]
     if path.suffix == ".safetensors":

@@ -63,11 +63,8 @@ class Models:
 def load_models(family_name: str, runtime: Runtime | None = None, base: str = "", **overrides: Any) -> Models:
     """Load every model of a family, frozen and in eval mode.
 
-    Args:
-        family_name: a key of FAMILIES.
-        runtime: device and dtype; None picks them.
-        base: the field of Family that names a method's own UNet, see `Method.base`.
-        overrides: fields of Family to replace; empty values leave the family's own.
+    `base` is the field of Family that names a method's own UNet, see `Method.base`; `overrides` are fields to replace,
+    where they are not empty.
 
     Raises:
         UserError: an unknown family, or a file that is neither in the folder nor in the hub's cache.

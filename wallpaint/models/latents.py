@@ -17,14 +17,9 @@ ENCODED_PIXELS = 2 * 512**2  # at a time by the VAE: they take 2 GB in float32 (
 def prepare_picture(
     photo: Image.Image, mask: Image.Image, size: tuple[int, int], growth: int, factor: int
 ) -> dict[str, torch.Tensor]:
-    """A photo and its mask as the encoders take them; used for training and painting alike.
+    """A photo and its mask as the encoders take them, at a size (width, height), for training and painting alike.
 
-    Args:
-        photo: RGB.
-        mask: 'L', 255 = repaint, of the photo's size.
-        size: (width, height) to work at.
-        growth: pixels, at that size, by which the mask grows before the old wall is blanked.
-        factor: pixels a latent, a side.
+    The mask grows by `growth` pixels of that size before the old wall is blanked; a latent is `factor` pixels a side.
 
     Returns:
         `image` and `masked_image` (1, 3, H, W) in -1 to 1 (blank is 0, as the stock inpainting pipeline
@@ -51,16 +46,10 @@ def repaint_wall(
     misread: np.ndarray | float = 0.0,
     shown: str = "recolor",
 ) -> torch.Tensor:
-    """A photo with its wall repainted classically, in place of a blank: (1, 3, H, W) in -1 to 1.
+    """A photo with its wall repainted classically, in place of a blank, at `size`: (1, 3, H, W) in -1 to 1.
 
-    Args:
-        photo: RGB.
-        mask: 'L', 255 = repaint, of the photo's size.
-        size: (width, height) to work at.
-        swatch: the new paint.
-        old_paint: the paint on the wall now; read off the photo where None.
-        misread: (3,) log of how wrongly the old paint is read, for training.
-        shown: which classical repaint, see Method.shown.
+    The old paint is read off the photo where it is None; `misread`, (3,), is the log of how wrongly it is read, for
+    training; `shown` tells which classical repaint, see Method.shown.
     """
     photo, mask = photo.resize(size, Image.Resampling.LANCZOS), shrink_mask(mask, size)
     light = read_light(photo, mask, old_paint)

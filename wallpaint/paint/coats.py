@@ -46,14 +46,7 @@ def paint_coats(
 
     No pixel outside all masks changes unless `settings.bounce`. Each wall is painted on the photo as it is, all arms
     at once. Its rim is soft, so where walls meet a wall is painted a little way on into its neighbours, and cut off
-    at its edge.
-
-    Args:
-        opened: the arms.
-        photo: RGB.
-        coats: of masks that share no pixel, see `part_masks`; their old paints count, not that of `settings`.
-        settings: how to paint.
-        on_step: called after every step.
+    at its edge. The coats' masks share no pixel, see `part_masks`; their old paints count, not that of `settings`.
     """
     bounce = settings.bounce and len(coats) > 1  # of one wall the arms see to it
     union = np.any([np.asarray(coat.mask) > 0 for coat in coats], axis=0)

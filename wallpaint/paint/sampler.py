@@ -109,16 +109,6 @@ def find_layings(
     A VAE keeps little that is finer than a latent. So the wall is the classical repaint of `models.field` at full
     size, times what the painting has over it where both have been through the VAE, see `gains_between`: texture
     and contrast are the photo's, level and tint and their slow change the painting's.
-
-    Args:
-        models: have the VAE.
-        photo: RGB.
-        mask: 'L', 255 = repaint, of the photo's size.
-        swatch: the paint.
-        painted: the pictures.
-        light: of the photo's wall.
-        old_paint: the paint on the wall now, where it is known.
-        encodings: serve the next painting too.
     """
     size, known = painted[0].size, encodings or EncodingCache()
 

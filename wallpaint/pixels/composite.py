@@ -57,10 +57,7 @@ class Rim:
 def find_rim(photo: Image.Image, inside: np.ndarray, box: Box) -> Rim:
     """Estimate how much of each pixel at a wall's edge is wall, from the wall and the surroundings near it.
 
-    Args:
-        photo: RGB.
-        inside: boolean (H, W), the wall.
-        box: see `find_box`.
+    The wall is `inside`, boolean (H, W), of the photo, and lies in `box`, see `find_box`.
     """
     step = max(1, round(max(inside.shape) / 1000))
     deep, reach = 1 + step, 1 + 4 * step  # pixels from the edge: from there all is wall; so far is looked

@@ -44,13 +44,10 @@ def load_photo(path: str | Path) -> Image.Image:
 def load_mask(
     path: str | Path, size: tuple[int, int] | None = None, invert: bool = False, photo: str | Path | None = None
 ) -> Image.Image:
-    """Open a mask as 'L', strictly 0 and 255 = repaint; what of it is the wall says `wall_in`.
+    """Open a mask as 'L', strictly 0 and 255 = repaint, of `size` where one is given; what is the wall says `wall_in`.
 
-    Args:
-        path: an image file.
-        size: (width, height) it has to have.
-        invert: take what is no wall in it.
-        photo: the photo's file; a mask that was made without its EXIF's turn is turned, see `missing_turn`.
+    `invert` takes what is no wall in it. A mask made without the turn of its photo's EXIF is turned, see
+    `missing_turn`, where the `photo` is given.
 
     Raises:
         UserError: as `load_photo`, and an empty mask, another size than `size`, or one that may be read in

@@ -65,14 +65,14 @@ def compare(
 ) -> list[Figures]:
     """Paint a wall, or each of several in its own paint, with several arms.
 
-    Writes comparison.json, comparison.csv, grid.png, report.html and a PNG an arm.
+    Writes comparison.json, comparison.csv, grid.png, report.html and a PNG an arm to `out_dir`, all or none of them.
 
     Args:
         photo_path: the room.
-        mask_path: its walls, of the photo's size, 255 = repaint.
+        mask_path: its wall, of the photo's size, 255 = repaint.
         swatch: the paint.
         arms: NAME or NAME=PATH; None takes COMPARED_ARMS.
-        out_dir: gets the files at the end, all or none of them.
+        out_dir: gets the files.
         settings: how to paint, the same for every arm; None takes the usual.
         family: see `open_arms`.
         truth: the same room truly painted, where one is known.
@@ -116,16 +116,8 @@ def compare_paints(
 ) -> None:
     """Paint one wall in many colours with several arms, loaded once and kept for the next time.
 
-    Writes what `write_report` makes the rest of.
-
-    Args:
-        scene: what `load_scene` gives; its truth belongs to the first swatch.
-        swatches: the paints; the files of each go to a folder of `out_dir` that is named as its hex.
-        arms: NAME or NAME=PATH.
-        out_dir: gets all of it or nothing.
-        settings: how to paint.
-        on_step: gets the share that is done, 0 to 1; what it raises ends it all.
-        save: as that of `paint_scene`.
+    A paint's files, by `paint_scene`, go to a folder of `out_dir` that is named as its hex; `write_report` makes the
+    rest. The scene's truth belongs to the first paint. What `on_step` raises ends it all; then nothing is written.
 
     Raises:
         UserError: arms that cannot be opened.

@@ -44,9 +44,7 @@ def summarise(rows: Sequence[Figures], floors: Sequence[float], rooms: int) -> F
 def two_paints(rows: Sequence[Figures], wall: str) -> float | None:
     """The mean `metrics.ratio_error` over each photo's paints, one and the next; None where none has two.
 
-    Args:
-        rows: of one arm.
-        wall: the figure that has the wall's mean, 'wall' as the arm painted it or 'true_wall'.
+    The rows are of one arm; `wall` names the figure that has the wall's mean, 'wall' as it was painted or 'true_wall'.
     """
     photos: dict[tuple, list[Figures]] = {}
     for row in rows:

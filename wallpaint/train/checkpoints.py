@@ -25,14 +25,10 @@ LAYOUT = 1  # raised when a run of before could not be gone on with
 
 
 def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensors], states: dict[str, Any], keep: int) -> Path:
-    """Write `checkpoints/step-<n>/` and delete all but the newest `keep`.
+    """Write `checkpoints/step-<n>/` of a run folder and delete all but the newest `keep`.
 
-    Args:
-        folder: the run folder.
-        step: steps done.
-        tensors: name -> tensors, a safetensors file each ('learned', 'ema').
-        states: name -> state dict ('optimizer', 'schedule', 'scaler').
-        keep: how many checkpoints stay.
+    By name `tensors` go to a safetensors file each ('learned', 'ema'), `states` are state dicts ('optimizer',
+    'schedule', 'scaler').
     """
     import torch
     from safetensors.torch import save

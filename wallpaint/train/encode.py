@@ -36,10 +36,7 @@ PIECE = 256  # views, about: a few minutes of work, so that little is done twice
 def encode_dataset(config: TrainConfig, engine: str = "plain", piece: int = PIECE) -> Path:
     """Encode every split of `config.dataset` as `config.method` needs it; what is there is not done again.
 
-    Args:
-        config: says the family, the method, the dataset and the cache.
-        engine: a row of ENGINES.
-        piece: views a call of `encode_batch`, about.
+    `engine` is a row of ENGINES, `piece` about how many views a call of `encode_batch` gets.
 
     Returns:
         the manifest: JSON with every shard's name, bytes and SHA-256.

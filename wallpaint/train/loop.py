@@ -34,11 +34,8 @@ NON_FINITE_LIMIT = 20  # steps in a row that are skipped before a run is given u
 def train(config: TrainConfig, resume: bool = False) -> Path:
     """Train as `config` says and return the run folder; `run.json` there says how it ended.
 
-    SIGINT and SIGTERM end it after the running step with a checkpoint, state `stopped` and exit code 130.
-
-    Args:
-        config: checked settings.
-        resume: go on from the last checkpoint in `config.output_dir`.
+    SIGINT and SIGTERM end it after the running step with a checkpoint, state `stopped` and exit code 130; `resume`
+    goes on from the last checkpoint in `config.output_dir`.
 
     Raises:
         UserError: the dataset, the models or the checkpoint are missing or do not fit.

@@ -58,12 +58,8 @@ def validate(
 ) -> dict[str, float]:
     """Paint with what is being learned, the adapter active as at inference, and lay the pictures out.
 
-    Args:
-        models: the UNet holds what is being learned.
-        config: says how to sample.
-        repaints: what `pick_samples` chose.
-        path: of the PNG: photo, mask, reference, output, truth, a repaint a row.
-        stopped: asked before every repaint; where it says so there is no PNG.
+    Each repaint that `pick_samples` chose is a row of the PNG at `path`: photo, mask, reference, output, truth.
+    `stopped` is asked before every one; where it says so there is no PNG.
 
     Returns:
         `delta_e_truth` (mean over the wall) and `delta_e_paint` (median), each the mean over the repaints;
@@ -104,11 +100,7 @@ def validate(
 def validation_loss(models: Models, denoiser: Denoiser, held_out: Encoded, config: TrainConfig) -> dict[str, float]:
     """The diffusion loss on held-out rooms; noise and timesteps are the same at every call.
 
-    Args:
-        models: the UNet holds what is being learned.
-        denoiser: as it trains, not wrapped.
-        held_out: the rooms, encoded as those it trains on.
-        config: seed and batch size.
+    The denoiser is as it trains, not wrapped, and the rooms are encoded as those it trains on.
 
     Returns:
         `validation_loss`, the mean over ROUNDS noises a room.

@@ -101,9 +101,8 @@ def wire_language(page: Page, demo: gr.Blocks, language: gr.State, switch: gr.Ra
 def wire_refresh(spoken: tuple, tabs: tuple[tuple[gr.Tab | None, Sequence[Step]], ...]) -> None:
     """Read anew what is on disk, which may have changed since the page was built or the tab was open.
 
-    Args:
-        spoken: the events after which the reader's language is known, anew or for the first time.
-        tabs: each with the chain of steps that reads what it shows.
+    The chain of steps that reads what a tab shows follows its opening, and the `spoken` events after which the
+    reader's language is known, anew or for the first time.
     """
     for tab, steps in tabs:
         for listen in [*(event.then for event in spoken), *([tab.select] if tab is not None else [])]:
@@ -178,13 +177,8 @@ def serve(
 ) -> None:
     """Serve the studio until it is interrupted.
 
-    Args:
-        host: the address to listen on.
-        port: its port.
-        auth: USER:PASSWORD, asked of every visitor.
-        share: lend it a public address of Gradio's.
-        workspace: the folder of datasets, runs and results.
-        allowed_hosts: further names it is reached under, as behind a proxy; '*.domain' for all under a domain.
+    `auth`, USER:PASSWORD, is asked of every visitor; `share` lends it a public address of Gradio's; by
+    `allowed_hosts` it is reached too, as behind a proxy, '*.domain' for all names under a domain.
 
     Raises:
         UserError: an address that is taken or too open, or a host name that is none.

@@ -18,12 +18,9 @@ def say(key: str, language: str, **values: Any) -> Markup:
 
 
 def render(template: str, language: str, **values: Any) -> Markup:
-    """Fill a template in; inside it `t(key, **values)` gives a text in the reader's language.
+    """Fill in a template, named by its path from this folder; what is inserted is escaped, unless it is Markup.
 
-    Args:
-        template: its path from this folder.
-        language: the reader's.
-        values: what it inserts; only a Markup stays as it is.
+    Inside it `t(key, **values)` gives a text in the reader's language.
     """
     return Markup(_templates.get_template(template).render(t=partial(_say_in, language), **values))
 

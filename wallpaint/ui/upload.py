@@ -32,12 +32,7 @@ _writing = threading.Lock()  # pieces of one file may overtake each other
 def build_upload(page: Page, label: T, suffixes: Sequence[str], limit: int, elem_id: str) -> gr.HTML:
     """Make a button that takes one large file; listen to its `upload`, and open its value with `open_upload`.
 
-    Args:
-        page: the page; a public one takes UPLOAD_BYTES at most and no path.
-        label: what the button says.
-        suffixes: the kinds of files taken, as '.zip'.
-        limit: bytes at most.
-        elem_id: its name on the page.
+    It takes `limit` bytes at most, or on a public page UPLOAD_BYTES, and there no path; `suffixes` are as '.zip'.
     """
     limit = min(limit, UPLOAD_BYTES) if page.public else limit
 

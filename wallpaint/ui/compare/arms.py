@@ -64,13 +64,7 @@ def name_arm(wanted: str, taken: Iterable[str] = ()) -> str:
 def take_lora(
     workspace: Path, uploaded: dict[str, Any] | None, ticked: list[str], own: list[OwnLora]
 ) -> tuple[list[OwnLora], list[str]]:
-    """Judge an uploaded LoRA (or adapter) by its header and keep it for a day.
-
-    Args:
-        workspace: where it is kept.
-        uploaded: what `build_upload` gave.
-        ticked: the arms that were to be painted so far.
-        own: the reader's LoRAs so far.
+    """Judge an uploaded LoRA (or adapter) by its header and keep it for a day, beside the reader's `own` so far.
 
     Returns:
         (own, ticked): the LoRA stands in both where its family's weights are, with the arms of that family.

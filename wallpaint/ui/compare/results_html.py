@@ -92,11 +92,6 @@ def draw_verdict(arms: list[dict[str, Any]], truth: bool, language: str) -> Mark
 
     Without a truth an arm that left the wall too dark or too bright for the paint comes after all others:
     ΔE to the paint scales the paint to the wall's own brightness, so it cannot see that.
-
-    Args:
-        arms: their figures, as in comparison.json.
-        truth: the true repaint is known.
-        language: the reader's.
     """
     scores, off = rank_arms(arms, truth)
     if not scores:

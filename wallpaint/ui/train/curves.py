@@ -50,9 +50,7 @@ class Frame(NamedTuple):
 def draw_plots(runs: dict[str, Rows], language: str) -> str:
     """Give the plots of the losses and of the validation's ΔE as HTML; '' before the first value of any.
 
-    Args:
-        runs: the rows of metrics.jsonl by the run's name; where there is one alone its curves are named by metric.
-        language: the reader's.
+    `runs` has the rows of metrics.jsonl by the run's name; where there is one alone its curves are named by metric.
     """
     titles = {name: {metric: t(f"figure_{metric}", language) for metric in names} for name, names in PLOTS.items()}
     drawn = {name: list_curves(runs, titles[name], language) for name in PLOTS}

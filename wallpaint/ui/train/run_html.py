@@ -31,10 +31,7 @@ def draw_nothing(found: list[state.RunState], language: str) -> str:
 def draw_status(run: state.RunState, rows: list[dict[str, Any]], language: str) -> str:
     """Write a run's state, progress, warnings, figures and, if it ended badly, why, as HTML.
 
-    Args:
-        run: what run.json says; its `preflight` has what the trainer found before the first step.
-        rows: what metrics.jsonl says.
-        language: the reader's.
+    Run.json says it, with what the trainer found before the first step in `preflight`, and `rows` of metrics.jsonl.
     """
     facts = [t("step", language, step=run.step, total=run.max_train_steps or "?")]
     ready = None

@@ -101,14 +101,9 @@ def choose_over(over: Sequence[str], found: list[state.RunState]) -> Any:
 def refresh_run(
     workspace: Path, name: str | None, over: Sequence[str], before: Sequence[str] | None, language: str
 ) -> tuple[Snapshot, dict[str, Any]]:
-    """Read the runs' folders.
+    """Read the folder of the run at hand, and of those `over` it whose curves are laid over its own.
 
-    Args:
-        name: of the run at hand.
-        over: names of those whose curves are laid over its own.
-        before: the Snapshot of what the page shows, None for nothing.
-        language: the reader's.
-        workspace: whose runs.
+    `before` is the Snapshot of what the page shows, None for nothing.
 
     Returns:
         what it shows from now on, and {part of RunPanel: update} where something has changed.
