@@ -67,6 +67,17 @@ def test_a_zip_goes_out_and_comes_in_as_it_was(folder, tmp_path):
         zips.import_zip(path, tmp_path / "again")
 
 
+@pytest.mark.parametrize(
+    ("places", "left_out"),
+    [(("train", "training"), ["training"]), (("a/train", "b/train", "b/val"), ["b/train", "b/val"])],
+)
+def test_what_of_a_zip_is_not_read_is_named(folder, tmp_path, places, left_out):
+    files = {f"{place}/{name}": data for place in places for name, data in files_of(folder).items()}
+    said = []
+    path = pack(tmp_path / "two.zip", files)
+    assert zips.import_zip(path, tmp_path / "again", said.append) == {"train": 3} and said == left_out
+
+
 def test_a_zip_of_the_folder_itself_is_understood(folder, tmp_path):
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         for path in folder.rglob("*"):

@@ -159,10 +159,12 @@ def _unpack(archive: zipfile.ZipFile, name: str, folder: Path, left: int) -> lis
                     raise UserError(f"{name} unpacks to far more than it takes: a zip bomb, zip the dataset anew")
                 sink.write(chunk)
 
-    top = _find_top(entries)
-    if top is None:
+    tops = _find_tops(entries)
+    if not tops:
         raise UserError(f"{name} holds no train/metadata.jsonl, zip a dataset folder")
+    top, *rest = tops
     found, others = _find_tables(entries, top)
+    others += [f"{other}{inside}" for other in rest for inside in _find_tables(entries, other)[0].values()]
     for split in SPLITS:
         where, inside = folder / split, found.get(split)
         for metadata in [end for end in METADATA if f"{top}{inside}/{end}" in entries][:1]:
@@ -178,15 +180,15 @@ def _unpack(archive: zipfile.ZipFile, name: str, folder: Path, left: int) -> lis
     return others
 
 
-def _find_top(entries: dict[str, zipfile.ZipInfo]) -> str | None:
-    """Find the folder in a zip that holds the splits, 'mine/' or ''; the least deep."""
+def _find_tops(entries: dict[str, zipfile.ZipInfo]) -> list[str]:
+    """Find the folders in a zip that hold splits, 'mine/' or '', each once; the least deep first."""
     tops = []
     for name in entries:
         *above, split, file = ["", *name.split("/")]
         hidden = any(part.startswith((".", "__MACOSX")) for part in above)
         if ALIASES.get(split, split) in SPLITS and file in METADATA and not hidden:
             tops.append("".join(f"{part}/" for part in above[1:]))
-    return min(tops, key=lambda top: top.count("/"), default=None)
+    return sorted(dict.fromkeys(tops), key=lambda top: top.count("/"))
 
 
 def _find_tables(entries: dict[str, zipfile.ZipInfo], top: str) -> tuple[dict[str, str], list[str]]:

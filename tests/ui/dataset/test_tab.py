@@ -523,6 +523,22 @@ def test_a_dataset_goes_out_and_comes_in_as_a_zip(saved, tmp_path):
         assert samples.import_dataset(tmp_path, again, "en") == (dataset, IMPORTED.format(dataset))
 
 
+def test_an_export_that_was_killed_goes_and_one_at_work_stays(saved, tmp_path, monkeypatch):
+    whole = Path(samples.export_dataset(tmp_path, "mine", "en"))
+    torn = tmp_path / "results" / "export-0" / ".mine-abcdefgh.zip"
+    torn.parent.mkdir()
+    torn.write_bytes(b"PK")
+
+    def look(folder, path):
+        (path.parent / ".mine-12345678.zip").write_bytes(b"PK")
+        pictures.clear_old(tmp_path)  # as another studio does
+        return path if list(path.parent.iterdir()) else None
+
+    monkeypatch.setattr(samples.zips, "export_zip", look)
+    assert samples.export_dataset(tmp_path, "mine", "en") != "None"
+    assert whole.is_file() and not torn.parent.exists()
+
+
 def test_a_zips_other_splits_are_taken_by_their_usual_names_or_named(saved, tmp_path):
     with zipfile.ZipFile(samples.export_dataset(tmp_path, "mine", "en")) as source:
         files = {name: source.read(name) for name in source.namelist()}

@@ -19,7 +19,7 @@ from typing import Any
 
 from PIL import Image
 
-from wallpaint.disk import atomic_path, link_or_copy
+from wallpaint.disk import atomic_path, link_or_copy, locked
 from wallpaint.errors import UserError
 from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.ui.board.segmenter import embed_soon
@@ -60,15 +60,23 @@ def find_folder(workspace: Path, token: object) -> Path:
 
 
 def clear_old(workspace: Path) -> None:
-    """Throw away working folders, uploads, temporary files and what was deleted, of yesterday and before."""
-    for folder in (
-        path
-        for name in ("working", "uploads", "visits", "trash", "tmp/gradio")
-        for path in (workspace / name).glob("*")
-    ):
+    """Throw away working folders, uploads, exports, temporary files and what was deleted, of yesterday and before.
+
+    An export that was killed goes at once: nobody holds its folder.
+    """
+    places = ("working/*", "uploads/*", "visits/*", "trash/*", "tmp/gradio/*", "results/export-*")
+    for folder in (path for place in places for path in workspace.glob(place)):
         with contextlib.suppress(OSError):  # it may be gone by now
-            if time.time() - folder.stat().st_mtime > KEPT_SECONDS:
+            if time.time() - folder.stat().st_mtime > KEPT_SECONDS or _is_torn_export(folder):
                 shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
+
+
+def _is_torn_export(folder: Path) -> bool:
+    """Whether a folder holds a temporary file alone, which no process is writing."""
+    if not folder.name.startswith("export-") or not folder.is_dir():
+        return False
+    with locked(folder, wait=False) as held:
+        return held and {path.name[0] for path in folder.iterdir()} == {"."}
 
 
 def open_picture(path: str | Path, workspace: Path, name: str = "", given: str | Path | None = None) -> Picture:

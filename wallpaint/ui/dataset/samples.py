@@ -11,6 +11,7 @@ from wallpaint.dataset import curate, zips
 from wallpaint.dataset.folder import list_samples
 from wallpaint.dataset.metadata import SPLITS, read_table
 from wallpaint.dataset.rows import Sample, read_row
+from wallpaint.disk import locked
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import read_size
@@ -119,7 +120,9 @@ def export_dataset(workspace: Path, name: str, language: str) -> str:
     """Zip the dataset to where results are served from; give the file."""
     folder = dataset_folder(workspace, name, language)
     out = workspace / "results" / f"export-{secrets.token_hex(12)}" / f"{folder.name}.zip"
-    return str(zips.export_zip(folder, out))
+    out.parent.mkdir(parents=True)
+    with locked(out.parent):  # by which `clear_old` sees that somebody is at work there
+        return str(zips.export_zip(folder, out))
 
 
 def import_dataset(workspace: Path, path: str | Path, language: str) -> tuple[str, str]:
