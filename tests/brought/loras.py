@@ -59,6 +59,12 @@ USED = (
         pair(f"base_model.model.{LAYER}", **A_B),
         is_one(left_out="adapter_config.json"),
     ),
+    (
+        "a raw state dict (`lora_A.default.weight`, `module.`, `_orig_mod.`)",
+        "used; that it does not know its alpha is said",
+        pair(f"module.{LAYER}", down="lora_A.default", up="lora_B.default"),
+        is_one(left_out="adapter_config.json"),
+    ),
     ("several ranks", "used, each layer at its own", pair(KOHYA) | pair(KOHYA[:-1] + "v", rank=4), is_one()),
     ("alphas, or none", "used; without one the scale is 1", pair(KOHYA) | {f"{KOHYA}.alpha": Z(())}, is_one()),
     (
@@ -135,6 +141,11 @@ REFUSED = (
     ("a hypernetwork", "is a hypernetwork", {"768.0.linear.0.weight": Z(4, 4)}),
     ("a LoRA of a text encoder alone", "of a text encoder alone", pair(TEXT)),
     ("half a LoRA", "is broken", {f"{KOHYA}.lora_down.weight": Z(2, 768)}),
+    (
+        "two adapters in one file",
+        "names a layer twice",
+        pair(f"{LAYER}", down="lora_A.a", up="lora_B.a") | pair(f"{LAYER}", down="lora_A.b", up="lora_B.b"),
+    ),
     ("factors of two ranks", "is broken", pair(KOHYA) | {f"{KOHYA}.lora_up.weight": Z(768, 3)}),
     ("a textual inversion", "is a textual inversion", {"emb_params": Z(2, 768)}),
     ("a textual inversion, diffusers' layout", "is a textual inversion", {"<my-wall>": Z(1, 768)}),

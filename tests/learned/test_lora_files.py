@@ -21,6 +21,7 @@ from wallpaint.paths import ROOT
 LAYER = "mid_block.attentions.0.transformer_blocks.0"
 KOHYA = f"lora_unet_{LAYER.replace('.', '_')}"
 Z = torch.zeros
+FACTORS = {"A": (2, 96), "B": (96, 2)}
 
 
 def pair(layer, width=96, rank=2, down="lora_down", up="lora_up", out=None):
@@ -132,6 +133,72 @@ def test_every_way_of_naming_a_layer_reaches_it(load, tmp_path, layer, prefix):
     load_lora(models.unet, write(tmp_path, dict(zip(names, (down, up), strict=True))), "mine")
     layer = models.unet.mid_block.attentions[0].transformer_blocks[0].attn1.to_q
     torch.testing.assert_close(layer.get_delta_weight("mine"), up @ down)
+
+
+NAMED = f"{LAYER}.attn1.to_q"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(f"base_model.model.{NAMED}.{{}}.default", f"{NAMED}.{{}}.wall_2", f"unet.{NAMED}.{{}}.default"),
+        *(f"module.unet.{NAMED}.{{}}", f"base_model.model._orig_mod.{NAMED}.{{}}", f"_orig_mod.{NAMED}.{{}}.default"),
+        *(f"diffusion_model.{NAMED}.{{}}", f"model.diffusion_model.{NAMED}.{{}}", f"{KOHYA}_attn1_to_q.{{}}"),
+    ],
+)
+def test_names_as_of_a_state_dict_or_of_comfyui_reach_their_layer(load, tmp_path, name):
+    models, state = load(), {f"{name.format(f'lora_{end}')}.weight": torch.randn(*s) for end, s in FACTORS.items()}
+    path = write(tmp_path, state)
+    raw = any(word in name for word in ("default", "wall_2", "base_model"))
+    assert bool(load_lora(models.unet, path, "mine").left_out) == raw  # its alpha is told beside it, if anywhere
+    down, up = state.values()
+    query = models.unet.mid_block.attentions[0].transformer_blocks[0].attn1.to_q
+    torch.testing.assert_close(query.get_delta_weight("mine"), up @ down)
+    if raw:
+        models = load()
+        (tmp_path / "adapter_config.json").write_text('{"lora_alpha": 6}')
+        assert load_lora(models.unet, path, "mine").left_out == ()
+        query = models.unet.mid_block.attentions[0].transformer_blocks[0].attn1.to_q
+        torch.testing.assert_close(query.get_delta_weight("mine"), 3 * up @ down)
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        (f"base_model.model.{NAMED}.lora_{{}}.other.weight", "as of two adapters"),
+        (f"unet.{NAMED}.lora_{{}}.weight", "in two layouts"),
+    ],
+)
+def test_a_layer_that_is_named_twice_is_refused(load, tmp_path, other, told):
+    names = [f"base_model.model.{NAMED}.lora_{{}}.default.weight", other]
+    state = {name.format(end): torch.randn(*s) for name in names for end, s in FACTORS.items()}
+    with pytest.raises(UserError, match=f"names a layer twice, {told}"):
+        load_lora(load().unet, write(tmp_path, state), "mine")
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "alpha", "scale"),
+    [
+        (NAMED, {"r": 2, "lora_alpha": 8}, None, 4),  # as diffusers' unet.save_lora_adapter writes it
+        (f"unet.{NAMED}", {"unet.r": 2, "unet.lora_alpha": 8}, 8, 4),
+        (f"unet.{NAMED}", {"unet.r": 2, "unet.lora_alpha": 8}, 2, "two alphas"),
+        (f"unet.{NAMED}", {"unet.r": 2, "unet.lora_alpha": 8, "unet.use_dora": True}, None, "magnitudes are missing"),
+    ],
+)
+def test_what_the_header_says_of_a_loras_strength_is_heard_once(load, tmp_path, name, told, alpha, scale):
+    models, state = load(), pair(name, down="lora_A", up="lora_B")
+    down, up = state.values()
+    more = {f"{name}.alpha": torch.tensor(float(alpha))} if alpha else {}
+    prefix = "unet." if "unet.r" in told else ""
+    header = {"lora_adapter_metadata": json.dumps(told | {f"{prefix}target_modules": ["to_q"]})}
+    path = write(tmp_path, state | more, header)
+    if isinstance(scale, str):
+        with pytest.raises(UserError, match=scale):
+            load_lora(models.unet, path, "mine")
+        return
+    load_lora(models.unet, path, "mine")
+    query = models.unet.mid_block.attentions[0].transformer_blocks[0].attn1.to_q
+    torch.testing.assert_close(query.get_delta_weight("mine"), scale * up @ down)
 
 
 @pytest.mark.parametrize("end", ["lora_A lora_B", "lora_down lora_up"])

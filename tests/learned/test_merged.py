@@ -1,6 +1,7 @@
 """DoRAs and halves for text encoders, in each layout: they say what peft and diffusers say, and then they go."""
 
 import copy
+import json
 
 import numpy as np
 import pytest
@@ -114,6 +115,9 @@ def text_half(layout, down, up, alpha):
     if layout == "oldest":
         name = f"text_encoder.text_model.{TEXT_LAYER.replace('out_proj', 'to_out_lora')}"
         return {f"{name}.down.weight": down, f"{name}.up.weight": up * (alpha / 2)}
+    if layout in ("lora_te.", "text_encoders.clip_l.transformer."):
+        name = f"{layout}text_model.{TEXT_LAYER}"
+        return {f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up * (alpha / 2)}
     name = f"{layout}_text_model_{TEXT_LAYER.replace('.', '_')}"
     factors = {f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up}
     return factors | {f"{name}.alpha": torch.tensor(float(alpha))}
@@ -142,6 +146,34 @@ def test_the_half_for_the_text_encoder_is_used(load, family, tmp_path, layout):
     theirs = pipe.encode_prompt("a wall", "cpu", 1, False)[0]
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
     assert (ours - plain).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("layout", ["lora_te.", "text_encoders.clip_l.transformer."])
+def test_the_half_for_the_text_encoder_is_used_as_onetrainer_and_comfyui_name_it(load, tmp_path, layout):
+    models = load()
+    width = models.text_encoder.config.hidden_size
+    plain = {f"{KOHYA}.lora_down.weight": torch.zeros(2, 96), f"{KOHYA}.lora_up.weight": torch.zeros(96, 2)}
+    down, up = torch.randn(2, width), torch.randn(width, 2)
+    path = write(tmp_path, plain | text_half(layout, down, up, 6))
+    assert describe_lora(path).left_out == ()
+    ((layer, merged),) = load_arm(models, find_arm(path), "arm0").merged.items()
+    torch.testing.assert_close(merged, layer.weight + 3 * up @ down)
+
+
+@pytest.mark.parametrize("pattern", ["out_proj", f"text_model.{TEXT_LAYER}", r"encoder\.layers\.0\..*"])
+def test_an_alpha_of_ones_own_is_heard_in_the_half_for_the_text_encoder(load, tmp_path, pattern):
+    models = load()
+    width = models.text_encoder.config.hidden_size
+    down, up = torch.randn(2, width), torch.randn(width, 2)
+    unet = {f"unet.{LAYER}.lora_A.weight": torch.zeros(2, 96), f"unet.{LAYER}.lora_B.weight": torch.zeros(96, 2)}
+    told = {"r": 2, "lora_alpha": 8, "target_modules": ["to_k"]}
+    header = {f"unet.{key}": value for key, value in told.items()}
+    header |= {f"text_encoder.{key}": value for key, value in (told | {"alpha_pattern": {pattern: 6}}).items()}
+    path = write(
+        tmp_path, unet | text_half("diffusers", down, up, 2), metadata={"lora_adapter_metadata": json.dumps(header)}
+    )
+    ((layer, merged),) = load_arm(models, find_arm(path), "arm0").merged.items()
+    torch.testing.assert_close(merged, layer.weight + 3 * up @ down)
 
 
 def test_arms_that_are_merged_paint_beside_others_as_alone(load, tmp_path):

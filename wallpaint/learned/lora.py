@@ -25,6 +25,7 @@ from wallpaint.learned.lora_files import (
     read_header,
 )
 
+PREFIX = r"^(unet|base_model\.model)\."
 NO_FACTOR = rf"\.alpha$|{MAGNITUDE}"
 METADATA = "lora_adapter_metadata"  # where diffusers keeps rank and alpha
 State = dict[str, torch.Tensor]
@@ -74,7 +75,11 @@ def read_lora(path: Path, unet_config: Any = None) -> tuple[LoraFile, State, dic
         tensors = load_tensors(path)
         config = read_config(path) if any(map(is_peft, tensors)) else {}
         metadata = None if described.kohya else lora_metadata(path, "unet.")
+        if (config or metadata or {}).get("use_dora") and described.kind != "DoRA":
+            raise ValueError("it is a DoRA whose magnitudes are missing")
         metadata = metadata and metadata | {"use_dora": False}  # its magnitudes are merged, see merged.py
+        if metadata and any(key.endswith(".alpha") for key in tensors):  # both tell the strength
+            config, metadata = metadata, None
         state = _to_peft(_scaled_factors(tensors, config), unet_config if described.kohya else None)
     except Exception as error:  # unknown names, metadata that is none: as many kinds as loaders
         raise UserError(
@@ -92,9 +97,9 @@ def _scaled_factors(tensors: State, config: dict[str, Any]) -> State:
     for key in [key for key in factors if re.search(UP, key)]:
         layer, rank = re.sub(UP, "", key).rstrip("."), factors[key].shape[1]
         alpha = tensors.get(f"{layer}.alpha")
-        scale = (
-            scale_of(config, layer.removeprefix("base_model.model."), rank) if alpha is None else float(alpha) / rank
-        )
+        scale = scale_of(config, re.sub(PREFIX, "", layer), rank) if alpha is None else float(alpha) / rank
+        if config and alpha is not None and scale != scale_of(config, re.sub(PREFIX, "", layer), rank):
+            raise ValueError(f"{layer[:80]} has two alphas")
         factors[key] = factors[key] if scale == 1 else factors[key].float() * scale
     return factors
 
@@ -102,6 +107,8 @@ def _scaled_factors(tensors: State, config: dict[str, Any]) -> State:
 def lora_metadata(path: Path, part: str) -> dict[str, Any] | None:
     """The peft LoraConfig that diffusers' header has of a LoRA's `part`, 'unet.' or 'text_encoder.'; None: none."""
     found = json.loads(read_header(path)[1].get(METADATA, "{}"))
+    if part == "unet." and "r" in found:  # as a UNet alone saves it
+        return dict(found)
     return {key.removeprefix(part): value for key, value in found.items() if key.startswith(part)} or None
 
 
@@ -114,8 +121,8 @@ def scale_of(config: dict[str, Any], layer: str, rank: int) -> float:
     """How strong a layer's LoRA is by a peft LoraConfig; 1 where it says nothing."""
     patterns = config.get("alpha_pattern") or {}
     own = (alpha for pattern, alpha in patterns.items() if re.fullmatch(rf"(.*\.)?({pattern})", layer))
-    alpha = next(own, config.get("lora_alpha", rank))
-    return float(alpha) / (rank**0.5 if config.get("use_rslora") else rank)
+    alpha = next(own, config.get("lora_alpha"))
+    return float(rank if alpha is None else alpha) / (rank**0.5 if config.get("use_rslora") else rank)
 
 
 def read_magnitudes(path: Path, unet_config: Any = None) -> State:
@@ -133,7 +140,10 @@ def read_magnitudes(path: Path, unet_config: Any = None) -> State:
 def _to_peft(state: State, unet_config: Any) -> State:
     """A UNet's LoRA in peft's names."""
     state, _ = StableDiffusionInpaintPipeline.lora_state_dict(state, unet_config=unet_config)
-    state = {re.sub(r"^(unet|base_model\.model)\.", "", key): value for key, value in state.items()}
+    named = {re.sub(PREFIX, "", key): value for key, value in state.items()}
+    if len(named) < len(state):
+        raise ValueError("it names a layer twice, in two layouts")
+    state = named
     state = {key.replace(".lora_down.", ".lora_A.").replace(".lora_up.", ".lora_B."): v for key, v in state.items()}
     return convert_unet_state_dict_to_peft(state)
 

@@ -16,15 +16,22 @@ CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga", "mipissa")  # way
 # Tables of patterns: 'widths', 'versions', 'networks', 'files', 'left_out'.
 KINDS = yaml.safe_load(Path(__file__).with_name("lora_kinds.yaml").read_text(encoding="utf-8"))
 OTHER_MODELS = r"^(lora_|base_model\.model\.)?transformer[._]|(double|single|joint|single_transformer)_blocks"
-TEXT = r"^(base_model\.model\.)?(lora_te\d?_|text_encoder(_\d)?\.|text_model\.)"
+_ENCODERS = r"lora_te\d?[_.]|text_encoder(_\d)?\.|text_encoders\.clip_[lg]\.transformer\."  # the last: ComfyUI
+TEXT = rf"^(base_model\.model\.)?({_ENCODERS}|text_model\.)"
 BLOCKS = r"((down|up|input|output)_blocks|mid_block|middle_block|conv_in|conv_out|out_|time_emb|label_emb|add_emb)"
 _OWN_BLOCKS = r"(down_blocks|mid_block|up_blocks|conv_in|conv_out|time_embedding)"
 UNET = rf"^(lora_unet_{BLOCKS}|(unet|base_model\.model)\.|{_OWN_BLOCKS}\.)"
 # Layers as ComfyUI, OneTrainer and LyCORIS name them beside Kohya's way.
 ALIKE = re.compile(
-    rf"^(?:diffusion_model\.|lora_unet\.|lycoris_)({BLOCKS}.*?)(?=\.(?:lora_(?:down|up)\.|alpha$|dora_scale$))"
+    rf"^(?:(?:model\.)?diffusion_model\.|lora_unet[._]|lycoris_)({BLOCKS}.*?)"
+    r"(?=\.(?:lora_(?:down|up|A|B)\.|alpha$|dora_scale$))"
 )
-DOWN, UP = (r"(lora_down|lora\.down|lora_A|\.down)\.weight$", r"(lora_up|lora\.up|lora_B|\.up)\.weight$")
+# Names as PyTorch has them while a model is wrapped, and peft with its adapter's: `lora_A.default.weight`.
+WRAPPED = re.compile(r"(^|\.)((module|_orig_mod)\.)+")
+RAW = re.compile(
+    r"^(?:base_model\.model\.|unet\.)?(.*\.lora_(?:[AB]|magnitude_vector))\.(?!weight$|bias$)\w+(\.\w+)?$"
+)
+DOWN, UP = (r"(\blora_down|\blora\.down|\blora_A|\.down)\.weight$", r"(\blora_up|\blora\.up|\blora_B|\.up)\.weight$")
 MAGNITUDE = r"\.(dora_scale|lora_magnitude_vector(\.weight)?)$"  # of a DoRA; LyCORIS, peft
 OWN = rf"^(?!{TEXT[1:]}){UNET[1:]}.*({DOWN}|{UP}|(lora_up|lora_B)\.bias$|\.alpha$|{MAGNITUDE})"  # used, for the UNet
 TEXT_OWN = rf"{TEXT}.*({DOWN}|{UP}|\.alpha$|{MAGNITUDE})"  # for text encoders
@@ -105,8 +112,14 @@ def _left_out(shapes: Shapes, used: Shapes) -> list[str]:
 
 
 def common_name(key: str) -> str:
-    """Name a UNet's layer in Kohya's way where a tensor's name has it in one that is alike."""
-    return ALIKE.sub(lambda found: "lora_unet_" + found[1].replace(".", "_"), key)
+    """Name a UNet's layer in Kohya's way where a tensor's name has it in one that is alike; in peft's as it saves."""
+    key = WRAPPED.sub(r"\1", key)
+    if raw := RAW.match(key):
+        return f"base_model.model.{raw[1]}{raw[2] or ''}"
+    if not (alike := ALIKE.match(key)):
+        return key
+    end = key[alike.end() :].replace(".lora_A.", ".lora_down.").replace(".lora_B.", ".lora_up.")
+    return "lora_unet_" + alike[1].replace(".", "_") + end
 
 
 def is_peft(key: str) -> bool:
@@ -127,6 +140,8 @@ def read_header(path: str | Path) -> tuple[Shapes, dict[str, str]]:
         with safe_open(str(path), framework="np") as file:
             names = list(file.keys())
             shapes = {common_name(name): tuple(file.get_slice(name).get_shape()) for name in names}
+            if len(shapes) < len(names):
+                raise ValueError("it names a layer twice, as of two adapters")
             return shapes, file.metadata() or {}
     except (SafetensorError, OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({reason_of(error)}): give weights saved as .safetensors") from None
@@ -176,7 +191,10 @@ def _family(shapes: Shapes, metadata: dict[str, str]) -> str:
     for family, pattern in KINDS["versions"].items():
         if re.search(pattern, words.lower()):
             return family
-    if any(re.match(r"lora_te2_|text_encoder_2\.|lora_unet_(input|output)_blocks", key) for key in shapes):
+    if any(
+        re.match(r"lora_te2[_.]|text_encoder_2\.|text_encoders\.clip_g\.|lora_unet_(input|output)_blocks", key)
+        for key in shapes
+    ):
         return "sdxl"
     first = [shape[1] for key, shape in shapes.items() if re.search(rf"down_blocks[._]0[._]attentions.*{DOWN}", key)]
     return "sd15" if first and first[0] == 320 else ""

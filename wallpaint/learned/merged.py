@@ -9,11 +9,10 @@ from pathlib import Path
 
 import torch
 from peft.tuners.lora import LoraLayer
-from safetensors.torch import load_file
 from torch import nn
 
 from wallpaint.errors import UserError, reason_of
-from wallpaint.learned.lora import lora_metadata, read_magnitudes, scale_of
+from wallpaint.learned.lora import load_tensors, lora_metadata, read_magnitudes, scale_of
 from wallpaint.learned.lora_files import DOWN, MAGNITUDE, TEXT, TEXT_OWN, UP
 from wallpaint.models.bundle import Models
 
@@ -46,6 +45,7 @@ def merge_text(models: Models, path: Path) -> Merged:
         for number, encoder in encoders.items()
         if encoder is not None
     }
+    names = {layer: name for encoder in encoders.values() if encoder for name, layer in encoder.named_modules()}
     merged: Merged = {}
     for (number, name), part in _text_parts(path).items():
         layer = layers.get(number, {}).get(name)
@@ -54,7 +54,8 @@ def merge_text(models: Models, path: Path) -> Merged:
             if layer is None or layer.weight.shape != (len(up), down.shape[1]):
                 raise ValueError("no such layer, or of another size")
             settings = lora_metadata(path, f"text_encoder{number and '_' + number}.") or {}
-            scale = float(part["alpha"]) / len(down) if "alpha" in part else scale_of(settings, name, len(down))
+            dotted = f"text_model.{names[layer].removeprefix('text_model.')}"  # as the patterns of alphas have it
+            scale = float(part["alpha"]) / len(down) if "alpha" in part else scale_of(settings, dotted, len(down))
             delta = up @ down * scale
         except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:  # whatever stands there
             reason = f"{name[:80]}: {reason_of(error)}"
@@ -66,7 +67,7 @@ def merge_text(models: Models, path: Path) -> Merged:
 def _text_parts(path: Path) -> dict[tuple[str, str], dict[str, torch.Tensor]]:
     """The tensors of a LoRA's half for text encoders: by `_place`, by ENDS."""
     parts: dict[tuple[str, str], dict[str, torch.Tensor]] = {}
-    for key, value in load_file(path).items():
+    for key, value in load_tensors(path).items():
         if re.match(TEXT_OWN, key):
             end = next(end for end, pattern in ENDS.items() if re.search(pattern, key))
             parts.setdefault(_place(re.sub(ENDS[end], "", key)), {})[end] = value
@@ -77,9 +78,9 @@ def _place(name: str) -> tuple[str, str]:
     """Which text encoder and which of its layers a LoRA's key names: ('2', 'encoder_layers_0_mlp_fc1')."""
     start = re.match(TEXT, name)
     assert start is not None
-    layer = re.sub(r"(\.lora_linear_layer)?[._]*$", "", name[start.end() :])
+    layer = re.sub(r"(\.lora_linear_layer|_lora)?[._]*$", "", name[start.end() :])
     layer = re.sub(r"\bto_(q|k|v|out)$", r"\1_proj", layer)
-    return "2" * ("2" in start[0]), layer.replace(".", "_").removeprefix("text_model_")
+    return "2" * bool(re.search("2|clip_g", start[0])), layer.replace(".", "_").removeprefix("text_model_")
 
 
 def _with_lora(layer: nn.Module, delta: torch.Tensor, magnitude: torch.Tensor | None, path: Path) -> torch.Tensor:
