@@ -33,6 +33,7 @@ from wallpaint.models.fetching import fetch_command
 from wallpaint.models.latents import decode_latents
 from wallpaint.models.runtime import pick_runtime
 from wallpaint.paint import sampler
+from wallpaint.paint.encodings import EncodingCache
 from wallpaint.paint.lora_batch import lora_batch, lora_layers
 from wallpaint.paint.painter import Painter
 from wallpaint.paint.settings import SamplingSettings
@@ -339,7 +340,8 @@ def test_the_doctor_looks_for_both_text_encoders_and_names_each_command_once(fol
 
 def test_a_lora_hears_the_size_and_the_pooled_text(sdxl):
     models, (photo, mask) = copy.deepcopy(sdxl), picture()
-    batch, noise = sampler.prepare_painting(models, photo, mask, SAGE, "a room", 0)
+    settings, denoiser = SamplingSettings(0, prompt="a room"), painting_denoiser(models)
+    batch, noise = sampler.prepare_painting(models, denoiser, photo, mask, SAGE, settings, EncodingCache())
     told = []
     hook = models.unet.register_forward_pre_hook(lambda m, a, k: told.append(k), with_kwargs=True)
     with torch.no_grad(), lora_batch(lora_layers(models.unet), []):

@@ -12,6 +12,7 @@ from wallpaint.models.bundle import set_ip_adapter_scale
 from wallpaint.models.field import recolor_by_field
 from wallpaint.models.latents import decode_latents, encode_pictures, repaint_wall
 from wallpaint.paint.arms import Arms
+from wallpaint.paint.encodings import EncodingCache
 from wallpaint.paint.painter import Painter, resolve_arms
 from wallpaint.paint.sampler import denoise, lay_painted, paint_wall, prepare_painting
 from wallpaint.paint.settings import SamplingSettings
@@ -37,6 +38,11 @@ def arms(loaded, tmp_path_factory):
 def paint(models, arms, seed=1, swatch=SAGE, size=(64, 64), **options):
     photo, mask = toy_room(1, (200, 60, 50), size)
     return paint_with(Painter(models, arms), photo, mask, swatch, how("a room", seed, **options))
+
+
+def prepare(models, prompt, seed, photo, mask):
+    settings = SamplingSettings(seed, prompt=prompt)
+    return prepare_painting(models, painting_denoiser(models), photo, mask, SAGE, settings, EncodingCache())
 
 
 def how(prompt="", seed=0, num_inference_steps=2, guidance_scale=None):
@@ -74,8 +80,8 @@ def test_the_painter_equals_the_stock_pipeline_at_the_same_seed(load, family):
     import dataclasses
 
     models = dataclasses.replace(models, family=dataclasses.replace(models.family, mask_growth=0))
-    batch, noise = prepare_painting(models, photo, mask, SAGE, "a room", 11)
-    nothing, _ = prepare_painting(models, photo, mask, SAGE, "", 11)
+    batch, noise = prepare(models, "a room", 11, photo, mask)
+    nothing, _ = prepare(models, "", 11, photo, mask)
     from wallpaint.models.encoders import encode_references
 
     with torch.no_grad():
@@ -144,7 +150,7 @@ def test_a_painting_that_says_nothing_new_is_laid_over_as_the_field_has_it(load)
 
 def test_the_working_size_keeps_the_aspect(load):
     photo, mask = toy_room(1, (200, 60, 50), (300, 150))
-    batch, noise = prepare_painting(load(), photo, mask, SAGE, "", 0)
+    batch, noise = prepare(load(), "", 0, photo, mask)
     height, width = batch.wall.shape[-2:]
     assert width / height == pytest.approx(2, rel=0.15) and height % 8 == width % 8 == 0
     assert noise.shape == (1, 4, height // 8, width // 8)
@@ -179,7 +185,7 @@ def test_the_old_wall_cannot_be_seen_by_the_model(load):
     pictures = []
     for color in ((200, 60, 50), (10, 90, 200)):
         photo, mask = toy_room(1, color)
-        batch, _ = prepare_painting(models, photo, mask, SAGE, "", 0)
+        batch, _ = prepare(models, "", 0, photo, mask)
         pictures.append(batch.masked_image_latents)
     assert torch.equal(*pictures)
 

@@ -27,6 +27,7 @@ from wallpaint.models.latents import encode_pictures, repaint_wall, shrink_mask
 from wallpaint.models.parts import part
 from wallpaint.models.runtime import pick_runtime
 from wallpaint.paint import sampler
+from wallpaint.paint.encodings import EncodingCache
 from wallpaint.paint.painter import Painter
 from wallpaint.paint.sampler import paint_wall, prepare_painting
 from wallpaint.paint.settings import SamplingSettings
@@ -312,7 +313,10 @@ def test_what_refines_is_shown_the_classical_repaint_when_it_learns_and_when_it_
     wall = torch.nn.functional.interpolate(group["mask"][:].float(), blank.shape[-2:]) > 0
     near = (repainted[:, 0] - group["latents_mean"][:]).abs().mean(1, keepdim=True)[wall].mean()
     assert near < 0.5 * (blank - group["latents_mean"][:]).abs().mean(1, keepdim=True)[wall].mean()
-    batch, _ = prepare_painting(models, photo, mask, SAGE, "a room", 0, shown="field")
+    batch, _ = prepare_painting(
+        *(models, painting_denoiser(models, shown="field"), photo, mask, SAGE),
+        *(SamplingSettings(0, prompt="a room"), EncodingCache()),
+    )
     guess = repaint_wall(photo, mask, size, SAGE, shown="field")
     small = photo.resize(size, Image.Resampling.LANCZOS), shrink_mask(mask, size)
     assert (to_tensor(recolor_by_field(*small, SAGE)) * 2 - 1 - guess).abs().max() < 0.02
@@ -325,6 +329,6 @@ def test_what_refines_is_shown_the_classical_repaint_when_it_learns_and_when_it_
     shown = []
     with pytest.MonkeyPatch.context() as patched:
         prepare = sampler.prepare_painting
-        patched.setattr(sampler, "prepare_painting", lambda *a, **k: shown.append(k["shown"]) or prepare(*a, **k))
+        patched.setattr(sampler, "prepare_painting", lambda *a: shown.append(a[1].shown) or prepare(*a))
         painted = [paint(load(), {"mine": path})["mine"] for path in (file, silent)]
     assert shown == ["field", ""] and apart(*painted) > 1

@@ -54,11 +54,7 @@ def paint_wall(
     family, count, encodings = models.family, len(loras or [""]), encodings or EncodingCache()
     guidance = family.guidance_scale if settings.guidance_scale is None else settings.guidance_scale
     steps = settings.num_inference_steps or family.num_inference_steps
-    batch, noise = prepare_painting(
-        *(models, photo, mask, swatch, settings.prompt or "", settings.seed, denoiser.reads, encodings),
-        shown=denoiser.shown,
-        old_paint=settings.old_paint,
-    )
+    batch, noise = prepare_painting(models, denoiser, photo, mask, swatch, settings, encodings)
 
     def repeat(tensor: torch.Tensor) -> torch.Tensor:
         return tensor.repeat(count, *[1] * (tensor.ndim - 1))
@@ -152,24 +148,21 @@ def _encode_repainted(
 
 def prepare_painting(
     models: Models,
+    denoiser: Denoiser,
     photo: Image.Image,
     mask: Image.Image,
     swatch: Swatch,
-    prompt: str,
-    seed: int,
-    reads: str = "tokens",
-    encodings: EncodingCache | None = None,
-    shown: str = "",
-    old_paint: Swatch | None = None,
+    settings: SamplingSettings,
+    encodings: EncodingCache,
 ) -> tuple[Batch, torch.Tensor]:
     """The inputs of one repaint as a batch of 1, and its noise (1, 4, h, w).
 
     The generator draws the noise first and then the masked picture's latents, as the stock pipeline does.
     Whatever a method learned from, here its reference is a plain picture of the paint, by the same encoder,
-    and the texture is the photo's own. Where something is `shown` (Method.shown) the masked picture is not blanked
-    but repainted classically, from `old_paint` where that is known.
+    and the texture is the photo's own. Where the denoiser is `shown` something (Method.shown) the masked picture is
+    not blanked but repainted classically.
     """
-    family, encodings = models.family, encodings or EncodingCache()
+    family, reads, prompt = models.family, denoiser.reads, settings.prompt or ""
     size = model_size(photo.size, family.resolution, family.multiple)
 
     def encode_photo() -> tuple[Rows, torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -181,9 +174,10 @@ def prepare_painting(
         return encode_images(models, reads, [swatch.image(reference_side(models, reads))])
 
     picture, detail, mean, std = encodings(("photo", size, digest(photo), digest(mask)), encode_photo)
-    if shown:
-        mean, std = _encode_repainted(models, photo, mask, size, swatch, old_paint, encodings, shown)
-    generator = torch.Generator().manual_seed(seed)
+    if denoiser.shown:
+        room = (photo, mask, size, swatch, settings.old_paint)
+        mean, std = _encode_repainted(models, *room, encodings, denoiser.shown)
+    generator = torch.Generator().manual_seed(settings.seed)
     shape = (1, models.vae.config.latent_channels, *picture["mask"].shape[-2:])
     noise = torch.randn(shape, generator=generator)
     masked = mean + std * randn_tensor(mean.shape, generator=generator, device=mean.device)
