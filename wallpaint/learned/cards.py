@@ -74,7 +74,7 @@ def write_card(
         path.write_text(text, "utf-8", "backslashreplace")  # a folder's name may be no UTF-8
 
 
-def card_data(name: str, config: TrainConfig, figures: dict[str, float], rooms: str = "validation") -> ModelCardData:
+def card_data(name: str, config: TrainConfig, figures: dict[str, float], rooms: str) -> ModelCardData:
     """The card's front matter. A base model or dataset that is a local folder has no place in it.
 
     `rooms`: which the figures were measured on, 'validation' or 'training'.

@@ -125,7 +125,7 @@ def scale_of(config: dict[str, Any], layer: str, rank: int) -> float:
     return float(rank if alpha is None else alpha) / (rank**0.5 if config.get("use_rslora") else rank)
 
 
-def read_magnitudes(path: Path, unet_config: Any = None) -> State:
+def read_magnitudes(path: Path, unet_config: Any) -> State:
     """The magnitudes of a DoRA by the UNet's layers: (out[, 1…]), or LyCORIS's (1, in[, 1…])."""
     found = {
         key: value for key, value in load_tensors(path).items() if re.match(OWN, key) and re.search(MAGNITUDE, key)

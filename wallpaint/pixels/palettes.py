@@ -74,7 +74,7 @@ def read_palette(path: str | Path) -> Palette:
     return Palette(name or path.stem, tuple(colors), source)
 
 
-def find_paint(name: str, palette: Palette | None = None) -> Named:
+def find_paint(name: str, palette: Palette | None) -> Named:
     """Find a paint by its name or code ('RAL 6021', 'Pale green') in a palette, then in the shipped ones.
 
     Case, accents and spaces do not count. Some of a name's words do where only one has them.

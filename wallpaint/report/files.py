@@ -22,12 +22,13 @@ from wallpaint.errors import UserError
 from wallpaint.paths import ascii_name
 from wallpaint.pixels.arrays import fit_size
 
+SIDE = 512  # pixels, of a picture on the sheet
 Figures = dict[str, Any]
 
 
-def contact_sheet(pictures: Sequence[tuple[str, Image.Image]], side: int = 512, columns: int = 6) -> Image.Image:
-    """Lay titled pictures of one shape out on a white sheet; each is at most `side` pixels wide or high."""
-    size = fit_size(pictures[0][1].size, side)
+def contact_sheet(pictures: Sequence[tuple[str, Image.Image]], columns: int = 6) -> Image.Image:
+    """Lay titled pictures of one shape out on a white sheet; each is at most SIDE pixels wide or high."""
+    size = fit_size(pictures[0][1].size, SIDE)
     gap, line = 12, 26
     columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)

@@ -102,7 +102,7 @@ def clustered_error(values: Sequence[float], clusters: Sequence[str]) -> float:
     return math.sqrt(count / (count - 1) * sum(s * s for s in sums.values())) / len(values) if count > 1 else math.nan
 
 
-def interval(values: Sequence[float], clusters: Sequence[str], draws: int = 2000) -> dict[str, float]:
+def interval(values: Sequence[float], clusters: Sequence[str]) -> dict[str, float]:
     """Where the mean lies with 95 % were other rooms of the kind drawn: {'low', 'high'}, the same every time.
 
     The percentile bootstrap over clusters, whole rooms: repaints of one are alike. Values that are nan do not count.
@@ -116,7 +116,7 @@ def interval(values: Sequence[float], clusters: Sequence[str], draws: int = 2000
     found = bootstrap(
         ([sum(group) for group in sums.values()], [len(group) for group in sums.values()]),
         lambda total, count, axis: total.sum(axis) / count.sum(axis),
-        n_resamples=draws,
+        n_resamples=2000,
         paired=True,
         vectorized=True,
         method="percentile",

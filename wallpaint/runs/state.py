@@ -28,6 +28,7 @@ GROWING = ("run.json", "metrics.jsonl", "train.log")  # what changes while a run
 NUMBERS = (
     "step max_train_steps pid pid_started exit_code created queued updated running_since running_from stop_requested"
 ).split()
+LOG_BYTES = 64_000  # of a log's end that are looked at
 START_SECONDS = 60  # a run that has no pid after this long never got one
 
 
@@ -203,12 +204,12 @@ def new_run_folder(workspace: str | Path, name: str) -> Path:
             return folder
 
 
-def tail_log(folder: str | Path, lines: int = 20, max_bytes: int = 64_000) -> str:
+def tail_log(folder: str | Path, lines: int = 20) -> str:
     """Read the last lines of train.log; of a progress bar only what it shows last."""
     try:
         with open(Path(folder) / "train.log", "rb") as file:
             file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - max_bytes))
+            file.seek(max(0, file.tell() - LOG_BYTES))
             text = file.read().decode("utf-8", "replace")
     except OSError:
         return ""

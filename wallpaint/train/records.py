@@ -22,7 +22,7 @@ BAR = 24
 class Record:
     """The run folder's growing files. Only the main process writes."""
 
-    def __init__(self, folder: Path, config: TrainConfig, main: bool = True):
+    def __init__(self, folder: Path, config: TrainConfig, main: bool):
         self.folder, self.config, self.main = folder, config, main
         self._began, self._first = time.perf_counter(), 0
         # Started by the studio, stdout already is train.log: then it is not written twice.

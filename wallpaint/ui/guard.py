@@ -24,7 +24,7 @@ class OwnPages:
     A foreign Host is a page that rebinds its DNS to us, a foreign Origin one that asks in its visitor's name.
     """
 
-    def __init__(self, app, hosts: Collection[str] | None, origins: Collection[str] = ()) -> None:
+    def __init__(self, app, hosts: Collection[str] | None, origins: Collection[str]) -> None:
         """Wrap `app`.
 
         Args:
@@ -99,7 +99,7 @@ def own_names(host: str) -> Iterable[str]:
     return sorted(name.lower() for name in names)
 
 
-def middleware(host: str, share: bool, public: bool, allowed_hosts: Iterable[str] = ()) -> list[Middleware]:
+def middleware(host: str, share: bool, public: bool, allowed_hosts: Iterable[str]) -> list[Middleware]:
     """Give the checks of Host and Origin; a Space stands behind a proxy that has names of its own."""
     allowed = check_hosts(allowed_hosts)
     hosts = [*own_names(host), *allowed, *(["*.gradio.live"] if share else [])]

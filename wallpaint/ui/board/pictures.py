@@ -97,12 +97,10 @@ def open_picture(path: str | Path, workspace: Path, name: str = "", given: str |
     return {"folder": str(folder), "name": name, "given": given is not None}
 
 
-def open_marked(
-    path: str | Path, mask: str | Path, workspace: Path, name: str = "", wall: Wall | None = None
-) -> Picture:
+def open_marked(path: str | Path, mask: str | Path, workspace: Path, name: str, wall: Wall) -> Picture:
     """Open a photo with its wall marked by `mask`, which stays as it is until somebody mends it."""
     picture = open_picture(path, workspace, name, mask)
-    write_walls(picture["folder"], [replace(wall or Wall(), mask=GIVEN)])
+    write_walls(picture["folder"], [replace(wall, mask=GIVEN)])
     return picture
 
 

@@ -50,7 +50,7 @@ def list_arms(workspace: Path, own: Sequence[OwnLora] = ()) -> list[tuple[str, s
     return [*arms.items(), *brought.items()]
 
 
-def name_arm(wanted: str, taken: Iterable[str] = ()) -> str:
+def name_arm(wanted: str, taken: Iterable[str]) -> str:
     """Make a name that an arm can have: one line, without the '=' before its path, and no other arm's."""
     text = "".join(" " if letter == "=" or not letter.isprintable() else letter for letter in wanted)
     name = plain = " ".join(unicodedata.normalize("NFC", text).split())[:NAME_LENGTH] or "lora"

@@ -39,7 +39,7 @@ def list_datasets(workspace: Path, language: str = "en") -> list[tuple[str, str]
     return [*((path.name, str(path)) for path in folders), *shipped]
 
 
-def run_folder(workspace: Path, name: str | None, language: str = "en") -> Path:
+def run_folder(workspace: Path, name: str | None, language: str) -> Path:
     """Give the folder of a run that the workspace lists; a name from elsewhere is refused."""
     folders = {run.name: run.folder for run in state.list_runs(workspace)}
     if name not in folders:
