@@ -2,7 +2,9 @@
 import { Drawing } from "./drawing.js";
 import { bindKeys, listKeys } from "./keys.js";
 import { Marking } from "./marking.js";
-import { Paints, loadImage } from "./paints.js";
+import { Paints } from "./paints.js";
+import { Palettes } from "./palettes.js";
+import { loadImage } from "./parts.js";
 import { Pointer } from "./pointer.js";
 import { Words } from "./words.js";
 
@@ -26,6 +28,7 @@ class Board {
     this.pointer = new Pointer(this);
     this.drawing = new Drawing(this);
     this.paints = new Paints(this);
+    this.palettes = new Palettes(this);
     this.actions = this.makeActions();
     bindKeys(this);
     this.bindButtons();
@@ -36,10 +39,10 @@ class Board {
       this.$(".stage .empty").dataset.word = "empty_plain";
       this.root.append(this.$("[role=toolbar]"), this.$(".walls"));
     }
-    this.attempt(() => this.paints.listPalettes());
+    this.attempt(() => this.palettes.list());
     this.root.settled = () => this.settled(); // what Save and Paint wait for, see component.py
     this.pointer.setTool("click");
-    this.words.follow(() => { listKeys(this); this.paints.showPalette(); this.show(); });
+    this.words.follow(() => { listKeys(this); this.palettes.show(); this.show(); });
     this.root.inert = false; // until now a click would have been lost
   }
 

@@ -1,28 +1,14 @@
-// Paints: the one on the wall now, the one to try, palettes, the eyedropper and the live repaint.
+// Paints: the one on the wall now, the one to try, the eyedropper and the live repaint.
 import { TINTS } from "./drawing.js";
+import { loadImage, makeButton } from "./parts.js";
 
 const MOST_RECENT = 12, MOST_ON_SHEET = 12;
-const HEX = /^#?([0-9a-f]{3}|[0-9a-f]{6})$/i, MOST_BYTES = 2_000_000, MOST_SHOWN = 600; // of a palette
+const HEX = /^#?([0-9a-f]{3}|[0-9a-f]{6})$/i;
 const KINDS = ["now", "paint"];
 
 function readHex(text) {
   const digits = HEX.exec(text.trim())?.[1];
   return digits ? "#" + (digits.length === 6 ? digits : digits.replace(/./g, "$&$&")).toUpperCase() : null;
-}
-
-export function loadImage(source) {
-  return new Promise((done, fail) => {
-    const image = new Image();
-    image.onload = () => done(image);
-    image.onerror = () => fail(new Error("no picture"));
-    image.src = source;
-  });
-}
-
-function makeButton(props, ...content) {
-  const button = Object.assign(document.createElement("button"), { type: "button" }, props);
-  button.append(...content);
-  return button;
 }
 
 // The reader's own lists of paints, the same on both boards: "recent" and "favourites", kept by the browser.
@@ -36,19 +22,11 @@ const lists = {
 
 export class Paints {
   constructor(board) {
-    Object.assign(this, { board, palettes: [], aim: "paint", repainted: null, fetching: null, again: false });
+    Object.assign(this, { board, aim: "paint", repainted: null, fetching: null, again: false });
     this.named = { now: "", paint: "" }; // what each line of names was asked for
     const { $ } = board;
     for (const which of KINDS) this.bindPaint(which, $(`[data-paint=${which}]`));
     document.addEventListener("paints", () => this.showMine());
-    $("select").onchange = () => { this.showPalette(); this.show(); };
-    $("input[type=search]").oninput = () => this.showPalette();
-    $(".grid").onkeydown = (event) => this.walkPalette(event);
-    $("input[type=file]").onchange = ({ target }) => {
-      const [file] = target.files;
-      if (file) board.attempt(() => this.importPalette(file));
-      target.value = "";
-    };
   }
 
   bindPaint(which, box) {
@@ -212,51 +190,5 @@ export class Paints {
       if (marking.photo.removed.length) offer("restore-wall", () => marking.restoreWall(), walls.length >= TINTS.length);
     }
     $(".walls").replaceChildren(...buttons);
-  }
-
-  async listPalettes() {
-    this.palettes = (await this.board.call("list_palettes")).palettes;
-    this.offerPalettes();
-  }
-
-  offerPalettes(chosen) {
-    const select = this.board.$("select");
-    select.replaceChildren(...this.palettes.map(({ id, name }) => new Option(name, id)));
-    if (chosen) select.value = chosen;
-    this.showPalette();
-    this.show();
-  }
-
-  showPalette() {
-    const { $, words } = this.board, wish = $("input[type=search]").value.trim().toLowerCase();
-    const palette = this.palettes.find(({ id }) => id === $("select").value) ?? this.palettes[0];
-    if (!palette) return;
-    const fits = palette.colors.filter(([name, hex]) => `${name} ${hex}`.toLowerCase().includes(wish)).slice(0, MOST_SHOWN);
-    const chips = fits.map(([name, hex, lrv]) => this.makeChip(hex, `${name} · ${hex} · LRV ${lrv}`));
-    chips.forEach((chip, index) => { chip.tabIndex = index ? -1 : 0; });
-    $(".grid").replaceChildren(...chips);
-    if (!fits.length) $(".grid").textContent = words.get("no_color");
-    $(".source").hidden = !palette.source;
-    $(".source p").textContent = palette.source;
-  }
-
-  walkPalette(event) { // which is one stop for Tab: the arrows go on from there
-    const chips = [...event.currentTarget.children], at = chips.indexOf(event.target);
-    const across = chips.filter(({ offsetTop }) => offsetTop === chips[0].offsetTop).length;
-    const next = chips[at + { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -across, ArrowDown: across }[event.key]];
-    if (!next) return;
-    event.preventDefault();
-    [chips[at].tabIndex, next.tabIndex] = [-1, 0];
-    next.focus();
-  }
-
-  async importPalette(file) {
-    const { board } = this;
-    if (file.size > MOST_BYTES) throw new Error(board.words.get("palette_large"));
-    const bytes = new Uint8Array(await file.arrayBuffer()), text = bytes.reduce((all, byte) => all + String.fromCharCode(byte), "");
-    const { palette } = await board.call("import_palette", { name: file.name, data: btoa(text) });
-    this.palettes = [...this.palettes.filter(({ id }) => id !== palette.id), palette];
-    this.offerPalettes(palette.id);
-    board.say("imported", { name: palette.name, count: palette.colors.length });
   }
 }

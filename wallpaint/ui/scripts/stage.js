@@ -2,7 +2,7 @@
 // part anew when results come or the language changes (compare/results.html); what one looks at stays.
 import { Lens } from "./lens.js";
 import { printPictures, savePicture } from "./takeaway.js";
-import { loadImage } from "./paints.js";
+import { loadImage } from "./parts.js";
 
 const PAN = 60; // CSS pixels that an arrow key moves
 

@@ -1,5 +1,5 @@
 // What one takes along: a picture with its paint's name below it, and a page to print, which is the browser's PDF too.
-import { loadImage } from "./paints.js";
+import { loadImage } from "./parts.js";
 
 const FONT = "system-ui, 'Segoe UI', Roboto, sans-serif";
 
