@@ -132,6 +132,26 @@ def newest(workspace):
     return Image.open(found.parent / arm["image"])
 
 
+def test_a_palette_of_ones_own_is_brought_walked_by_the_arrows_and_searched(page, studio_url, tmp_path):
+    from playwright.sync_api import expect
+
+    (tmp_path / "mine.gpl").write_text("GIMP Palette\nName: Mine\n200 60 50 Brick\n122 158 126 Sage\n")
+    open_tab(page, studio_url, "compare")
+    board = page.locator(BOARD)
+    expect(board.locator(".board")).to_have_attribute("data-painted", PAINT)
+    board.locator(".palette input[type=file]").set_input_files(tmp_path / "mine.gpl")
+    chips = board.locator(".grid button")
+    expect(chips).to_have_count(2)
+    chips.first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(chips.nth(1)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(board.locator(".board")).to_have_attribute("data-painted", "#7A9E7E")
+    expect(board.locator("[data-paint=paint] .named")).to_contain_text("Sage")
+    board.locator("input[type=search]").fill("brick")
+    expect(chips).to_have_count(1)
+
+
 def test_a_sheet_of_paints_is_painted_looked_at_saved_and_printed(page, studio_url, tmp_path, keep_picture):
     from playwright.sync_api import expect
 
