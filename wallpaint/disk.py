@@ -121,6 +121,14 @@ def is_full(problem: BaseException | None) -> bool:
     return False
 
 
+def written(path: Path) -> int:
+    """When a file was last written, in ns; 0 where there is none, or none any more."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 def free_bytes(path: str | Path) -> int:
     """Bytes that may still be written where `path` is, or will be."""
     path = Path(path).absolute()

@@ -13,6 +13,7 @@ from wallpaint import paths
 from wallpaint.dataset.folder import read_samples
 from wallpaint.dataset.metadata import find_metadata, find_splits
 from wallpaint.dataset.rows import Sample
+from wallpaint.disk import written
 from wallpaint.pixels.arrays import erode
 from wallpaint.pixels.images import load_mask, load_photo, read_size
 from wallpaint.ui.page import Page
@@ -53,11 +54,11 @@ def _read_folder(folder: Path) -> list[Sample]:
 
 def thumbnail(path: str | Path, size: int = 320) -> Image.Image:
     """Load a small copy of a photo for a gallery; not to be changed, for the last ones are kept."""
-    return _thumbnail(str(path), size, Path(path).stat().st_mtime_ns if Path(path).is_file() else 0)
+    return _thumbnail(str(path), size, written(Path(path)))
 
 
 @functools.lru_cache(maxsize=256)  # 100 KB each
-def _thumbnail(path: str, size: int, written: int) -> Image.Image:
+def _thumbnail(path: str, size: int, stamp: int) -> Image.Image:
     image = load_photo(path)
     image.thumbnail((size, size))
     return image
@@ -69,12 +70,11 @@ def draw_sample(photo: Path, mask: Path, size: int) -> Image.Image:
     Raises:
         UserError: one of them cannot be read.
     """
-    written = [path.stat().st_mtime_ns if path.is_file() else 0 for path in (photo, mask)]
-    return _draw_sample(photo, mask, size, *written)
+    return _draw_sample(photo, mask, size, written(photo), written(mask))
 
 
 @functools.lru_cache(maxsize=256)  # 100 KB each
-def _draw_sample(photo: Path, mask: Path, size: int, *written: int) -> Image.Image:
+def _draw_sample(photo: Path, mask: Path, size: int, *stamps: int) -> Image.Image:
     small = thumbnail(photo, size)
     wall = load_mask(mask, read_size(photo), photo=photo).resize(small.size)
     return draw_overlay(small, wall.point(lambda value: 255 * (value >= 128)))

@@ -9,6 +9,7 @@ import numpy as np
 from wallpaint.dataset.folder import read_splits
 from wallpaint.dataset.metadata import find_metadata
 from wallpaint.dataset.rows import Sample
+from wallpaint.disk import written
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import data_url, load_mask
@@ -29,8 +30,7 @@ Coverage = tuple[float, float, float]  # smallest, mean and largest share of a p
 
 def draw_preflight(config: TrainConfig, workspace: Path, language: str) -> str:
     """Give the plan of a run as HTML; UserError when its dataset cannot be read."""
-    metadata = find_metadata(Path(config.dataset) / "train")
-    stamp = metadata.stat().st_mtime_ns if metadata.is_file() else 0
+    stamp = written(find_metadata(Path(config.dataset) / "train"))
     splits, coverage = look_at_dataset(config.dataset, stamp)
     expected, method, train = expect(config, workspace), METHODS[config.method], splits["train"]
     return render(

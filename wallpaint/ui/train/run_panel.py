@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 from PIL import Image
 
+from wallpaint.disk import written
 from wallpaint.errors import UserError
 from wallpaint.runs import launch, state
 from wallpaint.runs.device import look_at_load
@@ -129,9 +130,9 @@ def refresh_run(
             updates |= {"details": gr.update(visible=False), "status": draw_nothing(found, language)}
             updates |= update_buttons(None)
         return Snapshot(listed, load=load), updates
-    stamps = digest(name, language, run.state, [_written(run.folder / file) for file in state.GROWING])
+    stamps = digest(name, language, run.state, [written(run.folder / file) for file in state.GROWING])
     laid = [run, *(other for other in found if other.name in over and other is not run)]
-    plots = digest(language, [(other.name, _written(other.folder / "metrics.jsonl")) for other in laid])
+    plots = digest(language, [(other.name, written(other.folder / "metrics.jsonl")) for other in laid])
     grids = list_grids(run.folder)
     samples = digest(name, language, grids)
     if stamps != before.run:
@@ -144,14 +145,6 @@ def refresh_run(
         drawn = draw_grids(grids, language)
         updates["samples"] = gr.update(value=drawn, visible=bool(drawn))
     return Snapshot(listed, stamps, plots, samples, load), updates
-
-
-def _written(path: Path) -> int:
-    """When a file was last written, 0 for none."""
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:  # not yet there, or deleted this moment
-        return 0
 
 
 def update_buttons(run: state.RunState | None) -> dict[str, Any]:
