@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wallpaint.pixels import metrics
 from wallpaint.pixels.color import Swatch, bytes_to_linear, delta_e, linear_to_lab, linear_to_srgb
 from wallpaint.pixels.metrics import (
     TOO_BRIGHT,
@@ -225,3 +226,12 @@ def test_the_percentiles_of_colours_are_those_of_the_pixels():
     assert figures["median"] == pytest.approx(np.median(difference), abs=1e-4)
     assert figures["p90"] == pytest.approx(np.percentile(difference, 90), abs=1e-4)
     assert figures["under_5"] == pytest.approx((difference < 5).mean(), abs=1e-6) and figures["left_out"] == 0
+
+
+def test_of_a_large_wall_some_pixels_tell_what_all_do(monkeypatch):
+    out = np.random.default_rng(0).normal(120, 12, (800, 1000, 3)).clip(0, 255).astype(np.uint8)
+    mask = Image.new("L", (1000, 800), 255)
+    some = delta_e_paint(out, SAGE, mask)
+    monkeypatch.setattr(metrics, "MANY", 1_000_000)
+    whole = delta_e_paint(out, SAGE, mask)
+    assert some != whole and some == pytest.approx(whole, rel=0.01, abs=0.002)

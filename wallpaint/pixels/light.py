@@ -121,6 +121,7 @@ def estimate_light(photo: Image.Image, mask: Image.Image) -> Light:
     )
 
 
+@keep
 def is_lost(photo: Image.Image, mask: Image.Image) -> bool:
     """Whether the photo has lost a wall in the dark, as most of its pixels are: no repaint's light can be checked."""
     seen = np.asarray(photo.convert("RGB"))[np.asarray(mask.convert("L")) >= 128]
