@@ -120,12 +120,17 @@ def wall_lightness(picture: Picture, mask: Image.Image) -> np.ndarray:
     return lightness(bytes_to_linear(_bytes(picture)[around(wall)])) if wall.any() else np.empty((0, 0))
 
 
+def true_lightness(truth: Picture, mask: Image.Image) -> np.ndarray:
+    """L* (N,) that the wall's pixels have in a true repaint."""
+    return wall_lightness(truth, mask)[_of_part(mask)]
+
+
 def brightness_error(shown: np.ndarray, expected: np.ndarray, mask: Image.Image) -> float:
     """Median over the wall of L* as painted, see `wall_lightness`, less L* as it should be.
 
-    Below 0 is too dark, 100 is white on black. How bright the paint should be, see `expected_lightness`, comes from
-    the light on the old wall; so beyond TOO_BRIGHT, either way, it has not become the paint, whatever
-    `delta_e_paint` says of its hue.
+    Below 0 is too dark, 100 is white on black. How bright the paint should be tells the truth, `true_lightness`, or
+    else the light on the old wall, `expected_lightness`; so beyond TOO_BRIGHT, either way, it has not become the
+    paint, whatever `delta_e_paint` says of its hue.
     """
     return _figure(np.median, shown[_of_part(mask)] - expected)
 

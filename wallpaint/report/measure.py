@@ -23,7 +23,7 @@ class Yardstick:
     mask: Image.Image
     swatch: Swatch
     truth: Image.Image | None
-    lightness: np.ndarray  # see `metrics.expected_lightness`
+    lightness: np.ndarray  # see `metrics.brightness_error`
     shading: np.ndarray  # see `metrics.shading`: of the truth, or of the photo where there is none
 
     @classmethod
@@ -36,7 +36,10 @@ class Yardstick:
         old_paint: Swatch | None = None,
     ) -> Yardstick:
         """Make one; `old_paint` is on the wall now, where that is known."""
-        lightness = metrics.expected_lightness(photo, swatch, mask, old_paint)
+        if truth is None:
+            lightness = metrics.expected_lightness(photo, swatch, mask, old_paint)
+        else:
+            lightness = metrics.true_lightness(truth, mask)
         return cls(photo, mask, swatch, truth, lightness, metrics.shading(truth or photo, mask))
 
     def measure(self, painted: Image.Image) -> Figures:

@@ -503,8 +503,9 @@ def test_every_wall_and_its_paint_are_named_wherever_the_paint_is(room_photo, tm
     said = results_html.draw_results(results, "en")
     (worn,) = re.findall("data-wears='([^']*)'", said)  # what goes on the strip and the printed page
     assert [hex for hex, _, _ in json.loads(worn)] == [RED, "#879A77"]  # the wall at hand first
-    assert json.loads(worn)[1][1:] == ["Pale <b>'green'</b>", 30]
-    becomes = re.findall("In this light (#[0-9A-F]{6}) becomes about (#[0-9A-F]{6})", said)
+    assert json.loads(worn)[0][1] == RED and json.loads(worn)[0][2].startswith("near RAL 3020")  # none has its name
+    assert json.loads(worn)[1][1:] == ["Pale <b>'green'</b>", "#879A77 · LRV 30"]
+    becomes = re.findall("(#[0-9A-F]{6}) becomes about (#[0-9A-F]{6})", said)
     assert [paint for paint, _ in becomes] == [RED, "#879A77"] and becomes[0][1] != becomes[1][1]
     assert said.count("makes this surer") == 1
 

@@ -36,9 +36,13 @@ def draw_results(results: Results | None, language: str, votes: Counter | None =
         known = results.truth and len(results.paints) == 1
         return "" if results.blind else f"ΔE {number(score_of(arm, known))}"
 
-    def wear(paint: str) -> list[tuple[str, str, int]]:
-        """Give hex, name and LRV of the paint of every wall of a picture, the wall at hand first."""
-        return [(worn, called[worn], round(parse_color(worn).lrv)) for worn in (paint, *results.others)]
+    def wear(paint: str) -> list[tuple[str, str, str]]:
+        """Give hex, name and a line of the paint of every wall of a picture, the wall at hand first."""
+        worn = []
+        for color in (paint, *results.others):
+            name, lrv = results.called.get(color), f"LRV {parse_color(color).lrv:.0f}"
+            worn.append((color, name or color, f"{color if name else called[color]} · {lrv}"))
+        return worn
 
     every = (*results.paints, *results.others)
     called = {paint: call_paint(paint, results.called.get(paint), language) for paint in every}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import gradio as gr
 import numpy as np
+from PIL import Image
 
 from wallpaint.dataset.rows import Sample
 from wallpaint.errors import UserError
@@ -21,6 +22,7 @@ from wallpaint.ui.board.walls import PAINT, Wall, read_walls, save_photo_masks, 
 from wallpaint.ui.gallery import read_rooms
 from wallpaint.ui.words.words import t
 
+GLANCE = 256  # longest side of what is looked at to say what a paint becomes
 # The room that the page opens on, and its paint: chosen because one sees there what training with the adapter
 # brings. It is no measurement: figures are taken over all test rooms (docs/results.md).
 SHOWCASE = {"showcase": "#96A65B"}  # folder of assets/rooms -> paint
@@ -147,31 +149,32 @@ def look_ahead(room: Room, paint: str) -> tuple[Outlook, ...]:
 
 
 def _look_at(folder: str, wall: Wall) -> Outlook:
+    from wallpaint.paint.classical import CLASSICAL  # torch, only once somebody paints
+
     whites = () if wall.chosen else tuple(pictures.read_whites(folder, (1, 1)))
-    light, middle = _read_wall(folder, replace(wall, paint=""), whites)
-    paint = parse_color(wall.paint or PAINT)
-    seen = None if middle is None else light.repaint(middle[None], paint.linear)[0].clip(0, 1)
-    old = _as_hex(light.paint) if whites or wall.chosen else ""
-    far = 0.0 if seen is None else light.doubt(seen)
-    return Outlook(paint.hex, "" if seen is None else _as_hex(seen), far, bool(whites), old)
+    room, mask, light = _read_wall(folder, replace(wall, paint=""), whites)
+    paint, old = parse_color(wall.paint or PAINT), Swatch(tuple(linear_to_bytes(light.paint)))
+    known = old if whites or wall.chosen else None
+    told = Outlook(paint.hex, "", 0.0, bool(whites), known.hex if known else "")
+    if is_lost(room, mask):
+        return told
+    painted = np.asarray(CLASSICAL["field"](room, mask, paint, known))[np.asarray(mask) > 0]
+    seen = np.median(painted, axis=0).round().astype(np.uint8)
+    return replace(told, seen=Swatch(tuple(seen)).hex, far=light.doubt(bytes_to_linear(seen)))
 
 
-def _as_hex(linear: np.ndarray) -> str:
-    return Swatch(tuple(linear_to_bytes(linear))).hex
-
-
-@lru_cache(maxsize=64)  # the next paint finds them as they were; a wall that is marked anew has a new name
-def _read_wall(folder: str, wall: Wall, whites: tuple) -> tuple[Light, np.ndarray | None]:
-    """The light on a wall and the linear middle (3,) of what it shows, None where the photo has lost it."""
+@lru_cache(maxsize=16)  # the next paint finds them as they were; a wall that is marked anew has a new name
+def _read_wall(folder: str, wall: Wall, whites: tuple) -> tuple[Image.Image, Image.Image, Light]:
+    """A small copy of the room and of the wall's mask, and the light on it."""
     view = load_view(folder)
     mask = wall_mask(folder, wall, view.size)
     assert mask is not None  # a scene was written of it
     spots = [(x * view.width, y * view.height) for x, y in whites]
     light = read_light(view, mask, parse_color(wall.now) if wall.chosen else None, spots)
-    if is_lost(view, mask):
-        return light, None
-    middle = np.median(np.asarray(view)[np.asarray(mask) > 0], axis=0).round().astype(np.uint8)
-    return light, bytes_to_linear(middle)
+    view.thumbnail((GLANCE, GLANCE), Image.Resampling.BOX)
+    small = mask.resize(view.size, Image.Resampling.BOX)
+    most = small.point(lambda value: 255 * (value >= min(128, small.getextrema()[1])))
+    return view, most, light
 
 
 def save_masks(room: Room | None, language: str) -> tuple[Room, Path, list[tuple[Path, Wall]]]:

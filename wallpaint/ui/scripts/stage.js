@@ -174,7 +174,7 @@ class Stage {
 
   // What is taken along of a view: its address, and the paint of each wall with its lines.
   about({ dataset: { view, wears, title } }, end) {
-    const paints = JSON.parse(wears ?? "[]").map(([hex, name, lrv]) => ({ hex, name, text: `${hex} · LRV ${lrv}` }));
+    const paints = JSON.parse(wears ?? "[]").map(([hex, name, text]) => ({ hex, name, text }));
     if (paints.length && !this.root.hasAttribute("data-sheet")) paints[0].text = `${title} · ${paints[0].text}`;
     return { source: this.address(view, end), paints: paints.length ? paints : [{ name: title, text: "" }] };
   }
