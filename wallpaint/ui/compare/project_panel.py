@@ -19,6 +19,8 @@ from wallpaint.ui.page import DOWNLOAD, PRIVATE, Page
 from wallpaint.ui.upload import build_upload, open_upload
 from wallpaint.ui.words.words import T, t
 
+SHOW_BOARD = """() => document.querySelector("#compare-board").scrollIntoView({ block: "start" })"""
+
 
 @dataclass(frozen=True)
 class ProjectPanel:
@@ -66,4 +68,5 @@ def wire_project(
     saved = panel.save.click(guarded(save_project), given, panel.saved, js=AFTER_COMPARE_BOARD, **PRIVATE)
     saved.success(None, None, None, js=DOWNLOAD % panel.saved.elem_id)
     shown = [room, board, *choice.request]
-    panel.open.upload(guarded(open_project), [panel.open, own_loras, language], shown, **PRIVATE)
+    opened = panel.open.upload(guarded(open_project), [panel.open, own_loras, language], shown, **PRIVATE)
+    opened.success(None, None, None, js=SHOW_BOARD)
