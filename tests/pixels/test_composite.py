@@ -88,3 +88,15 @@ def test_where_wall_and_surroundings_are_alike_the_rim_stays_soft():
     photo, inside = Image.new("RGB", (40, 40), (200, 190, 180)), np.zeros((40, 40), bool)
     inside[10:30, 10:30] = True
     assert not find_rim(photo, inside, find_box(inside)).sure.any()
+
+
+def test_in_the_dark_grain_does_not_tell_wall_from_surroundings():
+    grain = np.random.default_rng(0).integers(0, 4, (40, 40, 1)).astype(np.uint8) * np.ones(3, np.uint8)
+    inside = np.zeros((40, 40), bool)
+    inside[10:30, 10:30] = True
+    dark = np.where(inside[..., None], grain, grain + 3)
+    assert find_rim(Image.fromarray(dark), inside, find_box(inside)).share.min() > 0.5  # no dotted line about it
+    lit = np.where(inside[..., None], grain, grain + 60)
+    lit[10, 10:30] = 40  # half of it is what stands before the wall
+    rim = find_rim(Image.fromarray(lit), inside, find_box(inside))
+    assert rim.share[rim.y == 10].max() < 0.6

@@ -9,6 +9,7 @@ from PIL import Image
 
 from wallpaint.pixels.arrays import Box, box_mean, erode
 from wallpaint.pixels.color import bytes_to_linear
+from wallpaint.pixels.light import LOST
 
 BAND = 256  # rows worked on at once: a phone's 64 megapixels as floats would take gigabytes
 
@@ -80,7 +81,9 @@ def find_rim(photo: Image.Image, inside: np.ndarray, box: Box) -> Rim:
     wall, beyond = sums / np.maximum(counts, 1)
     apart = wall - beyond
     square = np.maximum((apart * apart).sum(1), 1e-8)
-    share = np.clip(((bytes_to_linear(pixels[y, x]) - beyond) * apart).sum(1) / square, 0, 1)
+    told = ((bytes_to_linear(pixels[y, x]) - beyond) * apart).sum(1)
+    # Where both are lost in the dark they differ by grain, so the mask counts: it says wall.
+    share = np.clip((told + LOST**2) / (square + LOST**2), 0, 1)
     unlike = np.sqrt(square) / np.maximum(np.linalg.norm(wall, axis=1), 1e-3)
     sure = np.clip((unlike - UNLIKE[0]) / (UNLIKE[1] - UNLIKE[0]), 0, 1) * (counts.min((0, 2)) > 0)
     return Rim(y + top, x + left, share.astype(np.float32), wall, beyond, sure.astype(np.float32))
