@@ -25,7 +25,7 @@ def grey(level):
 
 def test_the_same_pixels_are_reckoned_once_and_other_pixels_or_numbers_anew():
     mean, calls = counted()
-    assert [mean(grey(10)), mean(grey(10)), mean(grey(20)), mean(grey(10), 2), mean(grey(10))] == [10, 10, 20, 20, 10]
+    assert [mean(grey(10)), mean(grey(10)), mean(grey(20)), mean(grey(10)), mean(grey(10), 2)] == [10, 10, 20, 10, 20]
     assert calls == [1, 1, 2]
     assert mean(Image.new("RGB", (4, 4), (10, 10, 10))) == 10 and len(calls) == 4  # no grey picture
 

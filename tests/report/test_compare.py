@@ -305,7 +305,7 @@ def test_a_grey_wall_left_grey_is_not_praised_as_white(room, tmp_path):
         figures = Yardstick.of(scene.photo, scene.mask, parse_color(color)).measure(scene.photo)
         assert figures["delta_e_paint"]["median"] < 2  # all greys are one paint in some light
         assert figures["brightness_error"] * error > 0 and abs(figures["brightness_error"]) > metrics.TOO_BRIGHT
-        known = Yardstick.of(scene.photo, scene.mask, parse_color(color), truth=scene.photo)  # whatever one would expect
+        known = Yardstick.of(scene.photo, scene.mask, parse_color(color), truth=scene.photo)
         assert known.measure(scene.photo)["brightness_error"] == 0
     compare(*room, parse_color("#FFFFFF"), ["recolor"], tmp_path / "out")
     (row,) = csv.DictReader((tmp_path / "out" / "comparison.csv").open())

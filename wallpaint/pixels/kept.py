@@ -10,8 +10,9 @@ from typing import Any, ParamSpec, TypeVar
 
 from PIL import Image
 
-KEPT = 4  # results of a function, the newest
+KEPT = 2  # results of a function, the newest: of a phone's photo all of them are 300 MB
 MOST = 20_000_000  # pixels of a picture that is kept, or what is known of it: a phone's 64 megapixels are too large
+_MISSING: Any = object()
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
@@ -37,7 +38,9 @@ def keep(function: Callable[Given, Result]) -> Callable[Given, Result]:
         if any(isinstance(arg, Image.Image) and arg.width * arg.height > MOST for arg in args):
             return function(*args, **named)
         key = (*map(_key, args), *named.items())
-        result = kept.pop(key) if key in kept else function(*args, **named)
+        result = kept.pop(key, _MISSING)  # another thread that comes now reckons it too
+        if result is _MISSING:
+            result = function(*args, **named)
         if not isinstance(result, Image.Image) or result.width * result.height <= MOST:
             kept[key] = result
         for old in list(kept)[:-KEPT]:

@@ -19,7 +19,7 @@ Picture = Image.Image | np.ndarray
 RIM = 0.01  # of the long side
 MANY = 300_000  # pixels of a wall; see `delta_e_paint`
 DARK = 0.01  # luminance below which a pixel's colour means nothing
-# |brightness_error| of 90 % of true repaints is below 16.6 (`python -m wallpaint.recipes.light --measure
+# |brightness_error| of 90 % of true repaints is below 15.1 (`python -m wallpaint.recipes.light --measure
 # assets/rooms/test`), and below 12.3 in rooms of another renderer.
 TOO_BRIGHT = 17.0
 
@@ -163,17 +163,17 @@ def correlate(first: np.ndarray, second: np.ndarray) -> float:
     """Pearson correlation of (N,) and (N,); 0 where one is flat, nan where there is nothing to correlate."""
     if len(first) < 2:
         return float("nan")
-    first, second = first - first.mean(), second - second.mean()
+    first, second = (values.astype(np.float64) - values.mean(dtype=np.float64) for values in (first, second))
     spread = np.sqrt((first @ first) * (second @ second))
     return float((first @ second) / spread) if spread > 1e-6 else 0.0
 
 
 def gradients(shown: np.ndarray, mask: Image.Image) -> np.ndarray:
-    """Central differences of `wall_lightness`, down and then across, where both neighbours are wall: (N,) float64."""
+    """Central differences of `wall_lightness`, down and then across, where both neighbours are wall: (N,) float32."""
     wall = _of_part(mask)
     down = ((shown[2:] - shown[:-2]) / 2)[wall[1:-1] & wall[2:] & wall[:-2]]
     across = ((shown[:, 2:] - shown[:, :-2]) / 2)[wall[:, 1:-1] & wall[:, 2:] & wall[:, :-2]]
-    return np.concatenate([down, across]).astype(np.float64)
+    return np.concatenate([down, across])
 
 
 @keep
