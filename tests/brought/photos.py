@@ -71,6 +71,28 @@ def coded(primaries, transfer, form="PNG", color=(120, 160, 90)):
     return whole[:start] + chunk(b"cICP", bytes([primaries, transfer, 0, 1])) + whole[start:]
 
 
+def told(*chunks, color=(120, 160, 90)):
+    """A PNG that tells its colours by chunks before its pixels."""
+    whole = encoded("PNG", lambda: Image.new("RGB", SIZE, color))
+    start = whole.index(b"IDAT") - 4
+    return whole[:start] + b"".join(chunk(kind, data) for kind, data in chunks) + whole[start:]
+
+
+GAMMA_1, GAMMA_2 = ((b"gAMA", struct.pack(">I", value)) for value in (100000, 45455))
+ADOBE_XY = (b"cHRM", struct.pack(">8I", *(100 * v for v in (313, 329, 640, 330, 210, 710, 150, 60))))
+SRGB_XY = (b"cHRM", struct.pack(">8I", *(100 * v for v in (313, 329, 640, 330, 300, 600, 150, 60))))
+
+
+def grey_tiff(value, bits=16, white=1, kind=1):
+    """A TIFF of one grey; `white` is 0 where 0 is white, `kind` 2 where numbers have signs."""
+    count = SIZE[0] * SIZE[1]
+    data = (sum(value << bits * (7 - i) for i in range(8)).to_bytes(bits, "big") if bits % 8 else b"") * (count // 8)
+    data = data or value.to_bytes(bits // 8, "little") * count
+    tags = {256: SIZE[0], 257: SIZE[1], 258: bits, 259: 1, 262: white, 273: 134, 277: 1, 278: SIZE[1], 279: len(data)}
+    entries = [struct.pack("<HHII", tag, 4, 1, number) for tag, number in (tags | {339: kind}).items()]
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", 10) + b"".join(entries) + bytes(4) + data
+
+
 def raw_profile(data):
     return zlib.compress(b"\nexif\n%8d\n" % len(data) + data.hex().encode() + b"\n")
 
@@ -238,6 +260,15 @@ CASES = (
         for form in ("PNG", "AVIF")
     ),
     *(
+        Case(f"a PNG with {what}", happens, written("a.png", lambda chunks=chunks: told(*chunks)), about(color, 1))
+        for what, happens, chunks, color in (
+            ("a gamma of 1 (gAMA)", "read, turned to sRGB", [GAMMA_1], (182, 208, 160)),
+            ("primaries of Adobe RGB (cHRM)", "read, turned to sRGB", [GAMMA_2, ADOBE_XY], (99, 161, 85)),
+            ("gamma and primaries near sRGB's", "read as sRGB", [GAMMA_2, SRGB_XY], (120, 160, 90)),
+            ("a gamma beside its word for sRGB", "read as sRGB", [(b"sRGB", b"\0"), GAMMA_1], (120, 160, 90)),
+        )
+    ),
+    *(
         Case(
             f"light coded for HDR screens ({name}, {form})",
             "is an HDR picture: save it as JPEG",
@@ -266,6 +297,23 @@ CASES = (
         about((128, 128, 128), 0),
     ),
     Case(
+        "the same where 0 is white (TIFF)",
+        "read, dark as it is",
+        written("a.tif", lambda: grey_tiff(55 * 257, white=0)),
+        about((200, 200, 200), 0),
+    ),
+    Case(
+        "grey of 12 bits (TIFF)",
+        "read at its scale",
+        written("a.tif", lambda: grey_tiff(3212, bits=12)),
+        about((200, 200, 200), 0),
+    ),
+    Case(
+        "grey of 32 bits (TIFF)",
+        "its numbers have 32 bits, or signs",
+        written("a.tif", lambda: grey_tiff(2**31, bits=32)),
+    ),
+    Case(
         "floats from 0 to 1 (TIFF)",
         "read at their scale",
         saved("a.tif", image=lambda: Image.fromarray(np.full((40, 80), 0.5, np.float32))),
@@ -284,6 +332,12 @@ CASES = (
         "read, laid over white",
         saved("a.png", image=flat((9, 9, 9, 0), "RGBA")),
         about((255, 255, 255), 0),
+    ),
+    Case(
+        "a photo whose every pixel is transparent",
+        "read without its transparency",
+        saved("a.png", image=lambda: Image.merge("RGBA", (*room().split(), Image.new("L", SIZE)))),
+        shows_room,
     ),
     *(
         Case(f"moving pictures ({form})", "its first picture is read", frames(form, f"a.{form.lower()}"), shows_room)

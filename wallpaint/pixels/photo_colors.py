@@ -12,35 +12,44 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from wallpaint.errors import UserError
-from wallpaint.pixels.color import XYZ_TO_RGB, linear_to_bytes, srgb_to_linear
+from wallpaint.pixels.color import WHITE, XYZ_TO_RGB, linear_to_bytes, srgb_to_linear
 
 BAND = 256  # rows worked on at once
 COLOR_SPACE, INDEX, EXIF_IFD, INTEROP_IFD = 0xA001, 1, 0x8769, 0xA005  # EXIF tags
-# What a picture without a profile may say it is in: to XYZ at D65, and each byte's linear light.
-# Adobe RGB (1998) Color Image Encoding, 4.3.5.3 and 4.3.4.2; SMPTE EG 432-1 with sRGB's curve.
-ADOBE_TO_XYZ = np.array([[0.57667, 0.18556, 0.18823], [0.29734, 0.62736, 0.07529], [0.02703, 0.07069, 0.99134]])
-P3_TO_XYZ = np.array([[0.48657, 0.26567, 0.19822], [0.22897, 0.69174, 0.07929], [0, 0.04511, 1.04394]])
-SPACES = {
-    "Adobe RGB": (ADOBE_TO_XYZ, ((np.arange(256) / 255) ** 2.19921875).astype(np.float32)),
-    "Display P3": (P3_TO_XYZ, srgb_to_linear(np.arange(256) / 255)),
-}
+# What a picture without a profile may say it is in: x and y of white, red, green, blue, and the power of its curve,
+# None for sRGB's. Adobe RGB (1998) Color Image Encoding, 4.3; SMPTE EG 432-1; ITU-R BT.2020.
+SRGB_XY = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
+P3_XY = (0.3127, 0.329, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06)
+WIDE_XY = (0.3127, 0.329, 0.708, 0.292, 0.17, 0.797, 0.131, 0.046)
+ADOBE_RGB = ((0.3127, 0.329, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06), 2.19921875)
+BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])  # ICC.1, E.3
+NEAR_XY, NEAR_GAMMA = 0.01, 0.02  # as programs round what they write of sRGB
+Space = tuple[tuple[float, ...], float | None]
 # ITU-T H.273: primaries and transfer, in a PNG's chunk and in the box of AVIF and HEIC.
 CODED = re.compile(rb"cICP(?P<png>..)|nclx\0(?P<primaries>.)\0(?P<transfer>.)", re.S)
-P3, HDR = 12, (16, 18)
+HDR, CODED_XY, CODED_POWERS = (16, 18), {9: WIDE_XY, 12: P3_XY}, {4: 2.2, 5: 2.8, 8: 1.0}
 
 
 def to_srgb(image: Image.Image) -> Image.Image:
     """A picture of any mode to RGB in sRGB: by its profile, or what else says its colour space; alpha over white."""
     profile = image.info.get("icc_profile")
-    space = "" if profile else image.info.get("coded") or ("Adobe RGB" if _is_adobe_rgb(image) else "")
+    space = None if profile else image.info.get("space") or (ADOBE_RGB if _is_adobe_rgb(image) else None)
+    if image.mode == "I" and not all(band.min() >= 0 and band.max() <= 65535 for _, band in bands(image)):
+        raise ValueError("its numbers have 32 bits, or signs")
     if image.mode.startswith(("I", "F")):
         image = Image.fromarray(deep_to_bytes(image))
     elif image.mode == "LA":
         image = Image.composite(image.getchannel("L"), Image.new("L", image.size, 255), image.getchannel("A"))
     elif has_alpha(image):
         rgba = image if image.mode == "RGBA" else image.convert("RGBA")  # of 108 megapixels a copy is 432 MB
-        image = Image.new("RGB", rgba.size, "white")
-        image.paste(rgba, mask=rgba)
+        if (
+            not rgba.getchannel("A").getbbox()
+            and len({*rgba.resize((64, 64), Image.Resampling.NEAREST).getdata()}) > 1
+        ):
+            image = rgba.convert("RGB")  # as some programs leave it: nothing would be seen
+        else:
+            image = Image.new("RGB", rgba.size, "white")
+            image.paste(rgba, mask=rgba)
     if image.mode == "LAB":
         return ImageCms.profileToProfile(image, ImageCms.createProfile("LAB"), SRGB, outputMode="RGB") or image
     image = image.convert("RGB") if image.mode == "P" else image
@@ -49,7 +58,7 @@ def to_srgb(image: Image.Image) -> Image.Image:
             source = ImageCms.ImageCmsProfile(BytesIO(profile))
             image = ImageCms.profileToProfile(image, source, SRGB, outputMode="RGB") or image
     image = image if image.mode == "RGB" else image.convert("RGB")
-    return _from_space(image, *SPACES[space]) if space else image
+    return _from_space(image, *space) if space else image
 
 
 SRGB = ImageCms.createProfile("sRGB")
@@ -86,26 +95,48 @@ def _is_adobe_rgb(image: Image.Image) -> bool:
     return False
 
 
-def coded_space(image: Image.Image, head: bytes, path: Path) -> str:
-    """Name the space of SPACES that a PNG, AVIF or HEIC without a profile tells by numbers; '' for sRGB.
+def told_space(image: Image.Image, head: bytes, path: Path) -> Space | None:
+    """The space that a PNG, AVIF or HEIC without a profile tells by numbers; None for sRGB.
+
+    A PNG's code goes before its word for sRGB, and that before its gAMA and cHRM (PNG, third edition, 11.3.2).
 
     Raises:
         UserError: light is coded as for HDR screens, which as sRGB would be grey and dull.
     """
-    told = CODED.search(head) if image.format in ("PNG", "AVIF", "HEIF") else None
-    if not told or image.info.get("icc_profile"):
-        return ""
-    primaries, transfer = told["png"] or (told["primaries"] + told["transfer"])
-    if transfer in HDR:
-        raise UserError(f"image {path} is an HDR picture: save it as JPEG")
-    return "Display P3" if primaries == P3 else ""
+    info, xy, power = image.info, SRGB_XY, None
+    if info.get("icc_profile") or image.format not in ("PNG", "AVIF", "HEIF"):
+        return None
+    if told := CODED.search(head):
+        primaries, transfer = told["png"] or (told["primaries"] + told["transfer"])
+        if transfer in HDR:
+            raise UserError(f"image {path} is an HDR picture: save it as JPEG")
+        xy, power = CODED_XY.get(primaries, SRGB_XY), CODED_POWERS.get(transfer)
+    elif "srgb" not in info:
+        gamma, told_xy = info.get("gamma", 0), tuple(info.get("chromaticity", SRGB_XY))
+        power = 1 / gamma if gamma > 0 and abs(gamma - 1 / 2.2) > NEAR_GAMMA else None
+        far = np.abs(np.subtract(told_xy, SRGB_XY)).max() > NEAR_XY
+        xy = told_xy if far and min(told_xy[1::2]) > 0 else SRGB_XY
+    return None if (xy, power) == (SRGB_XY, None) else (xy, power)
 
 
-def _from_space(image: Image.Image, to_xyz: np.ndarray, linear: np.ndarray) -> Image.Image:
+def _from_space(image: Image.Image, xy: tuple[float, ...], power: float | None) -> Image.Image:
     """Bytes in another space to sRGB bytes, some rows at a time."""
-    pixels = np.array(image)
-    to_rgb = (XYZ_TO_RGB @ to_xyz).T.astype(np.float32)
+    steps, pixels = np.arange(256) / 255, np.array(image)
+    linear = srgb_to_linear(steps) if power is None else (steps**power).astype(np.float32)
+    try:
+        to_rgb = (XYZ_TO_RGB @ _to_xyz(xy)).T.astype(np.float32)
+    except np.linalg.LinAlgError:  # primaries on a line
+        return image
     for start in range(0, len(pixels), BAND):
         rows = pixels[start : start + BAND]
         rows[:] = linear_to_bytes(linear[rows] @ to_rgb)
     return Image.fromarray(pixels)
+
+
+def _to_xyz(xy: tuple[float, ...]) -> np.ndarray:
+    """The matrix (3, 3) from linear light of these primaries to XYZ at D65, their white to its."""
+    x, y = np.reshape(xy, (4, 2)).T
+    white, *primaries = np.transpose([x / y, np.ones(4), (1 - x - y) / y])
+    columns = np.transpose(primaries)
+    cones = np.diag((BRADFORD @ WHITE) / (BRADFORD @ white))
+    return np.linalg.inv(BRADFORD) @ cones @ BRADFORD @ (columns * np.linalg.solve(columns, white))

@@ -10,11 +10,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image, UnidentifiedImageError, features
 
 from wallpaint.errors import UserError, reason_of
 from wallpaint.pixels.file_kinds import AVIF, HEAD, HEIF, RAW, REMEDIES, holds_raw, kind_of, name_kind
-from wallpaint.pixels.photo_colors import coded_space
+from wallpaint.pixels.photo_colors import told_space
 
 # The largest common phone camera, 12000 x 9000: 324 MB as RGB. A file of 20 KB can claim any size.
 MAX_PIXELS = 108_000_000
@@ -60,7 +61,7 @@ def open_picture(path: str | Path, decode: bool = True) -> Image.Image:
                 _turn_to_largest(image)
             if image.format == "PNG":
                 _read_ahead(image)
-            image.info["coded"] = coded_space(image, head, path)
+            image.info["space"] = told_space(image, head, path)
             if image.width * image.height > MAX_PIXELS:
                 raise Image.DecompressionBombError
             if max(image.size) > MAX_ASPECT * min(image.size):
@@ -68,6 +69,8 @@ def open_picture(path: str | Path, decode: bool = True) -> Image.Image:
             if not decode:
                 return image
             image.load()
+            if image.format == "TIFF" and image.mode.startswith("I;16"):
+                return _grey_as_told(image)
             turn = TURNS.get(orientation(image))
             return image if turn is None else image.transpose(turn)
     except UserError:
@@ -97,6 +100,15 @@ def _open(path: Path, formats: tuple[str, ...], head: bytes) -> Image.Image:
                 sound.append(data[at:end])
             at = end
         return Image.open(BytesIO(b"".join([*sound, data[at:]])), formats=("PNG",))
+
+
+def _grey_as_told(image: Any) -> Image.Image:
+    """Grey of a TIFF in 16 bits, 0 black, where the file has 0 for white or fewer bits, which Pillow leaves so."""
+    bits, inverted = image.tag_v2.get(258, (16,))[0], image.tag_v2.get(262) == 0
+    if bits >= 16 and not inverted:
+        return image
+    numbers, top = np.asarray(image).astype(np.uint32), 2 ** min(bits, 16) - 1
+    return Image.fromarray(((top - numbers if inverted else numbers) * 65535 // top).astype(np.uint16))
 
 
 def _turn_to_largest(image: Image.Image) -> None:
