@@ -39,7 +39,11 @@ TEXT: dict[str, dict[str, str]] = {
         f"label_{name}": {language: f"{text[language]} · {name}" for language in LANGUAGES}
         for name, text in SETTINGS.items()
     },
-    **{f"help_{field.name}": {"en": field.help, "vi": SETTINGS[field.name]["help"]} for field in config_fields()},
+    **{
+        f"help_{field.name}": {"en": field.help, "vi": SETTINGS[field.name]["help"]}
+        for field in config_fields()
+        if field.name in SETTINGS
+    },
 }
 
 
