@@ -85,6 +85,12 @@ def classes():
     return Image.fromarray((np.indices(WALL.shape)[0] // 12 * 25 + 20).astype(np.uint8) * np.uint8(2))
 
 
+def grey_photo():
+    """Grain, so that no area of it is even."""
+    grain = np.random.default_rng(0).integers(60, 200, WALL.shape)
+    return Image.fromarray(np.where(WALL, 255, grain).astype(np.uint8))
+
+
 def classes_and_none():
     return Image.fromarray(np.where(np.indices(WALL.shape)[0] > 50, 255, WALL).astype(np.uint8))
 
@@ -144,6 +150,7 @@ CASES = (
         png(lambda: furnished(255)().convert("RGB")),
     ),
     Case("greys, as of classes", "has grey areas", png(classes)),
+    Case("a grey photo, its wall painted white", "has grey areas", png(grey_photo)),
     Case("numbers of classes", "as of classes", png(two(2, 1))),
     Case("the same with 255 for what has none", "as of classes", png(classes_and_none)),
     Case("nothing marked", "is empty", png(lambda: Image.new("L", SIZE))),

@@ -140,6 +140,7 @@ def test_a_table_in_any_encoding(tmp_path, encoding, end):
         ("AB1234,Sage,122,158,126", "line 1 has two colours"),
         ("#123,Sage,122,158,126|#124,Night,0,16,32", "line 1 has two colours"),  # numbers of articles
         ("name,r,g,b|White,100,100,100|Sage,48,62,49", "may be 0 to 1, 0 to 255 or percent"),
+        ("name,r,g,b|Sage,48,62,49|A,10,20,30|B,90,91,92|C,5,6,7", "may be 0 to 1, 0 to 255 or percent"),
         ('name,bgr|Sage,"126,158,122"', "write a first line that names the columns"),
         ('name,CIE Lab|Sage,"62,18,13"', "write a first line that names the columns"),
         ("name,BGR hex|Sage,#7E9E7A", "write a first line that names the columns"),

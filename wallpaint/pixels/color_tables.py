@@ -14,7 +14,7 @@ from wallpaint.pixels.color import Swatch, parse_color
 from wallpaint.pixels.color_cells import HEX, NUMBER, color_in, find_role, find_roles, is_data
 
 SCALE = re.compile(r"\b0 ?(?:-|–|\.\.+|to|bis|a) ?(\d+)|(%|percent|prozent|pourcent)", re.I)  # "R (0-100)", "R %"
-MAX_LINES = 10_000
+MAX_LINES, MANY = 10_000, 4
 REMEDY = "write a first line that names the columns, like 'name,hex' or 'name,r,g,b'"
 
 
@@ -208,7 +208,8 @@ def _channels(columns: list[list[str]], lines: list[int]) -> list[Swatch]:
     if top.max() > (100 if all(percent) else 255):
         raise UserError(f"line {lines[int(top.argmax())]} is out of range, write 0 to 255 for each channel")
     fractions = (values % 1 > 0).any(axis=1)
-    hundred = top.max() == 100 and (values == 100).all(axis=1).any()  # white, in percent?
+    # White, in percent? Or many paints, none of them with a channel of more than 100 of 255?
+    hundred = top.max() <= 100 and (len(top) >= MANY or (values == 100).all(axis=1).any())
     if all(percent):
         scale = 100.0
     elif not any(percent) and not whole and top.max() <= 1:

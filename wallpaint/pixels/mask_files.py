@@ -9,7 +9,7 @@ from wallpaint.errors import UserError
 from wallpaint.pixels.photo_colors import bands, deep_to_bytes, has_alpha
 
 STRAY = 0.005  # share of pixels below which they are edges, noise or dust
-NEARLY_ALL = 0.97
+NEARLY_ALL, MOSTLY = 0.97, 0.4
 DARK, BRIGHT, COLORFUL = 40, 215, 40  # bytes: below, above it is meant as black, white; apart in a colour's channels
 SAMPLE_SIDE = 512  # longest side at which colours and grey areas are looked for
 REMEDY = "paint the wall white and all else black, without transparency"
@@ -95,7 +95,8 @@ def _wall_by_grey(grey: np.ndarray) -> np.ndarray:
     around += [small[step:-step, : -2 * step], small[step:-step, 2 * step :]]
     if here.size and values[-1] >= 128:
         flat = np.all([np.abs(there - here) <= 3 for there in around], axis=0)  # a soft edge changes, an area does not
-        if (flat & (here > DARK) & (here < BRIGHT)).mean() > STRAY:
+        grey_here = (here > DARK) & (here < BRIGHT)
+        if (flat & grey_here).mean() > STRAY or grey_here.mean() > MOSTLY:  # or a photo
             raise UserError(f"has grey areas, and whether they are wall cannot be told: {REMEDY}")
     return grey >= 128
 
