@@ -178,7 +178,7 @@ MINE = Palette(
             ("RAL 6021", "#879A77"),
             ("ral6021", "#879A77"),
             ("RAL 6021 Pale green", "#879A77"),
-            ("pale GREEN", "#98FB98"),
+            ("PaleGoldenrod", "#EEE8AA"),
         ),
         *(("signal yellow", "#F9A800"), ("rebecca purple", "#663399"), ("xanh reu", "#445533"), ("salbei", "#7A9E7E")),
     ],
@@ -190,6 +190,8 @@ def test_a_paint_is_found_by_its_name_or_code(name, hex_code):
 def test_a_paint_of_ones_own_palette_comes_first():
     own = Palette("own", (Named("RAL 6021 Pale green", parse_color("#123456")),))
     assert find_paint("RAL 6021", own).swatch.hex == "#123456"
+    assert find_paint("pale", own).swatch.hex == "#123456"
+    assert find_paint("beige", Palette("own", (Named("Beige hell", parse_color("#123456")),))).swatch.hex == "#123456"
 
 
 @pytest.mark.parametrize(
@@ -198,6 +200,7 @@ def test_a_paint_of_ones_own_palette_comes_first():
         ("RAL 6201", "no paint is called 'RAL 6201': the nearest are RAL"),
         ("salbey", "the nearest are .*Salbei"),
         ("yellow green brown", "no paint is called"),
+        ("pale GREEN", r"may be RAL 6021 Pale green \(#879A77\), palegreen \(#98FB98\): name one of them"),
         ("traffic", r"may be RAL 1023 Traffic yellow \(#F7B500\), RAL"),
         *(("", "no paint is called"), ("#12", "no paint is called"), ("?" * 500, "no paint is called")),
     ],

@@ -75,7 +75,7 @@ def read_palette(path: str | Path) -> Palette:
 
 
 def find_paint(name: str, palette: Palette | None) -> Named:
-    """Find a paint by its name or code ('RAL 6021', 'Pale green') in a palette, then in the shipped ones.
+    """Find a paint by its name or code ('RAL 6021', 'Signal yellow') in a palette, then in the shipped ones.
 
     Case, accents and spaces do not count. Some of a name's words do where only one has them.
 
@@ -83,23 +83,23 @@ def find_paint(name: str, palette: Palette | None) -> Named:
         UserError: no paint is called so (with the nearest names), or several are, in different colours.
     """
     asked = _words(name)
-    palettes = [*([palette] if palette else []), *shipped_palettes().values()]
+    groups = [[*palette.colors] if palette else [], [c for each in shipped_palettes().values() for c in each.colors]]
 
     def whole(words: list[str]) -> bool:
-        return "".join(words) == "".join(asked)
+        return "".join(asked) in ("".join(words), "".join(words[2:]) if words[:1] == ["ral"] else None)
 
     def part(words: list[str]) -> bool:
         return bool(asked) and any(words[i : i + len(asked)] == asked for i in range(len(words)))
 
-    for matches in (whole, part):
-        for each in palettes:
-            found = [color for color in each.colors if matches(_words(color.name))]
+    for group in groups:
+        for matches in (whole, part):
+            found = [color for color in group if matches(_words(color.name))]
             if len({color.swatch for color in found}) > 1:
                 these = ", ".join(f"{color.name} ({color.swatch.hex})" for color in found[:4])
                 raise UserError(f"{name[:MAX_NAME]!r} may be {these}{', …' if found[4:] else ''}: name one of them")
             if found:
                 return found[0]
-    names = {plain(color.name): color.name for each in palettes for color in each.colors}
+    names = {plain(color.name): color.name for group in groups for color in group}
     near = ", ".join(names[match] for match in difflib.get_close_matches(plain(name), names, n=3, cutoff=0.5))
     raise UserError(f"no paint is called {name[:MAX_NAME]!r}: {f'the nearest are {near}' if near else 'give its hex'}")
 
