@@ -364,8 +364,11 @@ def test_something_white_tells_the_light_and_how_sure_it_is(page, studio_url):
     expect(board.locator("[data-do=white]")).to_have_attribute("aria-pressed", "true")
     for name in ("old", "new", "color"):
         page.locator("#arms").get_by_label(name, exact=True).uncheck()
+    expect(page.locator("#cancel")).to_be_disabled()  # there is nothing to cancel
     page.locator("#paint").click()
+    page.wait_for_function("!document.querySelector('#cancel').disabled", polling=20)
     expect(page.locator("#results .outlook")).to_contain_text("The light is read off what you said is white")
+    expect(page.locator("#cancel")).to_be_disabled()
 
 
 def test_a_lora_of_ones_own_is_judged_when_it_is_added_and_paints(page, studio_url, tmp_path):

@@ -61,7 +61,8 @@ def build_choice(page: Page) -> ChoicePanel:
     with gr.Row(elem_classes="buttons", elem_id="paint-row"):
         look = {"min_width": 140, "scale": 3, "variant": "primary"}
         parts["go"] = page.add(gr.Button, value=T("paint_button"), elem_id="paint", **look)
-        parts["cancel"] = page.add(gr.Button, value=T("cancel"), elem_id="cancel", min_width=90, scale=1)
+        look = {"elem_id": "cancel", "min_width": 90, "scale": 1, "interactive": False}
+        parts["cancel"] = page.add(gr.Button, value=T("cancel"), **look)
     with page.add(gr.Accordion, label=T("arms_help"), open=False, elem_id="arms-help"):
         page.add(gr.Markdown, value=T("arms_info"))
     with page.add(gr.Accordion, label=T("sheet_fold"), open=False, elem_id="sheet"):
@@ -149,15 +150,18 @@ def wire_painting(
             gr.Info(t("cancelled", language))
             return gr.skip()
 
-    def forget_cancel(request: gr.Request) -> None:
+    def begin(request: gr.Request) -> dict:
         while (request.session_hash or "") in _cancelled:
             _cancelled.remove(request.session_hash or "")
+        return gr.update(interactive=True)
 
     def cancel_painting(request: gr.Request) -> None:
         _cancelled.append(request.session_hash or "")
 
     given, shown = [room, own_loras, language, *choice.request], [results, *panel.shown]
     for button, sheet in ((choice.go, False), (choice.go_sheet, True)):
-        asked = button.click(forget_cancel, None, None, queue=False, js=AFTER_COMPARE_BOARD, **QUIET)
-        asked.then(guarded(paint_arms, sheet), given, shown, show_progress_on=panel.results, **GPU, **PRIVATE)
+        asked = button.click(begin, None, choice.cancel, queue=False, js=AFTER_COMPARE_BOARD, **QUIET)
+        paint = {"show_progress_on": panel.results, **GPU, **PRIVATE}
+        painted = asked.then(guarded(paint_arms, sheet), given, shown, **paint)
+        painted.then(lambda: gr.update(interactive=False), None, choice.cancel, queue=False, **QUIET)
     choice.cancel.click(cancel_painting, None, None, queue=False, **QUIET)
