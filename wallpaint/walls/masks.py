@@ -157,7 +157,7 @@ class Masker:
         ask = partial(self.predictor.predict, *self._check(points, labels, box), return_logits=True)
         found, scores, _ = ask(multimask_output=True)
         answers = [(found[i], float(scores[i])) for i in np.argsort(-scores)]
-        if len(labels if labels is not None else ()) + (box is not None) > 1:
+        if len(labels) + (box is not None) > 1:
             single, score, _ = ask(multimask_output=False)
             answers = [(single[0], float(score[0])), *answers[:-1]]
         full = self.photo.size if self.photo else (0, 0)
