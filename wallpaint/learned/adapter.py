@@ -40,11 +40,7 @@ def adapter_state(models: Models) -> Adapter:
 
 
 def load_adapter(models: Models, adapter: Adapter, source: str = "the adapter") -> None:
-    """Put an h94 adapter in the place of the one the models hold.
-
-    Raises:
-        UserError: it is of another size.
-    """
+    """Put an h94 adapter in the place of the one the models hold; UserError where it is of another size."""
     heads = adapter_heads(models.unet)
     try:
         layer = models.unet._convert_ip_adapter_image_proj_to_diffusers(adapter["image_proj"])

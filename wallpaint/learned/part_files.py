@@ -68,11 +68,7 @@ def read_part(group: str, path: Path) -> State:
 
 
 def load_part(models: Models, group: str, state: State, source: str) -> None:
-    """Put a part's weights in place.
-
-    Raises:
-        UserError: they are of another size.
-    """
+    """Put a part's weights in place; UserError where they are of another size."""
     try:
         part(models, group).load_state_dict(state)
     except RuntimeError as error:

@@ -185,11 +185,7 @@ def load_arm(models: Models, files: ArmFiles, name: str) -> ArmWeights:
 
 @contextlib.contextmanager
 def weights_in_place(models: Models, weights: ArmWeights, source: str) -> Iterator[None]:
-    """Let an arm's weights stand in the family's place for a while.
-
-    Raises:
-        UserError: they are of another size.
-    """
+    """Let an arm's weights stand in the family's place for a while; UserError where they are of another size."""
     original = adapter_state(models) if weights.adapter else None
     own = {layer: layer.weight.data for layer in weights.merged}
     try:

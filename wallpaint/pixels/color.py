@@ -71,11 +71,7 @@ class Swatch:
 
 
 def parse_color(text: str) -> Swatch:
-    """Read '#7A9E7E', '7a9e7e' or '#abc'.
-
-    Raises:
-        UserError: the text is not a hex colour.
-    """
+    """Read '#7A9E7E', '7a9e7e' or '#abc'; UserError where the text is not a hex colour."""
     match = re.fullmatch(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})", str(text).strip(), flags=re.ASCII)
     if match is None:
         raise UserError(f"colour {str(text)[:40]!r} is not a hex colour: write it as '#7A9E7E'")

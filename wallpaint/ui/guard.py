@@ -128,11 +128,7 @@ def check_bind(host: str, port: int, auth: str | None, share: bool) -> None:
 
 
 def check_free(host: str, port: int) -> None:
-    """Refuse an address that cannot be listened on.
-
-    Raises:
-        UserError: it is taken, or not this machine's.
-    """
+    """Refuse an address that cannot be listened on; UserError where it is taken, or not this machine's."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

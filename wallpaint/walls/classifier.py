@@ -42,11 +42,7 @@ class WallClassifier:
 
     @classmethod
     def load(cls, path: str | Path) -> WallClassifier:
-        """Load the weights.
-
-        Raises:
-            UserError: the file is missing or no such classifier.
-        """
+        """Load the weights; UserError where the file is missing or no such classifier."""
         from safetensors import safe_open
 
         if not Path(path).is_file():

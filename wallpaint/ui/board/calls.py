@@ -43,11 +43,7 @@ def encode_runs(mask: np.ndarray) -> list[int]:
 
 
 def decode_runs(runs: object, size: tuple[int, int]) -> np.ndarray:
-    """Runs to a boolean mask (h, w) of `size` (w, h).
-
-    Raises:
-        UserError: they are no runs of such a mask.
-    """
+    """Runs to a boolean mask (h, w) of `size` (w, h); UserError where they are no runs of such a mask."""
     width, height = size
     if not isinstance(runs, list) or len(runs) > width * height + 1:
         raise UserError("the mask is broken, the board, open the photo again")
@@ -81,11 +77,7 @@ def refine(workspace: Path, asked: dict) -> dict:
 
 
 def _read_clicks(told: object) -> tuple[list[tuple[float, float]], list[int]]:
-    """Read clicks [[x, y, label]]: (x, y) of each, and the labels.
-
-    Raises:
-        UserError: they are none, or too many.
-    """
+    """Read clicks [[x, y, label]]: (x, y) of each, and the labels; UserError where they are none, or too many."""
     points = told or []
     if not isinstance(points, list) or len(points) > MAX_POINTS:
         raise UserError(f"the clicks are broken or more than {MAX_POINTS}, the board, clear them")

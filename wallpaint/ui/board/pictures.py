@@ -48,11 +48,7 @@ def working_folder(workspace: Path) -> Path:
 
 
 def find_folder(workspace: Path, token: object) -> Path:
-    """Find a picture's folder by its token.
-
-    Raises:
-        UserError: it is no token, or its picture is gone.
-    """
+    """Find a picture's folder by its token; UserError where it is no token, or its picture is gone."""
     folder = workspace / "working" / str(token)
     if not TOKEN.fullmatch(str(token)) or not (folder / "view.png").is_file():
         raise UserError("this picture is gone, the board, open the photo again")

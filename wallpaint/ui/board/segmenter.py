@@ -55,11 +55,7 @@ def embed_soon(folder: str | Path) -> None:
 
 
 def embed(folder: str | Path) -> None:
-    """Embed a picture now, unless that is done.
-
-    Raises:
-        UserError: the weights are missing.
-    """
+    """Embed a picture now, unless that is done; UserError where the weights are missing."""
     with _lock:
         _embed(str(folder))
 
