@@ -19,14 +19,11 @@ from wallpaint.runs.state import number_in
 
 
 def export_kohya(source: str | Path, out: str | Path | None = None) -> Path:
-    """Write a run's LoRA as Kohya's trainers do, for AUTOMATIC1111, ComfyUI and the like.
-
-    Args:
-        source: a run folder, or a LoRA file in diffusers' layout.
-        out: the file; None: `<run>-kohya.safetensors`, in the run folder or beside the file.
+    """Write a run's LoRA, or one in a file of diffusers' layout, for AUTOMATIC1111, ComfyUI and the like.
 
     Returns:
-        the file: `lora_unet_<layer>.lora_down.weight`, `.lora_up.weight` and `.alpha` a layer.
+        the file, `<run>-kohya.safetensors` in the run folder or beside the file unless `out` names it:
+        `lora_unet_<layer>.lora_down.weight`, `.lora_up.weight` and `.alpha` a layer.
 
     Raises:
         UserError: there is no LoRA, or it is not one of a UNet.

@@ -59,11 +59,8 @@ def load_lora(unet: UNet2DConditionModel, path: Path, name: str) -> LoraFile:
 def read_lora(path: Path, unet_config: Any = None) -> tuple[LoraFile, State, dict[str, Any] | None]:
     """What a file is, its UNet's LoRA in peft's names (`<layer>.lora_A.weight`), and what diffusers says of it.
 
-    Alphas are multiplied into the factors up; a layer without one is of scale 1, as Kohya's trainers have it.
-
-    Args:
-        path: the file.
-        unet_config: of the UNet it goes to, for layers that are numbered as in the original code.
+    Alphas are multiplied into the factors up; a layer without one is of scale 1, as Kohya's trainers have it. The
+    UNet's config is for layers that are numbered as in the original code.
 
     Raises:
         UserError: it cannot be read, or is no LoRA of a UNet.

@@ -199,13 +199,8 @@ def throw_light(
 ) -> list[Image.Image]:
     """Give painted pictures the light that the new wall throws on what surrounds it, a smooth field of gains.
 
-    Args:
-        painted: RGB, outside the mask as the photo.
-        photo: RGB, before it was painted.
-        mask: 'L', 255 = repaint, of the photo's size.
-        swatch: the new paint.
-        old_paint: the paint on the wall before; read off the photo where None.
-        more: mask, new and old paint of further walls; their gains multiply, and none lights another wall.
+    Outside the mask they are as the photo. `more` are mask, new and old paint of further walls; their gains multiply,
+    and none lights another wall.
 
     Returns:
         the pictures, inside the masks byte for byte as they were.

@@ -66,13 +66,9 @@ def wall_mean(picture: Picture, mask: Image.Image) -> dict[str, float]:
 def ratio_error(first: dict[str, float], second: dict[str, float], paints: tuple[Swatch, Swatch]) -> float:
     """How far the ratio of one wall in two paints is from the paints' own, mean |log| over channels; 0 is exact.
 
-    It needs no truth: in linear light a matt wall is its paint times its light, the same light for both. A truth
-    errs too, by what a lighter wall throws back and by its camera's curve.
-
-    Args:
-        first: `wall_mean` of the wall in the first paint.
-        second: in the second one.
-        paints: both.
+    First and second are `wall_mean` of the wall in each of the paints. It needs no truth: in linear light a matt wall
+    is its paint times its light, the same light for both. A truth errs too, by what a lighter wall throws back and by
+    its camera's curve.
     """
     seen, told = np.array([[*first.values()], [*second.values()]]), np.stack([paint.linear for paint in paints])
     logs = np.log(seen + DARK), np.log(told + DARK)

@@ -62,13 +62,9 @@ def read_white(photo: Image.Image, spot: Spot) -> np.ndarray:
 
 
 def recolor(photo: Image.Image, mask: Image.Image, swatch: Swatch, old_paint: Swatch | None = None) -> Image.Image:
-    """Repaint the wall by the ratio of the paints in linear light; nothing outside the mask changes.
+    """Repaint the wall by the ratio of the paints in linear light; nothing outside the mask, 255 = repaint, changes.
 
-    Args:
-        photo: RGB.
-        mask: 'L' of the photo's size, 255 = repaint.
-        swatch: the new paint.
-        old_paint: the paint on the wall now; guessed where None.
+    The old paint is read off the photo where it is None.
 
     Raises:
         UserError: the mask is empty or not of the photo's size.
@@ -117,15 +113,7 @@ def _find_edge(photo: Image.Image, mask: Image.Image) -> _Edge:
 def repaint_each(
     light: Light, photo: Image.Image, mask: Image.Image, swatch: Swatch, layings: Sequence[Laying]
 ) -> list[Image.Image]:
-    """Repaint a wall in a light that is known, once for every laying.
-
-    Args:
-        light: of the wall.
-        photo: RGB.
-        mask: 'L' of the photo's size, 255 = repaint.
-        swatch: the new paint.
-        layings: what the repaints differ in.
-    """
+    """Repaint a wall in a light that is known, once for every laying."""
     photo = photo if photo.mode == "RGB" else photo.convert("RGB")  # it copies RGB too
     edge = _find_edge(photo, mask)
     (left, top, right, bottom), rim = edge.box, edge.rim
@@ -171,13 +159,8 @@ def correct(light: np.ndarray, told: np.ndarray | None) -> np.ndarray:
 def gains_between(painted: Image.Image, guess: Image.Image, wall: Image.Image) -> np.ndarray:
     """The light of a painted wall over that of a guess at it, log (h, w, 3), smoothed over the wall alone.
 
-    Both came through the same decoder, so what that cannot say right cancels; texture and edges are the
-    guess's, level, tint and their slow change the painting's.
-
-    Args:
-        painted: RGB.
-        guess: the same wall as `recolor` has it.
-        wall: 'L', 255 = wall; all three of one size.
+    Both, and the mask of the wall, are of one size, and came through the same decoder, so what that cannot say right
+    cancels; texture and edges are the guess's, level, tint and their slow change the painting's.
     """
     first, second = (bytes_to_linear(np.asarray(picture)) + FAINT for picture in (painted, guess))
     inside = _inside(wall)
