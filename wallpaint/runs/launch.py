@@ -89,11 +89,7 @@ def start_next(workspace: str | Path) -> Path | None:
 
 
 def stop_run(folder: str | Path) -> bool:
-    """Ask the trainer to stop (SIGTERM to that one pid; it saves a checkpoint first), or leave the queue.
-
-    Returns:
-        False if the run neither works nor waits.
-    """
+    """Ask the trainer to stop (SIGTERM: it saves a checkpoint first), or leave the queue; False: it does neither."""
     folder = Path(folder)
     with locked(folder.resolve().parent):
         run = read_run(folder)

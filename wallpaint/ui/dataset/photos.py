@@ -144,11 +144,7 @@ def save_photos(
 
 
 def save_walls(folder: Path, working: str | Path, split: str, room: str, text: str, first: int = 0) -> int:
-    """Save the marked walls of the picture in `working`, from that one on, each as a sample of one room.
-
-    Returns:
-        how many there were.
-    """
+    """Save the marked walls of a picture, from that one on, each as a sample of one room; give how many there were."""
     photo, count = load_photo(Path(working) / "photo.png"), 0
     for wall in read_walls(working)[0][first:]:
         mask = wall_mask(working, wall, photo.size)
