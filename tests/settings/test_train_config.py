@@ -266,3 +266,10 @@ def test_a_config_cannot_be_changed_behind_its_checks():
 def test_reading_a_config_imports_no_torch():
     code = "import sys, wallpaint.settings.train_config as c; c.load_config(); print('torch' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], cwd=CONFIGS.parent, text=True).strip() == "False"
+
+
+@pytest.mark.parametrize("text", ["seed: 1\nseed: 2\n", "training:\n  seed: 1\n  seed: 2\n"])
+def test_a_setting_that_stands_twice_is_refused(tmp_path, text):
+    (tmp_path / "x.yaml").write_text(f"method: lora\n{text}")
+    with pytest.raises(UserError, match=r"seed stands twice in config .*x\.yaml: keep one"):
+        load_config(tmp_path / "x.yaml")

@@ -222,6 +222,8 @@ def test_settings_without_effect_and_settings_changed_on_the_way_are_named(confi
         "num_inference_steps 2 has no effect: validation_steps is 0",
     ]
     assert other_settings(config(seed=1, max_train_steps=9), config()) == ["seed was 0 before and is 1 now"]
+    longer = other_settings(config(lr_scheduler="cosine", max_train_steps=9), config(lr_scheduler="cosine"))
+    assert longer == ["max_train_steps was 3 before and is 9 now"]  # the rate would not have come down so
 
 
 def test_the_model_card_is_one_the_hub_reads(config):

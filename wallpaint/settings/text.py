@@ -12,6 +12,13 @@ from wallpaint.errors import UserError
 class TextLoader(yaml.BaseLoader):
     """Leaves every value the text it is, so that `no` and `1e-4` mean what they mean on the command line."""
 
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Refuse a setting that stands there twice, of which YAML would keep the last."""
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise UserError(f"{twice[0]} stands twice in config {self.name}: keep one")
+        return super().construct_mapping(node, deep)
+
 
 NULL = "tag:yaml.org,2002:null"
 TextLoader.add_implicit_resolver(NULL, re.compile("(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])
@@ -27,7 +34,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"config {path} does not exist: give the path of a YAML file")
     try:
-        content = yaml.load(path.read_text(encoding="utf-8-sig"), TextLoader) or {}
+        loader = TextLoader(path.read_text(encoding="utf-8-sig"))
+        loader.name = str(path)  # as it stands in complaints
+        content = loader.get_single_data() or {}
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"config {path} is not YAML ({reason}): mend that line") from None

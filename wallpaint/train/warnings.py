@@ -79,7 +79,8 @@ def idle_settings(config: TrainConfig, method: Method) -> list[str]:
 
 def other_settings(config: TrainConfig, before: TrainConfig) -> list[str]:
     """Settings in which a resumed run differs from what it was: it will not end as one never stopped."""
-    free = {"output_dir", "cache_dir", "max_train_steps", "report_to", "checkpoints_total_limit"}
+    free = {"output_dir", "cache_dir", "report_to", "checkpoints_total_limit"}
+    free |= {"max_train_steps"} if config.lr_scheduler.startswith("constant") else set()  # others come down to it
     return [
         f"{f.name} was {getattr(before, f.name)} before and is {getattr(config, f.name)} now"
         for f in fields(config)
