@@ -103,6 +103,11 @@ CASES = (
         one,
     ),
     Case(
+        "a `metadata.csv` whose text has a comma without quotes",
+        "put a text with a separator into quotes",
+        folder(file="metadata.csv", text=TABLE.replace("a room", "a room, bright")),
+    ),
+    Case(
         "`metadata.parquet`",
         "metadata.parquet is not read: give a dataset folder with a metadata.jsonl",
         folder(file="metadata.parquet"),

@@ -115,6 +115,9 @@ def _scan_csv(file: Any) -> Iterator[tuple[int, Row | str]]:
     file.seek(0)
     reader = csv.DictReader(file, delimiter=delimiter)
     for cells in reader:
+        if any(cells.get(None) or []):  # type: ignore[call-overload]  # else its columns would be others'
+            yield reader.line_num, "has more cells than the first line: put a text with a separator into quotes"
+            continue
         row: Row = {key: cell for key, cell in cells.items() if key and cell is not None}
         try:
             for key in ("reference_color_rgb", "truths"):
