@@ -87,6 +87,14 @@ def test_what_is_black_in_a_bright_wall_is_a_shadow_and_stays_one():
     assert painted[120, 120].max() < 30 and painted[60, 60].min() > 100
 
 
+def test_a_window_is_no_light_on_the_dark_wall_beside_it():
+    pixels, share = torch.zeros(1, 3, SIDE, SIDE), torch.ones(1, 1, SIDE, SIDE)
+    pixels[..., 41:], share[..., 41:] = 0.9, 0
+    pixels[..., 40], share[..., 40] = 0.45, 0.5  # small pictures mix the two at the edge
+    known = field.known_share(field.wall_around(pixels, share))[0, 0]
+    assert known[:, :11].max() < 0.2  # all that is wall, and to the left of the edge
+
+
 def test_the_fields_are_the_mean_of_what_the_networks_say(room, monkeypatch):
     def says(gain):
         network = Field().eval()

@@ -8,6 +8,7 @@ from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch, bytes_to_linear, linear_to_bytes, linear_to_srgb
 from wallpaint.pixels.metrics import delta_e_paint, delta_e_truth, outside_changed_pixels, shading_correlation
 from wallpaint.pixels.recolor import (
+    bend,
     BAND,
     FAINT,
     Laying,
@@ -158,11 +159,18 @@ def test_an_exponent_of_minus_one_leaves_one_colour_and_of_one_doubles_the_contr
     light = np.random.default_rng(0).uniform(0.1, 0.8, (50, 3)).astype(np.float32)
     level, none = np.log(np.float32([0.3, 0.4, 0.5])), np.zeros(3, np.float32)
     flat = correct(light, np.tile(np.concatenate([level, none - 1, none - 20]), (50, 1)))
-    np.testing.assert_allclose(
-        flat + FAINT * np.exp(level) / (light + FAINT), np.exp(level) * np.ones_like(flat), rtol=1e-4
-    )
+    np.testing.assert_allclose(flat, np.exp(level) * np.ones_like(flat), rtol=1e-4)
     twice = correct(light, np.tile(np.concatenate([none, none + 1, none - 20]), (50, 1)))
-    np.testing.assert_allclose(twice, light * (light + FAINT), rtol=1e-4)
+    np.testing.assert_allclose(twice, (light + FAINT) ** 2, rtol=1e-4)
+
+
+def test_the_flatter_a_wall_is_told_to_be_the_less_of_a_black_stripe_is_left():
+    stripe, wall = np.float32(0.0), np.float32(0.5)
+    ratios = [float(bend(stripe, told) / bend(wall, told)) for told in np.float32([0, -0.5, -0.8, -0.95, -1])]
+    assert ratios[0] < 0.01 and ratios[1] < 0.06 and ratios[3] > 0.7 and ratios[4] == pytest.approx(1)
+    assert ratios == sorted(ratios)
+    light = np.linspace(0, 1, 50, dtype=np.float32)
+    np.testing.assert_allclose(bend(light, 0 * light), light, atol=1e-6)
 
 
 def test_light_that_a_field_adds_is_there_where_the_photo_is_black():

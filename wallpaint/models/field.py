@@ -134,7 +134,8 @@ def known_share(seen: torch.Tensor) -> torch.Tensor:
 
 def wall_around(pixels: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
     """Mean light of the wall in and about each of 16 x 16 places: what is dark for itself alone is a shadow."""
-    side, weight = pixels.shape[-1] // GRID, share + 1e-6  # where no wall is: all that is there
+    side = pixels.shape[-1] // GRID
+    weight = share**8 + 1e-6  # a window beside a wall in the dark is no light on it; where no wall is: all that is there
     mean = partial(F.avg_pool2d, kernel_size=3 * side, stride=side, padding=side, count_include_pad=False)
     return mean(pixels * weight) / mean(weight)
 

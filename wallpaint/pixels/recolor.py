@@ -25,7 +25,7 @@ Spot = tuple[float, float]  # a pixel (x, y) of a photo
 FEW = 512
 SPOT = 0.003  # radius of what is looked at round it, of the long side: trims are narrow
 BLOWN, DARK = 254, 0.02  # sRGB above which a white is lost, linear light below which it is noise
-FAINT = np.float32(0.02)  # linear light added before dividing, so that black divides nothing
+FAINT = 0.02  # linear light added before dividing, so that black divides nothing
 BRIGHT = np.float32(1.5)  # linear light above which all is as bright: it clips anyway
 CLEAR = 3  # pixels at the rim of a decoded wall that its surroundings bleed into
 # Standard deviation of what a painting is smoothed with, of its long side: what is finer is noise of a small model
@@ -148,12 +148,22 @@ def repaint_each(
 def correct(light: np.ndarray, told: np.ndarray | None) -> np.ndarray:
     """Painted light x (..., 3), linear, as a field (level, exponent, more) (..., 9) has it.
 
-    It becomes x exp(level) (x + FAINT) ** exponent + exp(more).
+    It becomes exp(level) bend(x, exponent) + exp(more).
     """
     if told is None:
         return light
     level, exponent, more = told[..., :3], told[..., 3:6], told[..., 6:]
-    return light * np.exp(level + exponent * np.log(np.minimum(light, BRIGHT) + FAINT)) + np.exp(more)
+    return np.exp(level) * bend(np.minimum(light, BRIGHT), exponent) + np.exp(more)
+
+
+def bend(light, exponent):
+    """Linear light x, 0 to BRIGHT, to the power of 1 + exponent, which is -1 to 1: x itself at 0, and 1 at -1.
+
+    Of x alone a black stripe would stay black however flat the wall is told to be, and of x + FAINT every shadow would be
+    lifted. So what FAINT becomes is taken off again, the less of it the flatter the wall.
+    """
+    power = 1 + exponent
+    return (light + FAINT) ** power - (1 - exponent**2) * FAINT**power
 
 
 def gains_between(painted: Image.Image, guess: Image.Image, wall: Image.Image) -> np.ndarray:

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from wallpaint.cache.references import MISREAD
 from wallpaint.models.field import GRID, Field, known_share, look, lost_light, middle_light, small, small_mask
 from wallpaint.pixels.light import LEAST, estimate_light
-from wallpaint.pixels.recolor import FAINT
+from wallpaint.pixels.recolor import bend
 from wallpaint.recipes.light import distance
 from wallpaint.recipes.rooms.develop import MAKERS, develop_view, read_rows, read_view, spread
 from wallpaint.recipes.rooms.palette import sample_paints, to_linear
@@ -93,8 +93,8 @@ def loss_of(network: Field, rows: dict[str, torch.Tensor], misread: torch.Genera
     told = torch.nn.functional.interpolate(told, size=photo.shape[-2:], mode="bilinear")
     gains, beyond, contrast, lit = told.chunk(4, 1)
     wall, outside = share > 0.95, share < 0.05
-    turned = gains + contrast * ((guess + FAINT).log() - middle_light(guess, share))
-    painted = torch.lerp(lost_light(lit, rows["paint"].float()), guess * turned.exp(), known_share(photo))
+    turned = (gains - contrast * middle_light(guess, share)).exp() * bend(guess, contrast)
+    painted = torch.lerp(lost_light(lit, rows["paint"].float()), turned, known_share(photo))
     shown = torch.where(share > 0.5, painted, guess * beyond.exp())
     error = distance(shown.permute(0, 2, 3, 1), truth.permute(0, 2, 3, 1))[:, None]
 
