@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from wallpaint.models import field
 from wallpaint.models.field import MOST, SIDE, Field, estimate_field, look, recolor_by_field, throw_light
@@ -67,7 +67,7 @@ def test_a_contrast_turns_about_the_middle_of_the_wall(room, monkeypatch):
     )
     exponents = estimate_field(*room, SAGE, light)[0][..., 3:6]
     np.testing.assert_allclose(exponents, np.tanh(0.5), atol=1e-5)
-    np.testing.assert_allclose(steeper.mean(0), plain.mean(0), atol=0.08)
+    np.testing.assert_allclose(steeper.mean(0), plain.mean(0), atol=0.12)  # up to FAINT, which is added first
     assert (steeper.std(0) > 1.25 * plain.std(0)).all()
 
 
@@ -84,7 +84,7 @@ def test_what_is_black_in_a_bright_wall_is_a_shadow_and_stays_one():
     photo, mask = Image.new("RGB", (256, 256), (180, 170, 160)), Image.new("L", (256, 256), 255)
     photo.paste((0, 0, 0), (112, 112, 128, 128))  # a whole place of the field
     painted = np.asarray(recolor_by_field(photo, mask, WHITE))
-    assert painted[120, 120].max() < 30 and painted[60, 60].min() > 100
+    assert painted[120, 120].max() < 0.65 * painted[60, 60].min()
 
 
 def test_a_window_is_no_light_on_the_dark_wall_beside_it():
@@ -110,6 +110,14 @@ def test_the_fields_are_the_mean_of_what_the_networks_say(room, monkeypatch):
         np.testing.assert_allclose(mean, (first + second) / 2, atol=1e-4)
     told_light = field.RANGE * (np.tanh(0.2) - np.tanh(-0.4))
     np.testing.assert_allclose((one[0] - other[0])[..., 6:], told_light, rtol=1e-3)
+
+
+def test_a_mirrored_room_gets_the_mirrored_field(room):
+    told = estimate_field(*room, SAGE, estimate_light(*room))
+    mirrored = [ImageOps.mirror(picture) for picture in room]
+    light = estimate_light(*room)  # the same: what is read off the mirror image may differ a little
+    for straight, turned in zip(told, estimate_field(*mirrored, SAGE, light), strict=True):
+        np.testing.assert_allclose(turned[:, ::-1], straight, atol=1e-3)
 
 
 def test_a_white_wall_lights_its_room_and_a_black_one_darkens_it(room):

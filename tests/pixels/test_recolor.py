@@ -8,10 +8,10 @@ from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch, bytes_to_linear, linear_to_bytes, linear_to_srgb
 from wallpaint.pixels.metrics import delta_e_paint, delta_e_truth, outside_changed_pixels, shading_correlation
 from wallpaint.pixels.recolor import (
-    bend,
     BAND,
     FAINT,
     Laying,
+    bend,
     correct,
     estimate_paint,
     gains_between,

@@ -135,7 +135,9 @@ def known_share(seen: torch.Tensor) -> torch.Tensor:
 def wall_around(pixels: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
     """Mean light of the wall in and about each of 16 x 16 places: what is dark for itself alone is a shadow."""
     side = pixels.shape[-1] // GRID
-    weight = share**8 + 1e-6  # a window beside a wall in the dark is no light on it; where no wall is: all that is there
+    weight = (
+        share**8 + 1e-6
+    )  # a window beside a wall in the dark is no light on it; where no wall is: all that is there
     mean = partial(F.avg_pool2d, kernel_size=3 * side, stride=side, padding=side, count_include_pad=False)
     return mean(pixels * weight) / mean(weight)
 
@@ -153,8 +155,11 @@ def estimate_field(
     with torch.no_grad():
         paint = tensor(swatch.linear)
         seen, guess = look(pixels, share, lights, paint)
-        # Networks that learned from different rooms err differently: their mean errs less.
-        told = torch.stack([network(seen) for network in _networks()]).mean(0)
+        # Networks that learned from different rooms err differently, and so do a room and its mirror image, in which
+        # the first channel, a place across, stays: their mean errs less.
+        both = torch.cat([seen, torch.cat([seen[:, :1], seen[:, 1:].flip(-1)], 1)])
+        plain, mirrored = torch.stack([network(both) for network in _networks()]).mean(0).chunk(2)
+        told = (plain + mirrored.flip(-1)) / 2
         gains, outside, contrast, lit = told.chunk(4, 1)
         known = known_share(wall_around(pixels, share)).clamp(1e-4, 1 - 1e-4)
         # The contrast turns about the wall's middle.

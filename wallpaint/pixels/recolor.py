@@ -159,8 +159,8 @@ def correct(light: np.ndarray, told: np.ndarray | None) -> np.ndarray:
 def bend(light, exponent):
     """Linear light x, 0 to BRIGHT, to the power of 1 + exponent, which is -1 to 1: x itself at 0, and 1 at -1.
 
-    Of x alone a black stripe would stay black however flat the wall is told to be, and of x + FAINT every shadow would be
-    lifted. So what FAINT becomes is taken off again, the less of it the flatter the wall.
+    Of x alone a black stripe would stay black however flat the wall is told to be, and of x + FAINT every shadow
+    would be lifted. So what FAINT becomes is taken off again, the less of it the flatter the wall.
     """
     power = 1 + exponent
     return (light + FAINT) ** power - (1 - exponent**2) * FAINT**power
