@@ -135,9 +135,8 @@ def known_share(seen: torch.Tensor) -> torch.Tensor:
 def wall_around(pixels: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
     """Mean light of the wall in and about each of 16 x 16 places: what is dark for itself alone is a shadow."""
     side = pixels.shape[-1] // GRID
-    weight = (
-        share**8 + 1e-6
-    )  # a window beside a wall in the dark is no light on it; where no wall is: all that is there
+    # A window beside a dark wall is no light on it; where no wall is, all that is there counts.
+    weight = share**8 + 1e-6
     mean = partial(F.avg_pool2d, kernel_size=3 * side, stride=side, padding=side, count_include_pad=False)
     return mean(pixels * weight) / mean(weight)
 
