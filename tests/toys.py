@@ -4,6 +4,7 @@ import numpy as np
 from PIL import Image
 
 from wallpaint.dataset.folder import add_sample
+from wallpaint.pixels.recolor import Coat
 
 PAINTS = ((122, 158, 126), (200, 60, 50))
 
@@ -30,9 +31,9 @@ def toy_dataset(folder):
     return folder
 
 
-def paint_with(painter, *room, **options):
+def paint_with(painter, photo, mask, swatch, settings, **options):
     """A picture of each arm of a painter, by name."""
     from wallpaint.paint.arms import Arms
 
-    painted = Arms(tuple(painter.names), (painter,)).paint(*room, **options)
+    painted = Arms(tuple(painter.names), (painter,)).paint(Coat(photo, mask, swatch), settings, **options)
     return {name: picture for name, (picture, _) in painted.items()}

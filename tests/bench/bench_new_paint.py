@@ -26,6 +26,7 @@ from wallpaint.paint.arms import open_arms
 from wallpaint.paint.settings import COMPARED_ARMS, SamplingSettings
 from wallpaint.pixels.color import parse_color
 from wallpaint.pixels.images import load_mask, load_photo
+from wallpaint.pixels.recolor import Coat
 from wallpaint.ui.board import calls, pictures
 from wallpaint.ui.board.walls import Wall, read_walls, write_walls
 from wallpaint.ui.compare import scene
@@ -69,7 +70,7 @@ def main() -> None:
         walls = read_walls(picture["folder"])[0]
 
         def paint_arm(paint: str) -> None:
-            for name, (_, seconds) in arms.paint(photo, mask, parse_color(paint), SamplingSettings()).items():
+            for name, (_, seconds) in arms.paint(Coat(photo, mask, parse_color(paint)), SamplingSettings()).items():
                 taken.setdefault(name, []).append(seconds)
 
         def press(paint: str) -> None:

@@ -38,6 +38,7 @@ from wallpaint.paint import arms, painter, sampler
 from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import load_photo
+from wallpaint.pixels.recolor import Coat
 from wallpaint.settings.methods import METHODS
 
 SAGE, TERRACOTTA = Swatch((122, 158, 126)), Swatch((190, 98, 70))
@@ -172,7 +173,7 @@ def compare_pictures(models: Models, folder: Path, photo: Image.Image, mask: Ima
     ours, whole = [], latents.decode_latents
     opened = open_painter(models, folder)
     sampler.decode_latents = lambda *args: ours.append(whole(*args).clamp(0, 1)) or ours[-1]
-    opened.paint(photo, mask, SAGE, SamplingSettings(0, 4, GUIDANCE, prompt="a room"))
+    opened.paint(Coat(photo, mask, SAGE), SamplingSettings(0, 4, GUIDANCE, prompt="a room"))
     sampler.decode_latents = whole
     models.unet.unload_lora()
     pipe = stock_pipeline(models, folder)
@@ -194,7 +195,7 @@ def time_arms(
         (mine,) = opened.painters
         for cache in [*mine._pictures.values(), *(group.encodings for group in mine._groups)]:
             cache._values.clear()
-        opened.paint(photo, mask, SAGE, SamplingSettings(0, options.steps, GUIDANCE, prompt="a room"))
+        opened.paint(Coat(photo, mask, SAGE), SamplingSettings(0, options.steps, GUIDANCE, prompt="a room"))
 
     def stock() -> None:
         for name in ARMS:
@@ -234,13 +235,12 @@ def large_photo(options: argparse.Namespace, models: Models, folder: Path) -> di
     photo = load_photo(folder / "large.jpg")
     result: dict[str, Any] = {"size": photo.size, "load": time.perf_counter() - start}
     opened = open_painter(models, folder)
-    opened.paint(
-        photo.resize((256, 192)), mask.resize((256, 192)), SAGE, SamplingSettings(0, 1, GUIDANCE, prompt="warm")
-    )
+    small = Coat(photo.resize((256, 192)), mask.resize((256, 192)), SAGE)
+    opened.paint(small, SamplingSettings(0, 1, GUIDANCE, prompt="warm"))
     for label, color in (("first_color", SAGE), ("second_color", TERRACOTTA)):
         with watched() as (seconds, calls):
             start = time.perf_counter()
-            opened.paint(photo, mask, color, SamplingSettings(0, options.steps, GUIDANCE, prompt="a room"))
+            opened.paint(Coat(photo, mask, color), SamplingSettings(0, options.steps, GUIDANCE, prompt="a room"))
             sync()
             total = time.perf_counter() - start
         result[label] = {"seconds": total, **seconds, "encode_pictures_calls": calls["encode_pictures"]}

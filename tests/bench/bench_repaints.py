@@ -18,6 +18,7 @@ from wallpaint.paint.arms import open_arms
 from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import load_mask, load_photo
+from wallpaint.pixels.recolor import Coat
 
 ROOMS = ROOT / "assets" / "rooms" / "test"
 
@@ -33,7 +34,7 @@ def main() -> None:
         photo = load_photo(ROOMS / row["file_name"])
         mask = load_mask(ROOMS / row["mask_file_name"], photo.size)
         swatch = Swatch((number % 256, number * 7 % 256, number * 31 % 256))
-        arms.paint(photo, mask, swatch, SamplingSettings(number, 1, prompt=row["text"]))
+        arms.paint(Coat(photo, mask, swatch), SamplingSettings(number, 1, prompt=row["text"]))
         if number in (10, 30, 100, 300, 1000, count):
             memory = psutil.Process().memory_info().rss / 1e6
             first = first or memory

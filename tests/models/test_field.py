@@ -14,7 +14,7 @@ from wallpaint.pixels.color import Swatch, bytes_to_linear, luminance
 from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.pixels.light import estimate_light
 from wallpaint.pixels.metrics import outside_changed_pixels, wall_region
-from wallpaint.pixels.recolor import recolor
+from wallpaint.pixels.recolor import Coat, recolor
 from wallpaint.recipes.field import fit, measure
 
 SAGE, WHITE, BLACK = (Swatch(color) for color in ((122, 158, 126), (240, 240, 238), (30, 30, 30)))
@@ -29,18 +29,18 @@ def room():
 
 def test_a_network_that_has_learned_nothing_leaves_the_classical_repaint(room, monkeypatch):
     monkeypatch.setattr(field, "_networks", lambda: [Field().eval()])
-    field_says, plain = (np.asarray(paint(*room, SAGE)).astype(int) for paint in (recolor_by_field, recolor))
+    field_says, plain = (np.asarray(paint(Coat(*room, SAGE))).astype(int) for paint in (recolor_by_field, recolor))
     assert np.abs(field_says - plain).max() <= 1  # no wall is so bright that nothing of it is lost
-    (lit,) = throw_light([recolor(*room, SAGE)], *room, SAGE)
-    assert lit.tobytes() == recolor(*room, SAGE).tobytes()
+    (lit,) = throw_light([recolor(Coat(*room, SAGE))], [Coat(*room, SAGE)])
+    assert lit.tobytes() == recolor(Coat(*room, SAGE)).tobytes()
 
 
 def test_the_shipped_field_is_bounded_and_stays_on_the_wall(room):
-    wall, outside = estimate_field(*room, SAGE, estimate_light(*room))
+    wall, outside = estimate_field(Coat(*room, SAGE))
     assert wall.shape == (16, 16, 9) and outside.shape == (16, 16, 3)
     for told in (wall[..., 3:6], outside):
         assert 0.01 < np.abs(told).max() <= MOST
-    assert outside_changed_pixels(recolor_by_field(*room, SAGE), *room) == 0
+    assert outside_changed_pixels(recolor_by_field(Coat(*room, SAGE)), *room) == 0
 
 
 def test_the_guess_that_the_network_sees_is_the_classical_repaint(room):
@@ -60,12 +60,12 @@ def test_a_contrast_turns_about_the_middle_of_the_wall(room, monkeypatch):
         return network
 
     monkeypatch.setattr(field, "_networks", lambda: [steep()])
-    light, wall = estimate_light(*room), wall_region(room[1])
+    wall = wall_region(room[1])
     plain, steeper = (
         np.log(bytes_to_linear(np.asarray(picture)[wall]) + 0.02)
-        for picture in (recolor(*room, SAGE), recolor_by_field(*room, SAGE))
+        for picture in (recolor(Coat(*room, SAGE)), recolor_by_field(Coat(*room, SAGE)))
     )
-    exponents = estimate_field(*room, SAGE, light)[0][..., 3:6]
+    exponents = estimate_field(Coat(*room, SAGE))[0][..., 3:6]
     np.testing.assert_allclose(exponents, np.tanh(0.5), atol=1e-5)
     np.testing.assert_allclose(steeper.mean(0), plain.mean(0), atol=0.12)  # up to FAINT, which is added first
     assert (steeper.std(0) > 1.25 * plain.std(0)).all()
@@ -75,15 +75,15 @@ def test_a_wall_that_the_photo_shows_black_gets_its_paint_all_the_same(room):
     photo, mask = room
     black = Image.composite(Image.new("RGB", photo.size), photo, mask)
     wall = wall_region(mask)
-    assert np.asarray(recolor(black, mask, SAGE))[wall].max() < 5
-    red, green, blue = np.asarray(recolor_by_field(black, mask, SAGE))[wall].mean(0)
+    assert np.asarray(recolor(Coat(black, mask, SAGE)))[wall].max() < 5
+    red, green, blue = np.asarray(recolor_by_field(Coat(black, mask, SAGE)))[wall].mean(0)
     assert 40 < green < 220 and green > max(red, blue)
 
 
 def test_what_is_black_in_a_bright_wall_is_a_shadow_and_stays_one():
     photo, mask = Image.new("RGB", (256, 256), (180, 170, 160)), Image.new("L", (256, 256), 255)
     photo.paste((0, 0, 0), (112, 112, 128, 128))  # a whole place of the field
-    painted = np.asarray(recolor_by_field(photo, mask, WHITE))
+    painted = np.asarray(recolor_by_field(Coat(photo, mask, WHITE)))
     assert painted[120, 120].max() < 0.65 * painted[60, 60].min()
 
 
@@ -103,7 +103,7 @@ def test_the_fields_are_the_mean_of_what_the_networks_say(room, monkeypatch):
 
     def told(*gains):
         monkeypatch.setattr(field, "_networks", lambda: [says(gain) for gain in gains])
-        return estimate_field(*room, SAGE, estimate_light(*room))
+        return estimate_field(Coat(*room, SAGE))
 
     one, other, both = told(0.2), told(-0.4), told(0.2, -0.4)
     for mean, first, second in zip(both, one, other, strict=True):
@@ -113,10 +113,10 @@ def test_the_fields_are_the_mean_of_what_the_networks_say(room, monkeypatch):
 
 
 def test_a_mirrored_room_gets_the_mirrored_field(room):
-    told = estimate_field(*room, SAGE, estimate_light(*room))
+    told = estimate_field(Coat(*room, SAGE))
     mirrored = [ImageOps.mirror(picture) for picture in room]
     light = estimate_light(*room)  # the same: what is read off the mirror image may differ a little
-    for straight, turned in zip(told, estimate_field(*mirrored, SAGE, light), strict=True):
+    for straight, turned in zip(told, estimate_field(Coat(*mirrored, SAGE).in_light(light)), strict=True):
         np.testing.assert_allclose(turned[:, ::-1], straight, atol=1e-3)
 
 
@@ -125,8 +125,8 @@ def test_a_white_wall_lights_its_room_and_a_black_one_darkens_it(room):
     outside = np.asarray(mask) < 128
     light = {}
     for paint in (WHITE, BLACK):
-        painted = recolor(photo, mask, paint)
-        (lit,) = throw_light([painted], photo, mask, paint)
+        painted = recolor(Coat(photo, mask, paint))
+        (lit,) = throw_light([painted], [Coat(photo, mask, paint)])
         assert (np.asarray(lit)[~outside] == np.asarray(painted)[~outside]).all()
         light[paint] = float(luminance(bytes_to_linear(np.asarray(lit)[outside])).mean())
     assert light[WHITE] > 1.05 * light[BLACK]
@@ -134,7 +134,7 @@ def test_a_white_wall_lights_its_room_and_a_black_one_darkens_it(room):
 
 def test_the_bounce_is_a_switch_that_is_off(room):
     painted = {
-        bounce: open_arms(["recolor"]).paint(*room, SAGE, SamplingSettings(bounce=bounce))["recolor"][0]
+        bounce: open_arms(["recolor"]).paint(Coat(*room, SAGE), SamplingSettings(bounce=bounce))["recolor"][0]
         for bounce in (False, True)
     }
     assert outside_changed_pixels(painted[False], *room) == 0 < outside_changed_pixels(painted[True], *room)

@@ -39,6 +39,7 @@ from wallpaint.paint.painter import Painter
 from wallpaint.paint.settings import SamplingSettings
 from wallpaint.paths import CONFIGS
 from wallpaint.pixels.color import Swatch
+from wallpaint.pixels.recolor import Coat
 from wallpaint.runs.machine import is_ready, list_parts
 from wallpaint.runs.state import read_run
 from wallpaint.settings.choices import CANNOT_TRAIN
@@ -341,7 +342,7 @@ def test_the_doctor_looks_for_both_text_encoders_and_names_each_command_once(fol
 def test_a_lora_hears_the_size_and_the_pooled_text(sdxl):
     models, (photo, mask) = copy.deepcopy(sdxl), picture()
     settings, denoiser = SamplingSettings(0, prompt="a room"), painting_denoiser(models)
-    batch, noise = sampler.prepare_painting(models, denoiser, photo, mask, SAGE, settings, EncodingCache())
+    batch, noise = sampler.prepare_painting(models, denoiser, Coat(photo, mask, SAGE), settings, EncodingCache())
     told = []
     hook = models.unet.register_forward_pre_hook(lambda m, a, k: told.append(k), with_kwargs=True)
     with torch.no_grad(), lora_batch(lora_layers(models.unet), []):

@@ -17,6 +17,7 @@ from wallpaint.paint.painter import Painter
 from wallpaint.paint.sampler import paint_wall
 from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import Swatch
+from wallpaint.pixels.recolor import Coat
 
 SAGE = Swatch((122, 158, 126))
 OURS = "family: room-tiny\nmethod: lora_ip\n"
@@ -184,9 +185,10 @@ def test_without_guidance_the_unet_runs_once_and_says_the_same(load, monkeypatch
     )
     denoise = sampler.denoise
     monkeypatch.setattr(sampler, "denoise", lambda *args: latents.append(denoise(*args)) or latents[-1])
-    paint_wall(models, denoiser, photo, mask, SAGE, SamplingSettings(1, 2, 1.0))
+    coat = Coat(photo, mask, SAGE)
+    paint_wall(models, denoiser, coat, SamplingSettings(1, 2, 1.0))
     assert sizes == [1, 1]
-    paint_wall(models, denoiser, photo, mask, SAGE, SamplingSettings(1, 2, 1 + 1e-9))  # both passes, as if it were 1
+    paint_wall(models, denoiser, coat, SamplingSettings(1, 2, 1 + 1e-9))  # both passes, as if it were 1
     assert sizes[2:] == [2, 2]
     torch.testing.assert_close(*latents, atol=1e-5, rtol=1e-5)  # a batch of one and of two round differently
 

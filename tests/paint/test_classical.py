@@ -9,6 +9,7 @@ from wallpaint.errors import UserError
 from wallpaint.paint.classical import CLASSICAL
 from wallpaint.pixels.color import Swatch, rgb_to_lab
 from wallpaint.pixels.metrics import delta_e_paint, outside_changed_pixels, shading_correlation
+from wallpaint.pixels.recolor import Coat
 
 SAGE = Swatch((122, 158, 126))
 RANKED = ("recolor", "flat", "keep_lightness", "untouched")
@@ -21,14 +22,14 @@ def lab(picture, mask):
 @pytest.mark.parametrize("name", RANKED)
 def test_nothing_changes_outside_the_wall_and_a_wall_is_needed(name):
     photo, mask = toy_room(1, (200, 60, 50))
-    assert outside_changed_pixels(CLASSICAL[name](photo, mask, SAGE, None), photo, mask) == 0
+    assert outside_changed_pixels(CLASSICAL[name](Coat(photo, mask, SAGE)), photo, mask) == 0
     with pytest.raises(UserError, match="the mask is empty"):
-        CLASSICAL[name](photo, Image.new("L", photo.size), SAGE, None)
+        CLASSICAL[name](Coat(photo, Image.new("L", photo.size), SAGE))
 
 
 def test_each_does_what_its_name_says():
     photo, mask = toy_room(1, (200, 60, 50))
-    painted = {name: CLASSICAL[name](photo, mask, SAGE, None) for name in RANKED}
+    painted = {name: CLASSICAL[name](Coat(photo, mask, SAGE)) for name in RANKED}
     assert (np.asarray(painted["flat"])[np.asarray(mask) >= 128] == SAGE.rgb).all()
     assert painted["untouched"].tobytes() == photo.tobytes()
     kept, paint = lab(painted["keep_lightness"], mask), rgb_to_lab(np.array(SAGE.rgb) / 255)
@@ -38,7 +39,7 @@ def test_each_does_what_its_name_says():
 
 def test_a_flat_and_an_untouched_wall_are_not_what_the_figures_praise():
     photo, mask = toy_room(1, (200, 60, 50))
-    painted = {name: CLASSICAL[name](photo, mask, SAGE, None) for name in RANKED}
+    painted = {name: CLASSICAL[name](Coat(photo, mask, SAGE)) for name in RANKED}
     assert delta_e_paint(painted["untouched"], SAGE, mask)["median"] > 20
     assert delta_e_paint(painted["recolor"], SAGE, mask)["median"] < 6
     assert (

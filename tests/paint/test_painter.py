@@ -18,7 +18,7 @@ from wallpaint.paint.sampler import denoise, lay_painted, paint_wall, prepare_pa
 from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import model_size, to_image, to_tensor
-from wallpaint.pixels.recolor import recolor
+from wallpaint.pixels.recolor import Coat, recolor
 
 SAGE = Swatch((122, 158, 126))
 
@@ -42,7 +42,7 @@ def paint(models, arms, seed=1, swatch=SAGE, size=(64, 64), **options):
 
 def prepare(models, prompt, seed, photo, mask):
     settings = SamplingSettings(seed, prompt=prompt)
-    return prepare_painting(models, painting_denoiser(models), photo, mask, SAGE, settings, EncodingCache())
+    return prepare_painting(models, painting_denoiser(models), Coat(photo, mask, SAGE), settings, EncodingCache())
 
 
 def how(prompt="", seed=0, num_inference_steps=2, guidance_scale=None):
@@ -91,7 +91,7 @@ def test_the_painter_equals_the_stock_pipeline_at_the_same_seed(load, family):
         ours = decode_latents(models, latents).clamp(0, 1)
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
 
-    (whole,) = paint_wall(models, painting_denoiser(models), photo, mask, SAGE, how("a room", 11, 4, 2.5))
+    (whole,) = paint_wall(models, painting_denoiser(models), Coat(photo, mask, SAGE), how("a room", 11, 4, 2.5))
     assert (to_tensor(whole) - theirs).abs().max() < 0.6 / 255 + 1e-4  # the same, rounded to bytes
 
 
@@ -134,16 +134,18 @@ def test_only_the_arms_asked_for_are_painted_and_as_with_all(load, arms):
     assert all(np.abs(pixels(some[name]) - pixels(whole[name])).max() <= 1 for name in some)
     painter.seconds.clear()
     opened = Arms((*arms, "recolor"), (painter,))
-    assert list(opened.paint(photo, mask, SAGE, how("a room"), only=("recolor", "old"))) == ["old", "recolor"]
+    assert list(opened.paint(Coat(photo, mask, SAGE), how("a room"), only=("recolor", "old"))) == ["old", "recolor"]
     assert painter.seconds.keys() == {"old"}
 
 
 def test_a_painting_that_says_nothing_new_is_laid_over_as_the_field_has_it(load):
     models, (photo, mask) = load(), toy_room(1, (200, 60, 50), (96, 72))
     size = model_size(photo.size, models.family.resolution, models.family.multiple)
-    mean, _ = encode_pictures(models, repaint_wall(photo, mask, size, SAGE, shown="field"))
-    (laid,) = lay_painted(models, photo, mask, SAGE, [to_image(decode_latents(models, mean).clamp(0, 1).detach())])
-    field, plain = recolor_by_field(photo, mask, SAGE), recolor(photo, mask, SAGE)
+    mean, _ = encode_pictures(models, repaint_wall(Coat(photo, mask, SAGE), size, shown="field"))
+    (laid,) = lay_painted(
+        models, Coat(photo, mask, SAGE), [to_image(decode_latents(models, mean).clamp(0, 1).detach())]
+    )
+    field, plain = (paint(Coat(photo, mask, SAGE)) for paint in (recolor_by_field, recolor))
     # The field comes by way of the working size: its corners are rounded otherwise.
     assert np.abs(pixels(laid) - pixels(field)).mean() < 0.25 * np.abs(pixels(plain) - pixels(field)).mean()
 
@@ -174,7 +176,7 @@ def test_without_adapter_and_guidance_the_swatch_changes_nothing(load):
     photo, mask = toy_room(1, (200, 60, 50))
     set_ip_adapter_scale(models.unet, 0.0)
     pictures = [
-        paint_wall(models, painting_denoiser(models), photo, mask, swatch, how("", 0, 2, 1.0))[0]
+        paint_wall(models, painting_denoiser(models), Coat(photo, mask, swatch), how("", 0, 2, 1.0))[0]
         for swatch in (SAGE, Swatch((200, 30, 30)))
     ]
     assert np.array_equal(*map(pixels, pictures))

@@ -7,7 +7,7 @@ from wallpaint.pixels import composite
 from wallpaint.pixels.color import linear_to_bytes, parse_color
 from wallpaint.pixels.composite import find_box, find_rim, make_cover
 from wallpaint.pixels.light import Light
-from wallpaint.pixels.recolor import repaint_in
+from wallpaint.pixels.recolor import Coat, recolor
 
 
 def noise(width=24, height=16, seed=0):
@@ -79,7 +79,7 @@ def test_a_mixed_pixel_at_the_rim_gets_its_share_of_the_wall_painted():
     assert known.mean() > 0.9 and np.abs(rim.share - share[rim.y, rim.x, 0])[known].max() < 0.05
     mask = Image.fromarray(np.where(inside, 255, 0).astype(np.uint8))
     light = Light(wall, 0.0, 1.0, 0.1)  # the old paint is known, so only the rim can err
-    painted = np.asarray(repaint_in(light, photo, mask, parse_color("#1F2A44"))).astype(int)
+    painted = np.asarray(recolor(Coat(photo, mask, parse_color("#1F2A44")).in_light(light))).astype(int)
     assert np.abs(painted - np.asarray(goal))[mixed].max() <= 8
     assert (painted == np.asarray(photo))[~inside].all()
 

@@ -10,15 +10,14 @@ from wallpaint.pixels.metrics import delta_e_paint, delta_e_truth, outside_chang
 from wallpaint.pixels.recolor import (
     BAND,
     FAINT,
+    Coat,
     Laying,
     bend,
     correct,
     estimate_paint,
     gains_between,
-    read_light,
     recolor,
     repaint_each,
-    repaint_in,
 )
 
 SIZE = (96, 72)
@@ -43,7 +42,7 @@ def render(swatch, light=LIGHT):
 @pytest.mark.parametrize("new", [SAGE, NAVY, CREAM])
 @pytest.mark.parametrize("old", [CREAM, SAGE])
 def test_with_the_old_paint_known_it_gives_the_true_repaint(old, new):
-    out = recolor(render(old), MASK, new, old)
+    out = recolor(Coat(render(old), MASK, new, old))
     # What is read beside the paint, a room's bounce and a camera's curve, is near nothing in this drawing.
     assert delta_e_truth(out, render(new), MASK)["p90"] < 4
     assert outside_changed_pixels(out, render(old), MASK) == 0
@@ -51,13 +50,13 @@ def test_with_the_old_paint_known_it_gives_the_true_repaint(old, new):
 
 def test_the_light_keeps_its_own_colour():
     warm = LIGHT * (1.0, 0.85, 0.65)
-    out = recolor(render(CREAM, warm), MASK, SAGE, CREAM)
+    out = recolor(Coat(render(CREAM, warm), MASK, SAGE, CREAM))
     assert delta_e_truth(out, render(SAGE, warm), MASK)["p90"] < 4
 
 
 @pytest.mark.parametrize("old", [CREAM, SAGE, NAVY, TEAL])
 def test_with_the_old_paint_guessed_the_hue_and_the_shading_are_right(old):
-    out = recolor(render(old), MASK, SAGE)
+    out = recolor(Coat(render(old), MASK, SAGE))
     assert delta_e_paint(out, SAGE, MASK)["median"] < 5
     # Navy leaves 8 bits little light to tell: its shading comes back as noise and all.
     assert shading_correlation(out, render(SAGE), MASK) > (0.6 if old is NAVY else 0.9)
@@ -68,7 +67,7 @@ def test_gloss_on_a_saturated_wall_does_not_turn_into_coloured_light():
     photo[10:40, 20:60] = (
         linear_to_srgb(TEAL.linear * 0.6 + 0.06) * 255
     ).round()  # white gloss: red from 2 to 17 times
-    out = recolor(Image.fromarray(photo), MASK, SAGE)
+    out = recolor(Coat(Image.fromarray(photo), MASK, SAGE))
     assert delta_e_paint(out, SAGE, MASK)["p90"] < 8
 
 
@@ -89,22 +88,22 @@ def test_the_guess_has_the_old_paints_chromaticity():
 
 def test_a_mask_that_is_empty_or_of_another_size_is_refused():
     with pytest.raises(UserError, match="the mask is empty"):
-        recolor(render(CREAM), Image.new("L", SIZE), SAGE)
+        recolor(Coat(render(CREAM), Image.new("L", SIZE), SAGE))
     with pytest.raises(UserError, match="make them the same size"):
-        recolor(render(CREAM), Image.new("L", (5, 5), 255), SAGE)
+        recolor(Coat(render(CREAM), Image.new("L", (5, 5), 255), SAGE))
 
 
 def test_a_wall_of_one_pixel_and_a_black_wall_are_painted():
     point = Image.new("L", SIZE)
     point.putpixel((20, 20), 255)
-    assert outside_changed_pixels(recolor(render(CREAM), point, SAGE), render(CREAM), point) == 0
-    out = recolor(Image.new("RGB", SIZE), MASK, CREAM)
+    assert outside_changed_pixels(recolor(Coat(render(CREAM), point, SAGE)), render(CREAM), point) == 0
+    out = recolor(Coat(Image.new("RGB", SIZE), MASK, CREAM))
     assert np.asarray(out).max() < 255
 
 
 def test_a_wall_higher_than_a_band_is_painted_to_its_end():
     assert BAND < 600
-    out = np.asarray(recolor(Image.new("RGB", (40, 600), CREAM.rgb), Image.new("L", (40, 600), 255), NAVY))
+    out = np.asarray(recolor(Coat(Image.new("RGB", (40, 600), CREAM.rgb), Image.new("L", (40, 600), 255), NAVY)))
     assert np.ptp(out[5:-5, 5:-5].reshape(-1, 3), axis=0).max() <= 1 and out[300, 20, 0] < 120
 
 
@@ -131,27 +130,27 @@ def test_a_painting_gives_its_level_and_the_photo_the_texture():
     photo, truth = render(CREAM), render(SAGE)
     coarse = [
         picture.resize((12, 9), Image.Resampling.BOX).resize(SIZE, Image.Resampling.BICUBIC)
-        for picture in (brighter(truth, 0.6), recolor(photo, MASK, SAGE))
+        for picture in (brighter(truth, 0.6), recolor(Coat(photo, MASK, SAGE)))
     ]
-    (out,) = repaint_each(read_light(photo, MASK), photo, MASK, SAGE, [Laying(gains=gains_between(*coarse, MASK))])
+    (out,) = repaint_each(Coat(photo, MASK, SAGE), [Laying(gains=gains_between(*coarse, MASK))])
     assert delta_e_truth(out, brighter(truth, 0.6), MASK)["mean"] < 3 < delta_e_truth(out, truth, MASK)["mean"]
     assert shading_correlation(out, truth, MASK) > 0.9
 
 
 def test_many_layings_at_once_give_what_each_gives_alone():
-    photo, light, draw = render(CREAM), read_light(render(CREAM), MASK), np.random.default_rng(0).normal
+    coat, draw = Coat(render(CREAM), MASK, SAGE), np.random.default_rng(0).normal
     some, flat, gains = draw(0, 0.2, (6, 8, 9)), np.full((1, 1, 9), -0.5, np.float32), draw(0, 0.2, (12, 9, 3))
     layings = [Laying(), Laying(flat), Laying(some), Laying(some, gains), Laying(gains=gains)]
-    for out, laying in zip(repaint_each(light, photo, MASK, SAGE, layings), layings, strict=True):
-        assert out.tobytes() == repaint_each(light, photo, MASK, SAGE, [laying])[0].tobytes()
-        assert outside_changed_pixels(out, photo, MASK) == 0
+    for out, laying in zip(repaint_each(coat, layings), layings, strict=True):
+        assert out.tobytes() == repaint_each(coat, [laying])[0].tobytes()
+        assert outside_changed_pixels(out, coat.photo, MASK) == 0
 
 
 def test_gains_multiply_what_the_field_makes():
-    photo, light, level = render(CREAM), read_light(render(CREAM), MASK), np.log(np.float32([0.7, 1.1, 0.9]))
+    coat, level = Coat(render(CREAM), MASK, SAGE), np.log(np.float32([0.7, 1.1, 0.9]))
     field = np.concatenate([np.zeros(6), np.full(3, -3.0)]).astype(np.float32)[None, None]
     both = field + np.concatenate([level, np.zeros(3), level])  # as one field has it
-    laid, told = repaint_each(light, photo, MASK, SAGE, [Laying(field, level[None, None]), Laying(both)])
+    laid, told = repaint_each(coat, [Laying(field, level[None, None]), Laying(both)])
     assert np.abs(np.asarray(laid).astype(int) - np.asarray(told)).max() <= 1
 
 
@@ -175,9 +174,7 @@ def test_the_flatter_a_wall_is_told_to_be_the_less_of_a_black_stripe_is_left():
 
 def test_light_that_a_field_adds_is_there_where_the_photo_is_black():
     photo, told = Image.new("RGB", (40, 40)), np.float32(6 * [0.0] + list(np.log([0.2, 0.3, 0.4])))[None, None]
-    out = repaint_in(
-        read_light(photo, Image.new("L", (40, 40), 255)), photo, Image.new("L", (40, 40), 255), SAGE, told
-    )
+    out = recolor(Coat(photo, Image.new("L", (40, 40), 255), SAGE), told)
     np.testing.assert_allclose(np.asarray(out)[20, 20], linear_to_bytes(np.float32([0.2, 0.3, 0.4])), atol=1)
 
 

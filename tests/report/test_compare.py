@@ -20,7 +20,7 @@ from wallpaint.paths import ROOT
 from wallpaint.pixels import metrics
 from wallpaint.pixels.color import parse_color
 from wallpaint.pixels.images import load_mask, load_photo
-from wallpaint.pixels.recolor import recolor
+from wallpaint.pixels.recolor import Coat, recolor
 from wallpaint.report import compare as module
 from wallpaint.report.compare import compare, compare_paints, load_scene, save_picture, write_report
 from wallpaint.report.files import all_or_nothing, clean, contact_sheet, file_names, flat
@@ -105,7 +105,7 @@ def test_a_mask_of_the_whole_photo_is_noted(room, tmp_path, capsys):
 def test_the_figures_are_those_of_the_written_picture(room, tmp_path):
     truth = tmp_path / "truth.png"
     photo, mask = load_photo(room[0]), load_mask(room[1])
-    recolor(photo, mask, SAGE, parse_color("#ffffff")).save(truth)
+    recolor(Coat(photo, mask, SAGE, parse_color("#ffffff"))).save(truth)
     compare(*room, SAGE, ["recolor"], tmp_path / "out", truth=truth)
     (arm,) = json.loads((tmp_path / "out" / "comparison.json").read_text())["arms"]
     picture = load_photo(tmp_path / "out" / "recolor.png")
@@ -120,7 +120,7 @@ def test_the_figures_are_those_of_the_written_picture(room, tmp_path):
 
 def test_the_report_stands_alone_and_is_escaped(room, tmp_path, monkeypatch):
     names = ["recolor", '<script>alert("x")</script>']
-    monkeypatch.setattr(module.Arms, "paint", lambda self, photo, *_: dict.fromkeys(names, (photo, 0.1)))
+    monkeypatch.setattr(module.Arms, "paint", lambda self, coat, *_: dict.fromkeys(names, (coat.photo, 0.1)))
     compare(*room, SAGE, ["recolor"], tmp_path / "out")
     page = (tmp_path / "out" / "report.html").read_text()
     links = Links(page)
@@ -300,13 +300,13 @@ def test_a_table_marks_the_best_of_what_is_known_and_is_escaped_in_both_forms():
 
 def test_a_grey_wall_left_grey_is_not_praised_as_white(room, tmp_path):
     Image.new("RGB", (64, 48), (120, 120, 120)).save(room[0])
-    scene = load_scene(*room)
+    photo, mask = load_photo(room[0]), load_mask(room[1])
     for color, error in (("#FFFFFF", -40), ("#000000", 40)):
-        figures = Yardstick.of(scene.photo, scene.mask, parse_color(color)).measure(scene.photo)
+        coat = Coat(photo, mask, parse_color(color))
+        figures = Yardstick.of(coat).measure(photo)
         assert figures["delta_e_paint"]["median"] < 2  # all greys are one paint in some light
         assert figures["brightness_error"] * error > 0 and abs(figures["brightness_error"]) > metrics.TOO_BRIGHT
-        known = Yardstick.of(scene.photo, scene.mask, parse_color(color), truth=scene.photo)
-        assert known.measure(scene.photo)["brightness_error"] == 0
+        assert Yardstick.of(coat, truth=photo).measure(photo)["brightness_error"] == 0
     compare(*room, parse_color("#FFFFFF"), ["recolor"], tmp_path / "out")
     (row,) = csv.DictReader((tmp_path / "out" / "comparison.csv").open())
     assert abs(float(row["brightness_error"])) < 1
@@ -320,8 +320,8 @@ def test_the_contact_sheet_shows_every_picture():
 
 
 def test_one_wall_in_many_paints_is_a_folder_a_paint(room, tmp_path):
-    heard, truth = [], room[0]
-    scene = load_scene(*room, truth)
+    heard = []
+    scene = load_scene(room[0], [(room[1], SAGE, None)], truth=room[0])
     red = parse_color("#C80000")
     out, settings = tmp_path / "out", SamplingSettings(seed=3)
     compare_paints(scene, [SAGE, red], ["recolor"], out, settings, heard.append, save_picture)
@@ -334,11 +334,11 @@ def test_one_wall_in_many_paints_is_a_folder_a_paint(room, tmp_path):
     page = (tmp_path / "out" / "report.html").read_text()
     assert page.index(SAGE.hex) < page.index("#C80000") and page.count("<table>") == 2
     painted = np.asarray(Image.open(places[1] / second["arms"][0]["image"]), int)
-    assert (painted[..., 0] - painted[..., 1])[np.asarray(scene.mask) > 0].mean() > 50
+    assert (painted[..., 0] - painted[..., 1])[np.asarray(scene.coats[0].mask) > 0].mean() > 50
 
 
 def test_painting_tells_how_far_it_is_and_can_be_cancelled(room, tmp_path):
-    scene, heard = load_scene(*room), []
+    scene, heard = load_scene(room[0], [(room[1], SAGE, None)]), []
 
     def on_step(share):
         heard.append(round(share, 3))
@@ -357,8 +357,7 @@ def test_a_known_old_paint_is_not_read_off_the_photo(room, tmp_path):
     Image.new("RGB", (64, 48), (120, 120, 120)).save(room[0])
     levels = []
     for old in ("#F4F4F4", "#303030"):
-        settings = SamplingSettings(old_paint=parse_color(old))
-        compare(*room, parse_color("#F4F4F4"), ["recolor"], tmp_path / "out", settings)
+        compare(*room, parse_color("#F4F4F4"), ["recolor"], tmp_path / "out", old_paints=[parse_color(old)])
         levels.append(np.asarray(Image.open(tmp_path / "out" / "recolor.png"))[24, 32].mean())
     assert levels[0] == pytest.approx(120, abs=4) and levels[1] > 240
 

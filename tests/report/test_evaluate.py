@@ -17,7 +17,7 @@ from wallpaint.paint.sampler import vae_round_trip
 from wallpaint.pixels.color import Swatch, parse_color
 from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.pixels.metrics import delta_e_truth
-from wallpaint.pixels.recolor import recolor
+from wallpaint.pixels.recolor import Coat, recolor
 from wallpaint.report.evaluate import choose_repaints, evaluate
 from wallpaint.report.summary import clustered_error, describe, interval, pairs, summarise, two_paints
 
@@ -40,7 +40,7 @@ def rooms(tmp_path):
         truths = []
         for color in PAINTS:
             name = f"{kind}-{color[0]}.png"
-            recolor(photo, mask, Swatch(color), OLD).save(folder / name)
+            recolor(Coat(photo, mask, Swatch(color), OLD)).save(folder / name)
             truths.append({"color": color, "file_name": name})
         rows.append(
             {
@@ -100,7 +100,7 @@ def test_an_arm_paints_its_own_wall_back_and_is_held_against_the_photo(rooms, tm
     for room in read_samples(rooms, None):
         photo = load_photo(room.image)
         mask = load_mask(room.mask, photo.size)
-        expected = delta_e_truth(flat(photo, mask, Swatch(room.color)), photo, mask)["mean"]
+        expected = delta_e_truth(flat(Coat(photo, mask, Swatch(room.color))), photo, mask)["mean"]
         assert float(told[room.room_id]) == pytest.approx(expected, abs=1e-3)
     assert summary["base"]["there_and_back"] > 0
 
@@ -115,7 +115,7 @@ def test_a_diffusing_arm_brings_the_vaes_floor(rooms, tmp_path, load):
 
 def test_the_floor_is_what_the_vae_makes_of_the_truth(rooms, load):
     truth, photo, mask = (Image.open(rooms / name) for name in ("dark-31.png", "dark.png", "mask.png"))
-    again = vae_round_trip(load(), truth, photo, mask, Swatch((31, 31, 31)))
+    again = vae_round_trip(load(), truth, Coat(photo, mask, Swatch((31, 31, 31))))
     outside = np.asarray(mask) == 0
     assert again.size == truth.size
     assert (np.asarray(again)[outside] == np.asarray(photo)[outside]).all()

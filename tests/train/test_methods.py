@@ -33,6 +33,7 @@ from wallpaint.paint.sampler import paint_wall, prepare_painting
 from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import to_tensor
+from wallpaint.pixels.recolor import Coat
 from wallpaint.settings.methods import METHODS, painted_as
 from wallpaint.train import loop as train_module
 from wallpaint.train.loop import train
@@ -74,7 +75,7 @@ def test_saved_weights_paint_what_the_weights_in_memory_paint(config, load, sess
     models.unet.eval()
     photo, mask = toy_room(1, (200, 60, 50))
     denoiser = painting_denoiser(models, paints, METHODS[method].shown)
-    paint_wall(models, denoiser, photo, mask, SAGE, SamplingSettings(5, 2, 2.0, prompt="a room"))
+    paint_wall(models, denoiser, Coat(photo, mask, SAGE), SamplingSettings(5, 2, 2.0, prompt="a room"))
     paint(load(), {"base": None, "mine": folder})
     learned, rest = heard[0], heard[1:]
     painted = torch.cat(rest)[-1:]  # base comes first, in the same batch or in one before
@@ -220,7 +221,7 @@ def test_paint_by_examples_own_weights_paint_as_in_its_own_pipeline(family, stoc
     ).images
     models = replace(models, family=replace(models.family, mask_growth=0))
     set_adapter_strength(models, ("example",), 1.0)
-    paint_wall(models, painting_denoiser(models, ("example",)), photo, mask, SAGE, SamplingSettings(4, 3, 2.0))
+    paint_wall(models, painting_denoiser(models, ("example",)), Coat(photo, mask, SAGE), SamplingSettings(4, 3, 2.0))
     torch.testing.assert_close(heard[0], theirs, atol=1e-4, rtol=1e-4)
 
 
@@ -314,13 +315,13 @@ def test_what_refines_is_shown_the_classical_repaint_when_it_learns_and_when_it_
     near = (repainted[:, 0] - group["latents_mean"][:]).abs().mean(1, keepdim=True)[wall].mean()
     assert near < 0.5 * (blank - group["latents_mean"][:]).abs().mean(1, keepdim=True)[wall].mean()
     batch, _ = prepare_painting(
-        *(models, painting_denoiser(models, shown="field"), photo, mask, SAGE),
+        *(models, painting_denoiser(models, shown="field"), Coat(photo, mask, SAGE)),
         *(SamplingSettings(0, prompt="a room"), EncodingCache()),
     )
-    guess = repaint_wall(photo, mask, size, SAGE, shown="field")
+    guess = repaint_wall(Coat(photo, mask, SAGE), size, shown="field")
     small = photo.resize(size, Image.Resampling.LANCZOS), shrink_mask(mask, size)
-    assert (to_tensor(recolor_by_field(*small, SAGE)) * 2 - 1 - guess).abs().max() < 0.02
-    assert (repaint_wall(photo, mask, size, SAGE) - guess).abs().max() > 0.02
+    assert (to_tensor(recolor_by_field(Coat(*small, SAGE))) * 2 - 1 - guess).abs().max() < 0.02
+    assert (repaint_wall(Coat(photo, mask, SAGE), size) - guess).abs().max() > 0.02
     mean, std = encode_pictures(models, guess)
     assert ((batch.masked_image_latents - mean).abs() <= 6 * std + 1e-4).all()
     file, silent = folder / "weights" / LORA_NAME, tmp_path / LORA_NAME

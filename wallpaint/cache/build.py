@@ -23,6 +23,7 @@ from wallpaint.models.field import field_hash
 from wallpaint.models.latents import blank_wall, encode_pictures, repaint_wall
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.light import light_hash
+from wallpaint.pixels.recolor import Coat
 
 LAYOUT = 2  # raised when what a row holds changes, so that old caches are not read
 
@@ -113,10 +114,8 @@ def _repainted(options: EncodingOptions, sources: dict[View, list[View]], view: 
     """A view's wall repainted in its paint, by rule, from its `sources` in turn."""
     made = []
     for k in range(options.repainted):
-        photo, mask = sources[view][k % len(sources[view])].open()
-        wrong = draw_misreading(view.key, k)
-        color = Swatch(view.sample.color)
-        made.append(repaint_wall(photo, mask, view.size, color, misread=wrong, shown=options.shown))
+        coat = Coat(*sources[view][k % len(sources[view])].open(), Swatch(view.sample.color))
+        made.append(repaint_wall(coat, view.size, draw_misreading(view.key, k), options.shown))
     return {"masked_image": torch.cat(made)[None]}
 
 

@@ -12,6 +12,7 @@ from wallpaint.errors import UserError
 from wallpaint.paint.arms import is_shipped
 from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import Swatch
+from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.pixels.recolor import estimate_paint
 from wallpaint.settings.train_config import load_config
 
@@ -70,12 +71,11 @@ def compare_walls(options: argparse.Namespace) -> int:
 
 def read_by_white(options: argparse.Namespace) -> list[Swatch | None]:
     """The paint on each wall now, in the light that something white tells."""
-    from wallpaint.report.compare import load_scene
-
     if options.old_paint:
         raise UserError("--old-paint and --white both say what the wall's paint is now, give one of them")
-    scenes = [load_scene(options.photo, mask, None, options.invert_mask) for mask in options.mask]
-    old_paints = [estimate_paint(scene.photo, scene.mask, options.white) for scene in scenes]
+    photo = load_photo(options.photo)
+    masks = [load_mask(mask, photo.size, options.invert_mask, options.photo) for mask in options.mask]
+    old_paints = [estimate_paint(photo, mask, options.white) for mask in masks]
     print(f"paint on the wall now, by what is white: about {', '.join(paint.hex for paint in old_paints)}")
     return [*old_paints]
 

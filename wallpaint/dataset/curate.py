@@ -14,7 +14,7 @@ from typing import Any
 
 from PIL import Image
 
-from wallpaint.dataset.folder import free_name, refuse_other_split, two_valued
+from wallpaint.dataset.folder import free_name, refuse_other_split
 from wallpaint.dataset.metadata import SPLITS, Row, read_table, write_table
 from wallpaint.dataset.names import find_picture, plain_name, tidy_room
 from wallpaint.dataset.rows import Sample, parse_row, picture_names, read_row, rename_pictures
@@ -22,6 +22,7 @@ from wallpaint.dataset.saving import writing
 from wallpaint.disk import atomic_path
 from wallpaint.errors import UserError
 from wallpaint.pixels.images import read_size
+from wallpaint.pixels.mask_ops import two_valued
 
 TRASH = ".deleted"
 NAMES = ("file_name", "mask_file_name", "truths")  # what a row names its pictures by

@@ -25,6 +25,7 @@ from wallpaint.disk import atomic_path
 from wallpaint.errors import UserError
 from wallpaint.paths import ascii_name
 from wallpaint.pixels.color import Swatch
+from wallpaint.pixels.mask_ops import two_valued
 
 PROMPT = "a room with painted walls"  # names no colour: that is what the swatch is for
 
@@ -94,11 +95,6 @@ def refuse_other_split(folder: Path, split: str, room_id: str) -> None:
     other = SPLITS[1 - SPLITS.index(split)]
     if any(row.get("room_id") == room_id for row in read_table(folder, other)):
         raise UserError(f"room {room_id!r} is in {other} already, {folder}, put all its photos into one split")
-
-
-def two_valued(mask: Image.Image) -> Image.Image:
-    """Make a mask strictly 0 and 255, 128 and above = repaint."""
-    return mask.convert("L").point([0] * 128 + [255] * 128)
 
 
 def add_sample(

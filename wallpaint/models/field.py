@@ -23,9 +23,9 @@ from torch.nn import functional as F
 from wallpaint.models.blocks import conv_block
 from wallpaint.paths import ASSETS
 from wallpaint.pixels.arrays import BILINEAR, resize
-from wallpaint.pixels.color import Swatch, bytes_to_linear, linear_to_bytes
-from wallpaint.pixels.light import LEAST, LOST, TINT, Light
-from wallpaint.pixels.recolor import BAND, BRIGHT, FAINT, read_light, repaint_in
+from wallpaint.pixels.color import bytes_to_linear, linear_to_bytes
+from wallpaint.pixels.light import LEAST, LOST, TINT
+from wallpaint.pixels.recolor import BAND, BRIGHT, FAINT, Coat, recolor
 
 WEIGHTS = sorted((ASSETS / "field").glob("*.safetensors"))  # of networks that learned from different rooms
 SIDE = 64  # the photo is looked at as a square of so many pixels
@@ -141,18 +141,16 @@ def wall_around(pixels: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
     return mean(pixels * weight) / mean(weight)
 
 
-def estimate_field(
-    photo: Image.Image, mask: Image.Image, swatch: Swatch, light: Light
-) -> tuple[np.ndarray, np.ndarray]:
-    """Fields of the repaint in this light (16, 16, 9), see `repaint_each`; log gains outside the wall (16, 16, 3)."""
+def estimate_field(coat: Coat) -> tuple[np.ndarray, np.ndarray]:
+    """Fields of the repaint (16, 16, 9), see `correct`; log gains outside the wall (16, 16, 3)."""
 
     def tensor(array: np.ndarray | float) -> torch.Tensor:
         return torch.as_tensor(np.asarray(array, np.float32))[None]
 
-    lights = {name: tensor(getattr(light, name)) for name in ("paint", "bounce", "slope")}
-    pixels, share = tensor(small(photo).transpose(2, 0, 1)), tensor(small_mask(mask)[None])
+    lights = {name: tensor(getattr(coat.light, name)) for name in ("paint", "bounce", "slope")}
+    pixels, share = tensor(small(coat.photo).transpose(2, 0, 1)), tensor(small_mask(coat.mask)[None])
     with torch.no_grad():
-        paint = tensor(swatch.linear)
+        paint = tensor(coat.swatch.linear)
         seen, guess = look(pixels, share, lights, paint)
         # Networks that learned from different rooms err differently, and so do a room and its mirror image, in which
         # the first channel, a place across, stays: their mean errs less.
@@ -176,9 +174,9 @@ def _networks() -> list[Field]:
     return [network.eval() for network in networks]
 
 
-def guess_gains(shown: str, photo: Image.Image, mask: Image.Image, swatch: Swatch, light: Light) -> np.ndarray | None:
+def guess_gains(shown: str, coat: Coat) -> np.ndarray | None:
     """Fields (h, w, 9) over `recolor` of the classical repaint that a method is shown, see Method.shown."""
-    return estimate_field(photo, mask, swatch, light)[0] if shown == "field" else None
+    return estimate_field(coat)[0] if shown == "field" else None
 
 
 def field_hash() -> str:
@@ -186,35 +184,24 @@ def field_hash() -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in WEIGHTS)).hexdigest()[:12]
 
 
-def recolor_by_field(
-    photo: Image.Image, mask: Image.Image, swatch: Swatch, old_paint: Swatch | None = None
-) -> Image.Image:
-    """`recolor` corrected by the fields; its arguments and errors."""
-    light = read_light(photo, mask, old_paint)
-    return repaint_in(light, photo, mask, swatch, estimate_field(photo, mask, swatch, light)[0])
+def recolor_by_field(coat: Coat) -> Image.Image:
+    """`recolor` corrected by the fields; its errors."""
+    return recolor(coat, estimate_field(coat)[0])
 
 
-def throw_light(
-    painted: Sequence[Image.Image],
-    photo: Image.Image,
-    mask: Image.Image,
-    swatch: Swatch,
-    old_paint: Swatch | None = None,
-    more: Sequence[tuple[Image.Image, Swatch, Swatch | None]] = (),
-) -> list[Image.Image]:
-    """Give painted pictures the light that the new wall throws on what surrounds it, a smooth field of gains.
+def throw_light(painted: Sequence[Image.Image], coats: Sequence[Coat]) -> list[Image.Image]:
+    """Give painted pictures of one photo the light that its new walls throw on what surrounds them.
 
-    Outside the mask they are as the photo. `more` are mask, new and old paint of further walls; their gains multiply,
-    and none lights another wall.
+    It is a smooth field of gains a wall; they multiply, and no wall lights another. Outside the masks the pictures
+    are as the photo.
 
     Returns:
         the pictures, inside the masks byte for byte as they were.
     """
-    walls = [(mask, swatch, old_paint), *more]
-    fields = [estimate_field(photo, mask, paint, read_light(photo, mask, old)) for mask, paint, old in walls]
-    factor = np.exp(np.sum([outside for _, outside in fields], axis=0))
+    photo = coats[0].photo
+    factor = np.exp(np.sum([estimate_field(coat)[1] for coat in coats], axis=0))
     pixels = np.array(photo.convert("RGB"))
-    beyond = np.all([np.asarray(mask.convert("L")) < 128 for mask, *_ in walls], axis=0)
+    beyond = np.all([np.asarray(coat.mask.convert("L")) < 128 for coat in coats], axis=0)
     for top in range(0, len(pixels), BAND):
         part = pixels[top : top + BAND]
         band = (0, top, photo.width, top + len(part))

@@ -1,5 +1,7 @@
 """Pictures to latents and back, and how a photo and its mask are laid out for it."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -7,9 +9,9 @@ from PIL import Image
 
 from wallpaint.models.bundle import Models
 from wallpaint.models.field import guess_gains
-from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import to_tensor
-from wallpaint.pixels.recolor import read_light, repaint_in
+from wallpaint.pixels.mask_ops import two_valued
+from wallpaint.pixels.recolor import Coat, recolor
 
 ENCODED_PIXELS = 2 * 512**2  # at a time by the VAE: they take 2 GB in float32 (bench_memory), and more are no faster
 
@@ -33,29 +35,22 @@ def prepare_picture(
 def shrink_mask(mask: Image.Image, size: tuple[int, int]) -> Image.Image:
     """A mask at another size, 0 or 255: what is mostly wall; of a wall thinner than a pixel, all that has any."""
     share = mask.resize(size, Image.Resampling.BOX)
-    most = share.point(lambda value: 255 * (value >= 127.5))
+    most = two_valued(share)
     return most if most.getbbox() else share.point(lambda value: 255 * (value > 0))
 
 
 def repaint_wall(
-    photo: Image.Image,
-    mask: Image.Image,
-    size: tuple[int, int],
-    swatch: Swatch,
-    old_paint: Swatch | None = None,
-    misread: np.ndarray | float = 0.0,
-    shown: str = "recolor",
+    coat: Coat, size: tuple[int, int], misread: np.ndarray | float = 0.0, shown: str = "recolor"
 ) -> torch.Tensor:
     """A photo with its wall repainted classically, in place of a blank, at `size`: (1, 3, H, W) in -1 to 1.
 
-    The old paint is read off the photo where it is None; `misread`, (3,), is the log of how wrongly it is read, for
-    training; `shown` tells which classical repaint, see Method.shown.
+    `misread`, (3,), is the log of how wrongly the old paint is read, for training; `shown` tells which classical
+    repaint, see Method.shown.
     """
-    photo, mask = photo.resize(size, Image.Resampling.LANCZOS), shrink_mask(mask, size)
-    light = read_light(photo, mask, old_paint)
-    light = light.with_paint(light.paint * np.exp(misread, dtype=np.float32))
-    gains = guess_gains(shown, photo, mask, swatch, light)
-    return to_tensor(repaint_in(light, photo, mask, swatch, gains)) * 2 - 1
+    photo = coat.photo.resize(size, Image.Resampling.LANCZOS)
+    coat = replace(coat, photo=photo, mask=shrink_mask(coat.mask, size))
+    coat = coat.in_light(coat.light.with_paint(coat.light.paint * np.exp(misread, dtype=np.float32)))
+    return to_tensor(recolor(coat, guess_gains(shown, coat))) * 2 - 1
 
 
 def blank_wall(image: torch.Tensor, wall: torch.Tensor, growth: int, factor: int) -> dict[str, torch.Tensor]:

@@ -19,8 +19,7 @@ from wallpaint.errors import UserError
 from wallpaint.models.field import guess_gains, throw_light
 from wallpaint.paint.classical import CLASSICAL, LAID
 from wallpaint.paint.settings import OnStep, SamplingSettings, share_of
-from wallpaint.pixels.color import Swatch
-from wallpaint.pixels.recolor import Laying, read_light, repaint_each
+from wallpaint.pixels.recolor import Coat, Laying, repaint_each
 
 if TYPE_CHECKING:
     from wallpaint.models.bundle import Models
@@ -45,9 +44,7 @@ class Arms:
 
     def paint(
         self,
-        photo: Image.Image,
-        mask: Image.Image,
-        swatch: Swatch,
+        coat: Coat,
         settings: SamplingSettings,
         on_step: OnStep | None = None,
         only: Collection[str] | None = None,
@@ -57,29 +54,28 @@ class Arms:
         Outside the mask it is the photo, byte for byte, unless the new wall's light may bounce.
         """
         chosen = self.names if only is None else [name for name in self.names if name in only]
-        light = read_light(photo, mask, settings.old_paint)
         painted: dict[str, Image.Image] = {}
         layings: dict[str, Laying] = {}
         seconds: dict[str, float] = {}
         for name in [name for name in chosen if name in CLASSICAL]:
             start = time.perf_counter()
             if name in LAID:
-                layings[name] = Laying(guess_gains(name, photo, mask, swatch, light))
+                layings[name] = Laying(guess_gains(name, coat))
             else:
-                painted[name] = CLASSICAL[name](photo, mask, swatch, settings.old_paint)
+                painted[name] = CLASSICAL[name](coat)
             seconds[name] = time.perf_counter() - start
         diffusing, before = sum(len(painter.names) for painter in self.painters), 0
         for painter in self.painters:
             progress = share_of(on_step, before, len(painter.names), diffusing)
-            layings |= painter.find_layings(photo, mask, swatch, settings, light, progress, only)
+            layings |= painter.find_layings(coat, settings, progress, only)
             seconds |= painter.seconds
             before += len(painter.names)
         start = time.perf_counter()
-        painted |= zip(layings, repaint_each(light, photo, mask, swatch, [*layings.values()]), strict=True)
+        painted |= zip(layings, repaint_each(coat, [*layings.values()]), strict=True)
         for name in layings:  # they are laid together
             seconds[name] += (time.perf_counter() - start) / len(layings)
         if settings.bounce:
-            lit = throw_light(list(painted.values()), photo, mask, swatch, settings.old_paint)
+            lit = throw_light(list(painted.values()), [coat])
             painted = dict(zip(painted, lit, strict=True))
         return {name: (painted[name], seconds[name]) for name in chosen}
 

@@ -10,41 +10,35 @@ import numpy as np
 from PIL import Image
 
 from wallpaint.models.field import recolor_by_field
-from wallpaint.pixels.color import Swatch, bytes_to_linear, lab_to_rgb, linear_to_lab
-from wallpaint.pixels.recolor import check_wall, recolor
+from wallpaint.pixels.color import bytes_to_linear, lab_to_rgb, linear_to_lab
+from wallpaint.pixels.mask_ops import two_valued
+from wallpaint.pixels.recolor import Coat, check_wall, recolor
 
-Repaint = Callable[[Image.Image, Image.Image, Swatch, Swatch | None], Image.Image]  # photo, mask, paint, old paint
 
-
-def flat(photo: Image.Image, mask: Image.Image, swatch: Swatch, old_paint: Swatch | None = None) -> Image.Image:
+def flat(coat: Coat) -> Image.Image:
     """The wall as one colour, the swatch's: no light, no shadow."""
-    check_wall(photo, mask)
-    return Image.composite(Image.new("RGB", photo.size, swatch.rgb), photo.convert("RGB"), _binary(mask))
+    check_wall(coat.photo, coat.mask)
+    plain = Image.new("RGB", coat.photo.size, coat.swatch.rgb)
+    return Image.composite(plain, coat.photo.convert("RGB"), two_valued(coat.mask))
 
 
-def keep_lightness(
-    photo: Image.Image, mask: Image.Image, swatch: Swatch, old_paint: Swatch | None = None
-) -> Image.Image:
+def keep_lightness(coat: Coat) -> Image.Image:
     """The wall's own CIELAB lightness with the swatch's a and b: what many a paint visualiser does."""
-    check_wall(photo, mask)
-    pixels, wall = np.array(photo.convert("RGB")), np.asarray(_binary(mask)) > 0
+    check_wall(coat.photo, coat.mask)
+    pixels, wall = np.array(coat.photo.convert("RGB")), np.asarray(coat.mask.convert("L")) >= 128
     lab = linear_to_lab(bytes_to_linear(pixels[wall]))
-    lab[:, 1:] = linear_to_lab(swatch.linear[None])[0, 1:]
+    lab[:, 1:] = coat.swatch.lab[1:]
     pixels[wall] = np.round(255 * lab_to_rgb(lab))
     return Image.fromarray(pixels)
 
 
-def untouched(photo: Image.Image, mask: Image.Image, swatch: Swatch, old_paint: Swatch | None = None) -> Image.Image:
+def untouched(coat: Coat) -> Image.Image:
     """The photo as it is."""
-    check_wall(photo, mask)
-    return photo.convert("RGB")
+    check_wall(coat.photo, coat.mask)
+    return coat.photo.convert("RGB")
 
 
-def _binary(mask: Image.Image) -> Image.Image:
-    return mask.convert("L").point(lambda value: 255 * (value >= 128))
-
-
-CLASSICAL: dict[str, Repaint] = {
+CLASSICAL: dict[str, Callable[[Coat], Image.Image]] = {
     "recolor": recolor,
     "field": recolor_by_field,
     "flat": flat,

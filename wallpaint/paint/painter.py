@@ -12,8 +12,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
 from wallpaint.errors import UserError
 from wallpaint.learned.denoiser import painting_denoiser, set_adapter_strength
 from wallpaint.learned.lora_files import describe_lora
@@ -33,9 +31,7 @@ from wallpaint.paint.encodings import EncodingCache
 from wallpaint.paint.sampler import find_layings, paint_wall
 from wallpaint.paint.settings import OnStep, SamplingSettings, share_of
 from wallpaint.paths import LORAS
-from wallpaint.pixels.color import Swatch
-from wallpaint.pixels.light import Light
-from wallpaint.pixels.recolor import Laying
+from wallpaint.pixels.recolor import Coat, Laying
 from wallpaint.settings.methods import painted_as
 
 SHIPPED_ARMS: dict[str, Path | None] = {  # 'base' is the family with nothing learned on top
@@ -134,15 +130,12 @@ class Painter:
 
     def find_layings(
         self,
-        photo: Image.Image,
-        mask: Image.Image,
-        swatch: Swatch,
+        coat: Coat,
         settings: SamplingSettings,
-        light: Light,
         on_step: OnStep | None = None,
         only: Collection[str] | None = None,
     ) -> dict[str, Laying]:
-        """What lays the picture of every arm, or of `only` some, over its photo, see `repaint_each`, in this light.
+        """What lays the picture of every arm, or of `only` some, over its photo, see `repaint_each`.
 
         The adapter's strength is the painter's own, not that of `settings`.
         """
@@ -155,10 +148,10 @@ class Painter:
             progress = share_of(on_step, len(layings), len(loras), len(self.names))
             set_adapter_strength(group.models, group.paints, group.ip_adapter_scale)
             denoiser = painting_denoiser(group.models, group.paints, group.shown)
-            room, encodings = (photo, mask, swatch), group.encodings
+            encodings = group.encodings
             with weights_in_place(group.models, group.weights, f"arm {' '.join(names)}"):
-                pictures = paint_wall(group.models, denoiser, *room, settings, loras, progress, encodings)
-            found = find_layings(group.models, *room, pictures, light, settings.old_paint, encodings)
+                pictures = paint_wall(group.models, denoiser, coat, settings, loras, progress, encodings)
+            found = find_layings(group.models, coat, pictures, encodings)
             layings |= dict(zip(names, found, strict=True))
             self.seconds |= dict.fromkeys(names, (time.perf_counter() - start) / len(loras))
         return {name: layings[name] for name in self.names if name in layings}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import torch
@@ -29,19 +28,14 @@ from wallpaint.models.latents import (
 from wallpaint.paint.encodings import EncodingCache
 from wallpaint.paint.lora_batch import lora_batch, lora_layers
 from wallpaint.paint.settings import OnStep, SamplingSettings
-from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import model_size, to_image
-from wallpaint.pixels.kept import digest
-from wallpaint.pixels.light import Light
-from wallpaint.pixels.recolor import Laying, gains_between, read_light, repaint_each
+from wallpaint.pixels.recolor import Coat, Laying, gains_between, repaint_each
 
 
 def paint_wall(
     models: Models,
     denoiser: Denoiser,
-    photo: Image.Image,
-    mask: Image.Image,
-    swatch: Swatch,
+    coat: Coat,
     settings: SamplingSettings,
     loras: list[str] | None = None,
     on_step: OnStep | None = None,
@@ -54,7 +48,7 @@ def paint_wall(
     family, count, encodings = models.family, len(loras or [""]), encodings or EncodingCache()
     guidance = family.guidance_scale if settings.guidance_scale is None else settings.guidance_scale
     steps = settings.num_inference_steps or family.num_inference_steps
-    batch, noise = prepare_painting(models, denoiser, photo, mask, swatch, settings, encodings)
+    batch, noise = prepare_painting(models, denoiser, coat, settings, encodings)
 
     def repeat(tensor: torch.Tensor) -> torch.Tensor:
         return tensor.repeat(count, *[1] * (tensor.ndim - 1))
@@ -82,23 +76,13 @@ def _without_conditions(models: Models, batch: Batch, reads: str, encodings: Enc
     )
 
 
-def lay_painted(
-    models: Models, photo: Image.Image, mask: Image.Image, swatch: Swatch, painted: list[Image.Image]
-) -> list[Image.Image]:
+def lay_painted(models: Models, coat: Coat, painted: list[Image.Image]) -> list[Image.Image]:
     """Lay painted pictures of one wall, all of one size, over its photo: each at the photo's own size."""
-    light = read_light(photo, mask)
-    return repaint_each(light, photo, mask, swatch, find_layings(models, photo, mask, swatch, painted, light))
+    return repaint_each(coat, find_layings(models, coat, painted))
 
 
 def find_layings(
-    models: Models,
-    photo: Image.Image,
-    mask: Image.Image,
-    swatch: Swatch,
-    painted: list[Image.Image],
-    light: Light,
-    old_paint: Swatch | None = None,
-    encodings: EncodingCache | None = None,
+    models: Models, coat: Coat, painted: list[Image.Image], encodings: EncodingCache | None = None
 ) -> list[Laying]:
     """What lays painted pictures of one wall, all of one size, over its photo, see `repaint_each`.
 
@@ -109,51 +93,33 @@ def find_layings(
     size, known = painted[0].size, encodings or EncodingCache()
 
     def encode_guess() -> tuple[Image.Image, np.ndarray]:
-        mean, _ = _encode_repainted(models, photo, mask, size, swatch, old_paint, known, "field")
-        field, _ = estimate_field(photo, mask, swatch, light)
+        mean, _ = _encode_repainted(models, coat, size, known, "field")
+        field, _ = estimate_field(coat)
         return to_image(decode_latents(models, mean).clamp(0, 1).detach()), field
 
-    key = ("guess", size, digest(photo), digest(mask), swatch.rgb, old_paint and old_paint.rgb)
-    (guess, own), wall = known(key, encode_guess), shrink_mask(mask, size)
+    (guess, own), wall = known(("guess", size, *coat.key), encode_guess), shrink_mask(coat.mask, size)
     return [Laying(own, gains_between(picture, guess, wall)) for picture in painted]
 
 
-def vae_round_trip(
-    models: Models, truth: Image.Image, photo: Image.Image, mask: Image.Image, swatch: Swatch
-) -> Image.Image:
+def vae_round_trip(models: Models, truth: Image.Image, coat: Coat) -> Image.Image:
     """Encode and decode the truth at the arms' working size, laid over the photo as theirs are: their floor."""
     family = models.family
     size = model_size(truth.size, family.resolution, family.multiple)
-    picture = prepare_picture(truth, mask, size, family.mask_growth, models.latent_factor)
+    picture = prepare_picture(truth, coat.mask, size, family.mask_growth, models.latent_factor)
     mean, _ = encode_pictures(models, picture["image"])
     again = to_image(decode_latents(models, mean).clamp(0, 1).detach())
-    return lay_painted(models, photo, mask, swatch, [again])[0]
+    return lay_painted(models, coat, [again])[0]
 
 
 def _encode_repainted(
-    models: Models,
-    photo: Image.Image,
-    mask: Image.Image,
-    size: tuple[int, int],
-    swatch: Swatch,
-    old_paint: Swatch | None,
-    encodings: EncodingCache,
-    shown: str,
+    models: Models, coat: Coat, size: tuple[int, int], encodings: EncodingCache, shown: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and deviation of the latents of the classical repaint at working size."""
-    key = (shown, size, digest(photo), digest(mask), swatch.rgb, old_paint and old_paint.rgb)
-    guess = partial(repaint_wall, photo, mask, size, swatch, old_paint, shown=shown)
-    return encodings(key, lambda: encode_pictures(models, guess()))
+    return encodings((shown, size, *coat.key), lambda: encode_pictures(models, repaint_wall(coat, size, shown=shown)))
 
 
 def prepare_painting(
-    models: Models,
-    denoiser: Denoiser,
-    photo: Image.Image,
-    mask: Image.Image,
-    swatch: Swatch,
-    settings: SamplingSettings,
-    encodings: EncodingCache,
+    models: Models, denoiser: Denoiser, coat: Coat, settings: SamplingSettings, encodings: EncodingCache
 ) -> tuple[Batch, torch.Tensor]:
     """The inputs of one repaint as a batch of 1, and its noise (1, 4, h, w).
 
@@ -163,20 +129,19 @@ def prepare_painting(
     not blanked but repainted classically.
     """
     family, reads, prompt = models.family, denoiser.reads, settings.prompt or ""
-    size = model_size(photo.size, family.resolution, family.multiple)
+    size = model_size(coat.photo.size, family.resolution, family.multiple)
 
     def encode_photo() -> tuple[Rows, torch.Tensor, torch.Tensor, torch.Tensor]:
-        picture = prepare_picture(photo, mask, size, family.mask_growth, models.latent_factor)
+        picture = prepare_picture(coat.photo, coat.mask, size, family.mask_growth, models.latent_factor)
         detail = detail_map(picture["image"] / 2 + 0.5, picture["wall"], family.mask_growth)
         return picture, detail, *encode_pictures(models, picture["masked_image"])
 
     def encode_reference() -> torch.Tensor:
-        return encode_images(models, reads, [swatch.image(reference_side(models, reads))])
+        return encode_images(models, reads, [coat.swatch.image(reference_side(models, reads))])
 
-    picture, detail, mean, std = encodings(("photo", size, digest(photo), digest(mask)), encode_photo)
+    picture, detail, mean, std = encodings(("photo", size, *coat.key[:2]), encode_photo)
     if denoiser.shown:
-        room = (photo, mask, size, swatch, settings.old_paint)
-        mean, std = _encode_repainted(models, *room, encodings, denoiser.shown)
+        mean, std = _encode_repainted(models, coat, size, encodings, denoiser.shown)
     generator = torch.Generator().manual_seed(settings.seed)
     shape = (1, models.vae.config.latent_channels, *picture["mask"].shape[-2:])
     noise = torch.randn(shape, generator=generator)
@@ -186,8 +151,8 @@ def prepare_painting(
         masked,
         picture["mask"],
         picture["wall"],
-        torch.tensor([swatch.rgb]) / 255,
-        image_embeds=encodings((reads, swatch.rgb), encode_reference),
+        torch.tensor([coat.swatch.rgb]) / 255,
+        image_embeds=encodings((reads, coat.swatch.rgb), encode_reference),
         has_reference=torch.ones(1, dtype=torch.bool),
         detail=detail,
         **encodings(("text", prompt), lambda: encode_text(models, [prompt])),

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from wallpaint.pixels.color import Swatch
-
 COMPARED_ARMS = ("old", "new", "color", "refine", "recolor")  # unless others are asked for
 OnStep = Callable[[float], None]  # gets the share that is done, 0 to 1; what it raises ends the painting
 
@@ -18,7 +16,6 @@ class SamplingSettings:
     guidance_scale: float | None = None  # 1 switches guidance off
     ip_adapter_scale: float | None = None  # strength of the image adapter; 1 where no run says another
     prompt: str | None = None  # what the picture shows; None takes the usual one, or a row's own
-    old_paint: Swatch | None = None  # on the wall now, where it is known: it need not be read off the photo
     bounce: bool = False  # the new wall throws its light on what surrounds it; off, all outside the mask stays
 
 

@@ -109,6 +109,11 @@ def uncovered(walls: Sequence[np.ndarray]) -> list[np.ndarray]:
     return parted[::-1]
 
 
+def two_valued(mask: Image.Image) -> Image.Image:
+    """Make a mask strictly 0 and 255, 128 and above = repaint."""
+    return mask.convert("L").point([0] * 128 + [255] * 128)
+
+
 def to_mask(wall: np.ndarray) -> Image.Image:
     """Boolean (H, W) to PIL 'L' of 0 and 255."""
     return Image.fromarray(np.where(wall, 255, 0).astype(np.uint8))

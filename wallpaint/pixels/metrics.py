@@ -13,7 +13,7 @@ from wallpaint.pixels.arrays import around, erode
 from wallpaint.pixels.color import Swatch, bytes_to_linear, delta_e, lightness, linear_to_lab, luminance
 from wallpaint.pixels.kept import keep
 from wallpaint.pixels.light import is_lost
-from wallpaint.pixels.recolor import repainted_wall
+from wallpaint.pixels.recolor import Coat
 
 Picture = Image.Image | np.ndarray
 RIM = 0.01  # of the long side
@@ -97,17 +97,16 @@ def delta_e_paint(out: Picture, swatch: Swatch, mask: Image.Image) -> dict[str, 
     }
 
 
-def expected_lightness(
-    photo: Image.Image, swatch: Swatch, mask: Image.Image, old_paint: Swatch | None = None
-) -> np.ndarray:
+def expected_lightness(coat: Coat) -> np.ndarray:
     """L* (N,) that the wall's pixels should have in the paint, reckoned as `recolor` does.
 
     nan where the photo has lost the wall in the dark: of it that light tells nothing.
     """
-    wall = wall_region(mask)
-    if is_lost(photo, mask):
+    wall = wall_region(coat.mask)
+    if is_lost(coat.photo, coat.mask) or not wall.any():
         return np.full(np.count_nonzero(wall), np.nan)
-    return lightness(repainted_wall(photo, mask, swatch, wall, old_paint).clip(0, 1)) if wall.any() else np.empty(0)
+    seen = bytes_to_linear(_bytes(coat.photo)[wall])
+    return lightness(coat.light.repaint(seen, coat.swatch.linear).clip(0, 1))
 
 
 def wall_lightness(picture: Picture, mask: Image.Image) -> np.ndarray:

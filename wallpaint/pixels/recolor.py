@@ -8,7 +8,8 @@ old paint, channel by channel. What the old paint was, and so how bright the lig
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from wallpaint.errors import UserError
 from wallpaint.pixels.arrays import BILINEAR, Box, blur_inside, erode, resize
 from wallpaint.pixels.color import Swatch, bytes_to_linear, linear_to_bytes
 from wallpaint.pixels.composite import BAND, Rim, find_box, find_rim, make_cover
-from wallpaint.pixels.kept import keep
+from wallpaint.pixels.kept import digest, keep
 from wallpaint.pixels.light import TINT, Light, estimate_light
 
 Spot = tuple[float, float]  # a pixel (x, y) of a photo
@@ -61,22 +62,47 @@ def read_white(photo: Image.Image, spot: Spot) -> np.ndarray:
     return white
 
 
-def recolor(photo: Image.Image, mask: Image.Image, swatch: Swatch, old_paint: Swatch | None = None) -> Image.Image:
-    """Repaint the wall by the ratio of the paints in linear light; nothing outside the mask, 255 = repaint, changes.
+@dataclass(frozen=True)
+class Coat:
+    """A wall in a photo and the paint it gets."""
 
-    The old paint is read off the photo where it is None.
+    photo: Image.Image
+    mask: Image.Image  # 'L' of the photo's size, 255 = repaint
+    swatch: Swatch
+    old_paint: Swatch | None = None  # on the wall now; None: it is read off the photo
+
+    @cached_property
+    def light(self) -> Light:
+        """The light on the wall.
+
+        Raises:
+            UserError: the mask is empty or not of the photo's size.
+        """
+        return read_light(self.photo, self.mask, self.old_paint)
+
+    def in_light(self, light: Light) -> Coat:
+        """The same coat in a light that is known otherwise."""
+        coat = replace(self)
+        vars(coat)["light"] = light  # where `cached_property` keeps it
+        return coat
+
+    @property
+    def key(self) -> tuple:
+        """What tells coats apart in a cache: hashes of photo and mask, and the paints."""
+        return digest(self.photo), digest(self.mask), self.swatch, self.old_paint
+
+
+def recolor(coat: Coat, field: np.ndarray | None = None) -> Image.Image:
+    """Repaint the wall by the ratio of the paints in linear light; nothing outside the mask changes.
+
+    Args:
+        coat: the wall and its paints.
+        field: a correction (h, w, 9) of any size, see `correct`.
 
     Raises:
         UserError: the mask is empty or not of the photo's size.
     """
-    return repaint_in(read_light(photo, mask, old_paint), photo, mask, swatch)
-
-
-def repaint_in(
-    light: Light, photo: Image.Image, mask: Image.Image, swatch: Swatch, field: np.ndarray | None = None
-) -> Image.Image:
-    """`recolor` in a light that is known: `repaint_each` with one field."""
-    return repaint_each(light, photo, mask, swatch, [Laying(field)])[0]
+    return repaint_each(coat, [Laying(field)])[0]
 
 
 class Laying(NamedTuple):
@@ -110,20 +136,19 @@ def _find_edge(photo: Image.Image, mask: Image.Image) -> _Edge:
     return _Edge(box, rim, soft, cover)
 
 
-def repaint_each(
-    light: Light, photo: Image.Image, mask: Image.Image, swatch: Swatch, layings: Sequence[Laying]
-) -> list[Image.Image]:
-    """Repaint a wall in a light that is known, once for every laying."""
-    photo = photo if photo.mode == "RGB" else photo.convert("RGB")  # it copies RGB too
-    edge = _find_edge(photo, mask)
+def repaint_each(coat: Coat, layings: Sequence[Laying]) -> list[Image.Image]:
+    """`recolor`, once for every laying."""
+    light, paint = coat.light, coat.swatch.linear
+    photo = coat.photo if coat.photo.mode == "RGB" else coat.photo.convert("RGB")  # it copies RGB too
+    edge = _find_edge(photo, coat.mask)
     (left, top, right, bottom), rim = edge.box, edge.rim
     pixels, outs = np.asarray(photo.crop(edge.box)), [photo.copy() for _ in layings]
     for y in range(0, bottom - top, BAND):
         part, seen = pixels[y : y + BAND], Image.fromarray(edge.shown[y : y + BAND])
-        light_of = light.repaint(bytes_to_linear(part).reshape(-1, 3), swatch.linear).reshape(part.shape)
+        light_of = light.repaint(bytes_to_linear(part).reshape(-1, 3), paint).reshape(part.shape)
         band = (left, top + y, right, top + y + len(part))
         here = rim.rows(top + y, top + y + len(part))
-        there, beside = (rim.y[here] - top - y, rim.x[here] - left), light.repaint(rim.wall[here], swatch.linear)
+        there, beside = (rim.y[here] - top - y, rim.x[here] - left), light.repaint(rim.wall[here], paint)
         sure, before = rim.sure[here, None], part[there]
         mixing, soft = bytes_to_linear(before), edge.soft[here]
         guesses: dict[int, tuple[np.ndarray, np.ndarray]] = {}
@@ -176,17 +201,6 @@ def gains_between(painted: Image.Image, guess: Image.Image, wall: Image.Image) -
     inside = _inside(wall)
     core = erode(inside, CLEAR)
     return blur_inside(np.log(first / second), core if core.any() else inside, SMOOTH * max(wall.size))
-
-
-def repainted_wall(
-    photo: Image.Image, mask: Image.Image, swatch: Swatch, where: np.ndarray, old_paint: Swatch | None = None
-) -> np.ndarray:
-    """Linear RGB (N, 3) that the pixels of `where` (H, W) have once painted, above 1 where they would clip.
-
-    The other arguments and errors are those of `recolor`.
-    """
-    light = read_light(photo, mask, old_paint)
-    return light.repaint(bytes_to_linear(np.asarray(photo.convert("RGB"))[where]), swatch.linear)
 
 
 def read_light(

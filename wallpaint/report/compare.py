@@ -21,12 +21,13 @@ from wallpaint.dataset.doctor import WHOLE
 from wallpaint.dataset.folder import PROMPT
 from wallpaint.errors import UserError
 from wallpaint.paint.arms import Arms, open_arms
-from wallpaint.paint.coats import Coat, paint_coats, part_masks
+from wallpaint.paint.coats import paint_coats, part_masks
 from wallpaint.paint.settings import COMPARED_ARMS, OnStep, SamplingSettings, share_of
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.pixels.kept import keep
 from wallpaint.pixels.mask_ops import looks_inverted
+from wallpaint.pixels.recolor import Coat
 from wallpaint.report.files import Figures, all_or_nothing, contact_sheet, file_names, write_csv, write_json
 from wallpaint.report.measure import Yardstick, measure_walls
 from wallpaint.report.pages import comparison_page, comparison_section
@@ -40,13 +41,16 @@ MANY = 20_000_000  # pixels of a photo from which on one arm at a time is measur
 
 @dataclass(frozen=True)
 class Scene:
-    """A room: RGB photo, 'L' mask and, where one is known, the same room truly painted, all of one size."""
+    """A room whose walls, the one at hand first, are painted together; their masks share no pixel."""
 
-    photo: Image.Image
-    mask: Image.Image
-    truth: Image.Image | None
+    coats: tuple[Coat, ...]
+    truth: Image.Image | None  # the same room truly painted, where one is known
     name: str  # where the photo came from
-    more: tuple[Coat, ...] = ()  # further walls that share no pixel with it or each other, painted along
+
+    @property
+    def photo(self) -> Image.Image:
+        """The room as it is."""
+        return self.coats[0].photo
 
 
 def compare(
@@ -87,20 +91,19 @@ def compare(
     Raises:
         UserError: pictures that cannot be read or do not fit together, or arms that cannot be opened.
     """
-    settings = settings or SamplingSettings()
-    if old_paints:
-        settings = replace(settings, old_paint=old_paints[0])
-    others = [(mask, paint, old) for (mask, paint), old in zip_longest(more, old_paints[1:])]
-    scene = load_scene(photo_path, mask_path, truth, invert_mask, others)
-    if looks_inverted(scene.photo, scene.mask):
+    settings, paths = settings or SamplingSettings(), ((mask_path, swatch), *more)
+    walls = [(mask, paint, old) for (mask, paint), old in zip_longest(paths, old_paints)]
+    scene = load_scene(photo_path, walls, truth, invert_mask)
+    wall = scene.coats[0].mask
+    if looks_inverted(scene.photo, wall):
         remedy = "leave --invert-mask out" if invert_mask else "--invert-mask takes the rest"
         print(f"note: what {mask_path} marks looks like everything but the wall; if so, {remedy}", file=sys.stderr)
-    elif (share := np.asarray(scene.mask).mean() / 255) > WHOLE:
+    elif (share := np.asarray(wall).mean() / 255) > WHOLE:
         print(f"note: {mask_path} marks {share:.0%} of the photo; leave out what is no wall", file=sys.stderr)
     with all_or_nothing(out_dir) as folder:
         opened = open_arms(COMPARED_ARMS if arms is None else arms, family, models, settings.ip_adapter_scale)
         say_left_out(opened)
-        rows = paint_scene(opened, scene, swatch, settings, folder)
+        rows = paint_scene(opened, scene, settings, folder)
         write_report(folder, [folder], scene.photo, scene.truth)
     return rows
 
@@ -114,7 +117,7 @@ def compare_paints(
     on_step: OnStep | None,
     save: Save,
 ) -> None:
-    """Paint one wall in many colours with several arms, loaded once and kept for the next time.
+    """Paint the wall at hand in many colours with several arms, loaded once and kept for the next time.
 
     A paint's files, by `paint_scene`, go to a folder of `out_dir` that is named as its hex; `write_report` makes the
     rest. The scene's truth belongs to the first paint. What `on_step` raises ends it all; then nothing is written.
@@ -129,9 +132,9 @@ def compare_paints(
         for number, swatch in enumerate(swatches):
             place = folder / swatch.hex.lstrip("#")
             place.mkdir(exist_ok=True)
-            true = replace(scene, truth=None) if number else scene
-            progress = share_of(on_step, number, 1, len(swatches))
-            paint_scene(opened, true, swatch, settings, place, progress, save)
+            coats = (replace(scene.coats[0], swatch=swatch), *scene.coats[1:])
+            painted = replace(scene, coats=coats, truth=None if number else scene.truth)
+            paint_scene(opened, painted, settings, place, share_of(on_step, number, 1, len(swatches)), save)
 
 
 _load_kept = keep(load_photo)  # many paints are tried on one photo
@@ -139,32 +142,30 @@ _load_kept = keep(load_photo)  # many paints are tried on one photo
 
 def load_scene(
     photo: str | Path,
-    mask: str | Path,
+    walls: Sequence[tuple[str | Path, Swatch, Swatch | None]],
     truth: str | Path | None = None,
     invert_mask: bool = False,
-    more: Sequence[tuple[str | Path, Swatch, Swatch | None]] = (),
 ) -> Scene:
-    """Load a photo, its mask and, where one is known, its true repaint, all of one size.
+    """Load a photo, the mask of each wall and, where one is known, its true repaint, all of one size.
 
-    `more`: masks of further walls, their paints, and what is on them now where that is known.
+    `walls`: masks, new paints, and what is on them now where that is known; where masks overlap the later one wins.
 
     Raises:
         UserError: pictures that cannot be read or do not fit together.
     """
     room = _load_kept(Path(photo))
-    masks = [load_mask(path, room.size, invert_mask, photo) for path in (mask, *(path for path, *_ in more))]
-    wall, *others = part_masks(masks) if more else masks
-    coats = tuple(Coat(other, paint, old) for other, (_, paint, old) in zip(others, more, strict=True))
+    masks = [load_mask(path, room.size, invert_mask, photo) for path, *_ in walls]
+    masks = part_masks(masks) if len(masks) > 1 else masks
+    coats = tuple(Coat(room, mask, paint, old) for mask, (_, paint, old) in zip(masks, walls, strict=True))
     true = None if truth is None else load_photo(truth)
     if true is not None and true.size != room.size:
         raise UserError(f"truth {truth} is {true.size} but its photo is {room.size}: make them the same size")
-    return Scene(room, wall, true, str(photo), coats)
+    return Scene(coats, true, str(photo))
 
 
 def paint_scene(
     opened: Arms,
     scene: Scene,
-    swatch: Swatch,
     settings: SamplingSettings,
     folder: Path,
     on_step: OnStep | None = None,
@@ -178,9 +179,8 @@ def paint_scene(
         the figures of each arm, as in comparison.json; nan stands for its null.
     """
     prompted = replace(settings, prompt=settings.prompt or PROMPT)
-    coats = [Coat(scene.mask, swatch, settings.old_paint), *scene.more]
-    painted = paint_coats(opened, scene.photo, coats, prompted, on_step)
-    walls = [Yardstick.of(scene.photo, coat.mask, coat.swatch, scene.truth, coat.old_paint) for coat in coats]
+    painted = paint_coats(opened, scene.coats, prompted, on_step)
+    walls = [Yardstick.of(coat, scene.truth) for coat in scene.coats]
 
     def finish(name: str, image: str) -> Figures:
         picture, seconds = painted[name]
@@ -192,8 +192,9 @@ def paint_scene(
 
     with ThreadPoolExecutor(2 if scene.photo.width * scene.photo.height < MANY else 1) as pool:
         rows = list(pool.map(finish, painted, file_names(list(painted))))
-    hexes = {"walls": [coat.swatch.hex for coat in coats]} if scene.more else {}
-    comparison = {"photo": scene.name, "swatch": swatch.hex, **hexes, "seed": settings.seed, "arms": rows}
+    hexes = [coat.swatch.hex for coat in scene.coats]
+    several = {"walls": hexes} if len(hexes) > 1 else {}
+    comparison = {"photo": scene.name, "swatch": hexes[0], **several, "seed": settings.seed, "arms": rows}
     write_json(folder / "comparison.json", comparison)
     write_csv(folder / "comparison.csv", rows)
     return rows

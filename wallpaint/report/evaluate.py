@@ -22,6 +22,7 @@ from wallpaint.pixels import metrics
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.file_kinds import PHOTO_SUFFIXES
 from wallpaint.pixels.images import load_photo
+from wallpaint.pixels.recolor import Coat
 from wallpaint.report.compare import say_left_out
 from wallpaint.report.files import Figures, all_or_nothing, write_csv, write_json
 from wallpaint.report.measure import Yardstick
@@ -176,8 +177,8 @@ def _repaint(
 ) -> tuple[list[Figures], list[float], list]:
     """Paint one room in one colour, and `back`: a row an arm, the VAE's floor where there is one, titled pictures."""
     (photo, mask), true = sample.load(), load_photo(truth.image)
-    swatch, prompted = Swatch(truth.color), replace(settings, prompt=sample.text)
-    painted = opened.paint(photo, mask, swatch, prompted)
+    coat, prompted = Coat(photo, mask, Swatch(truth.color)), replace(settings, prompt=sample.text)
+    painted = opened.paint(coat, prompted)
     for name, pictures in given.items():
         picture = load_photo(pictures[truth.image])
         if picture.size != true.size:
@@ -185,13 +186,13 @@ def _repaint(
                 f"{pictures[truth.image]} is {picture.size}, not {true.size} as the room: paint it so large"
             )
         painted[name] = (picture, 0.0)
-    rows, true_wall, yardstick = [], metrics.wall_mean(true, mask), Yardstick.of(photo, mask, swatch, true)
+    rows, true_wall, yardstick = [], metrics.wall_mean(true, mask), Yardstick.of(coat, true)
     for name, (picture, seconds) in painted.items():
         row: dict[str, Any] = {"room_id": sample.room_id, "kind": sample.kind or ""}
-        row |= {"photo": sample.image.name, "color": swatch.hex, "arm": name, "seconds": round(seconds, 3)}
+        row |= {"photo": sample.image.name, "color": coat.swatch.hex, "arm": name, "seconds": round(seconds, 3)}
         row["there_and_back"] = math.nan
         if back and name in opened.names:  # it is not told what it had painted: it has to read the light again
-            again, _ = opened.paint(picture, mask, Swatch(sample.color), prompted, only=(name,))[name]
+            again, _ = opened.paint(Coat(picture, mask, Swatch(sample.color)), prompted, only=(name,))[name]
             row["there_and_back"] = metrics.delta_e_truth(again, photo, mask)["mean"]
         walls = {"wall": metrics.wall_mean(picture, mask), "true_wall": true_wall}
         rows.append(row | yardstick.measure(picture) | walls)
@@ -199,7 +200,7 @@ def _repaint(
     if opened.painters:
         from wallpaint.paint.sampler import vae_round_trip
 
-        again = vae_round_trip(opened.painters[0].models, true, photo, mask, swatch)
+        again = vae_round_trip(opened.painters[0].models, true, coat)
         floor = [metrics.delta_e_truth(again, true, mask)["mean"]]
     shown = [("photo", photo), ("truth", true), *((name, picture) for name, (picture, _) in painted.items())]
     return rows, floor, shown

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from wallpaint.pixels import metrics
-from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.mask_ops import to_mask
+from wallpaint.pixels.recolor import Coat
 from wallpaint.report.files import Figures
 
 
@@ -19,38 +19,26 @@ from wallpaint.report.files import Figures
 class Yardstick:
     """What repaints of one wall are measured against: what is the same for all of them is reckoned once."""
 
-    photo: Image.Image
-    mask: Image.Image
-    swatch: Swatch
+    coat: Coat
     truth: Image.Image | None
     lightness: np.ndarray  # see `metrics.brightness_error`
     shading: np.ndarray  # see `metrics.shading`: of the truth, or of the photo where there is none
 
     @classmethod
-    def of(
-        cls,
-        photo: Image.Image,
-        mask: Image.Image,
-        swatch: Swatch,
-        truth: Image.Image | None = None,
-        old_paint: Swatch | None = None,
-    ) -> Yardstick:
-        """Make one; `old_paint` is on the wall now, where that is known."""
-        if truth is None:
-            lightness = metrics.expected_lightness(photo, swatch, mask, old_paint)
-        else:
-            lightness = metrics.true_lightness(truth, mask)
-        return cls(photo, mask, swatch, truth, lightness, metrics.shading(truth or photo, mask))
+    def of(cls, coat: Coat, truth: Image.Image | None = None) -> Yardstick:
+        """Make one; the truth is the room with its wall in that very paint."""
+        lightness = metrics.true_lightness(truth, coat.mask) if truth else metrics.expected_lightness(coat)
+        return cls(coat, truth, lightness, metrics.shading(truth or coat.photo, coat.mask))
 
     def measure(self, painted: Image.Image) -> Figures:
         """Take every metric of a repaint; `delta_e_truth` and where it comes from only where the truth is known."""
-        mask, truth, pixels = self.mask, self.truth, np.asarray(painted)
+        mask, truth, pixels = self.coat.mask, self.truth, np.asarray(painted)
         shown = metrics.wall_lightness(pixels, mask)
         figures = {
-            "delta_e_paint": metrics.delta_e_paint(pixels, self.swatch, mask),
+            "delta_e_paint": metrics.delta_e_paint(pixels, self.coat.swatch, mask),
             "brightness_error": metrics.brightness_error(shown, self.lightness, mask),
             "shading_correlation": metrics.correlate(metrics.gradients(shown, mask), self.shading),
-            "outside_changed_pixels": metrics.outside_changed_pixels(pixels, self.photo, mask),
+            "outside_changed_pixels": metrics.outside_changed_pixels(pixels, self.coat.photo, mask),
         }
         if truth is not None:
             figures["delta_e_truth"] = metrics.delta_e_truth(pixels, truth, mask)
@@ -68,10 +56,10 @@ def measure_walls(painted: Image.Image, walls: Sequence[Yardstick]) -> Figures:
     alone = [wall.measure(painted) for wall in walls]
     if len(walls) == 1:
         return alone[0]
-    whole = to_mask(np.any([np.asarray(wall.mask) > 0 for wall in walls], axis=0))
-    outside = {"outside_changed_pixels": metrics.outside_changed_pixels(painted, walls[0].photo, whole)}
-    areas = [float(np.count_nonzero(np.asarray(wall.mask))) for wall in walls]
-    each = [{"swatch": wall.swatch.hex} | figures | outside for wall, figures in zip(walls, alone, strict=True)]
+    masks = [np.asarray(wall.coat.mask) > 0 for wall in walls]
+    whole, areas = to_mask(np.any(masks, axis=0)), [float(mask.sum()) for mask in masks]
+    outside = {"outside_changed_pixels": metrics.outside_changed_pixels(painted, walls[0].coat.photo, whole)}
+    each = [{"swatch": wall.coat.swatch.hex} | figures | outside for wall, figures in zip(walls, alone, strict=True)]
     return _mean(alone, areas) | outside | {"walls": each}
 
 

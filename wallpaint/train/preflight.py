@@ -21,6 +21,7 @@ from wallpaint.models.bundle import Models
 from wallpaint.paint.sampler import vae_round_trip
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.metrics import delta_e_truth
+from wallpaint.pixels.recolor import Coat
 from wallpaint.runs.forecast import Cost, find_cost, peak_bytes, run_seconds
 from wallpaint.train.validation import write_grid
 
@@ -113,7 +114,7 @@ def vae_floor(models: Models, samples: Sequence[Sample]) -> float:
     found = []
     for sample in samples:
         photo, mask = sample.load()
-        again = vae_round_trip(models, photo, photo, mask, Swatch(sample.color))
+        again = vae_round_trip(models, photo, Coat(photo, mask, Swatch(sample.color)))
         found.append(delta_e_truth(again, photo, mask)["mean"])
     return float(np.mean(found))
 

@@ -19,6 +19,7 @@ from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.pixels.metrics import delta_e_paint, delta_e_truth
+from wallpaint.pixels.recolor import Coat
 from wallpaint.settings.methods import METHODS
 from wallpaint.settings.train_config import TrainConfig
 from wallpaint.train.losses import Step, diffusion_loss
@@ -75,15 +76,9 @@ def validate(
             break
         photo, goal, swatch = load_photo(before.image), load_photo(after.image), Swatch(after.color)
         mask = load_mask(after.mask, photo.size, photo=after.image)
-        (painted,) = paint_wall(
-            models,
-            painting_denoiser(models, method.paints, method.shown),
-            photo,
-            mask,
-            swatch,
-            replace(settings, prompt=after.text),
-        )
-        (output,) = lay_painted(models, photo, mask, swatch, [painted])
+        coat, denoiser = Coat(photo, mask, swatch), painting_denoiser(models, method.paints, method.shown)
+        painted = paint_wall(models, denoiser, coat, replace(settings, prompt=after.text))
+        (output,) = lay_painted(models, coat, painted)
         truth.append(delta_e_truth(output, goal, mask)["mean"])
         paint.append(delta_e_paint(output, swatch, mask)["median"])
         rows.append([photo, mask, swatch.image(TILE), output, *([goal] if before != after else [])])

@@ -16,6 +16,7 @@ from wallpaint.dataset.rows import Sample
 from wallpaint.disk import written
 from wallpaint.pixels.arrays import erode
 from wallpaint.pixels.images import load_mask, load_photo, read_size
+from wallpaint.pixels.mask_ops import two_valued
 from wallpaint.ui.page import Page
 from wallpaint.ui.words.words import T
 
@@ -77,7 +78,7 @@ def draw_sample(photo: Path, mask: Path, size: int) -> Image.Image:
 def _draw_sample(photo: Path, mask: Path, size: int, *stamps: int) -> Image.Image:
     small = thumbnail(photo, size)
     wall = load_mask(mask, read_size(photo), photo=photo).resize(small.size)
-    return draw_overlay(small, wall.point(lambda value: 255 * (value >= 128)))
+    return draw_overlay(small, two_valued(wall))
 
 
 def draw_overlay(view: Image.Image, mask: Image.Image | None) -> Image.Image:

@@ -19,7 +19,7 @@ from toys import toy_room
 
 from wallpaint.dataset import doctor, folder
 from wallpaint.errors import UserError
-from wallpaint.pixels.recolor import estimate_paint, recolor
+from wallpaint.pixels.recolor import Coat, estimate_paint, recolor
 from wallpaint.ui import handlers, page
 from wallpaint.ui.board import calls, component, pictures, segmenter
 from wallpaint.ui.board.walls import (
@@ -357,7 +357,7 @@ def test_the_live_repaint_is_the_classical_one_on_every_marked_wall(call, photo)
     shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(packed))), dtype=int)
     assert shown[20, 40, 2] > 2 * shown[20, 40, 0] and shown[20, 100, 0] > 2 * shown[20, 100, 2]
     mask = Image.fromarray(255 * calls.decode_runs(half_runs(True), SIZE).astype(np.uint8))
-    expected = recolor(Image.open(photo), mask, read_paint("#0000C8"))
+    expected = recolor(Coat(Image.open(photo), mask, read_paint("#0000C8")))
     assert np.abs(shown[15:45, 30:60] - np.asarray(expected, dtype=int)[15:45, 30:60]).mean() < 6
 
 

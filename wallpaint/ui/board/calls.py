@@ -15,7 +15,7 @@ from wallpaint.pixels.color import Swatch, linear_to_bytes, parse_color
 from wallpaint.pixels.images import data_url
 from wallpaint.pixels.mask_ops import looks_inverted, to_mask
 from wallpaint.pixels.palettes import shipped_palettes
-from wallpaint.pixels.recolor import estimate_paint, read_light, recolor
+from wallpaint.pixels.recolor import Coat, estimate_paint, read_light, recolor
 from wallpaint.ui.board import pictures, segmenter
 from wallpaint.ui.board.palettes import find_palette, import_palette, list_palettes, name_color
 from wallpaint.ui.board.walls import (
@@ -157,7 +157,7 @@ def repaint(workspace: Path, asked: dict) -> dict:
     for index, mask in zip(masks, part_walls([*masks.values()]) if masks else [], strict=True):
         wall = walls[index]
         paint = parse_color(paints[index] if index < len(paints) else wall.paint)
-        view = recolor(view, to_mask(mask), paint, parse_color(wall.now) if wall.now else None)
+        view = recolor(Coat(view, to_mask(mask), paint, parse_color(wall.now) if wall.now else None))
     return {"image": data_url(view, quality=85)} if masks else {}
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from wallpaint.disk import atomic_path
 from wallpaint.errors import UserError
 from wallpaint.pixels.images import load_mask, load_photo, read_size
-from wallpaint.pixels.mask_ops import close_seams, to_mask, uncovered
+from wallpaint.pixels.mask_ops import close_seams, to_mask, two_valued, uncovered
 from wallpaint.pixels.refine import refine_mask
 
 GIVEN = "given.png"  # the mask that a room brings, at the photo's own size
@@ -55,7 +55,7 @@ def save_wall_mask(folder: str | Path, mask: np.ndarray) -> str:
         return ""
     name = f"wall-{secrets.token_hex(4)}.png"
     with atomic_path(Path(folder) / name) as path:
-        Image.fromarray(np.where(mask, 255, 0).astype(np.uint8)).save(path, compress_level=1)
+        to_mask(mask).save(path, compress_level=1)
     return name
 
 
@@ -70,7 +70,7 @@ def wall_mask(folder: str | Path, wall: Wall, size: tuple[int, int]) -> Image.Im
     if size[0] > mask.width:
         mask = _full_mask(Path(folder), wall.mask, mask)
     if mask.size != size:
-        mask = mask.resize(size, Image.Resampling.BILINEAR).point(lambda value: 255 if value >= 128 else 0)
+        mask = two_valued(mask.resize(size, Image.Resampling.BILINEAR))
     return mask
 
 

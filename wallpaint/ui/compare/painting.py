@@ -86,8 +86,11 @@ def paint_scene(
     """Paint a scene; takes and gives nothing that could not go to another process."""
     from wallpaint.report.compare import compare_paints, load_scene  # torch, only once somebody paints
 
-    more = [(mask, parse_color(paint), parse_color(old) if old else None) for mask, paint, old in paths.more]
-    scene = replace(load_scene(paths.photo, paths.mask, paths.truth, more=more), name=paths.name)
+    walls = [
+        (mask, parse_color(paint), parse_color(old) if old else None)
+        for mask, paint, old in [(paths.mask, paints[0], paths.old_paint), *paths.more]
+    ]
+    scene = replace(load_scene(paths.photo, walls, paths.truth), name=paths.name)
     compare_paints(scene, [parse_color(paint) for paint in paints], arms, out, settings, on_step, save=save_views)
 
 
@@ -116,11 +119,8 @@ def paint_comparison(
     out = workspace / "results" / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(12)}"
     assert room is not None  # write_scene would have complained
     outlooks = look_ahead(room, paints[0])
-    settings = SamplingSettings(
-        *request.sampling,
-        old_paint=parse_color(outlooks[0].old_paint) if outlooks[0].old_paint else None,
-        bounce=bool(request.bounce),
-    )
+    paths = replace(paths, old_paint=outlooks[0].old_paint)
+    settings = SamplingSettings(*request.sampling, bounce=bool(request.bounce))
     paint_scene(paths, paints, arms, str(out), settings, None if SHARED_GPU else on_step)
     names, blind = [offered[arm] for arm in arms], request.blind and not sheet
     if blind:

@@ -14,7 +14,7 @@ from wallpaint.dataset.rows import Sample
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch, bytes_to_linear, linear_to_bytes, parse_color
 from wallpaint.pixels.light import Light, is_lost
-from wallpaint.pixels.recolor import read_light
+from wallpaint.pixels.recolor import Coat, read_light
 from wallpaint.ui.board import pictures
 from wallpaint.ui.board.component import describe_picture
 from wallpaint.ui.board.segmenter import load_view
@@ -49,6 +49,7 @@ class ScenePaths:
     truth: str | None
     name: str
     more: tuple[tuple[str, str, str], ...] = ()  # (mask, paint, the paint on it now or '') of each
+    old_paint: str = ""  # on the wall at hand now, where that is known
 
 
 def show_room(room: Room) -> tuple:
@@ -158,7 +159,7 @@ def _look_at(folder: str, wall: Wall) -> Outlook:
     told = Outlook(paint.hex, "", 0.0, bool(whites), known.hex if known else "")
     if is_lost(room, mask):
         return told
-    painted = np.asarray(CLASSICAL["field"](room, mask, paint, known))[np.asarray(mask) > 0]
+    painted = np.asarray(CLASSICAL["field"](Coat(room, mask, paint, known)))[np.asarray(mask) > 0]
     seen = np.median(painted, axis=0).round().astype(np.uint8)
     return replace(told, seen=Swatch(tuple(seen)).hex, far=light.doubt(bytes_to_linear(seen)))
 
