@@ -75,10 +75,10 @@ def read_swatch(text: str, palette: Path | None, flag: str = "--swatch") -> Swat
         UserError: no colour and no paint is called so, or the palette cannot be read.
     """
     from wallpaint.pixels.color import parse_color
-    from wallpaint.pixels.color_cells import color_in
+    from wallpaint.pixels.color_cells import color_in, drop_alpha
     from wallpaint.pixels.palettes import find_paint, read_palette
 
-    bare = text.strip(" \t'\"`‘’“”")
+    bare = drop_alpha(text.strip(" \t'\"`‘’“”"))
     if bare in ("", "#"):
         raise UserError(f"no colour is given, to {flag}, {QUOTE}")
     if color := color_in(bare):  # rgb(122, 158, 126) too

@@ -54,7 +54,12 @@ READ = (
     ("0 to 1", "name,r,g,b|Sage,0.478,0.62,0.494"),
     ("decimal commas", "name;r;g;b|Sage;0,478;0,62;0,494"),
     ("percent", "name,r,g,b|Sage,47.8%,62%,49.4%"),
-    ("a colour in one cell", 'name,colour|Sage,"rgb(122, 158, 126)"'),
+    ("a colour in one cell, as CSS has it", 'name,colour|Sage,"rgb(122, 158, 126)"'),
+    ("the same of another kind", 'name,colour|Sage,"hsl(126.7, 15.7%, 54.9%)"'),
+    ("headers in Russian, Polish, Turkish, Chinese and more", "имя,красный,зелёный,синий|Sage,122,158,126"),
+    ("eight digits, the alpha FF (`#7A9E7EFF`, `#FF7A9E7E`)", "name,hex|Sage,#7A9E7EFF"),
+    ("a style sheet (`.css`, `.scss`)", "--Sage: #7A9E7E;"),
+    ('Excel\'s `="7A9E7E"`, cells of several lines', 'name,hex|"Sage","=""7A9E7E"""'),
 )
 ASKED = (
     ("four numbers without a header", "12,122,158,126,Sage", "write a first line that names the columns"),
@@ -62,6 +67,8 @@ ASKED = (
     ("HSV, of which V is no green", "name,h,s,v|Sage,127,23,62", "write a first line that names the columns"),
     ("CIELAB or HSL alone", "name,L,a,b|Sage,62,-18,13", "write a first line that names the columns"),
     ("0 and 1 alone", "name,r,g,b|Dot,1,1,1", "write 0 to 255, 1.0 or 100 %"),
+    ("a code that has lost its zeros", "name,hex|Sage,#7A9E7E|Night,123", "may be #000123 or #112233"),
+    ("eight digits with another alpha", "name,hex|Sage,#7A9E7E80", "is not a hex colour"),
     ("numbers and a code that differ", "name,r,g,b,hex|Sage,1,2,3,#7A9E7E", "line 2 has two colours"),
     ("a row without a colour", "name,hex|Sage,#7A9E7E|Night,dark", "line 3: colour 'dark' is not a hex colour"),
 )
@@ -73,6 +80,14 @@ CASES = (
         text("a.csv", "name;hex|Sage;#7A9E7E", "utf-16"),
         is_sage,
     ),
+    Case(
+        "names in Cyrillic, Polish, Mac or DOS letters",
+        "read",
+        text("a.csv", "имя;hex|Шалфей;#7A9E7E", "cp1251"),
+        lambda palette: palette.colors[0].name == "Шалфей",
+    ),
+    Case("Chinese or Japanese that is not UTF-8", "save it again as UTF-8", text("a.csv", "名|鼠尾草,#7A9E7E", "gbk")),
+    Case("Excel's own file called `.csv`", "is a zip archive: save it as CSV", text("a.csv", "PK\3\4")),
     *(Case(f"a table: {what}", told, text("a.csv", lines)) for what, lines, told in ASKED),
     Case("GIMP (`.gpl`)", "read", text("a.gpl", "GIMP Palette|122 158 126 Sage"), is_sage),
     Case("Adobe swatch exchange (`.ase`)", "read", ase, is_sage),
@@ -101,7 +116,16 @@ CASES = (
         text("a.json", '["7A9E7E"]'),
         lambda palette: [color.name for color in palette.colors] == ["#7A9E7E"],
     ),
-    Case("JSON of another shape", "colour 1 has no hex", text("a.json", '[{"name": "Sage", "rgb": [1, 1, 1]}]')),
+    Case(
+        "the same with `rgb`, `red`, `color` or `$value` in place of `hex`, in groups or not",
+        "read",
+        text("a.json", '{"version": 1, "greens": [{"title": "Sage", "rgb": [122, 158, 126]}]}'),
+        is_sage,
+    ),
+    Case(
+        "JSON: 0 and 1 alone", "write 0 to 255, 1.0 or 100 %", text("a.json", '[{"name": "Sage", "rgb": [1, 1, 1]}]')
+    ),
+    Case("JSON of another shape", "is not a hex colour", text("a.json", '[{"name": "Sage", "hue": 127}]')),
     Case("broken JSON", "cannot be read", text("a.json", '{"Sage": ')),
-    Case("anything else", "give one of .gpl .ase .aco .json .csv .tsv .txt", text("a.acb", "")),
+    Case("anything else", "give one of .gpl .ase .aco .json .csv", text("a.acb", "")),
 )

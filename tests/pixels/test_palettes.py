@@ -1,5 +1,6 @@
 """Palettes: what is shipped, what is read from files, and the nearest name."""
 
+import json
 import struct
 
 import numpy as np
@@ -54,7 +55,7 @@ def test_a_gimp_palette(tmp_path):
     assert [(c.name, c.swatch.hex) for c in palette.colors] == [("Sage green", "#7A9E7E"), ("#000000", "#000000")]
 
 
-SAGE_AND_NIGHT = """
+SAGE_AND_NIGHT = '''
 name,hex|Sage green,#7A9E7E|Night,001020
 hex;name|#7A9E7E;Sage green|001020;Night
 Sage green,7A9E7E|Night,001020
@@ -96,14 +97,33 @@ L,a,b,R,G,B,name|62,-18,13,122,158,126,Sage green|4,-1,-13,0,16,32,Night
 RAL,RGB,HEX|Sage green,122-158-126,#7A9E7E|Night,000-016-032,#001020
 name,rgb|Sage green,122-158-126|Night,0-16-32
 name,hex|---,---|Sage green,#7A9E7E|Night,#001020
+name,hex|Sage green,#7A9E7EFF|Night,#001020ff
+name,hex|Sage green,#FF7A9E7E|Night,#FF001020
+12345678,Sage green,#7A9E7E|87654321,Night,#001020
+name,hex|"Sage^green",#7A9E7E|"Night",#001020
+name,hex|Sage green,"=""7A9E7E"""|Night,"=""001020"""
+name,hex|Sage green,\u200b#7A9E7E|Night,\u2060#001020
+name,css|Sage green,"rgb(47.8%, 62%, 49.4%)"|Night,"rgba(0,16,32,1)"
+name,css|Sage green,rgb(122 158 126 / 100%)|Night,"hsl(210deg, 100%, 6.27%)"
+name,r,g,b|Sage green,4.784e-01,6.196e-01,4.941e-01|Night,0.0e+00,6.27e-02,1.255e-01
+Paint,,RGB,,|Name,B,R,G|Sage green,126,122,158|Night,32,0,16
+название,красный,зелёный,синий|Sage green,122,158,126|Night,0,16,32
+nazwa,czerwony,zielony,niebieski|Sage green,122,158,126|Night,0,16,32
+ad,mavi,kırmızı,yeşil|Sage green,126,122,158|Night,32,0,16
+namn,röd,grön,blå|Sage green,122,158,126|Night,0,16,32
+名称,红,绿,蓝|Sage green,122,158,126|Night,0,16,32
+이름,빨강,초록,파랑|Sage green,122,158,126|Night,0,16,32
+- Sage green: #7A9E7E|- Night: #001020
+:root {|  --Sage green: #7A9E7E;|  --Night: #001020;|}
+Sage green (#7A9E7E)|Night (#001020)
 # my paints|My paints|name,hex,|Greens,,|Sage green,#7A9E7E,,|Blues,,|Night,#001020,
-""".strip().splitlines()
+'''.strip().split("\n")
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("text", SAGE_AND_NIGHT)
 def test_a_table_however_it_is_laid_out(tmp_path, text, separator):
-    text = text.replace("|", "\n")
+    text = text.replace("|", "\n").replace("^", "\r\n")
     if not set(text) & set('".;'):
         text = text.replace(",", separator)
     (tmp_path / "x.csv").write_text(text, "utf-8")
@@ -125,7 +145,12 @@ def test_a_table_in_any_encoding(tmp_path, encoding, end):
         ("1,2,3,Sage,122,158,126|4,5,6,Night,0,16,32", "write a first line that names the columns"),
         ("name,L,a,b|Sage,62,18,13", "write a first line that names the columns"),
         ("name,h,s,l|Sage,127,16,55", "write a first line that names the columns"),
-        ("nazwa,czerwony,zielony,niebieski|Sage,122,158,126", "write a first line that names the columns"),
+        ("enw,coch,gwyrdd,glas|Sage,122,158,126", "write a first line that names the columns"),
+        ("name,hex|Sage,#7A9E7E|Night,123", "line 3: 123 may be #000123 or #112233"),  # zeros that Excel dropped
+        ("name,hex|Sage,#7A9E7E80", "'#7A9E7E80' is not a hex colour"),  # half transparent
+        ("name,hex|Sage,#FF7A9EFF", "'#FF7A9EFF' is not a hex colour"),  # alpha in front or behind?
+        ('name,css|Sage,"rgba(122,158,126,0.5)"', "write a first line that names the columns"),
+        ('name,hex|"Sage,#7A9E7E|Night,#001020', "line 2 has a quote that is not closed"),
         ("name,r,g,b,r,g,b|Sage,122,158,126,1,2,3", "write a first line that names the columns"),
         ("name,r,g,b|Black,0,0,0|Dot,1,1,1", "may be 0 to 1, 0 to 255 or percent"),
         ("name,r,g,b|Sage,47.84,61.96,49.41", "may be 0 to 1, 0 to 255 or percent"),
@@ -154,6 +179,58 @@ def test_a_table_that_can_be_read_two_ways_is_refused_with_what_to_do(tmp_path, 
     (tmp_path / "x.csv").write_text(text.replace("|", "\n"), "utf-8")
     with pytest.raises(UserError, match=told):
         read_palette(tmp_path / "x.csv")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [
+        *(("cp1251", "Шалфей светлый"), ("cp866", "Ночной лес"), ("cp1250", "Szałwia żółta")),
+        *(("cp1252", "À l’eau d’été"), ("cp1252", "Café™ ½"), ("mac_roman", "Graugrün für Nächte")),
+        ("cp850", "Graugrün für Nächte"),
+    ],
+)
+@pytest.mark.parametrize(("suffix", "text"), [("csv", "name;hex\n{};#7A9E7E\n"), ("json", '{{"{}": "#7A9E7E"}}')])
+def test_names_from_before_utf8(tmp_path, encoding, name, suffix, text):
+    (tmp_path / f"x.{suffix}").write_bytes(text.format(name).encode(encoding))
+    assert read_palette(tmp_path / f"x.{suffix}").colors == (Named(name, Swatch((122, 158, 126))),)
+
+
+SAGE = [("Sage", "#7A9E7E")]
+
+
+@pytest.mark.parametrize(
+    ("text", "colors"),
+    [
+        ('{"Sage": {"hex": "#7A9E7E", "hsl": {"h": 127, "s": 16, "l": 55}}}', SAGE),
+        ('{"colors": [{"title": "Sage", "rgb": [122, 158, 126]}]}', SAGE),
+        ('[{"name": {"en": "Sage", "de": "Salbei"}, "rgb": {"r": 122, "g": 158, "b": 126}}]', SAGE),
+        ('[{"label": "Sage", "red": 0.4784, "green": 0.6196, "blue": 0.4941, "alpha": 1}]', SAGE),
+        ('{"Sage": [122, 158, 126], "red": [255, 0, 0]}', [*SAGE, ("red", "#FF0000")]),
+        ('{"green": "#0f0", "red": "#f00"}', [("green", "#00FF00"), ("red", "#FF0000")]),
+        ('{"color": {"Sage": {"$value": "#7A9E7E", "$type": "color"}}}', SAGE),
+        ('{"sage": {"100": "#7A9E7E"}, "red": {"100": "#ff0000"}}', [("sage 100", "#7A9E7E"), ("red 100", "#FF0000")]),
+        ('{"version": "2.0", "colors": [{"name": "Sage", "color": "rgb(122,158,126)"}], "gradients": []}', SAGE),
+        ('[{"name": "Sage", "hex": "#7A9E7EFF"}]', SAGE),
+    ],
+)
+def test_a_palette_as_json_of_many_shapes(tmp_path, text, colors):
+    (tmp_path / "x.json").write_text(text)
+    assert [(color.name, color.swatch.hex) for color in read_palette(tmp_path / "x.json").colors] == colors
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("x.txt", b"GIMP Palette\nName: x\n#\n122 158 126\tSage\n"),
+        ("x.csv", b'\n {"Sage": "#7A9E7E"}'),
+        ("x.aco", ase_file([("Sage", b"RGB ", (122 / 255, 158 / 255, 126 / 255))])),
+        ("x.pal", b"JASC-PAL\r\n0100\r\n1\r\n122 158 126 Sage\r\n0 0 0 Sage\r\n"),
+        ("x.scss", b"$Sage: #7A9E7E;\n"),
+    ],
+)
+def test_what_a_file_holds_goes_before_its_suffix(tmp_path, name, data):
+    (tmp_path / name).write_bytes(data)
+    assert read_palette(tmp_path / name).colors[0] == Named("Sage", Swatch((122, 158, 126)))
 
 
 def test_a_name_of_six_letters_that_are_hex_digits_stays_a_name(tmp_path):
@@ -241,6 +318,11 @@ def test_an_adobe_swatch_exchange_in_each_of_its_models(tmp_path):
         ("x.csv", b"name,hex\n" + b"x,#123456\n" * 5001, "5000"),
         ("x.csv", b"x" * 2_000_001, "2 MB"),
         ("x.acb", b"", "no kind"),
+        ("x.csv", b"PK\3\4" + bytes(99), "is a zip archive: save it as CSV"),  # a workbook of Excel
+        ("x.csv", "名称,hex\n鼠尾草,#7A9E7E".encode("gbk"), "not UTF-8 text"),
+        ("x.gpl", b"GIMP Palette\n-1 158 126 Sage\n1 2 3 x\n", "line 2 is no colour"),
+        ("x.json", b'[{"name": "Sage", "hex": "#7A9E7E", "r": 1, "g": 2, "b": 3}]', "colour 1 has two colours"),
+        ("x.json", json.dumps([{f"k{i}": 1, "hex": "#7A9E7E"} for i in range(200)]).encode(), "202 different keys"),
         ("x.aco", b"", "no colours"),
         ("x.aco", b"\0\3\0\1", "version 1 or 2"),
         ("x.aco", b"\0\1\0\1\0\0", "cannot be read"),

@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
+import colorsys
 import re
 import unicodedata
 from collections.abc import Sequence
 
 from wallpaint.pixels.color import Swatch, parse_color
 
-# What a header calls its columns in the languages of Western Europe and Vietnamese, accents and spaces left out.
-ROLES = {
-    "red": "r red rot rouge rojo rosso vermelho rood do",
-    "green": "g green grun gruen vert verde groen luc xanhla xanhlacay",
-    "blue": "b blue blau bleu azul blu blauw lam xanhlam xanhduong",
-    "hex": "hex hexcode hexwert hexvalue html htmlcode htmlhex web rgbhex hexrgb mahex codehex",
-    "color": "color colour farbe couleur mau rgb srgb colorcode colourcode farbcode mamau codecouleur",
-    "name": "name title titel nom nombre nome naam ten tenmau bezeichnung farbname colorname colourname paint label",
-    "code": "id code no nr num number nummer numero ref sku index key stt ma so",
-    "other": "l a c m y k h s v x z alpha cyan magenta yellow black lab cmyk hsl hsv hue lrv group collection",
-}
-ROLE_OF = {word: role for role, words in ROLES.items() for word in words.split()}
-# Three numbers or six digits below one of these words are no red, green, blue in this order.
-OTHER_MODELS = {*"lab cielab lch hsl hsv hsb hwb xyz yuv ycbcr cmyk bgr bgra abgr brg gbr grb rbg vb linear".split()}
-AROUND_CHANNELS = re.compile(r"\b(s?rgb|value|wert|channel|kanal|valeur|gia tri|\d+|bit)\b")  # "R (0-255)", "RGB_R"
-NUMBER = re.compile(r"(\d+(?:[.,]\d*)?|[.,]\d+)\s*(%?)", re.ASCII)
-TRIPLE = re.compile(r"(?:rgb)?\s*[\[({]?\s*(\d{1,3})[\s,;/]+(\d{1,3})[\s,;/]+(\d{1,3})\s*[\])}]?", re.I | re.ASCII)
-HEX = re.compile(r"(?:#|0x)?([0-9a-f]{6})|#([0-9a-f]{3})", re.I | re.ASCII)
-
 
 def plain(text: str) -> str:
     """Lower case without accents: 'Grün' and 'Đỏ' are 'grun' and 'do'."""
-    apart = unicodedata.normalize("NFKD", text.casefold().replace("đ", "d"))
+    apart = unicodedata.normalize("NFKD", text).casefold().replace("đ", "d")
     return "".join(letter for letter in apart if not unicodedata.combining(letter))
+
+
+# What a header calls its columns in many languages, accents and spaces left out.
+ROLES = {
+    "red": "r red rot rouge rojo rosso vermelho rood do rod rød czerwony cervena kırmızı punainen piros rosu merah "
+    "красный червоний κοκκινο 红 紅 赤 빨강",
+    "green": "g green grun gruen vert verde groen luc xanhla xanhlacay gron grøn grønn zielony zelena yesil vihrea "
+    "zold hijau зеленый зелений πρασινο 绿 綠 緑 초록 녹색",
+    "blue": "b blue blau bleu azul blu blauw lam xanhlam xanhduong bla niebieski modra mavi sininen kek albastru biru "
+    "синий синій голубой μπλε 蓝 藍 青 파랑",
+    "hex": "hex hexcode hexwert hexvalue html htmlcode htmlhex web rgbhex hexrgb mahex codehex",
+    "color": "color colour farbe couleur mau rgb srgb colorcode colourcode farbcode mamau codecouleur kleur farg "
+    "farve kolor barva renk cor цвет колір 颜色 顏色 色 색상",
+    "name": "name title titel nom nombre nome naam ten tenmau bezeichnung farbname colorname colourname paint label "
+    "nazwa nazev namn navn ad nimi nev nama имя название наименование назва ονομα 名称 名稱 名字 名前 色名 이름",
+    "code": "id code no nr num number nummer numero ref sku index key stt ma so код артикул номер 编号 色号 番号 번호",
+    "other": "l a c m y k h s v x z alpha cyan magenta yellow black lab cmyk hsl hsv hue lrv group collection",
+}
+ROLE_OF = {plain(word): role for role, words in ROLES.items() for word in words.split()}
+# Three numbers or six digits below one of these words are no red, green, blue in this order.
+OTHER_MODELS = {*"lab cielab lch hsl hsv hsb hwb xyz yuv ycbcr cmyk bgr bgra abgr brg gbr grb rbg vb linear".split()}
+AROUND_CHANNELS = re.compile(r"\b(s?rgb|value|wert|channel|kanal|valeur|gia tri|\d+|bit)\b")  # "R (0-255)", "RGB_R"
+NUMBER = re.compile(r"((?:\d+(?:[.,]\d*)?|[.,]\d+)(?:e[+-]\d\d)?)\s*(%?)", re.ASCII)  # 4.8e-01 as NumPy writes it
+TRIPLE = re.compile(r"[\[({]?\s*(\d{1,3})[\s,;/]+(\d{1,3})[\s,;/]+(\d{1,3})\s*[\])}]?", re.ASCII)
+FUNCTION = re.compile(r"(rgb|hsl)a?\s*[(\[]?([^()\[\]]*)[)\]]?", re.I)  # as CSS has it
+HEX = re.compile(r"(?:#|0x)?([0-9a-f]{6})|#([0-9a-f]{3})", re.I | re.ASCII)
+WITH_ALPHA = re.compile(r"(?<!\w)(#|0x|)((?!\d{8})[0-9a-f]{8}|(?<=#)\d{8})(?!\w)", re.I | re.ASCII)
 
 
 def is_data(row: Sequence[str]) -> bool:
@@ -55,7 +64,7 @@ def find_role(title: str) -> str:
     """What a header's cell says of its column: a key of ROLES, or 'unknown'; 'b*' is CIELAB's."""
     if "*" in title:
         return "other"
-    words = re.sub(r"[^a-z0-9%]+", " ", plain(title))
+    words = re.sub(r"[^\w%]+|_", " ", plain(title))
     if OTHER_MODELS & {*words.split()}:
         return "other"
     for text in (words, AROUND_CHANNELS.sub("", words)):
@@ -65,10 +74,38 @@ def find_role(title: str) -> str:
 
 
 def color_in(cell: str) -> Swatch | None:
-    """A colour written in one cell: #7A9E7E, 7A9E7E, 0x7A9E7E, #abc, rgb(122, 158, 126); else None."""
-    if match := HEX.fullmatch(cell.strip("'\"")):
+    """A colour written in one cell: #7A9E7E, 7A9E7E, 0x7A9E7E, #abc, 122/158/126, CSS's rgb() and hsl(); else None."""
+    if match := HEX.fullmatch(cell.strip("'\"()[];,")):
         return parse_color(match[1] or match[2])
+    if match := FUNCTION.fullmatch(cell.strip(";")):
+        return _by_function(match[1].lower(), match[2])
     if (match := TRIPLE.fullmatch(cell)) and max(int(value) for value in match.groups()) <= 255:
         red, green, blue = (int(value) for value in match.groups())
         return Swatch((red, green, blue))
     return None
+
+
+def _by_function(model: str, inside: str) -> Swatch | None:
+    """The colour of rgb(122 158 126 / 1) or hsl(127deg, 16%, 55%); None for one that is transparent or none."""
+    found = [NUMBER.fullmatch(part) for part in re.split(r"[\s,/]+", inside.lower().replace("deg", "").strip())]
+    numbers = [float(number[1]) / (100 if number[2] else 1) for number in found if number]
+    if len(numbers) != len(found) or len(numbers) not in (3, 4) or numbers[3:] not in ([], [1], [255]):
+        return None
+    first, second, third = numbers[:3]
+    if model == "hsl":
+        values = colorsys.hls_to_rgb(first / 360, third, second)
+    else:
+        values = tuple(v if n and n[2] else v / 255 for v, n in zip(numbers[:3], found, strict=False))
+    if not all(0 <= value <= 1 for value in (*values, *(numbers[1:3] if model == "hsl" else ()))):
+        return None
+    red, green, blue = (round(255 * value) for value in values)
+    return Swatch((red, green, blue))
+
+
+def drop_alpha(text: str) -> str:
+    """A text whose codes of eight digits all have an alpha of FF, at the same end, without it; another as it is."""
+    codes = [code.lower() for _, code in WITH_ALPHA.findall(text)]
+    first, last = (all(code[at] == "ff" for code in codes) for at in (slice(2), slice(6, 8)))
+    if first == last and {*codes} != {"ffffffff"}:
+        return text
+    return WITH_ALPHA.sub(lambda code: code[1] + (code[2][2:] if first else code[2][:6]), text)

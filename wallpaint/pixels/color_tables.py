@@ -11,9 +11,12 @@ import numpy as np
 
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch, parse_color
-from wallpaint.pixels.color_cells import HEX, NUMBER, color_in, find_role, find_roles, is_data
+from wallpaint.pixels.color_cells import HEX, NUMBER, color_in, drop_alpha, find_role, find_roles, is_data
+from wallpaint.pixels.plain_text import decode
 
 SCALE = re.compile(r"\b0 ?(?:-|–|\.\.+|to|bis|a) ?(\d+)|(%|percent|prozent|pourcent)", re.I)  # "R (0-100)", "R %"
+QUOTED = re.compile(r'(?:\A|(?<=[,;\t|\r\n])) *"(?:[^"]|"")*"(?=[,;\t|\r\n]|\Z)')  # a cell may have lines of its own
+UNCLOSED = re.compile(r'(?:^|[,;\t|]) *"[^"]*$')
 MAX_LINES, MANY = 10_000, 4
 REMEDY = "write a first line that names the columns, like 'name,hex' or 'name,r,g,b'"
 
@@ -26,58 +29,58 @@ def read_table(data: bytes) -> list[tuple[str, Swatch]]:
     Raises:
         UserError: a row has no colour, or the columns can be taken in more than one way.
     """
-    rows = _rows(decode(data))
+    rows = _rows(drop_alpha(decode(data)))
     if len(rows) == 1 and all(HEX.fullmatch(cell) for cell in rows[0][1]):  # codes side by side, as coolors.co has it
-        return [("", color) for cell in rows[0][1] if (color := color_in(cell))]
-    usual = Counter(len(row) for _, row in rows if is_data(row)).most_common(1)
-    width = usual[0][0] if usual else 0
+        rows = [(rows[0][0], [cell]) for cell in rows[0][1]]
+    widths = Counter(len(row) for _, row in rows if is_data(row))
+    width = max(widths, key=lambda size: (widths[size], size), default=0)
     rows = [(line, row) for line, row in rows if len(row) > 1 or width == 1]
     first = next((i for i, (_, row) in enumerate(rows) if is_data(row)), len(rows))
-    known = [i for i, (_, row) in enumerate(rows[:first]) if {find_role(title) for title in row} != {"unknown"}]
-    header = known[0] if known else first - 1  # what stands between it and the first colour has to have one too
+    known = [sum(find_role(title) != "unknown" for title in row) for _, row in rows[:first]]
+    # What stands between the header and the first colour has to have one too.
+    header = known.index(max(known)) if any(known) else first - 1
     titles = rows[header][1] if header >= 0 else []
-    roles = find_roles(titles)
-    if not known and len(roles) != width:
-        roles = []  # a title, no header
-    width, rows = len(roles) or width, rows[header + 1 :]
+    if not any(known) and len(titles) != width:
+        titles = []  # a title, no header
+    return read_rows(titles, rows[header + 1 :], width)
+
+
+def read_rows(titles: list[str], rows: list[tuple[str, list[str]]], width: int = 0) -> list[tuple[str, Swatch]]:
+    """Read (name, colour) of each of (place, cells); the columns are called `titles`, or there are `width` of them.
+
+    Raises:
+        UserError: as `read_table`.
+    """
+    roles, width = find_roles(titles), len(titles) or width
     if not rows:
         raise UserError(f"no row of it has a colour, {REMEDY}")
-    for line, row in rows:
+    for place, row in rows:
         if len(row) > width:
-            raise UserError(f"line {line} has {len(row)} cells, not {width}: put a name with a separator into quotes")
+            raise UserError(f"{place} has {len(row)} cells, not {width}: put a name with a separator into quotes")
     columns = [[row[i] if i < len(row) else "" for _, row in rows] for i in range(width)]
     columns = [
         _scaled(c, titles[i]) if roles and roles[i] in ("red", "green", "blue") else c for i, c in enumerate(columns)
     ]
-    colors, used = _colors(columns, roles, [line for line, _ in rows])
+    colors, used = _colors(columns, roles, [place for place, _ in rows])
     return list(zip(_names(columns, roles or ["unknown"] * width, used), colors, strict=True))
 
 
-def decode(data: bytes) -> str:
-    """Bytes of a text file to text: UTF-16 by its mark or its zeros, UTF-8 with or without mark, else Windows-1252."""
-    for encoding, zeros in (("utf-16-le", data[1:200:2]), ("utf-16-be", data[:200:2])):
-        if zeros.count(0) > 0.7 * len(zeros):
-            return data.decode(encoding, "replace").lstrip("\ufeff")
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return data.decode("utf-16", "replace")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")
-
-
-def _rows(text: str) -> list[tuple[int, list[str]]]:
-    """The rows that hold anything, as (line, cells), empty cells at their ends and comments ('# by me') left out."""
+def _rows(text: str) -> list[tuple[str, list[str]]]:
+    """The rows that hold anything, as ('line 3', cells), without empty cells at their ends and without comments."""
+    text = QUOTED.sub(lambda cell: re.sub(r"[\r\n]+", " ", cell[0]), text)
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
     if len(lines) > MAX_LINES:
         raise UserError(f"{len(lines)} lines are more than a palette has: give at most {MAX_LINES}")
-    lines = [(number, _uncommented(line)) for number, line in lines]
+    lines = [(number, _uncommented(line).rstrip(";,")) for number, line in lines]
     lines = [(number, line) for number, line in lines if re.search(r"\w", line)]
+    open_quote = next((number for number, line in lines if UNCLOSED.search(line)), None)
+    if open_quote:
+        raise UserError(f"line {open_quote} has a quote that is not closed: close it, or leave it out")
     declared = re.fullmatch(r"sep=(.)", lines[0][1], re.I) if lines else None  # Excel's own first line
     lines = lines[1:] if declared else lines
 
     def split(separator: str) -> list[list[str]]:
-        """One reader a line: a quote that is never closed must not swallow the rest."""
+        """One reader a row: a quote that is never closed must not swallow the rest."""
         return [next(csv.reader([line], delimiter=separator, skipinitialspace=True), []) for _, line in lines]
 
     def agreement(separator: str) -> int:
@@ -91,9 +94,9 @@ def _rows(text: str) -> list[tuple[int, list[str]]]:
         rows = [re.split(r"\s{2,}", line) for _, line in lines]
         if len({len(row) for row in rows}) > 1 or (rows and len(rows[0]) == 1):
             rows = [_join_words(line.split()) for _, line in lines]
-    cells = [[cell.strip() for cell in row] for row in rows]
+    cells = [[re.sub(r'^="(.*)"$', r"\1", cell.strip()) for cell in row] for row in rows]  # ="001020": Excel's text
     sizes = [max((i + 1 for i, cell in enumerate(row) if cell), default=0) for row in cells]
-    return [(line, row[:size]) for (line, _), row, size in zip(lines, cells, sizes, strict=True) if size]
+    return [(f"line {line}", row[:size]) for (line, _), row, size in zip(lines, cells, sizes, strict=True) if size]
 
 
 def _uncommented(line: str) -> str:
@@ -116,7 +119,7 @@ def _join_words(words: list[str]) -> list[str]:
     return joined
 
 
-def _colors(columns: list[list[str]], roles: list[str], lines: list[int]) -> tuple[list[Swatch], set[int]]:
+def _colors(columns: list[list[str]], roles: list[str], places: list[str]) -> tuple[list[Swatch], set[int]]:
     """The colour of every row, and the columns it was taken from."""
     # RAL's own tables write 137-172-118 below RGB; elsewhere that is a number of an article.
     dashed = {i for i, role in enumerate(roles) if role == "color"}
@@ -125,16 +128,16 @@ def _colors(columns: list[list[str]], roles: list[str], lines: list[int]) -> tup
     channels = _channel_columns(columns, roles)
     if not codes and not channels:
         raise UserError(f"no colour in it that can be told for sure, {REMEDY}")
-    by_code = [_codes(columns[i], lines) for i in codes]
-    by_number = [_channels([columns[i] for i in channels], lines)] if channels else []
+    by_code = [_codes(columns[i], places) for i in codes]
+    by_number = [_channels([columns[i] for i in channels], places)] if channels else []
     # What is named, or marked by '#', has to agree with what else is named. Numbers beside a '#' mean anything,
     # but '#123' beside them may be an article's number.
     short = all(len(cell) == 4 for i in codes for cell in columns[i])
     rivals = by_code + (by_number if (trust > 1 if roles else trust == 1 or short) else [])
-    for line, *colors in zip(lines, *rivals, strict=True):
+    for place, *colors in zip(places, *rivals, strict=True):
         for color in colors[1:]:
             if max(abs(a - b) for a, b in zip(color.rgb, colors[0].rgb, strict=True)) > 2:
-                raise UserError(f"line {line} has two colours, {colors[0].hex} and {color.hex}: leave one, {REMEDY}")
+                raise UserError(f"{place} has two colours, {colors[0].hex} and {color.hex}: leave one, {REMEDY}")
     best = by_code[0] if codes and (trust > 1 or not channels) else by_number[0]
     return best, {*codes, *channels}
 
@@ -186,27 +189,29 @@ def _scaled(column: list[str], title: str) -> list[str]:
     ]
 
 
-def _codes(column: list[str], lines: list[int]) -> list[Swatch]:
+def _codes(column: list[str], places: list[str]) -> list[Swatch]:
     """The colours of a column of codes; below the title 'hex' three digits do without '#'."""
-    found = []
-    for cell, line in zip(column, lines, strict=True):
+    found, full = [], any(len(cell) > 4 for cell in column)
+    for cell, place in zip(column, places, strict=True):
+        if full and len(cell) == 3 and cell.isdigit():  # a spreadsheet drops zeros in front
+            raise UserError(f"{place}: {cell} may be #000{cell} or {parse_color(cell).hex}: write one of them")
         try:
             found.append(color_in(cell) or parse_color(cell))
         except UserError as error:
-            raise UserError(f"line {line}: {error}") from None
+            raise UserError(f"{place}: {error}") from None
     return found
 
 
-def _channels(columns: list[list[str]], lines: list[int]) -> list[Swatch]:
+def _channels(columns: list[list[str]], places: list[str]) -> list[Swatch]:
     """The colours of three columns of numbers, all of one scale."""
     cells = [NUMBER.fullmatch(cell) for row in zip(*columns, strict=True) for cell in row]
     if None in cells:
-        raise UserError(f"line {lines[cells.index(None) // 3]} has no number where red, green and blue should be")
+        raise UserError(f"{places[cells.index(None) // 3]} has no number where red, green and blue should be")
     values = np.array([float(cell[1].replace(",", ".")) for cell in cells if cell]).reshape(-1, 3)
     percent = [bool(cell[2]) for cell in cells if cell]
     whole, top = all(cell[1].isdigit() for cell in cells if cell), values.max(axis=1)
     if top.max() > (100 if all(percent) else 255):
-        raise UserError(f"line {lines[int(top.argmax())]} is out of range, write 0 to 255 for each channel")
+        raise UserError(f"{places[int(top.argmax())]} is out of range, write 0 to 255 for each channel")
     fractions = (values % 1 > 0).any(axis=1)
     # White, in percent? Or many paints, none of them with a channel of more than 100 of 255?
     hundred = top.max() <= 100 and (len(top) >= MANY or (values == 100).all(axis=1).any())

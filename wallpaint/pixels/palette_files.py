@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import colorsys
 import json
+import re
 import struct
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from wallpaint.errors import UserError
-from wallpaint.pixels.color import Swatch, lab_to_rgb, parse_color
-from wallpaint.pixels.color_cells import color_in
-from wallpaint.pixels.color_tables import decode, read_table
+from wallpaint.pixels.color import Swatch, lab_to_rgb
+from wallpaint.pixels.color_cells import NUMBER, drop_alpha, find_role, find_roles
+from wallpaint.pixels.color_tables import REMEDY, read_rows, read_table
+from wallpaint.pixels.plain_text import decode
 
-MAX_COLORS, MAX_NAME = 5000, 80
+MAX_COLORS, MAX_NAME, MAX_TITLES = 5000, 80, 100
+GPL_HEADER = re.compile(r"\s*#|GIMP Palette|\w+:")
+JSON_REMEDY = 'write {"Sage": "#7A9E7E"} or [{"name": "Sage", "hex": "#7A9E7E"}]'
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ def _read_gpl(data: bytes) -> tuple[str, list[Named]]:
     channels = 4 if "Channels: RGBA" in lines else 3
     colors = []
     for number, line in enumerate(lines, 1):
-        if line.strip()[:1].isdigit():
+        if line.strip() and not GPL_HEADER.match(line):
             row = line.split(None, channels)
             if len(row) < channels or not all(value.isdecimal() for value in row[:channels]):
                 raise UserError(f"line {number} is no colour, write it as '122 158 126 Sage'")
@@ -102,24 +107,58 @@ def _aco_color(space: int, values: list[int]) -> list[float]:
 
 
 def _read_json(data: bytes) -> tuple[str, list[Named]]:
-    """{"Sage": "#7A9E7E"}, [{"name": "Sage", "hex": "#7A9E7E"}] or ["#7A9E7E"], perhaps under a key of its own."""
-    found = json.loads(decode(data), object_pairs_hook=_keys_once)
-    if isinstance(found, dict):
-        lists = [value for value in found.values() if isinstance(value, (list, dict))]
-        found = lists[0] if len(lists) == 1 else found
-    if isinstance(found, dict):
-        found = [{"name": name, "hex": code} for name, code in found.items()]
-    colors = []
-    for number, row in enumerate(found if isinstance(found, list) else [None], 1):
-        row = {str(key).lower(): value for key, value in row.items()} if isinstance(row, dict) else {"hex": row}
-        if not isinstance(row.get("hex"), str):
-            raise UserError(f'colour {number} has no hex, write {{"Sage": "#7A9E7E"}} or [{{"name": …, "hex": …}}]')
-        swatch, rgb = parse_color(row["hex"]), row.get("rgb")
-        beside = color_in(",".join(map(str, rgb)) if isinstance(rgb, list) else str(rgb))
-        if beside and max(abs(a - b) for a, b in zip(beside.rgb, swatch.rgb, strict=True)) > 2:
-            raise UserError(f"colour {number} has two colours, {swatch.hex} and {beside.hex}: leave one")
-        colors.append(_name(str(row.get("name") or ""), swatch))
-    return "", colors
+    """Names with codes, or a list of colours, however deep: {"Sage": "#7A9E7E"}, [{"name": "Sage", "rgb": […]}]."""
+    rows = list(_json_rows(json.loads(drop_alpha(decode(data)), object_pairs_hook=_keys_once), ""))
+    titles = list(dict.fromkeys(title for row in rows for title in row))
+    if len(titles) > MAX_TITLES:
+        raise UserError(f"its colours have {len(titles)} different keys, {JSON_REMEDY}")
+    cells = [(f"colour {i}", [row.get(title, "") for title in titles]) for i, row in enumerate(rows, 1)]
+    try:
+        return "", [_name(name, swatch) for name, swatch in read_rows(titles, cells)] if rows else []
+    except UserError as error:
+        raise UserError(str(error).replace(REMEDY, JSON_REMEDY)) from None
+
+
+def _json_rows(found: Any, name: str) -> Iterator[dict[str, str]]:
+    """Give every colour as a row of a table, {title: cell}; `name` is what the keys around it call it."""
+    found = dict(zip("rgb", found, strict=True)) if _is_triple(found) else found
+    if isinstance(found, list):
+        for each in found:
+            yield from _json_rows(each, name)
+    elif not isinstance(found, dict):
+        yield {"name": name, "hex": _text(found)}
+    elif row := _json_row(found):
+        yield row if any(find_role(title) == "name" for title in row) else {"name": name, **row}
+    else:
+        inside = {key: value for key, value in found.items() if isinstance(value, (list, dict)) and value}
+        for key, value in (inside or found).items():  # a title or a version beside the colours is none
+            around = len(inside) == 1 and not (isinstance(value, dict) and _json_row(value))
+            yield from _json_rows(value, name if around else f"{name} {key}")
+
+
+def _json_row(found: dict[str, Any]) -> dict[str, str]:
+    """The cells of an object that is one colour, by their titles; empty for another object."""
+    row: dict[str, str] = {}
+    for key, value in found.items():
+        role = find_role(key)
+        value = dict(zip("rgb", value, strict=True)) if role == "color" and _is_triple(value) else value
+        if isinstance(value, dict) and find_roles([*value])[:3] == ["red", "green", "blue"]:
+            row |= {channel: _text(number) for channel, number in value.items()}
+        elif role == "name" or not isinstance(value, (dict, list)):
+            title = "color" if key.strip("$") == "value" else key  # as design tokens have it
+            row[title] = _text(value)
+    roles = {role: row[title] for title in row if (role := find_role(title))}
+    return row if {"hex", "color"} & {*roles} or NUMBER.fullmatch(roles.get("red", "")) else {}
+
+
+def _is_triple(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 3 and all(type(number) in (int, float) for number in value)
+
+
+def _text(value: Any) -> str:
+    """A value of JSON as a cell; of a name in several languages the first."""
+    value = next(iter(value.values()), "") if isinstance(value, dict) else value
+    return "" if value is None else str(value)
 
 
 def _keys_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -155,9 +194,11 @@ def _named(name: str, rgb: list[float]) -> Named:
 
 
 def _name(name: str, swatch: Swatch) -> Named:
-    """A colour and its name; without one its hex stands for it."""
-    return Named(" ".join(name.split()).rstrip(" :=")[:MAX_NAME] or swatch.hex, swatch)
+    """A colour and its name, without the marks of a list or a style sheet; without a name its hex stands for it."""
+    return Named(" ".join(name.split()).strip(" :=-–•*$")[:MAX_NAME] or swatch.hex, swatch)
 
 
 READERS = {".gpl": _read_gpl, ".ase": _read_ase, ".aco": _read_aco, ".json": _read_json}
-READERS |= dict.fromkeys((".csv", ".tsv", ".txt"), _read_table)
+READERS |= dict.fromkeys((".csv", ".tsv", ".txt", ".css", ".scss", ".hex", ".pal"), _read_table)
+# What a file begins with goes before what its name says.
+BY_CONTENT = {b"GIMP Palette": _read_gpl, b"ASEF": _read_ase, b"{": _read_json, b"[": _read_json}

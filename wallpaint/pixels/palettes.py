@@ -17,11 +17,13 @@ from wallpaint.errors import UserError
 from wallpaint.paths import ASSETS
 from wallpaint.pixels.color import Swatch, delta_e
 from wallpaint.pixels.color_cells import plain
-from wallpaint.pixels.color_tables import decode
-from wallpaint.pixels.palette_files import MAX_COLORS, MAX_NAME, READERS, Named
+from wallpaint.pixels.file_kinds import kind_of
+from wallpaint.pixels.palette_files import BY_CONTENT, MAX_COLORS, MAX_NAME, READERS, Named
+from wallpaint.pixels.plain_text import decode
 
 PALETTES = ASSETS / "palettes"
 MAX_BYTES = 2_000_000
+BLANKS = b"\xef\xbb\xbf \t\r\n"
 
 
 @dataclass(frozen=True)
@@ -57,19 +59,23 @@ def read_palette(path: str | Path) -> Palette:
     """
     path = Path(path)
     if path.suffix.lower() not in READERS:
-        raise UserError(f"palette {path.name} is of no kind known here, give one of {' '.join(READERS)}")
+        raise UserError(f"palette {path.name} is of no kind known here, give one of {' '.join([*READERS][:5])}")
     if not path.is_file() or path.stat().st_size > MAX_BYTES:
         raise UserError(f"palette {path.name} is missing or larger than 2 MB, give a smaller file")
     data = path.read_bytes()
+    read = next((BY_CONTENT[magic] for magic in BY_CONTENT if data.lstrip(BLANKS).startswith(magic)), None)
+    if not read and (kind := kind_of(path, data)):
+        raise UserError(f"palette {path.name} is {kind}: save it as CSV in UTF-8")
+    read = read or READERS[path.suffix.lower()]
     try:
-        name, colors = READERS[path.suffix.lower()](data)
+        name, colors = read(data)
     except UserError as error:
         raise UserError(f"palette {path.name}: {error}") from None
     except (struct.error, ValueError, RecursionError, csv.Error) as error:
         raise UserError(f"palette {path.name} cannot be read ({error}), save it again") from None
     if not 0 < len(colors) <= MAX_COLORS:
         raise UserError(f"palette {path.name} has {len(colors) or 'no'} colours in it, give 1 to {MAX_COLORS}")
-    comments = decode(data).splitlines() if path.suffix.lower() == ".gpl" else []
+    comments = decode(data).splitlines() if read is READERS[".gpl"] else []
     source = " ".join(line.strip("# ") for line in comments if line.startswith("#") and line[1:])
     return Palette(name or path.stem, tuple(colors), source)
 

@@ -14,6 +14,7 @@ import gradio as gr
 
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch, parse_color
+from wallpaint.pixels.color_cells import color_in
 from wallpaint.ui.words.words import T, t
 
 try:
@@ -112,11 +113,4 @@ def plain_name(text: str) -> str:
 
 def read_paint(value: str) -> Swatch:
     """Read what a ColorPicker or a hex box holds; a picker may also say 'rgb(…)' or 'rgba(…)'."""
-    match = re.fullmatch(r"rgba?\(([^)]*)\)", str(value).strip())
-    if not match:
-        return parse_color(value)
-    try:
-        red, green, blue = (round(float(number)) for number in match[1].split(",")[:3])
-        return Swatch((red, green, blue))
-    except (ValueError, UserError):
-        return parse_color(value)  # which says what is wrong with it
+    return color_in(str(value).strip()) or parse_color(value)
