@@ -91,14 +91,13 @@ def _by_function(model: str, inside: str) -> Swatch | None:
     numbers = [float(number[1]) / (100 if number[2] else 1) for number in found if number]
     if len(numbers) != len(found) or len(numbers) not in (3, 4) or numbers[3:] not in ([], [1], [255]):
         return None
-    first, second, third = numbers[:3]
     if model == "hsl":
-        values = colorsys.hls_to_rgb(first / 360, third, second)
+        values = [*colorsys.hls_to_rgb(numbers[0] / 360, numbers[2], numbers[1]), *numbers[1:3]]
     else:
-        values = tuple(v if n and n[2] else v / 255 for v, n in zip(numbers[:3], found, strict=False))
-    if not all(0 <= value <= 1 for value in (*values, *(numbers[1:3] if model == "hsl" else ()))):
+        values = [v if n and n[2] else v / 255 for v, n in zip(numbers[:3], found, strict=False)]
+    if not all(0 <= value <= 1 for value in values):
         return None
-    red, green, blue = (round(255 * value) for value in values)
+    red, green, blue = (round(255 * value) for value in values[:3])
     return Swatch((red, green, blue))
 
 
