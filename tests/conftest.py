@@ -29,11 +29,11 @@ def family(tmp_path_factory):
     """A folder of every model of room-tiny, with random weights."""
     import torch
 
-    from wallpaint.recipes.tiny.build import save_random_family
+    from wallpaint.recipes.tiny.build import build_family, save_family
 
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("models") / "room-tiny"
-    save_random_family(folder)
+    save_family(build_family(), folder)
     return folder
 
 

@@ -17,7 +17,6 @@ from wallpaint.recipes.tiny import base, clip, dino, sam, sizes, vae
 from wallpaint.recipes.tiny.build import build_family, build_sam, load_family, save_family
 from wallpaint.recipes.tiny.carry import build_vae
 from wallpaint.recipes.tiny.data import Pool, is_held_out
-from wallpaint.recipes.tiny.figures import delta_e
 from wallpaint.recipes.tiny.h94 import adapter_parameters, adapter_weights, attach_adapter
 from wallpaint.recipes.tiny.latents import Latents, encode_views, repaint_view, whiten
 from wallpaint.recipes.tiny.loop import Fit, fit, load_result
@@ -138,7 +137,7 @@ def test_h94_round_trip_is_bit_exact_and_says_the_same(family):
 def test_untrained_vae_carries_flat_colours():
     torch.manual_seed(0)
     colors = torch.randint(0, 256, (40, 3, 1, 1), dtype=torch.uint8).expand(-1, -1, 64, 64).contiguous()
-    assert delta_e(vae.round_trip(build_vae(), colors), colors).mean() < 3.5
+    assert vae.delta_e(vae.round_trip(build_vae(), colors), colors).mean() < 3.5
 
 
 def test_whitening_keeps_the_round_trip_and_scales_the_latents(pool):
@@ -303,5 +302,5 @@ def test_shipped_vae_keeps_the_colour_of_a_wall(shipped):
     picture = Image.open(ROOMS / row["file_name"]).convert("RGB").resize(size, Image.Resampling.LANCZOS)
     mask = Image.open(ROOMS / row["mask_file_name"]).convert("L").resize(size, Image.Resampling.BOX)
     x = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
-    error = delta_e(vae.round_trip(load_family(shipped).vae, x), x)[0]
+    error = vae.delta_e(vae.round_trip(load_family(shipped).vae, x), x)[0]
     assert error[torch.from_numpy(np.array(mask) > 250)].mean() < 4

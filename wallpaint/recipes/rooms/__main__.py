@@ -8,7 +8,9 @@ import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
-from .files import save_image, write_atomic
+from wallpaint.dataset.metadata import write_table
+from wallpaint.disk import atomic_path
+
 from .scene import KINDS
 
 
@@ -48,8 +50,9 @@ def job(task: tuple) -> list[dict]:
     if done.exists():
         return json.loads(done.read_text())
     load_mitsuba(args.device)
-    rows = shoot_room(out, seed, kind, args, save_image)
-    write_atomic(done, json.dumps(rows).encode())
+    rows = shoot_room(out, seed, kind, args)
+    with atomic_path(done) as temporary:
+        temporary.write_text(json.dumps(rows))
     return rows
 
 
@@ -58,9 +61,9 @@ WRITE_SECONDS = 10  # between two rewrites of metadata.jsonl
 
 def write_metadata(out: Path) -> int:
     """Rewrite metadata.jsonl from the finished rooms; the number of rows."""
-    files = sorted((out / ".rows").glob("*.json"), key=lambda p: int(p.stem))
+    files = sorted((out / ".rows").glob("[!.]*.json"), key=lambda p: int(p.stem))
     rows = [row for f in files for row in json.loads(f.read_text())]
-    write_atomic(out / "metadata.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+    write_table(out, rows)
     return len(rows)
 
 
@@ -68,8 +71,8 @@ def develop(args) -> None:
     """Photograph layers; the last `--validation` rooms are the validation split of a dataset."""
     from .develop import develop_folder
 
-    for folder, rows in develop_folder(args.develop, args.out, args, save_image).items():
-        write_atomic(folder / "metadata.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+    for folder, rows in develop_folder(args.develop, args.out, args).items():
+        write_table(folder, rows)
         print(f"{len(rows)} rows in {folder}", flush=True)
 
 

@@ -83,7 +83,7 @@ def develop_view(view: View, rng: np.random.Generator, paints: list, maker: Make
     return photo, [(paint, camera.develop(repaint(view.series, to_linear(paint)))) for paint in paints], paint
 
 
-def develop_folder(layers: Path, out: Path, args, save) -> dict[Path, list[dict]]:
+def develop_folder(layers: Path, out: Path, args) -> dict[Path, list[dict]]:
     """Photograph every view `args.cameras` times; write pictures and masks; give each folder's rows.
 
     In the dataset layout the last `args.validation` rooms go to a split of their own. Views that were photographed
@@ -96,7 +96,7 @@ def develop_folder(layers: Path, out: Path, args, save) -> dict[Path, list[dict]
     folders = [out / split if args.layout == "dataset" else out for split in splits]
     for folder in set(folders):
         (folder / ".rows").mkdir(parents=True, exist_ok=True)
-    tasks = [(layers, folder, row, args, save) for folder, row in zip(folders, views, strict=True)]
+    tasks = [(layers, folder, row, args) for folder, row in zip(folders, views, strict=True)]
     rows: dict[Path, list[dict]] = {}
     for folder, found in zip(folders, spread(develop_row, tasks, args.workers), strict=True):
         rows.setdefault(folder, []).extend(found)
@@ -107,7 +107,7 @@ def develop_row(task: tuple) -> list[dict]:
     """The rows of one view's photographs; they are kept in `.rows`, which also marks the view as done."""
     from .shoot import write_rows
 
-    layers, folder, row, args, save = task
+    layers, folder, row, args = task
     stem = Path(row["file_name"]).stem
     done = folder / ".rows" / f"{stem}.json"
     if done.exists():
@@ -121,6 +121,6 @@ def develop_row(task: tuple) -> list[dict]:
         photo, pictures, paint = develop_view(view, rng, paints, MAKERS[args.maker])
         kept = {**row, "reference_color_rgb": [int(c) for c in paint]}
         name = f"{stem}-{number}" if args.cameras > 1 else stem
-        fresh += write_rows(folder, kept, name, photo, mask, pictures, args, save)
+        fresh += write_rows(folder, kept, name, photo, mask, pictures, args)
     done.write_text(json.dumps(fresh))
     return fresh

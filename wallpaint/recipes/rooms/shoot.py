@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
+
+from wallpaint.disk import atomic_path
 
 from .geometry import Camera
 from .palette import sample_paints, to_linear
@@ -55,7 +58,7 @@ def choose_cameras(room, tracer, count: int, rng):
     return found
 
 
-def shoot_room(out: Path, seed: int, kind: str, args, save) -> list[dict]:
+def shoot_room(out: Path, seed: int, kind: str, args) -> list[dict]:
     """All views of a room; returns their rows. A room that cannot be seen well gives none."""
     room = build_room(seed, kind)
     rng = np.random.default_rng([seed, 11])
@@ -86,7 +89,7 @@ def shoot_room(out: Path, seed: int, kind: str, args, save) -> list[dict]:
             photo = picture(own, np.ones(3), exposure, wall_albedo=np.zeros(3))
         pictures = [(paint, picture(layers, to_linear(paint), exposure)) for paint in paints]
         mask = np.where(layers.wall >= 0.5, 255, 0).astype(np.uint8)
-        rows += write_view(out, room, f"{seed:06d}-{view}", photo, mask, pictures, args, save)
+        rows += write_rows(out, describe(room), f"{seed:06d}-{view}", photo, mask, pictures, args)
     return rows
 
 
@@ -102,16 +105,19 @@ def write_layers(out: Path, room, stem: str, layers, own) -> dict:
     else:
         photo = denoise(repaint(own.bins, np.ones(3)), own.albedo, own.normal)
     scale = 1 / max(float(np.median(photo @ np.array([0.2126, 0.7152, 0.0722]))), 1e-6)
-    beside = out / f".{stem}.npz"
-    np.savez_compressed(
-        beside,
-        series=np.clip(powers * scale, -1000, 1000).astype(np.float16),
-        photo=np.clip(photo * scale, 0, 1000).astype(np.float16),
-        wall=np.round(255 * np.clip(layers.wall, 0, 1)).astype(np.uint8),
-    )
-    beside.replace(out / f"{stem}.npz")
+    with atomic_path(out / f"{stem}.npz") as path:
+        np.savez_compressed(
+            path,
+            series=np.clip(powers * scale, -1000, 1000).astype(np.float16),
+            photo=np.clip(photo * scale, 0, 1000).astype(np.float16),
+            wall=np.round(255 * np.clip(layers.wall, 0, 1)).astype(np.uint8),
+        )
+    return {"file_name": f"{stem}.npz", **describe(room)}
+
+
+def describe(room) -> dict:
+    """What every row says of its room."""
     return {
-        "file_name": f"{stem}.npz",
         "reference_color_rgb": [int(c) for c in room.paint],
         "text": room.text(),
         "room_id": f"room-{room.seed:06d}",
@@ -119,23 +125,19 @@ def write_layers(out: Path, room, stem: str, layers, own) -> dict:
     }
 
 
-def write_view(out: Path, room, stem: str, photo, mask, pictures, args, save) -> list[dict]:
-    """Write one view's files in the layout asked for."""
-    row = {
-        "reference_color_rgb": [int(c) for c in room.paint],
-        "text": room.text(),
-        "room_id": f"room-{room.seed:06d}",
-        "kind": room.kind,
-    }
-    return write_rows(out, row, stem, photo, mask, pictures, args, save)
+def save_image(path: Path, image: np.ndarray) -> None:
+    """PNG, or JPEG of quality 95 without chroma subsampling; atomically."""
+    options: dict = {"quality": 95, "subsampling": 0} if path.suffix == ".jpg" else {}
+    with atomic_path(path) as temporary:
+        Image.fromarray(image).save(temporary, **options)
 
 
-def write_rows(out: Path, row: dict, stem: str, photo, mask, pictures, args, save) -> list[dict]:
+def write_rows(out: Path, row: dict, stem: str, photo, mask, pictures, args) -> list[dict]:
     """Write a photo, its mask and its repaints; rows as `args.layout` has them, begun with `row`."""
-    save(out / f"{stem}-mask.png", mask)
+    save_image(out / f"{stem}-mask.png", mask)
     names = [f"{stem}-paint{i}.{args.format}" for i in range(len(pictures))]
     for name, (_, image) in zip(names, pictures, strict=True):
-        save(out / name, image)
+        save_image(out / name, image)
     paints = [[int(c) for c in paint] for paint, _ in pictures]
     row = {"file_name": f"{stem}.{args.format}", "mask_file_name": f"{stem}-mask.png"} | {
         key: value for key, value in row.items() if key != "file_name"
@@ -146,6 +148,6 @@ def write_rows(out: Path, row: dict, stem: str, photo, mask, pictures, args, sav
             {**kept, "file_name": name, "reference_color_rgb": paint}
             for name, paint in zip(names, paints, strict=True)
         ]
-    save(out / f"{stem}.{args.format}", photo)
+    save_image(out / f"{stem}.{args.format}", photo)
     truths = [{"color": paint, "file_name": name} for name, paint in zip(names, paints, strict=True)]
     return [{**row, "truths": truths}]

@@ -28,7 +28,6 @@ STAGES = {  # in the order in which they run; minutes on one slow CPU core
     "clip": Stage(clip.train_clip, 8),
     "base": Stage(base.train_base, 35),
     "adapter": Stage(base.train_adapter, 18),
-    "decoder": Stage(vae.train_decoder, 15),
     "sam": Stage(sam.train_sam, 12),
     "dino": Stage(dino.train_dino, 3),
 }

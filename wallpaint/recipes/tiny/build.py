@@ -7,14 +7,13 @@ The folder loads with stock classes: `StableDiffusionInpaintPipeline.from_pretra
 import json
 import shutil
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionInpaintPipeline, UNet2DConditionModel
 from diffusers.models.embeddings import IPAdapterPlusImageProjection
 from safetensors.torch import save_file
-from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+from segment_anything.modeling import Sam
 from torch import nn
 from transformers import (
     BitImageProcessor,
@@ -29,9 +28,11 @@ from transformers import (
 )
 from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
+from wallpaint.models.loading import read_adapter
 from wallpaint.recipes.tiny import sizes
 from wallpaint.recipes.tiny.h94 import adapter_weights, attach_adapter
 from wallpaint.recipes.tiny.tokenizer import train_tokenizer
+from wallpaint.walls.sams import build_sam, load_folder
 
 CAPTIONS = (
     "a bedroom with a bed and a window, sage green walls",
@@ -70,35 +71,6 @@ def build_resampler() -> IPAdapterPlusImageProjection:
     return IPAdapterPlusImageProjection(**sizes.RESAMPLER)
 
 
-def build_sam(config: dict) -> Sam:
-    """Segment-anything at the sizes of `sam.json` (the table `sizes.SAM`)."""
-    grid, width = config["image_size"] // config["patch_size"], config["prompt_embed_dim"]
-    encoder = ImageEncoderViT(
-        img_size=config["image_size"],
-        patch_size=config["patch_size"],
-        embed_dim=config["embed_dim"],
-        depth=config["depth"],
-        num_heads=config["num_heads"],
-        mlp_ratio=config["mlp_ratio"],
-        norm_layer=partial(nn.LayerNorm, eps=1e-6),
-        out_chans=width,
-        use_rel_pos=True,
-        window_size=config["window_size"],
-        global_attn_indexes=tuple(config["global_attn_indexes"]),
-    )
-    prompts = PromptEncoder(width, (grid, grid), (config["image_size"],) * 2, config["mask_in_chans"])
-    decoder = MaskDecoder(
-        transformer_dim=width,
-        transformer=TwoWayTransformer(
-            config["decoder_depth"], width, config["decoder_num_heads"], config["decoder_mlp_dim"]
-        ),
-        num_multimask_outputs=config["num_multimask_outputs"],
-        iou_head_depth=config["iou_head_depth"],
-        iou_head_hidden_dim=config["iou_head_hidden_dim"],
-    )
-    return Sam(encoder, prompts, decoder, config["pixel_mean"], config["pixel_std"]).eval()
-
-
 def build_family(seed: int = 0) -> Family:
     """Every model with random weights; the VAE already carries colour."""
     from wallpaint.recipes.tiny.carry import build_vae
@@ -116,11 +88,6 @@ def build_family(seed: int = 0) -> Family:
         sam=build_sam(sizes.SAM),
         dino=Dinov2Model(Dinov2Config(**sizes.DINO)),
     )
-
-
-def save_random_family(folder: Path) -> None:
-    """A complete folder of untrained models, for tests of everything that only needs the right shapes."""
-    save_family(build_family(), Path(folder))
 
 
 def save_family(family: Family, folder: Path) -> None:
@@ -189,29 +156,17 @@ def _save_half(model: nn.Module, folder: Path) -> None:
 
 def load_family(folder: Path) -> Family:
     """What `save_family` wrote, adapter attached."""
-    from safetensors.torch import load_file
-
     folder = Path(folder)
     adapter = folder / "ip_adapter" / "models"
     unet = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32)
-    unet._load_ip_adapter_weights([_split(load_file(adapter / sizes.ADAPTER_NAME))])
-    sam = build_sam(json.loads((folder / "sam.json").read_text()))
-    sam.load_state_dict(load_file(folder / "sam.safetensors"))
-    half = {"dtype": torch.float32}
+    unet._load_ip_adapter_weights([read_adapter(adapter / sizes.ADAPTER_NAME)])
+    sam, _ = load_folder(folder / "sam.json")
     return Family(
         vae=AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=torch.float32),
         unet=unet,
-        text_encoder=CLIPTextModel.from_pretrained(folder / "text_encoder", **half),
+        text_encoder=CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32),
         tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
-        image_encoder=CLIPVisionModelWithProjection.from_pretrained(adapter / "image_encoder", **half),
+        image_encoder=CLIPVisionModelWithProjection.from_pretrained(adapter / "image_encoder", dtype=torch.float32),
         sam=sam,
-        dino=Dinov2Model.from_pretrained(folder / "dinov2", **half),
+        dino=Dinov2Model.from_pretrained(folder / "dinov2", dtype=torch.float32),
     )
-
-
-def _split(flat: dict) -> dict:
-    groups: dict = {"image_proj": {}, "ip_adapter": {}}
-    for key, value in flat.items():
-        group, name = key.split(".", 1)
-        groups[group][name] = value.float()
-    return groups

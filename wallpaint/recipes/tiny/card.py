@@ -25,7 +25,7 @@ twenty held out; vae, clip and dino had the first 650) that `python -m wallpaint
 with six true repaints. UNet and adapter then went on with `--begin`, by cameras like people's: for 60 and
 12 minutes of one CPU core on 2,302 photographs of 581 rooms, and for 200 and 66 seconds of one H200 on 8,092 of 2,023
 rooms (docs/room-tiny.md). The clock ends a stage, so running the
-recipe again gives a sibling of these weights, not their twin. The decoder is the `vae` stage's own.
+recipe again gives a sibling of these weights, not their twin.
 `figures.json` holds the figures above; `--stage figures` measures them again.
 
 - `vae`: 8 x down, 4 channels; wired by hand to carry colour from the first step on, then trained. Latents

@@ -169,7 +169,6 @@ def load_vae(work: Path, pool: Pool | None = None) -> AutoencoderKL:
     path = Path(work) / "latents.json"
     if not path.exists() and pool is not None:
         path.write_text(json.dumps(measure_latents(vae.eval(), pool)))
-    load_result(work, "decoder", [vae])
     if path.exists():
         figures = json.loads(path.read_text())
         whiten(vae, torch.tensor(figures["mean"]), torch.tensor(figures["std"]))

@@ -9,9 +9,9 @@ from segment_anything.modeling import Sam
 from torch.nn import functional as F
 
 from wallpaint.recipes.tiny import sizes
-from wallpaint.recipes.tiny.build import build_sam
 from wallpaint.recipes.tiny.data import Pool, chance, draw
 from wallpaint.recipes.tiny.loop import Fit, fit, load_result
+from wallpaint.walls.sams import build_sam
 
 BATCH = {"cpu": 8, "cuda": 32}
 PROMPTS = 3  # prompts a picture: the image encoder runs once for all of them

@@ -1,24 +1,21 @@
-"""Stage `vae`: learn the detail that the colour-carrying start lacks. Stage `decoder`: the encoder stays."""
+"""Stage `vae`: learn the detail that the colour-carrying start lacks."""
 
-import copy
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL
 from torch.nn import functional as F
 
+from wallpaint.pixels import color
 from wallpaint.recipes.tiny.carry import build_vae
 from wallpaint.recipes.tiny.data import Pool, chance, draw, to_signed
-from wallpaint.recipes.tiny.loop import Fit, checkpoint_path, fit, load_result
-from wallpaint.recipes.tiny.solve import solve_decoder
+from wallpaint.recipes.tiny.loop import Fit, fit
 
 CROP = 64
 # A hand-wired start is upset by more than 5e-5 (hundreds of inputs move each output the same way) and takes
 # thousands of steps to recover, which a GPU has.
 RATE = {"cpu": 5e-5, "cuda": 2e-4}
-DECODER_RATE = 1.5e-5
 BATCH = {"cpu": 8, "cuda": 64}
-SOLVE_PICTURES = 64
 NOISE = 0.02  # on the latents while training, so that near latents stay near pictures
 COLOUR_WEIGHTS = torch.tensor([1.0, 4.0, 4.0]).view(1, 3, 1, 1)  # lightness is learnt by itself, colour is not
 
@@ -48,44 +45,6 @@ def train_vae(pool: Pool, work: Path, minutes: float) -> AutoencoderKL:
         lambda: round_trip_figures(vae, held_out),
     )
     return vae.eval()
-
-
-def train_decoder(pool: Pool, work: Path, minutes: float) -> AutoencoderKL:
-    """The decoder alone, so that latents cached for the UNet stay valid."""
-    torch.backends.cudnn.allow_tf32 = False
-    vae = build_vae().to(memory_format=torch.channels_last).train()
-    load_result(work, "vae", [vae])
-    held_out = pool.only_held_out(8)
-    if not checkpoint_path(work, "decoder").exists():
-        generator = torch.Generator().manual_seed(0)
-        pictures = torch.stack([random_picture(pool, generator) for _ in range(SOLVE_PICTURES)])
-        solve_where_better(vae, pictures.cpu(), held_out)
-    vae.to(pool.device)
-    vae.encoder.requires_grad_(False)
-    vae.quant_conv.requires_grad_(False)
-
-    def step(generator: torch.Generator) -> dict[str, torch.Tensor]:
-        return vae_losses(vae, random_crops(pool, generator), generator)
-
-    fit(
-        "decoder",
-        [vae],
-        step,
-        Fit(minutes, DECODER_RATE, weight_decay=0.0, warmup_steps=20, ema=0.99),
-        work,
-        lambda: round_trip_figures(vae, held_out),
-    )
-    return vae.eval()
-
-
-def solve_where_better(vae: AutoencoderKL, pictures: torch.Tensor, held_out: Pool) -> None:
-    """The closed-form decoder, unless gradient steps have already come further."""
-    before, learned = round_trip_figures(vae, held_out), copy.deepcopy(vae.decoder.state_dict())
-    solve_decoder(vae, pictures)
-    after = round_trip_figures(vae, held_out)
-    if before and before["psnr"] > after["psnr"]:
-        vae.decoder.load_state_dict(learned)
-    print(f"decoder: learned {before}, solved {after}", flush=True)
 
 
 def random_crops(pool: Pool, generator: torch.Generator, batch: int | None = None, crop: int = CROP) -> torch.Tensor:
@@ -133,10 +92,14 @@ def round_trip(vae: AutoencoderKL, pictures: torch.Tensor) -> torch.Tensor:
     return ((out.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
+def delta_e(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """CIEDE2000 of two uint8 batches (B, 3, H, W) -> (B, H, W)."""
+    first, second = (color.rgb_to_lab(x.permute(0, 2, 3, 1).numpy() / 255) for x in (first, second))
+    return torch.from_numpy(color.delta_e(first, second))
+
+
 def round_trip_figures(vae: AutoencoderKL, pool: Pool, per_view: int = 3) -> dict[str, float]:
     """PSNR (dB) over the pictures and mean CIEDE2000 over the walls of held-out rooms."""
-    from wallpaint.recipes.tiny.figures import delta_e
-
     views = pool.views
     if not views:
         return {}
