@@ -11,7 +11,10 @@ import importlib
 import sys
 from pathlib import Path
 
-from wallpaint import disk, process
+if (home := str(Path(__file__).resolve().parent)) not in sys.path:
+    sys.path.insert(0, home)  # `python -P` and PYTHONSAFEPATH leave it out
+
+from wallpaint import process
 from wallpaint.cli import read_arguments
 from wallpaint.errors import UserError
 
@@ -25,25 +28,25 @@ def module_of(command: str) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    process.prepare_process()
     with process.reader_may_leave():
-        log = Path("workspace") / LOG
-        options = argparse.Namespace(log=log)
+        options = argparse.Namespace(log=Path("workspace") / LOG)
         try:
+            process.prepare_process()
             command, options = read_arguments(sys.argv[1:] if arguments is None else arguments)
             options.log = Path(getattr(options, "workspace", "workspace")) / LOG
-            return importlib.import_module(module_of(command)).run(options)
+            code = importlib.import_module(module_of(command)).run(options)
+            sys.stdout.flush()
+            return code
         except UserError as problem:
             process.complain(str(problem))
             return 2
         except KeyboardInterrupt:
             return process.STOPPED
         except Exception as problem:
-            if isinstance(problem, BrokenPipeError) and process.has_reader_left():
+            if process.is_reader_gone(problem):
                 raise
-            if disk.is_full(problem):
-                place = getattr(options, "out", None) or options.log.parent
-                process.complain(f"the disk is full, {place}, make room and try again")
+            if lacking := process.explain(problem, getattr(options, "out", None) or options.log.parent):
+                process.complain(lacking)
                 return 1
             return process.end_badly(problem, options.log)
 

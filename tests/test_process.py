@@ -9,6 +9,7 @@ from wallpaint import process
 from wallpaint.paths import ROOT
 from wallpaint.runs.state import read_run
 
+STUDIO = str(ROOT / "studio.py")
 LOOPBACK = "localhost,127.0.0.1,::1"
 
 
@@ -36,6 +37,61 @@ def test_a_console_that_cannot_show_a_letter_neither_ends_nor_deletes_a_run(enco
     assert done.returncode == 0, done.stderr
     assert "\\u2192 xong" in shown and b"\nt\xc6\xb0\xe1\xbb\x9dng" in done.stdout  # a child writes UTF-8
     assert read_run(tmp_path / "phòng").state == "done"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_is_no_fault_and_no_other_file_gets_its_number(closed, tmp_path):
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); import studio; code = studio.main(['--nonsense'])\n"
+        "with open('other', 'w') as file: file.write(f'{code} {file.fileno() > 2} {sys.stdout is None}')"
+    )
+    command = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-c", code]
+    subprocess.run(command, check=True, cwd=tmp_path, timeout=60, stderr=subprocess.DEVNULL)
+    assert (tmp_path / "other").read_text() == "2 True False"
+
+
+@pytest.mark.parametrize("flags", [["-P"], ["-I"]])
+def test_python_may_leave_the_scripts_folder_out_of_its_path(flags, tmp_path):
+    done = subprocess.run([sys.executable, *flags, STUDIO, "--nonsense"], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2 and done.stderr.startswith("error: unknown argument")
+
+
+def test_output_that_cannot_be_written_is_told(dataset, tmp_path):
+    command = [sys.executable, STUDIO, "--check", str(dataset)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1) and "the disk is full" in done.stderr
+
+
+def test_a_working_folder_that_is_gone_is_told(tmp_path):
+    place = tmp_path / "gone"
+    place.mkdir()
+    command = ["sh", "-c", f'rmdir {place}; exec "$@"', "sh", sys.executable, STUDIO, "--check", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=place)
+    assert done.returncode == 2 and "is gone, cd to one" in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("problem", "said"),
+    [
+        (MemoryError(), "memory is not enough (MemoryError), here, free some"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "memory is not enough (CUDA out of memory."),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "memory is not enough"),
+        (ImportError("libtorch.so: failed to map segment from shared object"), "memory is not enough"),
+        (OSError(12, "Cannot allocate memory"), "memory is not enough"),
+        (OSError(28, "No space left on device"), "the disk is full, here, make room and try again"),
+        (RuntimeError("something else"), ""),
+    ],
+)
+def test_what_the_machine_lacks_is_told_from_a_fault(problem, said):
+    assert process.explain(problem, "here").startswith(said) and bool(said) == bool(process.explain(problem, "here"))
+
+
+@pytest.mark.parametrize("arguments", [["--check", "x" * 300], ["--check", f"{'x' * 250}/" * 20]])
+def test_a_path_that_leads_nowhere_is_bad_input(arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert studio.main(arguments) == 2
+    assert "File name too long" in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
 def test_a_fault_is_told_where_no_temporary_folder_can_be_had(tmp_path, monkeypatch, capsys):

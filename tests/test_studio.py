@@ -130,6 +130,10 @@ BAD = {
         "o",
     ): "is an address",
     ("--port", "0"): "--port",
+    ("--check", ""): "an empty path is given",
+    ("--workspace", " "): "an empty path is given",
+    (*HERE[:-1], "", "--swatch", "#fff"): "an empty path is given",
+    ("--check", "/dev/null"): "'/dev/null' is a pipe or device, given to --check",
     ("--auth", "nobody"): "USER:PASSWORD",
     ("--allowed-host", "http://no/host"): "http://no/host",
 }
@@ -227,6 +231,20 @@ def test_a_run_is_gone_on_with_by_its_own_settings_where_no_others_are_named(tra
     assert studio.main(["--train", "--resume", "--output_dir", "r", "--max_train_steps", "7"]) == 0
     config = calls[0][0][0]
     assert (config.method, config.lora_rank, config.max_train_steps) == ("lora", 4, 7)
+
+
+def test_a_tilde_is_the_home_also_where_no_shell_resolves_it(trained, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    calls = trained()
+    assert studio.main(["--train", "--workspace=~/w", "--init_from=~/old", "--method", "lora"]) == 0
+    config = calls[0][0][0]
+    assert Path(config.output_dir).parent == tmp_path / "me" / "w" / "runs"
+    assert config.init_from == str(tmp_path / "me" / "old")
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)  # as in a container whose user has no name
+    from wallpaint.models.families import resolve_family
+
+    assert resolve_family("sd15", base_model="~/mine").base_model == "~/mine"
 
 
 def test_train_keeps_to_the_output_dir_it_is_given(trained, tmp_path):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import os
 import re
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from wallpaint.errors import UserError
-from wallpaint.paths import COMMAND, find_shipped
+from wallpaint.paths import COMMAND, find_shipped, from_home
 from wallpaint.settings.train_config import TrainConfig, config_fields, load_config
 from wallpaint.walls.finders import FINDERS
 
@@ -47,13 +46,21 @@ class Parser(argparse.ArgumentParser):
                 self.add_argument(f"--{setting.name}", metavar="VALUE", default=argparse.SUPPRESS, help=text)
 
 
+def a_path(text: str) -> Path:
+    """A path as a person gives it; UserError where it is empty, as a shell gives a variable that is not set."""
+    if not text.strip():
+        raise UserError("an empty path is given, on the command line, name a file or folder")
+    return from_home(text)
+
+
 def existing(path: str, flag: str, folder: bool = False) -> Path:
     """Return `path` if it is there, or complain and name the flag it came with."""
-    found = find_shipped(os.path.expanduser(path))
+    found = find_shipped(a_path(path))
     if not (found.is_dir() if folder else found.is_file()):
-        kind, other = ("folder", "file") if folder else ("file", "folder")
+        kind = "folder" if folder else "file"
         if found.exists():
-            raise UserError(f"{path!r} is a {other}, given to {flag}, give a {kind} (unzip what is zipped)")
+            what = "folder" if found.is_dir() else "file" if found.is_file() else "pipe or device"
+            raise UserError(f"{path!r} is a {what}, given to {flag}, give a {kind} (unzip what is zipped)")
         if re.match(r"https?://", path):
             raise UserError(f"{path!r} is an address, given to {flag}, download it and give the {kind}")
         raise UserError(f"no such {kind} {path!r}, given to {flag}, check the path")
@@ -108,15 +115,18 @@ def _studio(add: Parser) -> None:
     add.add_argument("--share", action="store_true", help="a public link through gradio.live")
     text = "another name it is reached by, '*.example.com' for all below; may be repeated"
     add.add_argument("--allowed-host", action="append", default=[], metavar="NAME", help=text)
-    add.add_argument(
-        "--workspace", default="workspace", metavar="DIR", help="holds datasets, runs and results (./%(default)s)"
-    )
+    _workspace(add, "holds datasets, runs and results")
+
+
+def _workspace(add: Parser, text: str) -> None:
+    """Take the folder that a studio's files are in."""
+    add.add_argument("--workspace", default="workspace", type=a_path, metavar="DIR", help=f"{text} (./%(default)s)")
 
 
 def _train(add: Parser) -> None:
     add.path("--train", "CONFIG.yaml", "train, by this file or by the settings alone", nargs="?")
     add.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
-    add.add_argument("--workspace", default="workspace", metavar="DIR", help="holds the runs (./%(default)s)")
+    _workspace(add, "holds the runs")
     add.settings()
 
 
@@ -140,7 +150,7 @@ def _compare(add: Parser) -> None:
 def _arms(add: Parser) -> None:
     text = "NAME or NAME=PATH, by commas; names: refine, old, new, color, base, field, recolor"
     add.add_argument("--arms", type=split_arms, help=text)
-    add.add_argument("--out", metavar="DIR", type=Path, required=True, help="where the report and the pictures go")
+    add.add_argument("--out", metavar="DIR", type=a_path, required=True, help="where the report and the pictures go")
     add.add_argument("--bounce", action="store_true", help="let the new wall throw its light on what is round it")
     add.settings(PAINTING)
 
@@ -154,7 +164,7 @@ def _evaluate(add: Parser) -> None:
 
 def _masks(add: Parser) -> None:
     add.path("--masks", "FOLDER", "propose walls for a folder of photos", folder=True)
-    add.add_argument("--out", metavar="DATASET", type=Path, required=True, help="where the dataset goes")
+    add.add_argument("--out", metavar="DATASET", type=a_path, required=True, help="where the dataset goes")
     text = "what finds walls; without it the better one where it is there and a GPU too"
     add.add_argument("--finder", choices=FINDERS, help=text)
 
@@ -178,8 +188,8 @@ def _encode(add: Parser) -> None:
 
 def _export(add: Parser) -> None:
     add.add_argument("--export", choices=("kohya",), help="write a run's LoRA for other tools")
-    add.add_argument("--run", metavar="RUN", required=True, help="a run folder or a LoRA file")
-    add.add_argument("--out", metavar="FILE", help="where it goes")
+    add.add_argument("--run", metavar="RUN", type=a_path, required=True, help="a run folder or a LoRA file")
+    add.add_argument("--out", metavar="FILE", type=a_path, help="where it goes")
 
 
 def _push_to_hub(add: Parser) -> None:

@@ -20,6 +20,7 @@ from wallpaint.errors import UserError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no space, no quota, a file longer than it may be
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+NO_PLACE = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR)  # a path that leads nowhere
 # Writers that are not Python's say it in words alone: safetensors 'os error 28', torch 'file write failed'.
 WORDS = re.compile(rf"os error ({'|'.join(str(n) for n in FULL)})\b|no space left|file write failed", re.I)
 LOST = {errno.EIO, errno.ENOSPC, errno.EDQUOT}  # of a sync: what was written is not there

@@ -1,5 +1,6 @@
 """Where the project's own files are: beside the package in a checkout, inside it where it is installed."""
 
+import os
 import re
 import unicodedata
 from pathlib import Path
@@ -19,6 +20,11 @@ def ascii_name(text: str, length: int = 60) -> str:
     """Make a file's name of anything, 'son-cua-toi' of 'Sơn của tôi' but for its case; '' where it has no letters."""
     apart = unicodedata.normalize("NFKD", text.replace("đ", "d").replace("Đ", "D"))
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", apart.encode("ascii", "ignore").decode()).strip("-.")[:length]
+
+
+def from_home(path: str | Path) -> Path:
+    """Give a path with its `~` resolved; where nobody has such a home, as in many containers, it stays as it is."""
+    return Path(os.path.expanduser(path))
 
 
 def find_shipped(path: str | Path) -> Path:

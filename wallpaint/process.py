@@ -1,18 +1,26 @@
 """How a process begins and ends: encodings, proxies, faults, readers that leave. Imports nothing heavy."""
 
 import contextlib
+import errno
 import os
+import re
 import select
+import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from wallpaint import disk
+from wallpaint.errors import UserError, reason_of
 
+# Of a machine or a GPU, in the words of Python, torch and the system's loader.
+MEMORY = re.compile(r"\bout of memory\b|(can't|cannot) allocate memory|failed to map segment|bad_alloc", re.I)
 STOPPED = 130  # 128 + SIGINT
+STOPS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]  # ask for an end
 GONE = 141  # 128 + SIGPIPE, as a shell says of a tool whose reader left
 
 
@@ -22,11 +30,37 @@ def prepare_process() -> None:
     The console keeps its encoding and shows escapes for what it lacks; children write UTF-8, for logs.
     Nobody asks a proxy for this machine: Gradio calls its own server when it starts.
     """
+    _open_closed_streams()
+    try:
+        os.getcwd()
+    except OSError:
+        raise UserError("the folder that this was started in is gone, cd to one that is there") from None
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):  # none at all, or a test's own
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     os.environ |= {"PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8:backslashreplace"}
     bypass_proxy("localhost", "127.0.0.1", "::1")
+
+
+def _open_closed_streams() -> None:
+    """Lead the standard streams that were closed at the start (`>&-`) to nowhere.
+
+    Else the first file that is opened would take such a stream's number, and what a library prints would go into it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it gets the lowest number that is free
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False))
+
+
+def heed_stops(note: Callable[[int, object], None]) -> dict[int, Any]:
+    """Let `note` hear of STOPS, but of none that is to be ignored, as after `nohup`; give the handlers of before."""
+    heard = [number for number in STOPS if signal.getsignal(number) != signal.SIG_IGN]
+    return {number: signal.signal(number, note) for number in heard}
 
 
 def bypass_proxy(*hosts: str) -> None:
@@ -38,6 +72,16 @@ def bypass_proxy(*hosts: str) -> None:
     os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(names)
 
 
+def explain(problem: BaseException, place: Path | str, then: str = "try again") -> str:
+    """Say what the machine lacks where that is what went wrong, and what to do `then`; '' for any other fault."""
+    if disk.is_full(problem):
+        return f"the disk is full, {place}, make room and {then}"
+    if isinstance(problem, MemoryError) or MEMORY.search(str(problem)):
+        reason = reason_of(problem)
+        return f"memory is not enough ({reason}), {place}, free some or ask for less at a time and {then}"
+    return ""
+
+
 def complain(text: str) -> None:
     """Say one line to the person."""
     print("error: " + " ".join(text.split()), file=sys.stderr, flush=True)
@@ -45,9 +89,13 @@ def complain(text: str) -> None:
 
 def end_badly(problem: Exception, log: Path) -> int:
     """Say in one line what ended the process, and give the exit code; a fault's traceback goes to `log`."""
-    if isinstance(problem, OSError) and problem.errno in disk.FORBIDDEN and problem.filename:
-        complain(f"{problem.strerror}, {problem.filename}, make it readable and writable or name another place")
-        return 2
+    if isinstance(problem, OSError) and problem.filename:
+        if problem.errno in disk.FORBIDDEN:
+            complain(f"{problem.strerror}, {problem.filename}, make it readable and writable or name another place")
+            return 2
+        if problem.errno in disk.NO_PLACE:
+            complain(f"{problem.strerror}, {problem.filename2 or problem.filename}, name another place")
+            return 2
     what = f"{type(problem).__name__}: {problem}"
     for wanted in (log, None):
         try:
@@ -75,17 +123,21 @@ def reader_may_leave() -> Iterator[None]:
             yield
         finally:
             sys.stdout.flush()  # at its own exit Python would complain aloud
-    except BrokenPipeError:
-        if not has_reader_left():
-            raise
+    except OSError as problem:
+        gone = is_reader_gone(problem)  # else the disk that it was to be written to is full, which has been told
         nowhere = os.open(os.devnull, os.O_WRONLY)
         for stream in (sys.stdout, sys.stderr):
             os.dup2(nowhere, stream.fileno())
-        raise SystemExit(GONE) from None
+        raise SystemExit(GONE if gone else 1) from None
 
 
-def has_reader_left() -> bool:
-    """Whether nobody reads what is printed any more; a broken pipe may also be another's."""
+def is_reader_gone(problem: BaseException) -> bool:
+    """Whether this was raised because nobody reads what is printed any more: a pipe's reader or a terminal is gone.
+
+    A broken pipe may also be another's.
+    """
+    if not isinstance(problem, OSError) or problem.errno not in (errno.EPIPE, errno.EIO):
+        return False
     ends = select.poll()
     for stream in (sys.stdout, sys.stderr):
         ends.register(stream.fileno(), 0)  # errors and hang-ups are told unasked

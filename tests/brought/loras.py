@@ -73,6 +73,16 @@ USED = (
         pair(KOHYA) | pair("lora_unet_up_blocks_1_resnets_0_conv1", kernel=(3, 3)),
         is_one(kind="LoCon"),
     ),
+    ("with scalars that LyCORIS learned", "used", pair(KOHYA) | {f"{KOHYA}.scalar": Z(1)}, is_one()),
+    (
+        "learned on a model that is not for inpainting, its first convolution too",
+        "used; the mask's part of that layer stays as it is",
+        pair(KOHYA)
+        | {"lora_unet_conv_in.lora_down.weight": Z(2, 4, 3, 3), "lora_unet_conv_in.lora_up.weight": Z(9, 2)},
+        is_one(kind="LoCon"),
+    ),
+    ("layers named in two ways", "used", pair(KOHYA) | pair(f"unet.{LAYER[:-1]}v", **A_B), is_one()),
+    ("prefixes twice, or a pipeline's (`pipe.unet.`)", "used", pair(f"pipe.unet.unet.{LAYER}", **A_B), is_one()),
     (
         "with a half for the text encoder",
         "both halves are used",
@@ -124,6 +134,19 @@ REFUSED = (
     ("a GLoRA", "is a GLoRA", {f"{KOHYA}.{end}.weight": Z(4, 4) for end in ("a1", "a2", "b1", "b2")}),
     ("a LoCon in Tucker's form", "Tucker", pair(KOHYA) | {f"{KOHYA}.lora_mid.weight": Z(2, 2, 3, 3)}),
     ("full differences", "is full weights", {f"{KOHYA}.diff": Z(4, 4), f"{KOHYA}.diff_b": Z(4)}),
+    ("a quantized LoRA (fp8 with scales)", "quantized", pair(KOHYA) | {"scaled_fp8": Z(2)}),
+    ("a LoRA of the SDXL refiner", "of the SDXL refiner", pair(KOHYA, 1280)),
+    ("a LoRA of Stable Cascade", "of another kind of model", pair("lora_unet_down_blocks_0_1_attention_attn_in_proj")),
+    (
+        "a LoRA of a video model that began as Stable Diffusion",
+        "of another kind of model",
+        pair(f"unet.{LAYER.replace('transformer', 'temporal_transformer')}", 1024, **A_B),
+    ),
+    (
+        "a LoRA of a language model",
+        "of another kind of model",
+        pair("base_model.model.model.layers.0.self_attn.q_proj", **A_B),
+    ),
     ("a LoRA of Stable Diffusion 2", "of Stable Diffusion 2", pair(KOHYA, 1024)),
     (
         "a LoRA of FLUX or SD3",
@@ -150,6 +173,12 @@ REFUSED = (
     ("a textual inversion", "is a textual inversion", {"emb_params": Z(2, 768)}),
     ("a textual inversion, diffusers' layout", "is a textual inversion", {"<my-wall>": Z(1, 768)}),
     ("a textual inversion of SDXL", "is a textual inversion", {"clip_g": Z(2, 1280), "clip_l": Z(2, 768)}),
+    ("an upscaler", "is an upscaler", {"body.0.rdb1.conv1.weight": Z(4, 4, 3, 3)}),
+    (
+        "a LoRA of the first trainer (cloneofsimo's)",
+        "layout of cloneofsimo/lora",
+        {"unet:0:up": Z(4, 2), "unet:0:down": Z(2, 4)},
+    ),
     (
         "a ControlNet",
         "is a ControlNet",
@@ -176,6 +205,11 @@ CASES = (
         "used",
         file(pair("lora_unet_up_blocks_1_resnets_0_conv1", 320), {"ss_base_model_version": "sdxl_base_v1-0"}),
         is_one("sdxl"),
+    ),
+    Case(
+        "a LoRA of Kolors, which its header tells",
+        "of another kind of model",
+        file(pair(KOHYA, 2048), {"modelspec.architecture": "kolors/lora"}),
     ),
     *(Case(what, told, file(state)) for what, told, state in REFUSED),
     Case("a file that is cut off", "cannot be read", raw(b"\x80\0\0\0\0\0\0\0{")),

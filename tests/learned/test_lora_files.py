@@ -124,8 +124,16 @@ def test_ranks_of_diffusers_layout_may_differ_too(load, tmp_path):
         torch.testing.assert_close(getattr(attention, where).get_delta_weight("mine"), up @ down)
 
 
-@pytest.mark.parametrize("layer", ["attn1.processor.to_q_lora.{}", "attn1.to_q.lora.{}", "attn1.to_q.lora_{}"])
-@pytest.mark.parametrize("prefix", ["unet.", "base_model.model.", ""])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        *("attn1.processor.to_q_lora.{}", "attn1.to_q.lora.{}", "attn1.to_q.lora_{}"),
+        *("attn1.to_q.lora_layer.{}", "attn1.to_q.lora_linear_layer.{}"),
+    ],
+)
+@pytest.mark.parametrize(
+    "prefix", ["unet.", "base_model.model.", "", "unet.unet.", "pipe.unet.", "model.unet.", "base_model.model.unet."]
+)
 def test_every_way_of_naming_a_layer_reaches_it(load, tmp_path, layer, prefix):
     models, ends = load(), ("A", "B") if layer.endswith("_{}") else ("down", "up")
     down, up = torch.randn(2, 96), torch.randn(96, 2)
@@ -213,6 +221,59 @@ def test_an_alpha_is_heard_in_every_layout(load, tmp_path, name, end):
     first, second = end.split()
     state = {f"{layer}.{first}.weight": down, f"{layer}.{second}.weight": up, f"{layer}.alpha": torch.tensor(6.0)}
     load_lora(models.unet, write(tmp_path, state), "mine")
+    query = models.unet.mid_block.attentions[0].transformer_blocks[0].attn1.to_q
+    torch.testing.assert_close(query.get_delta_weight("mine"), 3 * up @ down)
+
+
+def test_layers_named_in_two_ways_in_one_file_are_all_used(load, tmp_path):
+    models, other = load(), pair(f"unet.{LAYER}.attn1.to_k", down="lora_A", up="lora_B")
+    state = kohya(where="attn1_to_q") | other
+    assert load_lora(models.unet, write(tmp_path, state), "mine").left_out == ()
+    attention = models.unet.mid_block.attentions[0].transformer_blocks[0].attn1
+    (down_q, up_q), (down_k, up_k) = list(state.values())[:2], other.values()
+    torch.testing.assert_close(attention.to_q.get_delta_weight("mine"), up_q @ down_q)
+    torch.testing.assert_close(attention.to_k.get_delta_weight("mine"), up_k @ down_k)
+
+
+def test_a_scalar_that_lycoris_learned_beside_alpha_is_heard(load, tmp_path):
+    models, name = load(), f"{KOHYA}_attn1_to_q"
+    state = kohya(where="attn1_to_q") | {f"{name}.alpha": torch.tensor(6.0), f"{name}.scalar": torch.tensor([0.25])}
+    assert load_lora(models.unet, write(tmp_path, state), "mine").left_out == ()
+    down, up = list(state.values())[:2]
+    query = models.unet.mid_block.attentions[0].transformer_blocks[0].attn1.to_q
+    torch.testing.assert_close(query.get_delta_weight("mine"), 6 / 2 * 0.25 * up @ down)
+
+
+def test_a_lora_of_a_model_that_is_not_for_inpainting_leaves_the_mask_alone(load, tmp_path):
+    models = load()
+    conv = models.unet.conv_in
+    down, up = torch.randn(2, 4, 3, 3), torch.randn(conv.out_channels, 2, 1, 1)
+    state = {"lora_unet_conv_in.lora_down.weight": down, "lora_unet_conv_in.lora_up.weight": up}
+    load_lora(models.unet, write(tmp_path, state), "mine")
+    delta = models.unet.conv_in.get_delta_weight("mine")
+    torch.testing.assert_close(delta[:, :4], torch.einsum("or,rikl->oikl", up[..., 0, 0], down), atol=1e-4, rtol=1e-4)
+    assert delta.shape[1] == 9 and not delta[:, 4:].any()
+
+
+def test_a_lora_that_changes_nothing_says_so(load, tmp_path):
+    state = {key: value * ("lora_down" in key) for key, value in kohya().items()}
+    assert "zeros, which change nothing" in load_lora(load().unet, write(tmp_path, state), "mine").left_out[0]
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int64, torch.bool])
+def test_factors_without_fractions_are_refused(load, tmp_path, dtype):
+    state = {key: (5 * value).to(dtype) for key, value in kohya().items()}
+    with pytest.raises(UserError, match="no fractions"):
+        load_lora(load().unet, write(tmp_path, state), "mine")
+
+
+def test_settings_of_a_newer_peft_in_the_header_are_left_out_and_said(load, tmp_path):
+    models, state = load(), pair(f"unet.{LAYER}.attn1.to_q", down="lora_A", up="lora_B")
+    told = {"r": 2, "lora_alpha": 6, "target_modules": ["to_q"], "use_next_thing": True}
+    header = {"lora_adapter_metadata": json.dumps({f"unet.{key}": value for key, value in told.items()})}
+    described = load_lora(models.unet, write(tmp_path, state, header), "mine")
+    assert described.left_out == ("settings of a newer peft (use_next_thing)",)
+    down, up = state.values()
     query = models.unet.mid_block.attentions[0].transformer_blocks[0].attn1.to_q
     torch.testing.assert_close(query.get_delta_weight("mine"), 3 * up @ down)
 

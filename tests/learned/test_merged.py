@@ -160,6 +160,17 @@ def test_the_half_for_the_text_encoder_is_used_as_onetrainer_and_comfyui_name_it
     torch.testing.assert_close(merged, layer.weight + 3 * up @ down)
 
 
+def test_a_scalar_is_heard_in_the_half_for_the_text_encoder(load, tmp_path):
+    models = load()
+    width = models.text_encoder.config.hidden_size
+    plain = {f"{KOHYA}.lora_down.weight": torch.zeros(2, 96), f"{KOHYA}.lora_up.weight": torch.zeros(96, 2)}
+    down, up = torch.randn(2, width), torch.randn(width, 2)
+    scalar = {f"lora_te_text_model_{TEXT_LAYER.replace('.', '_')}.scalar": torch.tensor(0.5)}
+    path = write(tmp_path, plain | text_half("lora_te", down, up, 6) | scalar)
+    ((layer, merged),) = load_arm(models, find_arm(path), "arm0").merged.items()
+    torch.testing.assert_close(merged, layer.weight + 3 * 0.5 * up @ down)
+
+
 @pytest.mark.parametrize("pattern", ["out_proj", f"text_model.{TEXT_LAYER}", r"encoder\.layers\.0\..*"])
 def test_an_alpha_of_ones_own_is_heard_in_the_half_for_the_text_encoder(load, tmp_path, pattern):
     models = load()

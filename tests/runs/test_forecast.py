@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import psutil
 import pytest
 
 from wallpaint.runs import device, forecast, state
@@ -108,7 +109,7 @@ def test_a_gpu_is_found_without_torch(smi):
     assert find_device("cpu").kind == "cpu"
 
 
-@pytest.mark.parametrize("told", ["", "broken", "No devices were found", "Orin, [N/A], [N/A], GPU-1"])
+@pytest.mark.parametrize("told", ["", "broken", "No devices were found"])
 def test_an_nvidia_smi_that_tells_nothing_is_no_gpu(smi, told):
     smi(told)
     assert find_device().kind == "cpu"
@@ -119,9 +120,21 @@ def test_an_nvidia_smi_that_tells_nothing_is_no_gpu(smi, told):
     [("0", 0), ("1", 1), ("1,0", 1), (" 1 ", 1), ("GPU-bbbb-2", 1), ("GPU-b", 1), ("GPU-aaaa-1,1", 0), ("1,7", 1)],
 )
 def test_of_several_gpus_the_one_that_cuda_shows_first_is_taken_and_named(smi, visible, index):
-    smi(TWO, CUDA_VISIBLE_DEVICES=visible)
+    smi(TWO, CUDA_VISIBLE_DEVICES=visible, CUDA_DEVICE_ORDER="PCI_BUS_ID")
     free, total = ((10000, 24000), (70000, 80000))[index]
     assert find_device() == Device(f"GPU {index}: GPU {index}", "cuda", free * 2**20, total * 2**20)
+
+
+@pytest.mark.parametrize(("visible", "total"), [(None, 80000), ("0", 80000), ("1", 24000), ("GPU-aaaa", 24000)])
+def test_cudas_own_order_has_the_largest_gpu_first(smi, visible, total):
+    smi(TWO, **({"CUDA_VISIBLE_DEVICES": visible} if visible else {}))
+    assert find_device().total == total * 2**20
+
+
+@pytest.mark.parametrize("told", ["Orin, [N/A], [N/A], GPU-1", "NVIDIA GB10, Not Supported, Not Supported, GPU-1"])
+def test_a_gpu_that_tells_no_memory_of_its_own_has_the_machines(smi, told):
+    smi(told, LOCAL_WORLD_SIZE="many")
+    assert find_device().kind == "cuda" and find_device().total == psutil.virtual_memory().total
 
 
 @pytest.mark.parametrize("visible", ["", "-1", "NoDevFiles", "7", "7,0", "GPU-cccc", "GPU-", "MIG-1234"])
@@ -142,5 +155,5 @@ def test_a_slice_of_a_gpu_has_its_own_size(smi):
 def test_a_run_of_several_processes_goes_by_its_smallest_gpu(smi):
     smi(TWO, CUDA_VISIBLE_DEVICES="1,0", LOCAL_WORLD_SIZE="2")
     assert find_device().total == 24000 * 2**20
-    smi(TWO, CUDA_VISIBLE_DEVICES="1,0", LOCAL_WORLD_SIZE="1")
+    smi(TWO, CUDA_VISIBLE_DEVICES="1,0", LOCAL_WORLD_SIZE="1", CUDA_DEVICE_ORDER="PCI_BUS_ID")
     assert find_device().total == 80000 * 2**20

@@ -15,14 +15,14 @@ from wallpaint.runs import state
 from wallpaint.settings.train_config import TrainConfig
 from wallpaint.train.checkpoints import find_start
 
-FIRST = os.environ.get("RANK", "0") == "0"  # of the processes that accelerate or torchrun launched
+FIRST = (os.environ.get("RANK") or "0") == "0"  # of the processes that accelerate or torchrun launched
 ENDED = {0: "done", process.STOPPED: "stopped", process.GONE: "stopped"}  # any other exit code: failed
 BEGUN = ("metrics.jsonl", "checkpoints", "weights", "samples")  # a run folder with one of these is worth keeping
 
 
 def run(options: argparse.Namespace) -> int:
     """Settle the run folder, be the only process in it, and train there."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the trainer sets its own
+    process.heed_stops(signal.default_int_handler)  # until the trainer sets its own
     own = Path(options.overrides.get("output_dir", "")) / "config.yaml"
     path = own if options.resume and not options.train and own.is_file() else options.train  # a run's own settings
     config, fresh = settle_run_folder(options, read_config(path, options.overrides))
@@ -71,12 +71,13 @@ def train_there(folder: Path, config: TrainConfig, resume: bool, fresh: bool) ->
         code, error = 2, str(problem)
         raise
     except Exception as problem:
-        error = f"{type(problem).__name__}: {problem}"
-        if isinstance(problem, BrokenPipeError) and process.has_reader_left():
-            code, error = process.GONE, ""
-        if not disk.is_full(problem):
+        if process.is_reader_gone(problem):
+            code = process.GONE
             raise
-        error = f"the disk is full, {folder}, make room and go on with --resume from its last checkpoint"
+        error = process.explain(problem, folder, "go on with --resume from its last checkpoint")
+        if not error:
+            error = f"{type(problem).__name__}: {problem}"
+            raise
         process.complain(error)
     finally:
         if FIRST:

@@ -3,19 +3,23 @@
 import json
 import re
 import warnings
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import StableDiffusionInpaintPipeline, UNet2DConditionModel
 from diffusers.utils import convert_unet_state_dict_to_peft
+from peft import LoraConfig
 from safetensors.torch import load_file
 
 from wallpaint.errors import UserError, reason_of
 from wallpaint.learned.lora_files import (
     ADAPTER,
+    DOWN,
     MAGNITUDE,
     OWN,
+    STRENGTH,
     UP,
     LoraFile,
     common_name,
@@ -26,7 +30,7 @@ from wallpaint.learned.lora_files import (
 )
 
 PREFIX = r"^(unet|base_model\.model)\."
-NO_FACTOR = rf"\.alpha$|{MAGNITUDE}"
+NO_FACTOR = rf"{STRENGTH}|{MAGNITUDE}"
 METADATA = "lora_adapter_metadata"  # where diffusers keeps rank and alpha
 State = dict[str, torch.Tensor]
 
@@ -38,6 +42,8 @@ def load_lora(unet: UNet2DConditionModel, path: Path, name: str) -> LoraFile:
         UserError: the file cannot be read, is no LoRA of a UNet, or was trained on another model.
     """
     described, state, metadata = read_lora(path, unet.config)
+    if described.kind != "DoRA" and not any(value.float().any() for key, value in state.items() if "lora_B" in key):
+        described = replace(described, left_out=(*described.left_out, "all for the UNet: zeros, which change nothing"))
     state = _fitted(unet, state, path, described)
     try:
         with warnings.catch_warnings():
@@ -75,9 +81,13 @@ def read_lora(path: Path, unet_config: Any = None) -> tuple[LoraFile, State, dic
         if (config or metadata or {}).get("use_dora") and described.kind != "DoRA":
             raise ValueError("it is a DoRA whose magnitudes are missing")
         metadata = metadata and metadata | {"use_dora": False}  # its magnitudes are merged, see merged.py
+        if newer := sorted((metadata or {}).keys() - {f.name for f in fields(LoraConfig)}):
+            metadata = {key: value for key, value in (metadata or {}).items() if key not in newer}
+            left_out = f"settings of a newer peft ({', '.join(newer)[:80]})"
+            described = replace(described, left_out=(*described.left_out, left_out))
         if metadata and any(key.endswith(".alpha") for key in tensors):  # both tell the strength
             config, metadata = metadata, None
-        state = _to_peft(_scaled_factors(tensors, config), unet_config if described.kohya else None)
+        state = _to_peft(_scaled_factors(tensors, config), unet_config)
     except Exception as error:  # unknown names, metadata that is none: as many kinds as loaders
         raise UserError(
             f"LoRA {path} cannot be read ({reason_of(error)}): give a LoRA saved as .safetensors"
@@ -97,6 +107,7 @@ def _scaled_factors(tensors: State, config: dict[str, Any]) -> State:
         scale = scale_of(config, re.sub(PREFIX, "", layer), rank) if alpha is None else float(alpha) / rank
         if config and alpha is not None and scale != scale_of(config, re.sub(PREFIX, "", layer), rank):
             raise ValueError(f"{layer[:80]} has two alphas")
+        scale *= float(tensors.get(f"{layer}.scalar", 1))
         factors[key] = factors[key] if scale == 1 else factors[key].float() * scale
     return factors
 
@@ -110,8 +121,12 @@ def lora_metadata(path: Path, part: str) -> dict[str, Any] | None:
 
 
 def load_tensors(path: Path) -> State:
-    """A LoRA's tensors by their `common_name`."""
-    return {common_name(key): value for key, value in load_file(path).items()}
+    """A LoRA's tensors by their `common_name`; ValueError where its factors are whole numbers, as if quantized."""
+    tensors = {common_name(key): value for key, value in load_file(path).items()}
+    for key, value in tensors.items():
+        if re.search(f"{DOWN}|{UP}", key) and not value.is_floating_point():
+            raise ValueError(f"{key[:80]} holds {value.dtype}, no fractions")
+    return tensors
 
 
 def scale_of(config: dict[str, Any], layer: str, rank: int) -> float:
@@ -135,12 +150,15 @@ def read_magnitudes(path: Path, unet_config: Any) -> State:
 
 
 def _to_peft(state: State, unet_config: Any) -> State:
-    """A UNet's LoRA in peft's names."""
-    state, _ = StableDiffusionInpaintPipeline.lora_state_dict(state, unet_config=unet_config)
-    named = {re.sub(PREFIX, "", key): value for key, value in state.items()}
-    if len(named) < len(state):
+    """A UNet's LoRA in peft's names; some layers may be named in Kohya's way and some in another."""
+    named: list[tuple[str, torch.Tensor]] = []
+    for kohya in (True, False):
+        if part := {key: value for key, value in state.items() if key.startswith("lora_unet_") == kohya}:
+            found, _ = StableDiffusionInpaintPipeline.lora_state_dict(part, unet_config=unet_config if kohya else None)
+            named += [(re.sub(PREFIX, "", key), value) for key, value in found.items()]
+    state = dict(named)
+    if len(state) < len(named):
         raise ValueError("it names a layer twice, in two layouts")
-    state = named
     state = {key.replace(".lora_down.", ".lora_A.").replace(".lora_up.", ".lora_B."): v for key, v in state.items()}
     return convert_unet_state_dict_to_peft(state)
 
@@ -159,6 +177,9 @@ def _fitted(unet: UNet2DConditionModel, state: State, path: Path, described: Lor
         weight = getattr(getattr(layer, "base_layer", layer), "weight", None)
         side = 1 if end.startswith("A") else 0
         wanted = weight.shape[side] if isinstance(weight, torch.Tensor) else None
+        if name == "conv_in" and side and wanted and value.ndim == 4 and value.shape[1] == 4:
+            # It learned on a model that sees neither the mask nor the masked picture.
+            value = fitted[key] = torch.nn.functional.pad(value, (0, 0, 0, 0, 0, wanted - 4))
         if value.ndim > 1 and wanted != value.shape[side]:
             raise UserError(
                 f"LoRA {path} does not fit this model ({name[:80]} is {wanted or 'not there'}, the LoRA's is "

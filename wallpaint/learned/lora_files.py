@@ -15,26 +15,35 @@ ADAPTER = "IP-Adapter"
 CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga", "mipissa")  # ways peft has of beginning a LoRA
 # Tables of patterns: 'widths', 'versions', 'networks', 'files', 'left_out'.
 KINDS = yaml.safe_load(Path(__file__).with_name("lora_kinds.yaml").read_text(encoding="utf-8"))
-OTHER_MODELS = r"^(lora_|base_model\.model\.)?transformer[._]|(double|single|joint|single_transformer)_blocks"
+OTHER_MODELS = (
+    r"^(lora_|base_model\.model\.)?transformer[._]|(double|single|joint|single_transformer|temporal_transformer)_blocks"
+    r"|\badd_[kqv]_proj|_(down|up)_blocks_\d+_\d+_"
+)
 _ENCODERS = r"lora_te\d?[_.]|text_encoder(_\d)?\.|text_encoders\.clip_[lg]\.transformer\."  # the last: ComfyUI
 TEXT = rf"^(base_model\.model\.)?({_ENCODERS}|text_model\.)"
 BLOCKS = r"((down|up|input|output)_blocks|mid_block|middle_block|conv_in|conv_out|out_|time_emb|label_emb|add_emb)"
-_OWN_BLOCKS = r"(down_blocks|mid_block|up_blocks|conv_in|conv_out|time_embedding)"
-UNET = rf"^(lora_unet_{BLOCKS}|(unet|base_model\.model)\.|{_OWN_BLOCKS}\.)"
+_OWN_BLOCKS = r"(down_blocks|mid_block|up_blocks|conv_in|conv_out|time_embedding|add_embedding)"
+UNET = rf"^(lora_unet_{BLOCKS}|((unet|base_model\.model)\.)?{_OWN_BLOCKS}\.)"
 # Layers as ComfyUI, OneTrainer and LyCORIS name them beside Kohya's way.
 ALIKE = re.compile(
     rf"^(?:(?:model\.)?diffusion_model\.|lora_unet[._]|lycoris_)({BLOCKS}.*?)"
-    r"(?=\.(?:lora_(?:down|up|A|B)\.|alpha$|dora_scale$))"
+    r"(?=\.(?:lora_(?:down|up|A|B)\.|alpha$|scalar$|dora_scale$))"
 )
 # Names as PyTorch has them while a model is wrapped, and peft with its adapter's: `lora_A.default.weight`.
 WRAPPED = re.compile(r"(^|\.)((module|_orig_mod)\.)+")
+# Prefixes of a pipeline, or of a model wrapped twice, before the one that counts.
+PREFIXES = re.compile(
+    r"^(?:(?:pipe|pipeline|model|unet|base_model\.model)\.)*(unet\.|base_model\.model\.|(?=lora_unet_))"
+)
 RAW = re.compile(
     r"^(?:base_model\.model\.|unet\.)?(.*\.lora_(?:[AB]|magnitude_vector))\.(?!weight$|bias$)\w+(\.\w+)?$"
 )
 DOWN, UP = (r"(\blora_down|\blora\.down|\blora_A|\.down)\.weight$", r"(\blora_up|\blora\.up|\blora_B|\.up)\.weight$")
 MAGNITUDE = r"\.(dora_scale|lora_magnitude_vector(\.weight)?)$"  # of a DoRA; LyCORIS, peft
-OWN = rf"^(?!{TEXT[1:]}){UNET[1:]}.*({DOWN}|{UP}|(lora_up|lora_B)\.bias$|\.alpha$|{MAGNITUDE})"  # used, for the UNet
-TEXT_OWN = rf"{TEXT}.*({DOWN}|{UP}|\.alpha$|{MAGNITUDE})"  # for text encoders
+STRENGTH = r"\.(alpha|scalar)$"  # of a layer; LyCORIS may learn a scalar beside its alpha
+OWN = rf"^(?!{TEXT[1:]}){UNET[1:]}.*({DOWN}|{UP}|(lora_up|lora_B)\.bias$|{STRENGTH}|{MAGNITUDE})"  # for the UNet
+TEXT_OWN = rf"{TEXT}.*({DOWN}|{UP}|{STRENGTH}|{MAGNITUDE})"  # for text encoders
+OTHER = "another kind of model"  # as in KINDS
 MAX_HEADER = 20_000_000  # bytes; the longest has some thousand tensors and what Kohya's trainers tell of tags
 SHOWN = "wallpaint.shown"  # in the header's metadata
 Shapes = dict[str, tuple[int, ...]]
@@ -68,7 +77,7 @@ def describe_lora(path: str | Path) -> LoraFile:
     _refuse_other_networks(path, shapes, config)
     factors, text = ({key: shape for key, shape in shapes.items() if re.match(own, key)} for own in (OWN, TEXT_OWN))
     downs = {key: shape for key, shape in factors.items() if re.search(DOWN, key)}
-    family = "another kind of model" if _has(shapes, OTHER_MODELS) else _family(shapes, metadata)
+    family = _family(shapes, metadata)
     if family not in ("", "room-tiny", "sd15", "sdxl"):
         raise UserError(f"{path} is a LoRA of {family}: give one of Stable Diffusion 1.5 (sd15) or XL (sdxl)")
     if not downs:
@@ -114,6 +123,9 @@ def _left_out(shapes: Shapes, used: Shapes) -> list[str]:
 def common_name(key: str) -> str:
     """Name a UNet's layer in Kohya's way where a tensor's name has it in one that is alike; in peft's as it saves."""
     key = WRAPPED.sub(r"\1", key)
+    if prefixes := PREFIXES.match(key):
+        key = ("base_model.model." if "base_model" in prefixes[0] else prefixes[1]) + key[prefixes.end() :]
+    key = re.sub(r"\.lora_(linear_)?layer\.", ".lora.", key)
     if raw := RAW.match(key):
         return f"base_model.model.{raw[1]}{raw[2] or ''}"
     if not (alike := ALIKE.match(key)):
@@ -185,12 +197,16 @@ def _family_of_width(shapes: Shapes, pattern: str) -> str:
 
 def _family(shapes: Shapes, metadata: dict[str, str]) -> str:
     """Tell the base model: by cross-attention, else by the header's words, else by layers that only one has."""
+    if _has(shapes, OTHER_MODELS):
+        return OTHER
+    words = (metadata.get("modelspec.architecture", "") + metadata.get("ss_base_model_version", "")).lower()
+    told = next((family for family, pattern in KINDS["versions"].items() if re.search(pattern, words)), "")
+    if told == OTHER:  # whose shapes may be those of one of ours
+        return told
     if found := _family_of_width(shapes, r"attn2.*to_[kv][._](lora|processor)?.*(lora_down|lora\.down|lora_A|\.down)"):
         return found
-    words = metadata.get("modelspec.architecture", "") + metadata.get("ss_base_model_version", "")
-    for family, pattern in KINDS["versions"].items():
-        if re.search(pattern, words.lower()):
-            return family
+    if told:
+        return told
     if any(
         re.match(r"lora_te2[_.]|text_encoder_2\.|text_encoders\.clip_g\.|lora_unet_(input|output)_blocks", key)
         for key in shapes

@@ -17,7 +17,7 @@ from wallpaint.learned.lora_files import DOWN, MAGNITUDE, TEXT, TEXT_OWN, UP
 from wallpaint.models.bundle import Models
 
 Merged = dict[nn.Module, torch.Tensor]  # layer -> the weight that takes the place of its own
-ENDS = {"down": DOWN, "up": UP, "alpha": r"\.alpha$", "magnitude": MAGNITUDE}
+ENDS = {"down": DOWN, "up": UP, "alpha": r"\.alpha$", "scalar": r"\.scalar$", "magnitude": MAGNITUDE}
 
 
 def merge_dora(models: Models, path: Path, adapter: str) -> Merged:
@@ -56,7 +56,7 @@ def merge_text(models: Models, path: Path) -> Merged:
             settings = lora_metadata(path, f"text_encoder{number and '_' + number}.") or {}
             dotted = f"text_model.{names[layer].removeprefix('text_model.')}"  # as the patterns of alphas have it
             scale = float(part["alpha"]) / len(down) if "alpha" in part else scale_of(settings, dotted, len(down))
-            delta = up @ down * scale
+            delta = up @ down * scale * float(part.get("scalar", 1))
         except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:  # whatever stands there
             reason = f"{name[:80]}: {reason_of(error)}"
             raise UserError(f"LoRA {path} does not fit this model's text encoder ({reason}): give another") from None
@@ -78,7 +78,7 @@ def _place(name: str) -> tuple[str, str]:
     """Which text encoder and which of its layers a LoRA's key names: ('2', 'encoder_layers_0_mlp_fc1')."""
     start = re.match(TEXT, name)
     assert start is not None
-    layer = re.sub(r"(\.lora_linear_layer|_lora)?[._]*$", "", name[start.end() :])
+    layer = re.sub(r"(_lora)?[._]*$", "", name[start.end() :])
     layer = re.sub(r"\bto_(q|k|v|out)$", r"\1_proj", layer)
     return "2" * bool(re.search("2|clip_g", start[0])), layer.replace(".", "_").removeprefix("text_model_")
 

@@ -29,6 +29,7 @@ from wallpaint.models.bundle import Models
 from wallpaint.models.loading import read_adapter
 
 LORA_NAME = "pytorch_lora_weights.safetensors"
+LORA_NAMES = (LORA_NAME, "adapter_model.safetensors")  # diffusers' and peft's
 ADAPTER_NAME = "ip_adapter.safetensors"
 
 
@@ -108,15 +109,18 @@ def find_arm(path: str | Path) -> ArmFiles:
     """
     path = Path(path)
     if path.is_file():
-        if path.suffix != ".safetensors":
+        if path.suffix.lower() != ".safetensors":
             raise UserError(f"{path} is not a .safetensors file: give one, or a run folder")
         return ArmFiles(None, path) if describe_lora(path).kind == ADAPTER else ArmFiles(path, None)
     for folder in (path / "weights", path):
-        lora, adapter = (file if file.is_file() else None for file in (folder / LORA_NAME, folder / ADAPTER_NAME))
+        lora, adapter = (
+            next((folder / name for name in names if (folder / name).is_file()), None)
+            for names in (LORA_NAMES, (ADAPTER_NAME,))
+        )
         parts = {group: folder / name for group, name in PART_NAMES.items() if (folder / name).exists()}
         if lora or adapter or parts:
             return ArmFiles(lora, adapter, parts)
-    names = ", ".join((LORA_NAME, ADAPTER_NAME, *PART_NAMES.values()))
+    names = ", ".join((*LORA_NAMES, ADAPTER_NAME, *PART_NAMES.values()))
     raise UserError(
         f"no learned weights in {path} (looked for {names}): "
         "give a run folder whose training has saved some, or a .safetensors file"

@@ -12,7 +12,7 @@ from typing import Any
 
 from wallpaint.errors import UserError
 from wallpaint.models.files import find_file, find_weights
-from wallpaint.paths import MODELS
+from wallpaint.paths import MODELS, from_home
 
 # What the UNet takes in, in its order. Paint-by-Example's takes the mask last, 1 where the picture is kept.
 INPAINTING = ("latents", "mask", "masked_image_latents")
@@ -90,11 +90,11 @@ def resolve_family(name: str, **overrides: Any) -> Family:
                 f"checkpoint {family.base_model} is one file, given as base_model of {name}: "
                 "give a folder in diffusers' layout"
             )
-        family = replace(family, base_model=str(_unpack(Path(family.base_model).expanduser())))
+        family = replace(family, base_model=str(_unpack(from_home(family.base_model))))
     # What a family keeps inside its base model, a fine-tune of that may keep as well or leave out.
     found: dict[str, Any] = {}
     for base in (FAMILIES[name].base_model, family.base_model):
-        places = {f: Path(base).expanduser() / getattr(family, f) for f in ("ip_adapter_model", "dinov2_model")}
+        places = {f: from_home(base) / getattr(family, f) for f in ("ip_adapter_model", "dinov2_model")}
         found |= {f: str(place) for f, place in places.items() if place.exists()}
     return replace(family, **found)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from wallpaint.errors import UserError
 from wallpaint.models.fetching import SAM_FILES, fetch, fetch_command, sam_cache
-from wallpaint.paths import MODELS
+from wallpaint.paths import MODELS, from_home
 
 # Ends of names of weights, as diffusers and transformers save them: whole, in half precision, or in pieces.
 SAFETENSORS = (".safetensors", ".fp16.safetensors", ".safetensors.index.json", ".safetensors.index.fp16.json")
@@ -35,7 +35,7 @@ def find_sam(source: str) -> Path:
         UserError: they are not to be had.
     """
     told = os.environ.get("WALLPAINT_SAM", "") if source in SAM_FILES else ""
-    path, why = Path(told or source).expanduser(), ""
+    path, why = from_home(told or source), ""
     if path.is_dir():
         return find_file(str(path), "sam.json")
     if path.is_file():
@@ -58,7 +58,7 @@ def find_file(source: str, names: str | list[str] | tuple[str, ...], what: str =
     What of a repository is in neither is fetched, see `fetching.fetch`.
     """
     names = [names] if isinstance(names, str) else names
-    folder = Path(source).expanduser()
+    folder = from_home(source)
     for name in names:
         if (folder / name).is_file():
             return folder / name

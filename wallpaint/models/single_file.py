@@ -14,7 +14,7 @@ from typing import Any
 from wallpaint.disk import locked
 from wallpaint.errors import UserError, reason_of
 from wallpaint.models.files import find_file
-from wallpaint.paths import MODELS
+from wallpaint.paths import MODELS, from_home
 
 CONFIGS = MODELS / "sd15-inpainting"  # the configs of stable-diffusion-v1-5/stable-diffusion-inpainting
 CLIP = "openai/clip-vit-large-patch14"  # whose tokenizer SD1.5 uses
@@ -31,7 +31,7 @@ def unpack(path: Path) -> Path:
     """
     stat = path.stat()
     key = hashlib.sha256(f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode()).hexdigest()[:12]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wallpaint"
+    cache = from_home(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "wallpaint"
     cache.mkdir(parents=True, exist_ok=True)
     folder = cache / f"{path.stem}-{key}"
     with locked(cache):  # every process of a run comes here at once

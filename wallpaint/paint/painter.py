@@ -6,7 +6,6 @@ same noise, so what differs between two pictures is what was learned.
 """
 
 import difflib
-import os
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from wallpaint.learned.lora_files import describe_lora
 from wallpaint.learned.weights import (
     ADAPTER_NAME,
     LORA_NAME,
+    LORA_NAMES,
     ArmFiles,
     ArmWeights,
     find_arm,
@@ -30,7 +30,7 @@ from wallpaint.models.files import find_file, is_hub_id
 from wallpaint.paint.encodings import EncodingCache
 from wallpaint.paint.sampler import find_layings, paint_wall
 from wallpaint.paint.settings import OnStep, SamplingSettings, share_of
-from wallpaint.paths import LORAS
+from wallpaint.paths import LORAS, from_home
 from wallpaint.pixels.recolor import Coat, Laying
 from wallpaint.settings.methods import painted_as
 
@@ -56,9 +56,9 @@ def resolve_arms(arms: list[str]) -> dict[str, Path | None]:
             near = difflib.get_close_matches(name, SHIPPED_ARMS, n=1)
             hint = f"did you mean {near[0]}?" if near else f"choose {', '.join(SHIPPED_ARMS)}, or write {name}=PATH"
             raise UserError(f"arm {name!r} does not exist among --arms: {hint}")
-        found = Path(os.path.expanduser(path)) if given else SHIPPED_ARMS[name]  # no shell does it after 'mine='
+        found = from_home(path) if given else SHIPPED_ARMS[name]  # no shell does it after 'mine='
         if found and given and not found.exists() and is_hub_id(path) and not Path(path).parent.exists():
-            found = find_file(path, (LORA_NAME, ADAPTER_NAME), f"arm {name}").parent  # in the hub's cache
+            found = find_file(path, (*LORA_NAMES, ADAPTER_NAME), f"arm {name}").parent  # in the hub's cache
         if found is not None and not found.exists():
             raise UserError(f"arm {name} has no weights at {found}: train it, or give {name}=PATH")
         resolved[name] = found

@@ -67,7 +67,8 @@ def _find_gpu() -> Device | None:
         return found
     gpus = _list_gpus()
     shown = _visible(gpus, names)
-    shown = shown[: max(1, int(os.environ.get("LOCAL_WORLD_SIZE") or 1))]
+    processes = os.environ.get("LOCAL_WORLD_SIZE", "")
+    shown = shown[: max(1, int(processes if processes.isdecimal() else 1))]
     if not shown:
         return None
     gpu = min(shown, key=lambda index: gpus[index][0].total)
@@ -85,13 +86,21 @@ def _find_slice(name: str) -> Device | None:
 
 
 def _list_gpus() -> list[tuple[Device, str]]:
-    """Every GPU of this machine and its UUID, as nvidia-smi tells, in its order."""
-    told = _ask_smi("--query-gpu=name,memory.free,memory.total,uuid", "--format=csv,noheader,nounits")
-    rows = [[*map(str.strip, line.split(",")), ""] for line in told.splitlines() if line.strip()]
-    try:
-        return [(Device(row[0], "cuda", int(row[1]) * 2**20, int(row[2]) * 2**20), row[3]) for row in rows]
-    except (ValueError, IndexError):
-        return []
+    """Every GPU of this machine and its UUID, in the order that CUDA gives them their numbers.
+
+    That is nvidia-smi's where CUDA_DEVICE_ORDER says so. By default it is the fastest first: taken to be the largest.
+    A GPU that shares the machine's memory tells no number of its own ([N/A]).
+    """
+    lines = _ask_smi("--query-gpu=name,memory.free,memory.total,uuid", "--format=csv,noheader,nounits").splitlines()
+    rows = [[*map(str.strip, line.split(",")), ""] for line in lines if line.strip()]
+    shared = psutil.virtual_memory()
+    gpus = []
+    for name, *sizes, uuid in (row[:4] for row in rows if len(row) > 3):
+        told = zip(sizes, (shared.available, shared.total), strict=True)
+        free, total = (int(size) * 2**20 if size.isdecimal() else own for size, own in told)
+        gpus.append((Device(name, "cuda", free, total), uuid))
+    by_bus = os.environ.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
+    return gpus if by_bus else sorted(gpus, key=lambda gpu: -gpu[0].total)
 
 
 def _ask_smi(*arguments: str) -> str:

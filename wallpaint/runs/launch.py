@@ -22,7 +22,7 @@ from wallpaint.runs.state import (
     ALIVE,
     QUEUED,
     give_back,
-    is_running,
+    is_at_work,
     list_runs,
     new_run_folder,
     read_run,
@@ -97,7 +97,7 @@ def stop_run(folder: str | Path) -> bool:
             if not give_back(folder):
                 write_state(folder, state="stopped")
             return True
-    if run.pid is None or not run.alive or not is_running(run.pid, run.fields.get("pid_started")):
+    if run.pid is None or not run.alive or not is_at_work(folder, run.fields):
         return False
     os.kill(run.pid, signal.SIGTERM)
     write_state(folder, stop_requested=time.time())

@@ -23,6 +23,7 @@ from wallpaint.errors import UserError
 from wallpaint.paths import ascii_name
 
 ALIVE = ("starting", "running")  # then done, failed or stopped; crashed is what we find, nobody reports it
+LOCK = ".lock"  # held by the process at work on a folder
 QUEUED = "queued"  # a folder with its config, waiting for its turn
 GROWING = ("run.json", "metrics.jsonl", "train.log")  # what changes while a run goes on
 NUMBERS = (
@@ -72,6 +73,23 @@ def is_running(pid: int | None, pid_started: float | None) -> bool:
     return started is not None and pid_started is not None and abs(started - pid_started) < 1.0
 
 
+def is_at_work(folder: Path, fields: dict[str, Any]) -> bool:
+    """Whether the process that run.json names is at work on the folder.
+
+    When a process started is told by the clock, which may have been set since; the lock on the folder tells too.
+    """
+    pid = fields.get("pid")
+    if is_running(pid, fields.get("pid_started")):
+        return True
+    if pid is None or process_started(pid) is None or not (folder / LOCK).is_file():
+        return False
+    try:
+        with locked(folder / LOCK, wait=False):
+            return False
+    except OSError as error:
+        return isinstance(error, BlockingIOError)
+
+
 @contextlib.contextmanager
 def claim(folder: str | Path) -> Iterator[None]:
     """Be the one process at work on a run folder; where there are no locks, by what run.json says.
@@ -81,13 +99,13 @@ def claim(folder: str | Path) -> Iterator[None]:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / ".lock").touch()
+    (folder / LOCK).touch()
     taken = UserError(
         f"another process is at work in {folder}, given to --output_dir, stop it first or give another folder"
     )
     with contextlib.ExitStack() as stack:
         try:
-            held = stack.enter_context(locked(folder / ".lock", wait=False))
+            held = stack.enter_context(locked(folder / LOCK, wait=False))
         except BlockingIOError:
             raise taken from None
         run = read_run(folder)
@@ -155,7 +173,7 @@ def read_run(folder: str | Path) -> RunState:
     if state in ALIVE:
         pid = fields.get("pid")
         young = pid is None and time.time() - float(fields.get("updated") or 0) < START_SECONDS
-        if not young and not is_running(pid, fields.get("pid_started")):
+        if not young and not is_at_work(folder, fields):
             state = "crashed"
             again = _read_json(folder / "run.json")  # it may have ended, in good order, between the two looks
             if again.get("state") not in (*ALIVE, None):

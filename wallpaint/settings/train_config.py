@@ -209,8 +209,8 @@ def load_config(path: str | Path | None = None, overrides: dict[str, Any] | None
             wrong type or out of range, or settings that contradict each other.
     """
     given = read_yaml(Path(path)) if path is not None else {}
-    given = {key: os.path.expanduser(value) if isinstance(value, str) else value for key, value in given.items()}
     given |= overrides or {}
+    given = {key: os.path.expanduser(value) if isinstance(value, str) else value for key, value in given.items()}
     names = [s.name for s in config_fields()]
     for key in given:
         if key not in names:

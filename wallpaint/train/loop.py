@@ -21,6 +21,7 @@ from wallpaint.cache.batches import Batch, BatchSettings, draw_batch
 from wallpaint.cache.draws import Draws, sample_draws, step_generator
 from wallpaint.cache.prefetch import prefetch
 from wallpaint.learned.denoiser import Noised, add_noise
+from wallpaint.process import heed_stops
 from wallpaint.runs.state import write_state
 from wallpaint.settings.train_config import TrainConfig
 from wallpaint.train.losses import LOSSES, Step
@@ -28,14 +29,15 @@ from wallpaint.train.preflight import preflight
 from wallpaint.train.saving import close_session, run_validation, save_session, update_average
 from wallpaint.train.session import Session, open_session
 
+HANGUP = getattr(signal, "SIGHUP", None)  # not on every system
 NON_FINITE_LIMIT = 20  # steps in a row that are skipped before a run is given up
 
 
 def train(config: TrainConfig, resume: bool = False) -> Path:
     """Train as `config` says and return the run folder; `run.json` there says how it ended.
 
-    SIGINT and SIGTERM end it after the running step with a checkpoint, state `stopped` and exit code 130; `resume`
-    goes on from the last checkpoint in `config.output_dir`.
+    SIGINT, SIGTERM and SIGHUP (a terminal that closes) end it after the running step with a checkpoint, state
+    `stopped` and exit code 130; `resume` goes on from the last checkpoint in `config.output_dir`.
 
     Raises:
         UserError: the dataset, the models or the checkpoint are missing or do not fit.
@@ -216,16 +218,19 @@ def _any_signal(signals: list[int], session: Session) -> bool:
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM in a list that is empty until one comes; a second one interrupts at once."""
+    """Collect SIGINT, SIGTERM and SIGHUP in a list that is empty until one comes; a second one interrupts at once.
+
+    But not a second SIGHUP: of a terminal that closes both the shell and the system tell.
+    """
     received: list[int] = []
 
     def note(number: int, frame: object) -> None:
-        if received:
+        if received and number != HANGUP:
             raise KeyboardInterrupt
         received.append(number)
 
     try:
-        old = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+        old = heed_stops(note)
     except ValueError:  # not in the main thread: no signal is delivered here
         old = {}
     try:
