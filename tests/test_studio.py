@@ -198,6 +198,44 @@ def test_a_reader_that_leaves_stops_a_training_that_can_go_on(tmp_path):
     assert (said["state"], said["exit_code"], said["error"]) == ("stopped", 141, "")
 
 
+@pytest.mark.parametrize("deaf", [False, True])
+def test_a_terminal_that_closes_stops_a_training_that_can_go_on(deaf, tmp_path):
+    """It is told twice, by the shell and by the system; who ignores that, as after `nohup`, cannot print any more."""
+    (tmp_path / "stub.py").write_text(
+        f"import sys, time, types; sys.path.insert(0, {str(ROOT)!r}); import studio, wallpaint.train\n"
+        "import signal; deaf = " + f"{deaf}; deaf and signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "def train(config, resume):\n"
+        "    from wallpaint.train.loop import stop_signals\n"
+        "    with stop_signals() as signals:\n"
+        "        print('step', flush=True)\n"
+        "        while not signals:\n"
+        "            time.sleep(0.05)\n"
+        "            if deaf: print('step', flush=True)\n"
+        "        time.sleep(0.5)\n"
+        "        open('saved', 'w').close()\n"
+        "        print('stopped', flush=True)\n"
+        "import wallpaint.train.loop; wallpaint.train.loop.train = train\n"
+        "sys.exit(studio.main(['--train', '--output_dir', 'run']))"
+    )
+    import pty
+
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "stub.py"]
+    streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    process = subprocess.Popen(command, start_new_session=True, **streams)
+    os.close(theirs)
+    said = b""
+    while b"step" not in said:
+        said += os.read(ours, 1000)
+    os.close(ours)
+    if not deaf:
+        for _ in range(2):
+            process.send_signal(signal.SIGHUP)
+    assert process.wait(60) == 141
+    state = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (state["state"], state["error"]) == ("stopped", "") and (tmp_path / "saved").is_file() != deaf
+
+
 def test_a_broken_pipe_of_something_else_is_no_reader_that_left(trained, capfd):
     trained(BrokenPipeError(32, "a socket's"))
     assert studio.main(["--train", "--output_dir", "r"]) == 1

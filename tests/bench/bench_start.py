@@ -3,7 +3,8 @@
     python tests/bench/bench_start.py [ROWS]
 
 Photos and masks are links to some small pictures: their pixels are not read on a warm start, nor are models loaded.
-Prints one JSON object: processor's seconds for each part at ROWS rows (20,000), and what a million would take.
+Prints one JSON object: processor's seconds for each part at ROWS rows (20,000), and what a million would take. A
+million itself takes 5 minutes, 6 GB of memory and two million names in the folder for temporary files.
 """
 
 import gc

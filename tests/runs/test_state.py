@@ -56,6 +56,15 @@ def test_a_reused_pid_is_not_taken_for_the_run(tmp_path):
     assert state.read_run(tmp_path).state == "crashed"
 
 
+def test_a_clock_that_is_set_ends_no_run(tmp_path):
+    """When a process started is told by the clock: the lock that it holds tells too."""
+    with state.claim(tmp_path):
+        state.write_state(tmp_path, state="running", pid=os.getpid())
+        state.write_state(tmp_path, pid_started=psutil.Process().create_time() - 3600)
+        assert state.read_run(tmp_path).state == "running"
+    assert state.read_run(tmp_path).state == "crashed"
+
+
 def test_a_run_without_a_pid_is_given_a_minute(tmp_path):
     said = state.write_state(tmp_path, state="starting")
     assert state.read_run(tmp_path).state == "starting"

@@ -86,10 +86,9 @@ def _find_slice(name: str) -> Device | None:
 
 
 def _list_gpus() -> list[tuple[Device, str]]:
-    """Every GPU of this machine and its UUID, in the order that CUDA gives them their numbers.
+    """Every GPU of this machine and its UUID, as nvidia-smi tells, in its order.
 
-    That is nvidia-smi's where CUDA_DEVICE_ORDER says so. By default it is the fastest first: taken to be the largest.
-    A GPU that shares the machine's memory tells no number of its own ([N/A]).
+    Of a GPU that shares the machine's memory it tells no numbers ([N/A]).
     """
     lines = _ask_smi("--query-gpu=name,memory.free,memory.total,uuid", "--format=csv,noheader,nounits").splitlines()
     rows = [[*map(str.strip, line.split(",")), ""] for line in lines if line.strip()]
@@ -99,8 +98,7 @@ def _list_gpus() -> list[tuple[Device, str]]:
         told = zip(sizes, (shared.available, shared.total), strict=True)
         free, total = (int(size) * 2**20 if size.isdecimal() else own for size, own in told)
         gpus.append((Device(name, "cuda", free, total), uuid))
-    by_bus = os.environ.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
-    return gpus if by_bus else sorted(gpus, key=lambda gpu: -gpu[0].total)
+    return gpus
 
 
 def _ask_smi(*arguments: str) -> str:
