@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from wallpaint import disk
@@ -57,7 +58,7 @@ def _open_closed_streams() -> None:
             setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False))
 
 
-def heed_stops(note: Callable[[int, object], None]) -> dict[int, Any]:
+def heed_stops(note: Callable[[int, FrameType | None], Any]) -> dict[int, Any]:
     """Let `note` hear of STOPS, but of none that is to be ignored, as after `nohup`; give the handlers of before."""
     heard = [number for number in STOPS if signal.getsignal(number) != signal.SIG_IGN]
     return {number: signal.signal(number, note) for number in heard}
