@@ -73,8 +73,8 @@ def upside_down(folder):
     return folder / "mask.png"
 
 
-def soft():
-    return Image.fromarray(WALL.astype(np.uint8) * 255).filter(ImageFilter.GaussianBlur(2))
+def soft(most=255):
+    return Image.fromarray(WALL.astype(np.uint8) * most).filter(ImageFilter.GaussianBlur(2))
 
 
 def png(image):
@@ -108,6 +108,18 @@ CASES = (
     Case("floats below 0", "has numbers below 0", saved("a.tif", "TIFF", two(3.2, -4.1, np.float32))),
     Case("any other number and 0", "the number is the wall", png(two(90, 0)), is_wall),
     Case("soft edges", "128 and above is the wall", png(soft), nearly_wall),
+    Case(
+        "soft edges from 0 to 100, or of 12 bits in 16",
+        "half and above is the wall",
+        png(lambda: soft(100)),
+        nearly_wall,
+    ),
+    Case(
+        "a faint white brush on nothing",
+        "what is painted is the wall",
+        png(two((255, 255, 255, 90), (0,) * 4)),
+        is_wall,
+    ),
     Case("JPEG", "128 and above is the wall", saved("a.jpg", image=two(255, 0)), nearly_wall),
     Case("one colour on black", "the colour is the wall", png(two((200, 0, 0), (0, 0, 0))), is_wall),
     Case("the same as JPEG", "the colour is the wall", saved("a.jpg", image=two((0, 90, 0), (0, 0, 0))), nearly_wall),
@@ -153,6 +165,20 @@ CASES = (
     Case("a grey photo, its wall painted white", "has grey areas", png(grey_photo)),
     Case("numbers of classes", "as of classes", png(two(2, 1))),
     Case("the same with 255 for what has none", "as of classes", png(classes_and_none)),
+    Case(
+        "the same in 16 bits (Cityscapes, panoptic)",
+        "has several numbers up to 26001, as of classes",
+        png(
+            lambda: Image.fromarray(
+                np.select([WALL, np.indices(WALL.shape)[0] > 50], [11, 26001], 7).astype(np.uint16)
+            )
+        ),
+    ),
+    Case(
+        "the wall of a photo on black",
+        "has grey areas",
+        png(lambda: Image.fromarray(np.asarray(Image.linear_gradient("L").resize(SIZE)) * WALL)),
+    ),
     Case("nothing marked", "is empty", png(lambda: Image.new("L", SIZE))),
     Case("transparent all over", "is transparent all over", png(lambda: Image.new("RGBA", SIZE))),
     Case(
@@ -162,7 +188,8 @@ CASES = (
     ),
     Case("a NumPy array", "is a NumPy array: save it as JPEG or PNG", written("wall.npy", b"\x93NUMPY\1\0")),
     Case(
-        "LabelMe's or COCO's JSON", "is a JSON file: save it as JPEG or PNG", written("wall.json", b'{"shapes": []}')
+        "LabelMe's or COCO's JSON", "is a JSON file: give a picture", written("wall.json", b'[{"segmentation": []}]')
     ),
-    Case("no picture", "cannot be read", written("a.png", b"none")),
+    Case("polygons as text (YOLO)", "is a text file: give the picture itself", written("a.txt", b"0 0.1 0.2")),
+    Case("no picture", "cannot be read", written("a.png", b"none\0")),
 )

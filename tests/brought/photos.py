@@ -97,15 +97,15 @@ def raw_profile(data):
     return zlib.compress(b"\nexif\n%8d\n" % len(data) + data.hex().encode() + b"\n")
 
 
-def float_tiff():
-    """A TIFF of one pixel of three floats."""
-    tags = {256: 1, 257: 1, 259: 1, 262: 2, 273: 8, 277: 3, 278: 1, 279: 12}
+def odd_tiff(bits=32, kind=3, planes=1):
+    """A TIFF of one pixel of three numbers, floats of 32 bits or others, each channel in a plane of its own or not."""
+    tags = {256: 1, 257: 1, 259: 1, 262: 2, 273: 8, 277: 3, 278: 1, 279: 12, 284: planes}
     entries = [struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items()]
-    entries += [struct.pack("<HHII", tag, 3, 3, 20 + 2 + 10 * 12 + 4 + at) for tag, at in ((258, 0), (339, 6))]
+    entries += [struct.pack("<HHII", tag, 3, 3, 20 + 2 + 11 * 12 + 4 + at) for tag, at in ((258, 0), (339, 6))]
     table = (
-        struct.pack("<H", 10) + b"".join(sorted(entries, key=lambda entry: struct.unpack("<H", entry[:2]))) + bytes(4)
+        struct.pack("<H", 11) + b"".join(sorted(entries, key=lambda entry: struct.unpack("<H", entry[:2]))) + bytes(4)
     )
-    return b"II*\0\x14\0\0\0" + bytes(12) + table + struct.pack("<6H", 32, 32, 32, 3, 3, 3)
+    return b"II*\0\x14\0\0\0" + bytes(12) + table + struct.pack("<6H", bits, bits, bits, kind, kind, kind)
 
 
 def room(mode="RGB"):
@@ -204,6 +204,7 @@ BROKEN_EXIF = (
     b"II*\0\x08\0\0\0\xff\xff" + bytes(range(256)) * 8,
 )
 
+DEEP = "is a TIFF of a layout that is not read here: save it with 8 or 16 bits a channel, or as PNG"
 CASES = (
     *(
         Case(f"`{name}`", "read", saved(name, form, quality=95), shows_room)
@@ -313,6 +314,18 @@ CASES = (
         "its numbers have 32 bits, or signs",
         written("a.tif", lambda: grey_tiff(2**31, bits=32)),
     ),
+    Case("numbers with signs (TIFF)", DEEP, written("a.tif", lambda: grey_tiff(3000, kind=2))),
+    Case(
+        "16 bits, each channel in a plane of its own (TIFF of Photoshop)",
+        DEEP,
+        written("a.tif", lambda: odd_tiff(16, 1, planes=2)),
+    ),
+    Case(
+        "a PNG with megabytes of text in it (ComfyUI)",
+        "read",
+        written("a.png", lambda: after_pixels(b"zTXt", b"workflow\0\0" + zlib.compress(b"x" * 3_000_000))),
+        shows_room,
+    ),
     Case(
         "floats from 0 to 1 (TIFF)",
         "read at their scale",
@@ -411,7 +424,17 @@ CASES = (
             ("a PDF", "a.jpg", b"%PDF-1.7", "a PDF", "save it as JPEG or PNG"),
             ("JPEG XL", "a.jxl", b"\xff\x0a\0", "a JPEG XL picture", "save it as JPEG or PNG"),
             ("a Photoshop file", "a.psd", b"8BPS\0\1", "a Photoshop file", "save it as JPEG or PNG"),
-            ("a web page saved as a picture", "a.jpg", b"<!DOCTYPE html>", "a web page", "save it as JPEG or PNG"),
+            ("a web page saved as a picture", "a.jpg", b"\n<HTML>", "a web page", "save it as JPEG or PNG"),
+            ("an archive (7z, rar, tar, gzip)", "a.7z", b"7z\xbc\xaf'\x1c", "an archive", "unpack it"),
+            ("a zip, also a `.livp`", "a.livp", b"PK\3\4", "a zip archive", "unpack it and give what is in it"),
+            ("a link or a text", "a.url", b"[InternetShortcut]", "a text file", "give the picture itself"),
+            (
+                "what macOS leaves (`._a.jpg`)",
+                "._a.jpg",
+                b"\0\5\x16\7\0\2",
+                "what macOS keeps beside a file",
+                "give the",
+            ),
         )
     ),
     *(
@@ -433,7 +456,7 @@ CASES = (
     Case(
         "a TIFF of float colours",
         "is a TIFF of a layout that is not read here: save it with 8 or 16 bits a channel, or as PNG",
-        written("a.tif", lambda: float_tiff()),
+        written("a.tif", lambda: odd_tiff()),
     ),
     Case(
         "a JPEG with something before it",

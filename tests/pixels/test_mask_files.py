@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from wallpaint.errors import UserError
 from wallpaint.paths import ASSETS
@@ -18,6 +18,14 @@ def test_a_mask_is_inverted_on_demand(tmp_path):
     Image.new("L", (3, 2), 255).save(tmp_path / "m.png")
     with pytest.raises(UserError, match="is empty"):
         load_mask(tmp_path / "m.png", invert=True)
+
+
+def test_soft_edges_of_12_bits_in_16(tmp_path):
+    wall = np.zeros((120, 160), np.float32)
+    wall[20:70, 30:120] = 255
+    soft = np.asarray(Image.fromarray(wall.astype(np.uint8)).filter(ImageFilter.GaussianBlur(3))).astype(np.uint16)
+    Image.fromarray(soft * 16).save(tmp_path / "m.png")
+    assert ((np.asarray(load_mask(tmp_path / "m.png")) > 0) != (wall > 0)).mean() < 0.01
 
 
 def test_a_mask_on_its_side_is_refused_where_the_photo_does_not_say_so(tmp_path):

@@ -9,7 +9,7 @@ from wallpaint.errors import UserError
 from wallpaint.pixels.photo_colors import bands, deep_to_bytes, has_alpha
 
 STRAY = 0.005  # share of pixels below which they are edges, noise or dust
-NEARLY_ALL, MOSTLY = 0.97, 0.4
+NEARLY_ALL, MOSTLY = 0.97, 0.7
 DARK, BRIGHT, COLORFUL = 40, 215, 40  # bytes: below, above it is meant as black, white; apart in a colour's channels
 SAMPLE_SIDE = 512  # longest side at which colours and grey areas are looked for
 REMEDY = "paint the wall white and all else black, without transparency"
@@ -25,7 +25,8 @@ def wall_in(image: Image.Image) -> np.ndarray:
         return _wall_by_grey(_numbers(image))
     if has_alpha(image):
         image = image if image.mode == "RGBA" else image.convert("RGBA")
-        visible = np.asarray(image.getchannel("A")) >= 128
+        alpha = np.asarray(image.getchannel("A"))
+        visible = alpha > alpha.max() / 2  # a brush may be faint
         if (~visible).mean() > STRAY:
             return _wall_by_alpha(_small(image), visible)
         image.paste((0, 0, 0), mask=Image.fromarray(~visible))
@@ -53,7 +54,12 @@ def _numbers(image: Image.Image) -> np.ndarray:
         raise UserError(f"has numbers below 0, as of a network's raw output: {REMEDY}")
     if most < 256 and (not image.mode.startswith("F") or most > 1):  # 1 is all of a float's scale
         return np.concatenate([np.nan_to_num(band).astype(np.uint8) for _, band in bands(image)])
-    return deep_to_bytes(image)
+    if image.mode.startswith("F"):
+        return deep_to_bytes(image)
+    numbers, even = _even(_small(image), 0)
+    if (np.unique(numbers[even], return_counts=True)[1] > STRAY * numbers.size).sum() > 2:
+        raise UserError(f"has several numbers up to {most}, as of classes: {REMEDY}")
+    return np.concatenate([(band / most * 255).round().astype(np.uint8) for _, band in bands(image)])
 
 
 def _wall_by_alpha(small: np.ndarray, visible: np.ndarray) -> np.ndarray:
@@ -63,7 +69,7 @@ def _wall_by_alpha(small: np.ndarray, visible: np.ndarray) -> np.ndarray:
         small: (h, w, 4), see `_small`.
         visible: boolean (H, W).
     """
-    shown = small[small[..., 3] >= 128][:, :3]
+    shown = small[small[..., 3] > small[..., 3].max() / 2][:, :3]
     if not visible.any():
         raise UserError(f"is transparent all over: {REMEDY}")
     white, black = ((shown.min(axis=1) > BRIGHT).mean(), (shown.max(axis=1) < DARK).mean()) if len(shown) else (0, 0)
@@ -77,28 +83,36 @@ def _wall_by_alpha(small: np.ndarray, visible: np.ndarray) -> np.ndarray:
 
 
 def _wall_by_grey(grey: np.ndarray) -> np.ndarray:
-    """The one value beside 0, else what is 128 and above; grey areas may mean anything."""
-    values = np.flatnonzero(Image.fromarray(grey).histogram())  # bincount would take 8 bytes a pixel
+    """The one value beside 0, else what is at least half as bright as the brightest; grey areas may mean anything."""
+    histogram = np.array(Image.fromarray(grey).histogram())  # bincount would take 8 bytes a pixel
+    values = np.flatnonzero(histogram)
     if len(values) == 2 and not values[0]:
         return grey > 0
     if values[-1] < 128 and len(values) > 1 and values[-1] < DARK:
         raise UserError(
             f"is empty (no pixel of 128 or above, but numbers up to {values[-1]}, as of classes): {REMEDY}"
         )
-    counts = np.array(Image.fromarray(grey).histogram()[:DARK]) > STRAY * grey.size
-    if counts.sum() > 1 and {*values[values >= DARK]} == {255}:
+    if (histogram[:DARK] > STRAY * grey.size).sum() > 1 and {*values[values >= DARK]} == {255}:
         raise UserError(f"has several numbers below {DARK} and 255, as of classes with what has none: {REMEDY}")
-    small = _small(Image.fromarray(grey))
+    ends = values[-1] // 8, values[-1] * 7 // 8
+    low, between, high = (part.sum() / grey.size for part in np.split(histogram, ends))
+    if min(low, high) > STRAY and between < MOSTLY * high:  # two values and edges, perhaps from 0 to 100
+        grey = np.asarray(Image.fromarray(grey).point([min(255, i * 255 // values[-1]) for i in range(256)]))
+    here, even = _even(_small(Image.fromarray(grey)), 3)
+    if here.size and grey.max() >= 128:
+        grey_here = (here > DARK) & (here < BRIGHT)
+        if (even & grey_here).mean() > STRAY or grey_here.sum() > MOSTLY * (here >= BRIGHT).sum():  # or a photo
+            raise UserError(f"has grey areas, and whether they are wall cannot be told: {REMEDY}")
+    return grey >= 128
+
+
+def _even(small: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """A picture (h, w) without its rim, and where it differs by `most` from what is around: no soft edge does."""
     step = max(2, round(max(small.shape) / 100))
     here = small[step:-step, step:-step]
     around = [small[: -2 * step, step:-step], small[2 * step :, step:-step]]
     around += [small[step:-step, : -2 * step], small[step:-step, 2 * step :]]
-    if here.size and values[-1] >= 128:
-        flat = np.all([np.abs(there - here) <= 3 for there in around], axis=0)  # a soft edge changes, an area does not
-        grey_here = (here > DARK) & (here < BRIGHT)
-        if (flat & grey_here).mean() > STRAY or grey_here.mean() > MOSTLY:  # or a photo
-            raise UserError(f"has grey areas, and whether they are wall cannot be told: {REMEDY}")
-    return grey >= 128
+    return here, np.all([np.abs(there - here) <= most for there in around], axis=0)
 
 
 def _small(image: Image.Image) -> np.ndarray:

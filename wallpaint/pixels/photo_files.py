@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError, features
+from PIL import Image, PngImagePlugin, UnidentifiedImageError, features
 
 from wallpaint.errors import UserError, reason_of
-from wallpaint.pixels.file_kinds import AVIF, HEAD, HEIF, RAW, REMEDIES, holds_raw, kind_of, name_kind
+from wallpaint.pixels import file_kinds as kinds
+from wallpaint.pixels.file_kinds import AVIF, DEEP_TIFF, HEAD, HEIF, RAW, REMEDIES
 from wallpaint.pixels.photo_colors import told_space
 
 # The largest common phone camera, 12000 x 9000: 324 MB as RGB. A file of 20 KB can claim any size.
@@ -29,6 +30,7 @@ _T = Image.Transpose
 TURNS = {2: _T.FLIP_LEFT_RIGHT, 3: _T.ROTATE_180, 4: _T.FLIP_TOP_BOTTOM}  # what EXIF's orientation asks for
 TURNS |= {5: _T.TRANSPOSE, 6: _T.ROTATE_270, 7: _T.TRANSVERSE, 8: _T.ROTATE_90}
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # refused earlier, in one line
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY  # ComfyUI packs whole workflows into one
 warnings.filterwarnings("ignore", module="PIL.TiffImagePlugin")  # a broken EXIF block is ignored
 
 
@@ -47,7 +49,7 @@ def open_picture(path: str | Path, decode: bool = True) -> Image.Image:
     try:
         with path.open("rb") as file:
             head = file.read(HEAD)
-        kind = kind_of(path, head)
+        kind = kinds.kind_of(path, head)
         formats: tuple[str, ...] = FORMATS
         if kind == HEIF and b"avif" not in head:
             _register_heif(path)
@@ -55,10 +57,12 @@ def open_picture(path: str | Path, decode: bool = True) -> Image.Image:
         if kind == HEIF or (kind == AVIF and features.check("avif")):
             kind = ""  # it can be read unless it is broken
         with _open(path, formats, head) as image:
-            if image.format == "TIFF" and (kind == RAW or holds_raw(image, head)):
+            if image.format == "TIFF" and (kind == RAW or kinds.holds_raw(image, head)):
                 raise UserError(f"image {path} is {RAW} ({path.suffix}): {REMEDIES[RAW]}")
             if image.format == "TIFF":
                 _turn_to_largest(image)
+                if kinds.is_misread(image):
+                    raise UserError(f"image {path} is {DEEP_TIFF}: {REMEDIES[DEEP_TIFF]}")
             if image.format == "PNG":
                 _read_ahead(image)
             image.info["space"] = told_space(image, head, path)
@@ -79,10 +83,11 @@ def open_picture(path: str | Path, decode: bool = True) -> Image.Image:
         limit = MAX_PIXELS // 1_000_000
         raise UserError(f"image {path} is larger than {limit} megapixels: make it smaller") from None
     except Exception as error:  # PIL: OSError, SyntaxError, struct.error, EOFError… as the format goes
-        kind = kind or (name_kind(path, head) if isinstance(error, UnidentifiedImageError) else "")
+        kind = kind or (kinds.name_kind(path, head) if isinstance(error, UnidentifiedImageError) else "")
         if kind:
             raise UserError(f"image {path} is {kind}: {REMEDIES.get(kind, 'save it as JPEG or PNG')}") from None
-        raise UserError(f"image {path} cannot be read ({reason_of(error)}): save it again as JPEG or PNG") from None
+        reason = "its content is no picture" if isinstance(error, UnidentifiedImageError) else reason_of(error)
+        raise UserError(f"image {path} cannot be read ({reason}): save it again as JPEG or PNG") from None
 
 
 def _open(path: Path, formats: tuple[str, ...], head: bytes) -> Image.Image:
