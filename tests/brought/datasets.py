@@ -62,6 +62,12 @@ def one(samples):
     return len(samples) == 1 and samples[0].image.is_file()
 
 
+def both_tables(where):
+    path = folder()(where)
+    (path / "train" / "metadata.csv").write_text(TABLE)
+    return path
+
+
 TABLE = 'file_name,mask_file_name,reference_color_rgb,text,room_id\na.png,m.png,"[1, 2, 3]",a room,attic\n'
 CASES = (
     Case("rows that name photos in folders", "read", folder("rooms/up/a.png", file_name="rooms/up/a.png"), one),
@@ -117,6 +123,36 @@ CASES = (
         "has rows of its own, give the folder above it",
         lambda where: folder()(where) / "train",
     ),
+    Case(
+        "`IMG_1.JPG` in a row, `img_1.jpg` on disk, or the other way",
+        "found where one file alone is called so",
+        folder("Rooms/A.PNG", file_name="rooms/a.png"),
+        one,
+    ),
+    Case(
+        "a `metadata.csv` with `#7A9E7E` or `122, 158, 126` as a colour",
+        "read",
+        folder(file="metadata.csv", text=TABLE.replace("[1, 2, 3]", "#7A9E7E").replace(",", ", ")),
+        lambda samples: samples[0].color == GREEN,
+    ),
+    Case(
+        "a colour of `[122.0, 158.0, 126.0]`, as pandas writes it",
+        "read",
+        folder(reference_color_rgb=[122.0, 158.0, 126.0]),
+        lambda samples: samples[0].color == GREEN,
+    ),
+    Case("a colour of `[1.0, 1.0, 0.0]`", "write three whole numbers", folder(reference_color_rgb=[1.0, 1.0, 0.0])),
+    Case(
+        "a row that says a thing twice",
+        "has 'text' twice: keep one",
+        folder(text=json.dumps(ROW).replace("{", '{"text": "x", ')),
+    ),
+    Case(
+        "a `metadata.csv` that has a column twice",
+        "has 'text' twice: keep one",
+        folder(file="metadata.csv", text=TABLE.replace("room_id", "text")),
+    ),
+    Case("`metadata.jsonl` and `metadata.csv` side by side", "keep the one that is right", both_tables),
     Case("a row that leads out of its folder", "leads out of", folder(file_name="../../a.png")),
     Case("a row without a mask", "has no 'mask_file_name'", folder(mask_file_name=...)),
     Case("a row whose photo is gone", "does not exist: bring it, or delete the row", folder(file_name="b.png")),

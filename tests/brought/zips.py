@@ -120,6 +120,24 @@ CASES = (
         )
     ),
     Case("two files of one name that differ", "holds 'train/a.png' twice", pack("train/", ("train/a.png",))),
+    Case(
+        "`IMG_1.JPG` in the rows, `img_1.jpg` in the zip, or the other way",
+        "found where one file alone is called so",
+        pack("Mine/train/", entry="A.PNG"),
+        plain,
+    ),
+    Case(
+        "two files of one name that is not marked UTF-8",
+        "twice, zip the dataset folder anew",
+        pack(
+            "train/",
+            ("train/x.png",),
+            name="ü.png",
+            entry="y.png",
+            change=lambda d: d.replace(b"x.png", b"\x81.png").replace(b"y.png", b"\x81.png"),
+        ),
+    ),
+    Case("`metadata.jsonl` and `metadata.csv`", "keep the one that is right", pack("train/", ("train/metadata.csv",))),
     Case("a picture that no row names", "left out", pack("train/", ("train/b.png",)), plain),
     Case(
         "the splits called `training`, `val`, `valid` or `dev`",

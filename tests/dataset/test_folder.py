@@ -153,7 +153,7 @@ def test_rooms_with_truths_are_read(rooms):
     ("change", "said"),
     [
         ({"file_name": "none.png"}, r"row 2: 'file_name': image .*none\.png does not exist"),
-        ({"file_name": "metadata.jsonl"}, r"row 2: image .*metadata\.jsonl is a JSON file: save it"),
+        ({"file_name": "metadata.jsonl"}, r"row 2: image .*metadata\.jsonl is a JSON file: give a picture"),
         ({"file_name": ...}, "row 2 has no 'file_name'"),
         ({"file_name": 7}, "row 2: 'file_name' is 7"),
         ({"file_name": ""}, "row 2: 'file_name' is ''"),

@@ -86,6 +86,17 @@ def test_what_is_no_project_of_ours_is_told_in_a_line(saved, place, what):
     assert why in str(problem.value) and "\n" not in str(problem.value) and len(str(problem.value)) < 300
 
 
+def test_what_a_project_says_or_holds_twice_is_told(saved, place):
+    with zipfile.ZipFile(saved[0], "a") as archive:
+        told = archive.read("project.json").decode()
+        archive.writestr("project.json", told.replace("{", '{"name": "other", ', 1))
+    with pytest.raises(UserError, match=r"project\.json is in it twice"):
+        read_project(saved[0], place)
+    edit(saved[0], "project.json", told.replace("{", '{"name": "other", ', 1))
+    with pytest.raises(UserError, match="has 'name' twice"):
+        read_project(saved[0], place)
+
+
 def test_a_bomb_is_cut_off_and_names_lead_nowhere(saved, place, monkeypatch):
     monkeypatch.setattr(projects, "MAX_BYTES", 3_000_000)
     edit(saved[0], "../evil.png", b"x")

@@ -55,6 +55,7 @@ NFC, NFD = "salón é.png", unicodedata.normalize("NFD", "salón é.png")
         ("a\\b.png", "a\\b.png"),
         ("a (1) 🏠.png", "a (1) 🏠.png"),
         ("a:b?.png", "a:b?.png"),
+        ("Rooms/A.PNG", "rooms\\a.png"),
     ],
 )
 def test_a_picture_is_found_however_its_row_spells_it(write, on_disk, in_row):
@@ -149,7 +150,7 @@ def test_an_imagefolder_with_metadata_csv_is_read_and_becomes_jsonl_when_it_chan
     [
         (
             "metadata.csv",
-            CSV.replace("[122, 158, 126]", "#010203"),
+            CSV.replace("[122, 158, 126]", "green"),
             r"row 2 has a 'reference_color_rgb' that is not JSON",
         ),
         ("metadata.csv", "file_name\na.png\n", "row 2 has no 'mask_file_name'"),

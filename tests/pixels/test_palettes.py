@@ -327,7 +327,7 @@ def test_an_adobe_swatch_exchange_in_each_of_its_models(tmp_path):
         ("x.aco", b"\0\3\0\1", "version 1 or 2"),
         ("x.aco", b"\0\1\0\1\0\0", "cannot be read"),
         ("x.json", b"[" * 100_000, "cannot be read"),
-        ("x.json", b'{"Sage": "#7A9E7E", "Sage": "#001020"}', "'Sage' stands there twice"),
+        ("x.json", b'{"Sage": "#7A9E7E", "Sage": "#001020"}', "has 'Sage' twice: keep one"),
         ("x.json", b'[{"name": "Sage", "hex": "#7A9E7E", "rgb": [1, 2, 3]}]', "colour 1 has two colours"),
     ],
 )

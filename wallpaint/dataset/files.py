@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
+from unicodedata import normalize
 
 from wallpaint.pixels.images import read_size
 
@@ -46,6 +47,7 @@ class FileIndex:
         self._database = Path(folder) / "files.sqlite" if folder else None
         self._known: dict[str, dict[str, Entry]] = {}  # by folder, by name
         self._new: dict[tuple[str, str], Entry] = {}
+        self._listed: dict[str, dict[str, list[str]]] = {}  # by folder, by name without capitals
         self._checked: dict[str, Entry] = {}  # by path; the system is asked once a file
 
     def is_plain(self, path: Path) -> bool:
@@ -58,6 +60,17 @@ class FileIndex:
         if plain := stat.S_ISREG(found.st_mode):
             self._check(place, found)
         return plain
+
+    def alike(self, folder: str, name: str) -> str:
+        """The path of the one file in a folder whose name differs in capitals or accents; '' if none or several do."""
+        if folder not in self._listed:
+            found: dict[str, list[str]] = {}
+            with contextlib.suppress(OSError):
+                for there in os.listdir(folder):
+                    found.setdefault(normalize("NFC", there).casefold(), []).append(there)
+            self._listed[folder] = found
+        names = self._listed[folder].get(normalize("NFC", name).casefold(), [])
+        return os.path.join(folder, names[0]) if len(names) == 1 else ""
 
     def size(self, path: Path) -> tuple[int, int]:
         """The (width, height) of a picture as it stands upright; it raises what `read_size` does."""

@@ -6,6 +6,7 @@ pictures in it or below it. What a row has to say is checked in rows.py.
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 from wallpaint.dataset.names import is_text, tidy_room
 from wallpaint.disk import atomic_path
 from wallpaint.errors import UserError
+from wallpaint.pixels.color_cells import color_in
+from wallpaint.pixels.plain_text import keys_once
 
 SPLITS = ("train", "validation")
 # As `datasets` has it.
@@ -41,7 +44,8 @@ def find_unread(folder: str | Path) -> list[str]:
 
 def explain_missing(where: Path) -> str:
     """Say what stands where a split without metadata was looked for, and what to give."""
-    other = "".join(f", {path.name} is not read" for path in list(where.glob("metadata.*"))[:1])
+    there = sorted(path.name for path in where.iterdir()) if where.is_dir() else []
+    other = "".join(f", {name} is not read" for name in [n for n in there if n.lower().startswith("metadata.")][:1])
     remedy = "give a dataset folder with a metadata.jsonl in it"
     if where.name in SPLITS:
         other += "".join(f", {name}/ is not read" for name in find_unread(where.parent))
@@ -63,6 +67,8 @@ def scan_rows(where: Path) -> Iterator[tuple[str, Row | UserError]]:
     metadata = find_metadata(where)
     if not metadata.is_file():
         raise UserError(f"{metadata} does not exist{explain_missing(where)}")
+    if sum((where / name).is_file() for name in METADATA) > 1:
+        raise UserError(f"{where} has {' and '.join(METADATA)}: keep the one that is right")
     with open(metadata, "rb") as raw:
         wide = raw.read(2) in (b"\xff\xfe", b"\xfe\xff")  # as PowerShell redirects
     # Bytes that are no UTF-8 come as lone surrogates, so that each spoils its own row alone.
@@ -98,8 +104,10 @@ def _scan_json(file: Any) -> Iterator[tuple[int, Row | str]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line, object_pairs_hook=keys_once)
             line.encode()
+        except UserError as error:
+            yield number, str(error)
         except UnicodeEncodeError:
             yield number, "is not UTF-8 text: save the file again as UTF-8"
         except (ValueError, RecursionError) as error:  # ValueError: also a number of 5,000 digits
@@ -113,16 +121,24 @@ def _scan_csv(file: Any) -> Iterator[tuple[int, Row | str]]:
     """Give each row's line number and the row; colours and truths stand as JSON in their cells."""
     delimiter = max(",;\t", key=file.readline().count)  # spreadsheets write the one of their country
     file.seek(0)
-    reader = csv.DictReader(file, delimiter=delimiter)
+    reader = csv.DictReader(file, delimiter=delimiter, skipinitialspace=True)
+    reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
+    if twice := [name for name, count in Counter(reader.fieldnames).items() if name and count > 1]:
+        yield 1, f"has {twice[0][:80]!r} twice: keep one"
+        return
     for cells in reader:
         if any(cells.get(None) or []):  # type: ignore[call-overload]  # else its columns would be others'
             yield reader.line_num, "has more cells than the first line: put a text with a separator into quotes"
             continue
         row: Row = {key: cell for key, cell in cells.items() if key and cell is not None}
+        if not all(map(is_text, row.values())):
+            yield reader.line_num, "is not UTF-8 text: save the file again as UTF-8"
+            continue
         try:
             for key in ("reference_color_rgb", "truths"):
                 if row.get(key):
-                    row[key] = json.loads(row[key])
+                    color = color_in(row[key])
+                    row[key] = list(color.rgb) if color else json.loads(row[key])
         except (ValueError, RecursionError):
             yield reader.line_num, f"has a {key!r} that is not JSON: write it as [122, 158, 126]"
             continue
@@ -130,7 +146,12 @@ def _scan_csv(file: Any) -> Iterator[tuple[int, Row | str]]:
 
 
 def tidy_row(row: Row) -> Row:
-    """Give a room one name, however its accents are composed and its spaces set."""
+    """Give a room one name, however its accents are composed and its spaces set; a colour of 122.0 is one of 122."""
+    color = row.get("reference_color_rgb")
+    if isinstance(color, list) and all(type(value) is float and value.is_integer() for value in color):
+        row["reference_color_rgb"] = (
+            [int(v) for v in color] if max(color, default=0) > 1 else color
+        )  # 1.0: perhaps all
     if isinstance(row.get("room_id"), str) and row["room_id"].strip():
         row["room_id"] = tidy_room(row["room_id"])
     return row

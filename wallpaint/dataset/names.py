@@ -57,21 +57,21 @@ def find_picture(where: Path, name: object, place: str, files: FileIndex | None 
     """Find a file of a row in the split's folder or below, out of which no link may lead.
 
     Backslashes of Windows are slashes, unless the very name is there; accents may be composed or not, and
-    letters written as on the web (`%20`) here and not there.
+    letters written as on the web (`%20`) or as capitals here and not there.
 
     Raises:
         UserError: no name, one that leads out, or no such file.
     """
-    name = check_name(where, name, place)
+    name, files = check_name(where, name, place), files or FileIndex()
     # Of a million rows nearly all name a plain file beside them: one question to the system, not four.
-    if "/" not in name and (files or FileIndex()).is_plain(beside := where / name):
+    if "/" not in name and files.is_plain(beside := where / name):
         return beside
     path = os.path.join(where, name)
     if not os.path.lexists(path):
         path = str(where)
         for part in name.replace("\\", "/").split("/"):
             forms = [os.path.join(path, form) for form in other_names(part)]
-            path = next(filter(os.path.lexists, forms), forms[0])
+            path = next(filter(os.path.lexists, forms), files.alike(path, part) or forms[0])
     links, folder = [path], os.path.dirname(path)
     while len(folder) > len(str(where)):
         links.append(folder)

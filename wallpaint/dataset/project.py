@@ -16,6 +16,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from wallpaint.dataset.zips import BROKEN
 from wallpaint.disk import atomic_path, explain_disk
 from wallpaint.errors import UserError, reason_of
+from wallpaint.pixels.plain_text import keys_once
 
 SUFFIX = ".wallpaint"
 PROJECT, PHOTO = "project.json", "photo.png"
@@ -97,6 +98,7 @@ def read_project(path: str | Path, folder: Path) -> tuple[Project, Path, list[Pa
         with zipfile.ZipFile(path) as archive, explain_disk(folder):
             _unpack(archive, PROJECT, folder, MAX_JSON)
             project = _adapter.validate_json((folder / PROJECT).read_bytes())
+            json.loads((folder / PROJECT).read_bytes(), object_pairs_hook=keys_once)
             if not 0 <= project.active < len(project.walls):
                 raise ValueError(f"no wall {project.active}")
             names = [PHOTO, *(f"wall-{number}.png" for number in range(len(project.walls)))]
@@ -114,6 +116,8 @@ def read_project(path: str | Path, folder: Path) -> tuple[Project, Path, list[Pa
 
 def _unpack(archive: zipfile.ZipFile, name: str, folder: Path, most: int) -> Path:
     """Unpack one entry, up to `most` bytes; what it announces need not be true."""
+    if archive.namelist().count(name) > 1:
+        raise ValueError(f"{name} is in it twice")
     with archive.open(name) as source, open(folder / name, "xb") as sink:
         while chunk := source.read(CHUNK):
             most -= len(chunk)

@@ -3,6 +3,7 @@
 import contextlib
 import unicodedata
 import zipfile
+from collections import Counter
 
 from wallpaint.dataset.names import other_names, plain_name
 from wallpaint.errors import UserError
@@ -25,11 +26,17 @@ def name_entries(archive: zipfile.ZipFile, archive_name: str) -> tuple[dict[str,
     unsure = False
     for entry in archive.infolist():
         name, sure = plain_name(entry.filename), entry.flag_bits & 0x800 or entry.filename.isascii()
-        if sure and name in entries and entries[name].CRC != entry.CRC:
+        if name in entries and entries[name].CRC != entry.CRC:
             raise UserError(f"{archive_name} holds {name!a:.99} twice, zip the dataset folder anew")
         if not entry.is_dir():
             entries[name], unsure = entry, unsure or not sure
     return entries, [*ENCODINGS] if unsure else []
+
+
+def add_small_names(entries: dict[str, zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
+    """Entries also by their names without capitals, where one alone is called so."""
+    counts = Counter(name.casefold() for name in entries)
+    return {name.casefold(): entry for name, entry in entries.items() if counts[name.casefold()] == 1} | entries
 
 
 def find_entry(
@@ -37,8 +44,9 @@ def find_entry(
 ) -> zipfile.ZipInfo | None:
     """Find what a row names in a folder of the zip; the encoding that tells it comes first from then on."""
     forms = [plain_name(form) for form in other_names(named)]
-    if found := next((entries[where + form] for form in forms if where + form in entries), None):
-        return found
+    for name in (*(where + form for form in forms), (where + forms[0]).casefold()):
+        if name in entries:
+            return entries[name]
     for encoding in encodings:
         for form in forms:
             for spelled in {form, unicodedata.normalize("NFD", form)}:

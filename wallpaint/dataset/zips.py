@@ -31,7 +31,7 @@ from wallpaint.dataset.metadata import (
 from wallpaint.dataset.names import check_name, find_picture, portable_names
 from wallpaint.dataset.rows import picture_names, read_row, rename_pictures
 from wallpaint.dataset.saving import LEFTOVER_SECONDS
-from wallpaint.dataset.zip_names import find_entry, name_entries
+from wallpaint.dataset.zip_names import add_small_names, find_entry, name_entries
 from wallpaint.disk import FORBIDDEN, FULL, atomic_path, explain_disk
 from wallpaint.errors import UserError, reason_of
 
@@ -145,10 +145,11 @@ def _unpack(archive: zipfile.ZipFile, name: str, folder: Path, left: int) -> lis
     Counts down the bytes that may still come out: what an entry announces need not be true.
     """
     entries, unsure = name_entries(archive, name)
+    named_so = add_small_names(entries)
 
     def copy(where: str, named: str, target: Path) -> None:
         nonlocal left
-        entry = find_entry(entries, unsure, where, named)
+        entry = find_entry(named_so, unsure, where, named)
         if entry is None:
             raise UserError(f"{name} lacks {where + named!a:.99}, which a row names, zip the whole dataset folder")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -167,7 +168,9 @@ def _unpack(archive: zipfile.ZipFile, name: str, folder: Path, left: int) -> lis
     others += [f"{other}{inside}" for other in rest for inside in _find_tables(entries, other)[0].values()]
     for split in SPLITS:
         where, inside = folder / split, found.get(split)
-        for metadata in [end for end in METADATA if f"{top}{inside}/{end}" in entries][:1]:
+        for metadata in [end for end in METADATA if f"{top}{inside}/{end}" in entries]:
+            if (where / METADATA[0]).exists():
+                raise UserError(f"{name} has {' and '.join(METADATA)} in {top}{inside}: keep the one that is right")
             copy(f"{top}{inside}/", metadata, where / metadata)
             rows = [row for _, row in iterate_rows(where)]
             (where / metadata).unlink()

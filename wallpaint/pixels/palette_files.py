@@ -6,7 +6,6 @@ import colorsys
 import json
 import re
 import struct
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,7 @@ from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch, lab_to_rgb
 from wallpaint.pixels.color_cells import NUMBER, drop_alpha, find_role, find_roles
 from wallpaint.pixels.color_tables import REMEDY, read_rows, read_table
-from wallpaint.pixels.plain_text import decode
+from wallpaint.pixels.plain_text import decode, keys_once
 
 MAX_COLORS, MAX_NAME, MAX_TITLES = 5000, 80, 100
 GPL_HEADER = re.compile(r"\s*#|GIMP Palette|\w+:")
@@ -108,7 +107,7 @@ def _aco_color(space: int, values: list[int]) -> list[float]:
 
 def _read_json(data: bytes) -> tuple[str, list[Named]]:
     """Names with codes, or a list of colours, however deep: {"Sage": "#7A9E7E"}, [{"name": "Sage", "rgb": […]}]."""
-    rows = list(_json_rows(json.loads(drop_alpha(decode(data)), object_pairs_hook=_keys_once), ""))
+    rows = list(_json_rows(json.loads(drop_alpha(decode(data)), object_pairs_hook=keys_once), ""))
     titles = list(dict.fromkeys(title for row in rows for title in row))
     if len(titles) > MAX_TITLES:
         raise UserError(f"its colours have {len(titles)} different keys, {JSON_REMEDY}")
@@ -159,14 +158,6 @@ def _text(value: Any) -> str:
     """A value of JSON as a cell; of a name in several languages the first."""
     value = next(iter(value.values()), "") if isinstance(value, dict) else value
     return "" if value is None else str(value)
-
-
-def _keys_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse a JSON object that has a name twice, of which `json` would keep the last alone."""
-    twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
-    if twice:
-        raise UserError(f"{twice[0][:MAX_NAME]!r} stands there twice: give each colour a name of its own")
-    return dict(pairs)
 
 
 def _ase_color(data: bytes, at: int) -> list[float]:

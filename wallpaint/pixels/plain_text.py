@@ -2,6 +2,8 @@
 
 import contextlib
 import re
+from collections import Counter
+from typing import Any
 
 from wallpaint.errors import UserError
 
@@ -21,6 +23,14 @@ def decode(data: bytes) -> str:
         UserError: read in none of them its words look like words.
     """
     return UNSEEN.sub("", _decode(data))
+
+
+def keys_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of JSON; UserError where it has a key twice, of which `json` would keep the last alone."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise UserError(f"has {Counter(key for key, _ in pairs).most_common(1)[0][0][:80]!r} twice: keep one")
+    return found
 
 
 def _decode(data: bytes) -> str:
