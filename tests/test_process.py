@@ -108,12 +108,31 @@ def test_a_workspace_whose_name_no_address_can_hold_is_refused(tmp_path, capsys)
 
 
 @pytest.mark.parametrize(
+    ("proxy", "kept"),
+    [
+        ("http://127.0.0.1:9", "http://127.0.0.1:9"),
+        (" http://127.0.0.1:9 ", "http://127.0.0.1:9"),
+        ("", ""),
+        ("socks4://127.0.0.1:9", None),
+        ("foo://bar:baz", None),
+        ("http://me:1:2:3", None),
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_done_without_and_named(proxy, kept, capsys):
+    os.environ["HTTPS_PROXY"] = proxy
+    process.drop_broken_proxies()
+    assert os.environ.get("HTTPS_PROXY") == kept
+    assert ("the proxy of HTTPS_PROXY cannot be used" in capsys.readouterr().err) == (kept is None)
+
+
+@pytest.mark.parametrize(
     ("known", "names"),
     [
         ({}, LOOPBACK),
         ({"NO_PROXY": "intranet"}, f"intranet,{LOOPBACK}"),
         ({"no_proxy": " a , localhost,"}, "a,localhost,127.0.0.1,::1"),
         ({"NO_PROXY": "*"}, "*"),
+        ({"NO_PROXY": "[::1],10.0.0.0/8"}, "::1,10.0.0.0/8,localhost,127.0.0.1"),
     ],
 )
 def test_no_proxy_is_asked_for_this_machine(known, names):

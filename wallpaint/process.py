@@ -20,6 +20,7 @@ from wallpaint.errors import UserError, reason_of
 
 # Of a machine or a GPU, in the words of Python, torch and the system's loader.
 MEMORY = re.compile(r"\bout of memory\b|(can't|cannot) allocate memory|failed to map segment|bad_alloc", re.I)
+PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 STOPPED = 130  # 128 + SIGINT
 STOPS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]  # ask for an end
 GONE = 141  # 128 + SIGPIPE, as a shell says of a tool whose reader left
@@ -67,10 +68,23 @@ def heed_stops(note: Callable[[int, FrameType | None], Any]) -> dict[int, Any]:
 def bypass_proxy(*hosts: str) -> None:
     """Add hosts to those that are reached without the proxy that the environment may name."""
     known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
-    names = [name.strip() for name in known.split(",") if name.strip()]
+    names = [name.strip(" []") for name in known.split(",") if name.strip(" []")]  # httpx takes no brackets
     if "*" not in names:
         names = list(dict.fromkeys([*names, *hosts]))
     os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(names)
+
+
+def drop_broken_proxies() -> None:
+    """Do without a proxy of the environment that cannot be used, and say so: Gradio would not start with it."""
+    import httpx
+
+    for name in [name for name in os.environ if name.lower() in PROXIES]:
+        try:
+            httpx.Client(proxy=os.environ[name].strip() or None, trust_env=False).close()
+            os.environ[name] = os.environ[name].strip()
+        except (ImportError, ValueError, httpx.InvalidURL) as error:  # SOCKS without its package; no address
+            del os.environ[name]
+            print(f"note: the proxy of {name} cannot be used ({reason_of(error)}): going on without", file=sys.stderr)
 
 
 def explain(problem: BaseException, place: Path | str, then: str = "try again") -> str:

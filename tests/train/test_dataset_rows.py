@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from steps import stop_after
 from toys import PAINTS, toy_room
 
@@ -68,13 +69,20 @@ def test_rows_of_one_photo_in_several_paints_are_told_apart(data, tmp_path):
     assert changed_rows(tmp_path, rows_of(data)).endswith(": 1 row gone (train/room0-001.png)")
 
 
-def test_a_resumed_run_says_what_changed_in_its_log_and_its_state(config, data):
-    settings = config(dataset=str(data), max_train_steps=4)
+def test_a_resumed_run_says_what_changed_in_its_log_and_its_state(config, data, family, tmp_path):
+    base = shutil.copytree(family, tmp_path / "base")
+    settings = config(dataset=str(data), max_train_steps=4, base_model=str(base))
     stop_after(2)
     folder = train(settings)
     edit(data, lambda rows: rows.pop(0))
+    weights = base / "unet" / "diffusion_pytorch_model.safetensors"
+    state = load_file(weights)
+    save_file({key: 1.1 * value for key, value in state.items()}, weights, {"format": "pt"})
     train(settings, resume=True)
-    said = "the dataset has changed since this run began: 1 row gone (train/room0-001.png)"
-    assert f"warning: {said}\n" in (folder / "train.log").read_text(encoding="utf-8")
-    assert said in read_run(folder).fields["warnings"]
+    for said in (
+        "the dataset has changed since this run began: 1 row gone (train/room0-001.png)",
+        "the models have changed since this run began: another unet",
+    ):
+        assert f"warning: {said}\n" in (folder / "train.log").read_text(encoding="utf-8")
+        assert said in read_run(folder).fields["warnings"]
     assert len((folder / "dataset.jsonl").read_text().splitlines()) == 6  # still what it began with

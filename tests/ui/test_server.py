@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 from urllib.request import Request, urlopen
 
@@ -142,7 +143,7 @@ def ask(hosts, host, origin=None, own="127.0.0.1"):
     return client.get("/", headers={"host": host, **({"origin": origin} if origin else {})}).status_code
 
 
-RENTED = ["pod-7860.proxy.example.net", "*.Lab.example.org", "10.1.2.3"]
+RENTED = ["pod-7860.proxy.example.net", "*.Lab.example.org", "10.1.2.3", "FD00::0:5", "phòng.example.vn"]
 
 
 @pytest.mark.parametrize(
@@ -154,6 +155,8 @@ RENTED = ["pod-7860.proxy.example.net", "*.Lab.example.org", "10.1.2.3"]
         ("a.b.lab.example.org:8443", 200),
         ("10.1.2.3:7860", 200),
         ("[::1]:7860", 200),
+        ("[fd00::5]:7860", 200),
+        ("xn--phng-mqa.example.vn", 200),
         ("localhost", 200),
         ("other-7860.proxy.example.net", 400),
         ("lab.example.org", 400),
@@ -209,6 +212,43 @@ def test_names_a_studio_answers_to():
     assert "evil.com" not in guard.own_names("0.0.0.0") and "127.0.0.1" in guard.own_names("0.0.0.0")
 
 
+@pytest.mark.parametrize(
+    ("given", "bare"),
+    [
+        *(("[::1]", "::1"), ("::1", "::1"), ("127.1", "127.0.0.1"), ("0", "0.0.0.0"), (" me.local ", "me.local")),
+        *((name, None) for name in ("", "http://localhost", "localhost:8000", "a b", "*", "127.0.0.1/", "x@y")),
+    ],
+)
+def test_an_address_is_listened_on_as_the_system_writes_it(given, bare):
+    if bare:
+        assert guard.bare_host(given) == bare
+    else:
+        with pytest.raises(UserError, match="is no address, given to --host"):
+            guard.bare_host(given)
+
+
+def test_a_studio_of_all_addresses_knows_those_of_ipv6(monkeypatch):
+    told = [types.SimpleNamespace(family=socket.AF_INET6, address="fe80::5%eth0")]
+    monkeypatch.setattr(guard.psutil, "net_if_addrs", lambda: {"eth0": told})
+    assert "[fe80::5]" in guard.own_names("::")
+
+
+def test_a_studio_listens_on_ipv6_through_a_proxy_that_cannot_be_used(tmp_path):
+    with socket.socket(socket.AF_INET6) as probe:
+        probe.bind(("::1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, str(ROOT / "studio.py"), "--host", "[::1]", "--port", str(port), "--workspace", "w"]
+    place = {**os.environ, "ALL_PROXY": "socks4://127.0.0.1:9", "NO_PROXY": "[::1]"}
+    process = subprocess.Popen(command, env=place, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        said = [process.stdout.readline().decode() for _ in range(2)]
+        assert "the proxy of ALL_PROXY cannot be used" in said[0] and f"http://[::1]:{port} " in said[1]
+        assert urlopen(f"http://[::1]:{port}/", timeout=60).status == 200
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -234,8 +274,6 @@ def test_with_a_password_anyone_may_be_listened_to():
 
 
 def test_painting_asks_a_space_for_its_gpu(monkeypatch):
-    import types
-
     from wallpaint.ui import page
 
     monkeypatch.setattr(page, "spaces", types.SimpleNamespace(GPU=lambda function: ("on the GPU", function)))

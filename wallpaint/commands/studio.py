@@ -5,12 +5,12 @@ import os
 from pathlib import Path
 
 from wallpaint.errors import UserError
-from wallpaint.process import bypass_proxy
+from wallpaint.process import bypass_proxy, drop_broken_proxies
 
 
 def run(options: argparse.Namespace) -> int:
     """Serve until it is interrupted."""
-    host, workspace = options.host, Path(options.workspace)
+    workspace = Path(options.workspace)
     if not 1 <= options.port <= 65535:
         raise UserError(f"port {options.port} does not exist, given to --port, use 1 to 65535")
     if options.auth is not None and not all(options.auth.partition(":")[::2]):
@@ -22,8 +22,11 @@ def run(options: argparse.Namespace) -> int:
     # Gradio reads these as it is imported; the system's folder for temporary files may belong to another user.
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     os.environ.setdefault("GRADIO_TEMP_DIR", str(workspace.resolve() / "tmp" / "gradio"))
+    drop_broken_proxies()
     from wallpaint.ui.app import serve
+    from wallpaint.ui.guard import bare_host
 
+    host = bare_host(options.host)
     bypass_proxy(host)
     serve(host, options.port, options.auth, options.share, workspace, options.allowed_host)
     return 0

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wallpaint.errors import reason_of
+from wallpaint.process import PROXIES
 
 HALF = "*.json tokenizer*/* unet/*.fp16.safetensors vae/*.fp16.safetensors text_encoder*/*.fp16.safetensors"
 VIT_H = "models/image_encoder/config.json models/image_encoder/model.safetensors"
@@ -141,6 +142,6 @@ def _explain(error: Exception, source: str) -> str:
         return f"the hub wants you to accept its terms at https://huggingface.co/{source} and to `hf auth login`"
     if isinstance(error, RepositoryNotFoundError):
         return "the hub has no such repository, or it is private and you have to `hf auth login`"
-    proxies = [name for name in os.environ if name.lower() in ("http_proxy", "https_proxy", "all_proxy")]
+    proxies = [name for name in os.environ if name.lower() in PROXIES]
     through = f" through the proxy of {' and '.join(sorted(proxies))}" if proxies else ""
     return f"fetching it{through} failed, {reason_of(error)}"

@@ -1,5 +1,7 @@
 """Where a model's files are: in a folder, in the hub's cache, or on the hub. Imports nothing heavy."""
 
+import contextlib
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +26,16 @@ def find_weights(source: str, folder: str, fetched: str = "") -> Path:
     found = find_file(source, names, "", fetched)
     find_file(source, f"{inside}config.json", "", fetched)
     return found
+
+
+def pieces_of(weights: Path) -> list[Path]:
+    """The file itself; where it is the index of weights in pieces, those that are there."""
+    files = [weights]
+    if ".safetensors.index." in weights.name:
+        with contextlib.suppress(ValueError, KeyError, AttributeError):  # a broken index is told by whoever loads it
+            names = {*json.loads(weights.read_text("utf-8"))["weight_map"].values()}
+            files = [weights.parent / name for name in sorted(names)]
+    return [file for file in files if file.is_file()]
 
 
 def find_sam(source: str) -> Path:

@@ -3,8 +3,6 @@
 Imports neither torch nor diffusers where it can be helped; loads no model and downloads nothing.
 """
 
-import contextlib
-import json
 import os
 import platform
 import shutil
@@ -17,7 +15,7 @@ from pathlib import Path
 from wallpaint.errors import UserError
 from wallpaint.models.families import FAMILIES, Family, list_files, resolve_family
 from wallpaint.models.fetching import only_looking
-from wallpaint.models.files import find_sam, find_weights
+from wallpaint.models.files import find_sam, find_weights, pieces_of
 from wallpaint.runs.device import GB, find_device
 from wallpaint.runs.forecast import find_cost, peak_bytes
 from wallpaint.settings.choices import CANNOT_TRAIN, choose_preset, presets_of
@@ -39,17 +37,9 @@ class Part:
     def __str__(self) -> str:
         """One line."""
         if self.path:
-            return f"  there     {self.label}: {self.path} ({_size(self.path) / 1e6:.1f} MB)"
+            size = sum(piece.stat().st_size for piece in pieces_of(self.path))
+            return f"  there     {self.label}: {self.path} ({size / 1e6:.1f} MB)"
         return f"  {'(missing)' if self.optional else 'MISSING  '} {self.label}"
-
-
-def _size(path: Path) -> int:
-    """The bytes of a file; of the index of weights in pieces, those of the pieces that are there."""
-    files = [path]
-    if ".safetensors.index." in path.name:
-        with contextlib.suppress(ValueError, KeyError, AttributeError):  # a broken index is told by whoever loads it
-            files = [path.parent / name for name in {*json.loads(path.read_text("utf-8"))["weight_map"].values()}]
-    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def describe_machine() -> Iterator[str]:

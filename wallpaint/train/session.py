@@ -26,15 +26,13 @@ from wallpaint.dataset.rows import Sample
 from wallpaint.disk import atomic_path
 from wallpaint.learned.denoiser import Denoiser, compile_blocks, parameter_groups
 from wallpaint.models.bundle import Models
-from wallpaint.models.families import resolve_family
 from wallpaint.models.runtime import Runtime, pick_runtime
-from wallpaint.runs.state import new_run_folder, write_state
-from wallpaint.settings.choices import FAMILY_FIELDS
+from wallpaint.runs.state import new_run_folder, read_run, write_state
 from wallpaint.settings.methods import METHODS, Method
 from wallpaint.settings.train_config import TrainConfig, load_config, to_yaml
 from wallpaint.train.checkpoints import find_start, load_checkpoint
 from wallpaint.train.dataset_rows import ROWS_FILE, Row, changed_rows, describe_rows, save_rows
-from wallpaint.train.prepare import attach, dataset_sizes, encoding_options, load_for
+from wallpaint.train.prepare import attach, dataset_sizes, encoding_options, family_of, hash_models, load_for
 from wallpaint.train.records import Record
 from wallpaint.train.validation import pick_samples
 from wallpaint.train.warnings import other_settings, settle_preset, warn_early
@@ -103,9 +101,14 @@ def open_session(config: TrainConfig, resume: bool) -> Session:
         for warning in _warn(config, folder, splits, rows, start):
             record.warn(warning)
     models = load_for(config, runtime)
+    if accelerator.is_main_process:
+        hashes, before = hash_models(config), read_run(folder).fields.get("models") or {}
+        if start and (other := [name for name in hashes if before and before.get(name) != hashes[name]]):
+            record.warn(f"the models have changed since this run began: another {', '.join(other)}")
     _open_folder(folder, config, accelerator, start is None)
     if accelerator.is_main_process and not (start and (folder / ROWS_FILE).is_file()):
         save_rows(folder, rows)
+        write_state(folder, models=hashes)
     record.say(f"{config.method}, family {config.family}, on {runtime.device} ({runtime.reason}), run {folder}")
     if preset:
         record.say(preset)
@@ -136,8 +139,7 @@ def _warn(config: TrainConfig, folder: Path, splits: Splits, rows: list[Row], st
         warnings += other_settings(config, load_config(folder / "config.yaml"))
         changed = changed_rows(folder, rows)
         return [*warnings, changed] if changed else warnings
-    family = resolve_family(config.family, **{name: getattr(config, name) for name in FAMILY_FIELDS})
-    return warnings + warn_early(config, family, [s for rows in splits.values() for s in rows])
+    return warnings + warn_early(config, family_of(config), [s for rows in splits.values() for s in rows])
 
 
 def _set_up(

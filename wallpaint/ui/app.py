@@ -16,7 +16,7 @@ from wallpaint.ui.board import pictures, segmenter
 from wallpaint.ui.compare.painting import sweep_results
 from wallpaint.ui.compare.tab import add_run, build_compare_tab
 from wallpaint.ui.dataset.tab import build_dataset_tab
-from wallpaint.ui.guard import check_bind, check_free, middleware
+from wallpaint.ui.guard import EVERYWHERE, bracketed, check_bind, check_free, middleware
 from wallpaint.ui.handlers import guarded
 from wallpaint.ui.page import PRIVATE, QUIET, SCRIPTS, SCRIPTS_AT, Page, Step
 from wallpaint.ui.train.tab import POLL_SECONDS, build_train_tab
@@ -200,7 +200,7 @@ def serve(
     results = str(workspace.resolve() / "results")
     name = tuple(auth.split(":", 1)) if auth else None
     demo.launch(
-        server_name=host,
+        server_name=bracketed(host),
         server_port=port,
         auth=name,
         share=share,
@@ -208,6 +208,6 @@ def serve(
         prevent_thread_lock=True,
         **options,
     )
-    here = "127.0.0.1" if host == "0.0.0.0" else host
+    here = "localhost" if host in EVERYWHERE else bracketed(host)
     print(f"wallpaint is on http://{here}:{port}  (Ctrl+C ends it)", flush=True)
     demo.block_thread()

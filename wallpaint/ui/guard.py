@@ -1,5 +1,6 @@
 """Who may reach the server: hosts, origins, addresses that need a password."""
 
+import contextlib
 import ipaddress
 import re
 import socket
@@ -74,13 +75,15 @@ def host_name(host: str) -> str:
 
 
 def check_hosts(names: Iterable[str]) -> list[str]:
-    """Give allowed host names in small letters.
+    """Give allowed host names in small letters, as a browser writes them into a Host header.
 
     Raises:
         UserError: one is no plain name or address, or a wildcard for more than the names under one domain.
     """
     hosts = [name.strip().lower().removesuffix(".") for name in names]
-    for host in hosts:
+    for i, host in enumerate(hosts):
+        with contextlib.suppress(ValueError):  # no address of IPv6, no international name
+            hosts[i] = host = f"[{ipaddress.IPv6Address(host)}]" if ":" in host else host.encode("idna").decode()
         if not ALLOWED.fullmatch(host):
             raise UserError(
                 f"{host!r} is no host name, given to --allowed-host, write a bare name such as "
@@ -91,10 +94,11 @@ def check_hosts(names: Iterable[str]) -> list[str]:
 
 def own_names(host: str) -> Iterable[str]:
     """Give the names this machine may be asked for under; any other is a page that rebinds its DNS to us."""
-    names = {"localhost", "127.0.0.1", "[::1]", f"[{host}]" if ":" in host else host}
+    names = {"localhost", "127.0.0.1", "[::1]", bracketed(host)}
     if host in EVERYWHERE:
         addresses = [entry for entries in psutil.net_if_addrs().values() for entry in entries]
-        names |= {entry.address for entry in addresses if entry.family == socket.AF_INET}
+        own = [entry.address for entry in addresses if entry.family in (socket.AF_INET, socket.AF_INET6)]
+        names |= {bracketed(address.partition("%")[0]) for address in own}
         names |= {socket.gethostname(), f"{socket.gethostname()}.local"}
     return sorted(name.lower() for name in names)
 
@@ -105,6 +109,29 @@ def middleware(host: str, share: bool, public: bool, allowed_hosts: Iterable[str
     hosts = [*own_names(host), *allowed, *(["*.gradio.live"] if share else [])]
     origins = [name for name in allowed if not name.startswith("*")]
     return [Middleware(OwnPages, hosts=None if public else hosts, origins=origins)]
+
+
+def bare_host(host: str) -> str:
+    """Give the address of --host as the system writes it: '[::1]' is '::1', '127.1' is '127.0.0.1'.
+
+    Raises:
+        UserError: it is no name and no address.
+    """
+    bare = host.strip().removeprefix("[").removesuffix("]")
+    if not re.fullmatch(r"[\w.-]+|[0-9a-fA-F:.]+(%\w+)?", bare):
+        raise UserError(
+            f"{host[:60]!r} is no address, given to --host, write a bare name or address such as 127.0.0.1 (the port "
+            "is --port's)"
+        )
+    try:
+        return socket.inet_ntoa(socket.inet_aton(bare))
+    except (OSError, ValueError):
+        return bare
+
+
+def bracketed(host: str) -> str:
+    """Give a host as it stands in an address: IPv6's in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def is_private(host: str) -> bool:
@@ -135,4 +162,6 @@ def check_free(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as problem:
             reason = problem.strerror or problem
-            raise UserError(f"cannot listen ({reason}), {host}:{port}, choose another --port or --host") from None
+            raise UserError(
+                f"cannot listen ({reason}), {bracketed(host)}:{port}, choose another --port or --host"
+            ) from None
