@@ -1,12 +1,17 @@
 """The field of gains over the classical repaint, and the light that a new wall throws on its room."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 import torch
+from accelerate import init_empty_weights
 from PIL import Image, ImageOps
 
 from wallpaint.models import field
 from wallpaint.models.field import MOST, SIDE, Field, estimate_field, look, recolor_by_field, throw_light
+from wallpaint.models.loading import load_module
 from wallpaint.paint.arms import open_arms
 from wallpaint.paint.settings import SamplingSettings
 from wallpaint.paths import ASSETS
@@ -25,6 +30,25 @@ def room():
     folder = ASSETS / "rooms" / "test"
     photo = load_photo(folder / "000001-0.jpg")
     return photo, load_mask(folder / "000001-0-mask.png", photo.size)
+
+
+def test_what_is_built_while_another_thread_loads_a_model_has_its_weights(tmp_path):
+    begun = threading.Event()
+
+    class Slow:
+        @classmethod
+        def from_pretrained(cls, *_, **__):
+            with init_empty_weights():  # as diffusers does; it changes torch for all threads
+                begun.set()
+                time.sleep(0.5)
+            return None, {"missing_keys": []}
+
+    loading = threading.Thread(target=load_module, args=(Slow, tmp_path / "model.safetensors", torch.float32))
+    loading.start()
+    begun.wait(10)
+    networks = field._networks.__wrapped__()  # afresh
+    loading.join()
+    assert networks and not any(weight.is_meta for network in networks for weight in network.parameters())
 
 
 def test_a_network_that_has_learned_nothing_leaves_the_classical_repaint(room, monkeypatch):

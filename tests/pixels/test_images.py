@@ -16,7 +16,7 @@ from wallpaint.disk import atomic_path
 from wallpaint.errors import UserError
 from wallpaint.paths import ROOT
 from wallpaint.pixels import photo_files
-from wallpaint.pixels.images import load_mask, load_photo, model_size, read_size, to_image, to_tensor
+from wallpaint.pixels.images import load_mask, load_photo, model_size, read_size, save_png, to_image, to_tensor
 
 torch.set_num_threads(1)
 
@@ -184,6 +184,17 @@ def test_tensors_and_pictures_are_the_same_bytes():
     assert to_image(to_tensor(photo)).tobytes() == photo.tobytes()
     assert to_image(to_tensor(mask)[0]).tobytes() == mask.tobytes()
     assert to_image(torch.tensor([-1.0, 2.0]).view(1, 1, 2).bfloat16()).tobytes() == b"\x00\xff"
+
+
+def test_a_png_of_ours_holds_the_very_bytes_and_says_so_to_others(tmp_path):
+    for picture in (noise(), noise().convert("L"), Image.new("RGB", (1, 1), (1, 2, 3)), Image.new("L", (3, 200), 255)):
+        save_png(picture, tmp_path / "p.png")
+        with Image.open(tmp_path / "p.png") as read:
+            assert (read.format, read.mode, read.size) == ("PNG", picture.mode, picture.size)
+            read.verify()  # the checksums
+        assert Image.open(tmp_path / "p.png").tobytes() == picture.tobytes()
+    save_png(Image.new("RGB", (500, 500), "teal"), tmp_path / "p.png")
+    assert (tmp_path / "p.png").stat().st_size < 5000
 
 
 def test_atomic_path_replaces_on_success_and_leaves_nothing_on_failure(tmp_path):

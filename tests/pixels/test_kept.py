@@ -5,7 +5,7 @@ from PIL import Image
 
 from wallpaint.pixels import kept
 from wallpaint.pixels.images import load_photo
-from wallpaint.pixels.kept import KEPT, keep
+from wallpaint.pixels.kept import KEPT, LEAST, keep
 
 
 def counted():
@@ -32,15 +32,29 @@ def test_the_same_pixels_are_reckoned_once_and_other_pixels_or_numbers_anew():
 
 def test_what_was_asked_for_last_is_kept():
     mean, calls = counted()
-    for level in range(KEPT):
+    most = KEPT // LEAST
+    for level in range(most):
         mean(grey(level))
     mean(grey(0))
-    mean(grey(KEPT))  # the oldest is 1 now
-    assert len(calls) == KEPT + 1
+    mean(grey(most))  # the oldest is 1 now
+    assert len(calls) == most + 1
     mean(grey(0))
-    assert len(calls) == KEPT + 1
+    assert len(calls) == most + 1
     mean(grey(1))
-    assert len(calls) == KEPT + 2
+    assert len(calls) == most + 2
+
+
+def test_of_larger_pictures_fewer_are_kept_and_small_ones_beside_them(monkeypatch):
+    monkeypatch.setattr(kept, "LEAST", 1)
+    monkeypatch.setattr(kept, "KEPT", 2 * 400 + 16)
+    mean, calls = counted()
+    large = [Image.new("L", (20, 20), level) for level in range(3)]
+    for picture in (large[0], large[1], grey(9), large[0], large[1], grey(9)):
+        mean(picture)
+    assert len(calls) == 3
+    mean(large[2])  # large[0] makes room
+    assert [mean(picture) for picture in (grey(9), large[1], large[2])] == [9, 1, 2] and len(calls) == 4
+    assert mean(large[0]) == 0 and len(calls) == 5
 
 
 def test_of_large_pictures_nothing_is_kept(monkeypatch):

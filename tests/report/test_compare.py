@@ -19,10 +19,10 @@ from wallpaint.paint.settings import SamplingSettings
 from wallpaint.paths import ROOT
 from wallpaint.pixels import metrics
 from wallpaint.pixels.color import parse_color
-from wallpaint.pixels.images import load_mask, load_photo
+from wallpaint.pixels.images import load_mask, load_photo, save_png
 from wallpaint.pixels.recolor import Coat, recolor
 from wallpaint.report import compare as module
-from wallpaint.report.compare import compare, compare_paints, load_scene, save_picture, write_report
+from wallpaint.report.compare import compare, compare_paints, load_scene, write_report
 from wallpaint.report.files import all_or_nothing, clean, contact_sheet, file_names, flat
 from wallpaint.report.measure import Yardstick
 from wallpaint.report.pages import Column, comparison_page, make_table, markdown
@@ -324,7 +324,7 @@ def test_one_wall_in_many_paints_is_a_folder_a_paint(room, tmp_path):
     scene = load_scene(room[0], [(room[1], SAGE, None)], truth=room[0])
     red = parse_color("#C80000")
     out, settings = tmp_path / "out", SamplingSettings(seed=3)
-    compare_paints(scene, [SAGE, red], ["recolor"], out, settings, heard.append, save_picture)
+    compare_paints(scene, [SAGE, red], ["recolor"], out, settings, heard.append, save_png)
     assert {path.name for path in out.iterdir()} == {SAGE.hex[1:], "C80000"}
     places = [out / SAGE.hex[1:], out / "C80000"]
     first, second = (json.loads((place / "comparison.json").read_text()) for place in places)
@@ -348,7 +348,7 @@ def test_painting_tells_how_far_it_is_and_can_be_cancelled(room, tmp_path):
     settings = SamplingSettings(num_inference_steps=2)
     with pytest.raises(KeyError, match="enough"):
         paints = [SAGE, parse_color("#C80000")]
-        compare_paints(scene, paints, ["base"], tmp_path / "o", settings, on_step, save_picture)
+        compare_paints(scene, paints, ["base"], tmp_path / "o", settings, on_step, save_png)
     assert heard == [0.0, 0.25, 0.5] and not (tmp_path / "o").exists()
 
 

@@ -27,6 +27,7 @@ from wallpaint.learned.merged import Merged, merge_dora, merge_text
 from wallpaint.learned.part_files import PART_NAMES, load_part, read_part, save_part
 from wallpaint.models.bundle import Models
 from wallpaint.models.loading import read_adapter
+from wallpaint.models.runtime import build_alone
 
 LORA_NAME = "pytorch_lora_weights.safetensors"
 LORA_NAMES = (LORA_NAME, "adapter_model.safetensors")  # diffusers' and peft's
@@ -174,6 +175,7 @@ def _start_lora(models: Models, path: Path, say: Callable[[str], None]) -> None:
     set_peft_model_state_dict(models.unet, state)
 
 
+@build_alone
 def load_arm(models: Models, files: ArmFiles, name: str) -> ArmWeights:
     """Load an arm's LoRA, if it has one, into the UNet as `name`; what else it has is read only."""
     adapter = read_adapter(files.adapter) if files.adapter else None

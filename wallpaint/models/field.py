@@ -21,6 +21,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from wallpaint.models.blocks import conv_block
+from wallpaint.models.runtime import build_alone
 from wallpaint.paths import ASSETS
 from wallpaint.pixels.arrays import BILINEAR, resize
 from wallpaint.pixels.color import bytes_to_linear, linear_to_bytes
@@ -166,6 +167,7 @@ def estimate_field(coat: Coat) -> tuple[np.ndarray, np.ndarray]:
 
 
 @lru_cache(maxsize=1)
+@build_alone
 def _networks() -> list[Field]:
     networks = []
     for path in WEIGHTS:

@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from wallpaint.errors import UserError, reason_of
+from wallpaint.models.runtime import build_alone
 
 SAMPLES, PIECE = 64, 1 << 16  # of a file's bytes: weights that were learned anew differ nearly everywhere
 
@@ -26,6 +27,7 @@ def quiet_libraries() -> None:
     enable_progress_bars()  # the hub's, which transformers has switched off with its own: a fetch shows how far it is
 
 
+@build_alone
 def load_module(kind: Any, weights: Path, dtype: torch.dtype) -> nn.Module:
     """One module from its weights, as `find_weights` finds them, and the config beside them.
 

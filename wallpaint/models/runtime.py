@@ -1,11 +1,33 @@
 """Where the models run, decided once."""
 
+import functools
 import os
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
 import torch
 
 from wallpaint.errors import UserError
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+_building = threading.RLock()
+
+
+def build_alone(function: Callable[Given, Result]) -> Callable[Given, Result]:
+    """Let one thread at a time run what builds modules.
+
+    While diffusers and transformers load a model, every module that any thread makes gets weights without memory.
+    """
+
+    @functools.wraps(function)
+    def alone(*args: Given.args, **named: Given.kwargs) -> Result:
+        with _building:
+            return function(*args, **named)
+
+    return alone
 
 
 @dataclass(frozen=True)

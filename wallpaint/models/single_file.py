@@ -14,6 +14,7 @@ from typing import Any
 from wallpaint.disk import locked
 from wallpaint.errors import UserError, reason_of
 from wallpaint.models.files import find_file
+from wallpaint.models.runtime import build_alone
 from wallpaint.paths import MODELS, from_home
 
 CONFIGS = MODELS / "sd15-inpainting"  # the configs of stable-diffusion-v1-5/stable-diffusion-inpainting
@@ -75,6 +76,7 @@ def _read(path: Path) -> Weights:
     return weights
 
 
+@build_alone
 def _write(weights: Weights, path: Path, folder: Path) -> None:
     """The modules in the dtypes they have, each with its config, and the scheduler, as `from_pretrained` reads them.
 

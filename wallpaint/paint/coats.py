@@ -12,8 +12,7 @@ from wallpaint.errors import UserError
 from wallpaint.models.field import throw_light
 from wallpaint.paint.arms import Arms
 from wallpaint.paint.settings import OnStep, SamplingSettings, share_of
-from wallpaint.pixels.arrays import grow
-from wallpaint.pixels.mask_ops import to_mask, uncovered
+from wallpaint.pixels.mask_ops import overlapping, to_mask, uncovered
 from wallpaint.pixels.recolor import Coat
 
 
@@ -36,17 +35,14 @@ def paint_coats(
     """Repaint every wall of a photo in its paint with every arm, as `Arms.paint`.
 
     No pixel outside all masks changes unless `settings.bounce`. Each wall is painted on the photo as it is, all arms
-    at once. Its rim is soft, so where walls meet a wall is painted a little way on into its neighbours, and cut off
-    at its edge. The coats' masks share no pixel, see `part_masks`.
+    at once. The coats' masks share no pixel, see `part_masks`.
     """
     if len(coats) == 1:
         return opened.paint(coats[0], settings, on_step)
     photo = coats[0].photo
-    union = np.any([np.asarray(coat.mask) > 0 for coat in coats], axis=0)
-    over = 2 * max(1, round(max(photo.size) / 1000)) + 1  # `make_cover`'s window
     done: dict[str, tuple[Image.Image, float]] = {}
-    for number, coat in enumerate(coats):
-        wide = replace(coat, mask=to_mask(grow(np.asarray(coat.mask) > 0, over) & union))
+    for number, (coat, mask) in enumerate(zip(coats, overlapping([coat.mask for coat in coats]), strict=True)):
+        wide = replace(coat, mask=mask)
         painted = opened.paint(wide, replace(settings, bounce=False), share_of(on_step, number, 1, len(coats)))
         for name, (picture, seconds) in painted.items():
             before, spent = done.get(name, (photo.convert("RGB"), 0.0))

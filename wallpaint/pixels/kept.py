@@ -10,9 +10,9 @@ from typing import Any, ParamSpec, TypeVar
 
 from PIL import Image
 
-KEPT = 2  # results of a function, the newest: of a phone's photo all of them are 300 MB
 MOST = 20_000_000  # pixels of a picture that is kept, or what is known of it: a phone's 64 megapixels are too large
-_MISSING: Any = object()
+KEPT = 30_000_000  # pixels of the pictures of which a function keeps results: of a phone's photos all take 300 MB
+LEAST = 300_000  # a result counts as so many, however small
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
@@ -31,23 +31,27 @@ def digest(image: Image.Image) -> bytes:
 
 def keep(function: Callable[Given, Result]) -> Callable[Given, Result]:
     """Let a function of pictures, files and numbers give what it gave for the same ones; nobody may change it."""
-    kept: dict[tuple, Any] = {}  # the newest last
+    kept: dict[tuple, tuple[Any, int]] = {}  # result and pixels, the newest last
 
     @functools.wraps(function)
     def wrapped(*args: Given.args, **named: Given.kwargs) -> Result:
-        if any(isinstance(arg, Image.Image) and arg.width * arg.height > MOST for arg in args):
+        asked = max(map(_pixels, args), default=0)
+        if asked > MOST:
             return function(*args, **named)
         key = (*map(_key, args), *named.items())
-        result = kept.pop(key, _MISSING)  # another thread that comes now reckons it too
-        if result is _MISSING:
-            result = function(*args, **named)
-        if not isinstance(result, Image.Image) or result.width * result.height <= MOST:
-            kept[key] = result
-        for old in list(kept)[:-KEPT]:
-            kept.pop(old, None)
+        known = kept.pop(key, None)  # another thread that comes now reckons it too
+        result = known[0] if known else function(*args, **named)
+        if (pixels := max(asked, _pixels(result), LEAST)) <= MOST:
+            kept[key] = result, pixels
+        while sum(pixels for _, pixels in list(kept.values())) > KEPT:
+            kept.pop(next(iter(kept)), None)
         return result
 
     return wrapped
+
+
+def _pixels(value: Any) -> int:
+    return value.width * value.height if isinstance(value, Image.Image) else 0
 
 
 def _key(arg: Any) -> Any:

@@ -17,7 +17,7 @@ from wallpaint.pixels.recolor import Coat
 
 Picture = Image.Image | np.ndarray
 RIM = 0.01  # of the long side
-MANY = 300_000  # pixels of a wall; see `delta_e_paint`
+MANY = 300_000  # pixels of a wall, of which enough are looked at: a median is the same to a hundredth
 DARK = 0.01  # luminance below which a pixel's colour means nothing
 # |brightness_error| of 90 % of true repaints is below 15.1 (`python -m wallpaint.recipes.light --measure
 # assets/rooms/test`), and below 12.3 in rooms of another renderer.
@@ -80,11 +80,9 @@ def delta_e_paint(out: Picture, swatch: Swatch, mask: Image.Image) -> dict[str, 
 
     The paint in a pixel's light is lin(swatch) * Y_out / Y_swatch, so a wall at half light is no error and
     lightness does not count: hue and chroma do. Pixels of Y_out < 0.01 are left out; `left_out` is their
-    share of the wall, `under_5` the share of the rest below 5. Of a wall of more than MANY pixels some are looked at,
-    evenly spread: its median is the same to a hundredth.
+    share of the wall, `under_5` the share of the rest below 5.
     """
-    pixels = _bytes(out)[wall_region(mask)]
-    linear, counts = _colors(pixels[:: len(pixels) // MANY | 1])  # odd, as no pattern of an even number of pixels is
+    linear, counts = _colors(_sample(out, mask))
     bright = luminance(linear) >= DARK
     difference = delta_e(linear_to_lab(linear), linear_to_lab(in_own_light(linear, swatch)))
     shown, shown_counts = difference[bright], counts[bright]
@@ -98,15 +96,14 @@ def delta_e_paint(out: Picture, swatch: Swatch, mask: Image.Image) -> dict[str, 
 
 
 def expected_lightness(coat: Coat) -> np.ndarray:
-    """L* (N,) that the wall's pixels should have in the paint, reckoned as `recolor` does.
+    """L* (N,) that the wall's pixels, see `_sample`, should have in the paint, reckoned as `recolor` does.
 
     nan where the photo has lost the wall in the dark: of it that light tells nothing.
     """
-    wall = wall_region(coat.mask)
-    if is_lost(coat.photo, coat.mask) or not wall.any():
-        return np.full(np.count_nonzero(wall), np.nan)
-    seen = bytes_to_linear(_bytes(coat.photo)[wall])
-    return lightness(coat.light.repaint(seen, coat.swatch.linear).clip(0, 1))
+    wall = bytes_to_linear(_sample(coat.photo, coat.mask))
+    if is_lost(coat.photo, coat.mask) or not len(wall):
+        return np.full(len(wall), np.nan)
+    return lightness(coat.light.repaint(wall, coat.swatch.linear).clip(0, 1))
 
 
 def wall_lightness(picture: Picture, mask: Image.Image) -> np.ndarray:
@@ -116,18 +113,18 @@ def wall_lightness(picture: Picture, mask: Image.Image) -> np.ndarray:
 
 
 def true_lightness(truth: Picture, mask: Image.Image) -> np.ndarray:
-    """L* (N,) that the wall's pixels have in a true repaint."""
-    return wall_lightness(truth, mask)[_of_part(mask)]
+    """L* (N,) that the wall's pixels, see `_sample`, have in a true repaint."""
+    return lightness(bytes_to_linear(_sample(truth, mask)))
 
 
-def brightness_error(shown: np.ndarray, expected: np.ndarray, mask: Image.Image) -> float:
-    """Median over the wall of L* as painted, see `wall_lightness`, less L* as it should be.
+def brightness_error(out: Picture, expected: np.ndarray, mask: Image.Image) -> float:
+    """Median over the wall of L* as painted less L* as it should be.
 
     Below 0 is too dark, 100 is white on black. How bright the paint should be tells the truth, `true_lightness`, or
     else the light on the old wall, `expected_lightness`; so beyond TOO_BRIGHT, either way, it has not become the
     paint, whatever `delta_e_paint` says of its hue.
     """
-    return _figure(np.median, shown[_of_part(mask)] - expected)
+    return _figure(np.median, true_lightness(out, mask) - expected)
 
 
 def in_own_light(linear: np.ndarray, swatch: Swatch) -> np.ndarray:
@@ -206,6 +203,18 @@ def _bytes(image: Image.Image | np.ndarray) -> np.ndarray:
     if isinstance(image, np.ndarray):
         return image
     return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _sample(image: Picture, mask: Image.Image) -> np.ndarray:
+    """The wall's pixels (N, 3) uint8; of more than MANY some, evenly spread."""
+    return _bytes(image).reshape(-1, 3).take(_places(mask, MANY), axis=0)
+
+
+@keep
+def _places(mask: Image.Image, many: int) -> np.ndarray:
+    """Where they are in the flat picture: (N,)."""
+    places = np.flatnonzero(wall_region(mask))
+    return places[:: len(places) // many | 1]  # odd, as no pattern of an even number of pixels is
 
 
 def _colors(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

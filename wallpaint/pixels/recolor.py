@@ -158,8 +158,7 @@ def repaint_each(coat: Coat, layings: Sequence[Laying]) -> list[Image.Image]:
                 guesses[id(field)] = correct(light_of, told), correct(beside, None if told is None else told[there])
             wall, fresh = guesses[id(field)]
             if gains is not None:
-                factor = resize(gains, photo.size, BILINEAR, band)
-                np.exp(factor, out=factor)
+                factor = resize(np.exp(gains), photo.size, BILINEAR, band)
                 wall, fresh = wall * factor, fresh * factor[there]
             painted = linear_to_bytes(wall)
             # A pixel of the rim gets its share of wall painted, as far as it is known; else the soft cover.

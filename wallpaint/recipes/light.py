@@ -23,7 +23,7 @@ from wallpaint.pixels.arrays import erode
 from wallpaint.pixels.color import Swatch, bytes_to_linear, luminance
 from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.pixels.light import FAR, LEAST, MOST, SLOPE, WALL, WEIGHTS, estimate_light, features
-from wallpaint.pixels.metrics import brightness_error, expected_lightness, wall_lightness, wall_region
+from wallpaint.pixels.metrics import brightness_error, expected_lightness, wall_region
 from wallpaint.pixels.recolor import Coat
 from wallpaint.recipes.rooms.develop import MAKERS, develop_view, read_rows, read_view, spread
 from wallpaint.recipes.rooms.palette import sample_paints, to_linear, to_srgb
@@ -213,9 +213,7 @@ def measure_rooms(rooms: Path) -> dict[str, float]:
             shown = light.repaint(before, swatch.linear)[0].clip(0, 1)
             errors.append(float(np.log((luminance(shown) + 0.01) / (luminance(after) + 0.01))))
             covered.append(abs(errors[-1]) < 1.645 * light.spread)
-            bright.append(
-                abs(brightness_error(wall_lightness(true, mask), expected_lightness(Coat(photo, mask, swatch)), mask))
-            )
+            bright.append(abs(brightness_error(true, expected_lightness(Coat(photo, mask, swatch)), mask)))
     figures = {"bias": np.mean(errors), "deviation": np.std(errors), "covered": np.mean(covered)}
     return {name: round(float(value), 3) for name, value in figures.items()} | {
         "brightness_error_p90_of_truths": round(float(np.nanpercentile(bright, 90)), 1)

@@ -24,7 +24,7 @@ from wallpaint.paint.arms import Arms, open_arms
 from wallpaint.paint.coats import paint_coats, part_masks
 from wallpaint.paint.settings import COMPARED_ARMS, OnStep, SamplingSettings, share_of
 from wallpaint.pixels.color import Swatch
-from wallpaint.pixels.images import load_mask, load_photo
+from wallpaint.pixels.images import load_mask, load_photo, save_png
 from wallpaint.pixels.kept import keep
 from wallpaint.pixels.mask_ops import looks_inverted
 from wallpaint.pixels.recolor import Coat
@@ -169,11 +169,11 @@ def paint_scene(
     settings: SamplingSettings,
     folder: Path,
     on_step: OnStep | None = None,
-    save: Save | None = None,
+    save: Save = save_png,
 ) -> list[Figures]:
     """Paint and measure, and write comparison.json, comparison.csv and a PNG an arm to `folder`.
 
-    `save` writes an arm's picture in place of `save_picture`.
+    `save` writes an arm's picture in place of `save_png`.
 
     Returns:
         the figures of each arm, as in comparison.json; nan stands for its null.
@@ -184,7 +184,7 @@ def paint_scene(
 
     def finish(name: str, image: str) -> Figures:
         picture, seconds = painted[name]
-        (save or save_picture)(picture, folder / image)
+        save(picture, folder / image)
         figures: dict[str, Any] = {"name": name, "seconds": round(seconds, 3), "image": image}
         if name in opened.left_out:
             figures["left_out"] = list(opened.left_out[name])
@@ -200,11 +200,6 @@ def paint_scene(
     return rows
 
 
-def save_picture(picture: Image.Image, path: Path) -> None:
-    """Write a PNG; a photo's shrinks little further than this, and takes long to."""
-    picture.save(path, compress_level=1)
-
-
 def write_report(out: Path, places: Sequence[Path], photo: Image.Image, truth: Image.Image | None) -> None:
     """Write grid.png to each folder of `places`, which hold a paint's pictures, and one report.html of all to `out`.
 
@@ -215,7 +210,7 @@ def write_report(out: Path, places: Sequence[Path], photo: Image.Image, truth: I
         comparison = json.loads((place / "comparison.json").read_text("utf-8"))
         pictures = [("photo", photo), *([("truth", truth)] if truth and not number else [])]
         pictures += [(arm["name"], load_photo(place / arm["image"])) for arm in comparison["arms"]]
-        contact_sheet(pictures).save(place / "grid.png", compress_level=1)
+        save_png(contact_sheet(pictures), place / "grid.png")
         sections.append(comparison_section(comparison, pictures))
     (out / "report.html").write_text(comparison_page(sections), "utf-8", "backslashreplace")
 

@@ -20,6 +20,7 @@ class Yardstick:
     """What repaints of one wall are measured against: what is the same for all of them is reckoned once."""
 
     coat: Coat
+    pixels: np.ndarray  # of its photo, (H, W, 3) uint8
     truth: Image.Image | None
     lightness: np.ndarray  # see `metrics.brightness_error`
     shading: np.ndarray  # see `metrics.shading`: of the truth, or of the photo where there is none
@@ -28,7 +29,8 @@ class Yardstick:
     def of(cls, coat: Coat, truth: Image.Image | None = None) -> Yardstick:
         """Make one; the truth is the room with its wall in that very paint."""
         lightness = metrics.true_lightness(truth, coat.mask) if truth else metrics.expected_lightness(coat)
-        return cls(coat, truth, lightness, metrics.shading(truth or coat.photo, coat.mask))
+        shading = metrics.shading(truth or coat.photo, coat.mask)
+        return cls(coat, np.asarray(coat.photo.convert("RGB")), truth, lightness, shading)
 
     def measure(self, painted: Image.Image) -> Figures:
         """Take every metric of a repaint; `delta_e_truth` and where it comes from only where the truth is known."""
@@ -36,9 +38,9 @@ class Yardstick:
         shown = metrics.wall_lightness(pixels, mask)
         figures = {
             "delta_e_paint": metrics.delta_e_paint(pixels, self.coat.swatch, mask),
-            "brightness_error": metrics.brightness_error(shown, self.lightness, mask),
+            "brightness_error": metrics.brightness_error(pixels, self.lightness, mask),
             "shading_correlation": metrics.correlate(metrics.gradients(shown, mask), self.shading),
-            "outside_changed_pixels": metrics.outside_changed_pixels(pixels, self.coat.photo, mask),
+            "outside_changed_pixels": metrics.outside_changed_pixels(pixels, self.pixels, mask),
         }
         if truth is not None:
             figures["delta_e_truth"] = metrics.delta_e_truth(pixels, truth, mask)
@@ -58,7 +60,7 @@ def measure_walls(painted: Image.Image, walls: Sequence[Yardstick]) -> Figures:
         return alone[0]
     masks = [np.asarray(wall.coat.mask) > 0 for wall in walls]
     whole, areas = to_mask(np.any(masks, axis=0)), [float(mask.sum()) for mask in masks]
-    outside = {"outside_changed_pixels": metrics.outside_changed_pixels(painted, walls[0].coat.photo, whole)}
+    outside = {"outside_changed_pixels": metrics.outside_changed_pixels(painted, walls[0].pixels, whole)}
     each = [{"swatch": wall.coat.swatch.hex} | figures | outside for wall, figures in zip(walls, alone, strict=True)]
     return _mean(alone, areas) | outside | {"walls": each}
 

@@ -18,7 +18,7 @@ from wallpaint.ui.compare.tab import add_run, build_compare_tab
 from wallpaint.ui.dataset.tab import build_dataset_tab
 from wallpaint.ui.guard import EVERYWHERE, bracketed, check_bind, check_free, middleware
 from wallpaint.ui.handlers import guarded
-from wallpaint.ui.page import PRIVATE, QUIET, SCRIPTS, SCRIPTS_AT, Page, Step
+from wallpaint.ui.page import OPENING, PRIVATE, QUIET, SCRIPTS, SCRIPTS_AT, Page, Step
 from wallpaint.ui.train.tab import POLL_SECONDS, build_train_tab
 from wallpaint.ui.visits import wire_visits
 from wallpaint.ui.words.words import T, pick_language
@@ -91,7 +91,7 @@ def wire_language(page: Page, demo: gr.Blocks, language: gr.State, switch: gr.Ra
         chosen = pick_language(wanted, None)
         return [chosen, *page.translate(chosen)]
 
-    said = demo.load(choose_language, None, [language, switch, *worded], **PRIVATE)
+    said = demo.load(choose_language, None, [language, switch, *worded], **OPENING)
     said.then(None, switch, None, js=SAY_LANGUAGE)  # a State is not known there
     kept = switch.input(switch_language, switch, [language, *worded], js=KEEP_LANGUAGE, **QUIET)
     kept.then(None, switch, None, js=SAY_LANGUAGE)
@@ -107,7 +107,7 @@ def wire_refresh(spoken: tuple, tabs: tuple[tuple[gr.Tab | None, Sequence[Step]]
     for tab, steps in tabs:
         for listen in [*(event.then for event in spoken), *([tab.select] if tab is not None else [])]:
             for step in steps:
-                listen = listen(*step, **QUIET).then
+                listen = listen(*step, **OPENING).then
 
 
 def wire_use(page: Page, use: gr.Button, run: gr.Dropdown, arms: gr.CheckboxGroup, tabs: gr.Tabs) -> None:

@@ -26,6 +26,7 @@ SHARED_GPU = bool(spaces and os.environ.get("SPACES_ZERO_GPU"))  # work then run
 GPU = {"concurrency_id": "gpu", "concurrency_limit": 1}  # whatever runs a model waits its turn
 PRIVATE = {"api_visibility": "private"}
 QUIET = {**PRIVATE, "show_progress": "hidden"}
+OPENING = {**QUIET, "concurrency_limit": None}  # what a page asks for as it opens: no visitor waits for another's
 # What was written is fetched at once, by a button that stands unseen on the page and has to hear of it first.
 DOWNLOAD = """() => { setTimeout(() => document.querySelector("#%s").click(), 300); }"""
 UPLOAD_BYTES = 50_000_000  # any file of a public page

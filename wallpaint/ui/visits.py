@@ -19,7 +19,7 @@ from wallpaint.disk import atomic_path
 from wallpaint.errors import UserError
 from wallpaint.ui.board.pictures import TOKEN, copy_folder
 from wallpaint.ui.handlers import guarded
-from wallpaint.ui.page import QUIET, Page
+from wallpaint.ui.page import OPENING, QUIET, Page
 
 TABS = ("compare", "dataset", "train")  # in the page's order
 # What somebody has opened, by (session, name of the Kept): what comes late on a busy machine leaves it there.
@@ -132,7 +132,7 @@ def wire_visits(
         write_visit(page.workspace, token, visit)
 
     shown = [part for kept in kepts for part in kept.shown]
-    back = said.then(restore_visit, [language, told], [token, told, *shown], js=READ, **QUIET)
+    back = said.then(restore_visit, [language, told], [token, told, *shown], js=READ, **OPENING)
     back.then(None, told, tabs, js=WRITE)
     how: dict[str, Any] = {"fn": guarded(keep_visit), "inputs": [token, *parts], "queue": False, **QUIET}
     gr.on([part.change for part in parts], **how, trigger_mode="always_last")

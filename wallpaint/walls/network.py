@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from wallpaint.errors import UserError, reason_of
 from wallpaint.models.blocks import conv_block
+from wallpaint.models.runtime import build_alone, pick_runtime
 from wallpaint.paths import ASSETS
 
 NETWORK = ASSETS / "walls" / "network.safetensors"
@@ -58,6 +59,7 @@ class NetworkFinder:
     network: WallNetwork
 
     @classmethod
+    @build_alone
     def load(cls, path: str | Path) -> NetworkFinder:
         """Load the weights, to the GPU where there is one.
 
@@ -65,8 +67,6 @@ class NetworkFinder:
             UserError: the file is missing or holds no such network.
         """
         from safetensors.torch import load_file
-
-        from wallpaint.models.runtime import pick_runtime
 
         if not Path(path).is_file():
             raise UserError(f"no wall finder at {path}, give another or run python -m wallpaint.recipes.walls")

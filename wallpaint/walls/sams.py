@@ -81,9 +81,9 @@ def load_meta(path: Path) -> Sam:
 
 def _fill(build: Callable[[], Sam], weights: dict) -> Sam:
     """Build a model around its weights: none are drawn at random first, nor kept twice."""
-    from accelerate import init_empty_weights
+    import torch
 
-    with init_empty_weights():
+    with torch.device("meta"):  # for this thread alone, unlike accelerate's init_empty_weights
         sam = build()
     sam.load_state_dict(weights, assign=True)
     return sam.float().eval()

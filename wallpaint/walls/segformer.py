@@ -10,6 +10,7 @@ from PIL import Image
 
 from wallpaint.errors import UserError
 from wallpaint.models.files import find_file
+from wallpaint.models.runtime import build_alone, pick_runtime
 
 WALL = "wall"
 
@@ -23,6 +24,7 @@ class SegformerFinder:
     wall: int  # the class's number
 
     @classmethod
+    @build_alone
     def load(cls, source: str) -> SegformerFinder:
         """Load from a folder or from the hub's cache.
 
@@ -30,8 +32,6 @@ class SegformerFinder:
             UserError: a file is missing, or the model knows no class 'wall'.
         """
         from transformers import AutoImageProcessor, AutoModelForSemanticSegmentation
-
-        from wallpaint.models.runtime import pick_runtime
 
         folder = find_file(source, "config.json", "the wall finder").parent
         model = AutoModelForSemanticSegmentation.from_pretrained(folder, local_files_only=True)

@@ -4,6 +4,7 @@ What comes may come from anybody (see `serve_function`), so a picture is named b
 is checked. Masks travel as runs: the lengths of 0s and 1s in turn, row by row.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,25 +14,24 @@ from wallpaint.errors import UserError
 from wallpaint.pixels import recolor as recoloring
 from wallpaint.pixels.color import Swatch, linear_to_bytes, parse_color
 from wallpaint.pixels.images import data_url
-from wallpaint.pixels.mask_ops import looks_inverted, to_mask
+from wallpaint.pixels.mask_ops import looks_inverted
 from wallpaint.pixels.palettes import shipped_palettes
-from wallpaint.pixels.recolor import Coat, estimate_paint, read_light, recolor
+from wallpaint.pixels.recolor import estimate_paint, read_light
 from wallpaint.ui.board import pictures, segmenter
 from wallpaint.ui.board.palettes import find_palette, import_palette, list_palettes, name_color
+from wallpaint.ui.board.repaints import repaint_walls
 from wallpaint.ui.board.walls import (
     GIVEN,
     MAX_WALLS,
     PAINT,
     Wall,
     drop_wall_mask,
-    part_walls,
     read_walls,
     save_wall_mask,
     wall_mask,
     write_walls,
 )
 
-PREVIEW = 768  # longest side of the live repaint
 MAX_POINTS = 64
 DROPPER = 0.012  # radius of what the eyedropper looks at, of the long side
 
@@ -147,18 +147,13 @@ def _estimate_now(folder: Path, mask: str, view: Image.Image) -> str:
 
 
 def repaint(workspace: Path, asked: dict) -> dict:
-    """Give the classical repaint of every marked wall in its paint to try: {image}, or {} with none."""
+    """Give the picture with every marked wall in its paint to try: {image}, or {} with none marked."""
     folder = pictures.find_folder(workspace, asked.get("token"))
-    view = segmenter.load_view(folder)
-    view.thumbnail((PREVIEW, PREVIEW))
     walls, paints = read_walls(folder)[0], asked.get("paints") or []
-    found = [(index, wall_mask(folder, wall, view.size)) for index, wall in enumerate(walls)]
-    masks = {index: np.asarray(mask) > 0 for index, mask in found if mask is not None and mask.getbbox() is not None}
-    for index, mask in zip(masks, part_walls([*masks.values()]) if masks else [], strict=True):
-        wall = walls[index]
-        paint = parse_color(paints[index] if index < len(paints) else wall.paint)
-        view = recolor(Coat(view, to_mask(mask), paint, parse_color(wall.now) if wall.now else None))
-    return {"image": data_url(view, quality=85)} if masks else {}
+    for number, paint in enumerate(paints[: len(walls)]):
+        walls[number] = replace(walls[number], paint=parse_color(paint).hex)
+    tried = [wall for wall in walls if wall.mask]
+    return {"image": data_url(repaint_walls(folder, tried).picture, quality=85)} if tried else {}
 
 
 def pick_color(workspace: Path, asked: dict) -> dict:

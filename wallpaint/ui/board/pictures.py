@@ -21,7 +21,7 @@ from PIL import Image
 
 from wallpaint.disk import atomic_path, link_or_copy, locked
 from wallpaint.errors import UserError
-from wallpaint.pixels.images import load_mask, load_photo
+from wallpaint.pixels.images import load_mask, load_photo, save_png
 from wallpaint.ui.board.segmenter import embed_soon
 from wallpaint.ui.board.walls import GIVEN, Wall, write_walls
 
@@ -83,10 +83,10 @@ def open_picture(path: str | Path, workspace: Path, name: str = "", given: str |
     """
     photo = load_photo(path)
     folder = working_folder(workspace)
-    photo.save(folder / "photo.png", compress_level=1)
+    save_png(photo, folder / "photo.png")
     view = photo.copy()
     view.thumbnail((VIEW, VIEW), Image.Resampling.LANCZOS)
-    view.save(folder / "view.png", compress_level=1)
+    save_png(view, folder / "view.png")
     if given is not None:
         load_mask(given, photo.size, photo=path).save(folder / GIVEN)
     embed_soon(folder)

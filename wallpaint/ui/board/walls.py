@@ -14,7 +14,7 @@ from PIL import Image
 
 from wallpaint.disk import atomic_path
 from wallpaint.errors import UserError
-from wallpaint.pixels.images import load_mask, load_photo, read_size
+from wallpaint.pixels.images import load_mask, load_photo, read_size, save_png
 from wallpaint.pixels.mask_ops import close_seams, to_mask, two_valued, uncovered
 from wallpaint.pixels.refine import refine_mask
 
@@ -55,7 +55,7 @@ def save_wall_mask(folder: str | Path, mask: np.ndarray) -> str:
         return ""
     name = f"wall-{secrets.token_hex(4)}.png"
     with atomic_path(Path(folder) / name) as path:
-        to_mask(mask).save(path, compress_level=1)
+        save_png(to_mask(mask), path)
     return name
 
 
@@ -80,7 +80,7 @@ def _full_mask(folder: Path, name: str, mask: Image.Image) -> Image.Image:
     if not full.is_file():
         photo = load_photo(folder / "photo.png")
         with atomic_path(full) as path:
-            refine_mask(photo, mask, photo.width / mask.width, seen=True).save(path, compress_level=1)
+            save_png(refine_mask(photo, mask, photo.width / mask.width, seen=True), path)
     return load_mask(full)
 
 
@@ -117,7 +117,7 @@ def save_photo_masks(folder: str | Path) -> tuple[Path, list[tuple[Path, Wall]]]
     paths = [folder / f"photo_mask{number or ''}.png" for number in range(len(marked))]
     for path, mask in zip(paths, part_walls(masks), strict=True):
         with atomic_path(path) as temporary:
-            to_mask(mask).save(temporary)
+            save_png(to_mask(mask), temporary)
     saved = list(zip(paths, marked, strict=True))
     first = saved.pop(sum(1 for wall in walls[:active] if wall.mask))
     return folder / "photo.png", [first, *saved]

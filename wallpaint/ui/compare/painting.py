@@ -20,7 +20,7 @@ from wallpaint.disk import atomic_path, link_or_copy
 from wallpaint.errors import UserError
 from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import parse_color
-from wallpaint.pixels.images import load_mask, load_photo, read_size
+from wallpaint.pixels.images import load_mask, load_photo, read_size, save_png
 from wallpaint.report.heat import draw_layer
 from wallpaint.ui.board import pictures
 from wallpaint.ui.compare.arms import OwnLora, list_arms
@@ -152,7 +152,7 @@ def read_arms(results: Results, paint: str) -> list[dict[str, Any]]:
 
 def save_views(picture: Image.Image, path: Path) -> None:
     """Write a picture as PNG, and beside it the small JPEG that the stage shows first."""
-    picture.save(path, compress_level=1)
+    save_png(picture, path)
     save_small(picture, path.with_suffix(".jpg"))
 
 

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 
 import gradio as gr
 import numpy as np
-from PIL import Image
 
 from wallpaint.dataset.rows import Sample
 from wallpaint.errors import UserError
-from wallpaint.pixels.color import Swatch, bytes_to_linear, linear_to_bytes, parse_color
-from wallpaint.pixels.light import Light, is_lost
-from wallpaint.pixels.recolor import Coat, read_light
+from wallpaint.pixels.color import Swatch, bytes_to_linear, parse_color
+from wallpaint.pixels.light import is_lost
 from wallpaint.ui.board import pictures
 from wallpaint.ui.board.component import describe_picture
-from wallpaint.ui.board.segmenter import load_view
-from wallpaint.ui.board.walls import PAINT, Wall, read_walls, save_photo_masks, wall_mask, write_walls
+from wallpaint.ui.board.repaints import repaint_walls
+from wallpaint.ui.board.walls import PAINT, Wall, read_walls, save_photo_masks, write_walls
 from wallpaint.ui.gallery import read_rooms
 from wallpaint.ui.words.words import t
 
-GLANCE = 256  # longest side of what is looked at to say what a paint becomes
 # The room that the page opens on, and its paint: chosen because one sees there what training with the adapter
 # brings. It is no measurement: figures are taken over all test rooms (docs/results.md).
 SHOWCASE = {"showcase": "#96A65B"}  # folder of assets/rooms -> paint
@@ -144,38 +140,21 @@ class Outlook:
 def look_ahead(room: Room, paint: str) -> tuple[Outlook, ...]:
     """Say what the paints become: `paint` on the wall at hand, which comes first, and each other wall's own."""
     walls, active = read_walls(room.picture["folder"])
-    at_hand = replace(walls[active], paint=paint)
-    others = [wall for wall in [*walls[:active], *walls[active + 1 :]] if wall.mask]
-    return tuple(_look_at(room.picture["folder"], wall) for wall in (at_hand, *others))
-
-
-def _look_at(folder: str, wall: Wall) -> Outlook:
-    from wallpaint.paint.classical import CLASSICAL  # torch, only once somebody paints
-
-    whites = () if wall.chosen else tuple(pictures.read_whites(folder, (1, 1)))
-    room, mask, light = _read_wall(folder, replace(wall, paint=""), whites)
-    paint, old = parse_color(wall.paint or PAINT), Swatch(tuple(linear_to_bytes(light.paint)))
-    known = old if whites or wall.chosen else None
-    told = Outlook(paint.hex, "", 0.0, bool(whites), known.hex if known else "")
-    if is_lost(room, mask):
-        return told
-    painted = np.asarray(CLASSICAL["field"](Coat(room, mask, paint, known)))[np.asarray(mask) > 0]
-    seen = np.median(painted, axis=0).round().astype(np.uint8)
-    return replace(told, seen=Swatch(tuple(seen)).hex, far=light.doubt(bytes_to_linear(seen)))
-
-
-@lru_cache(maxsize=16)  # the next paint finds them as they were; a wall that is marked anew has a new name
-def _read_wall(folder: str, wall: Wall, whites: tuple) -> tuple[Image.Image, Image.Image, Light]:
-    """A small copy of the room and of the wall's mask, and the light on it."""
-    view = load_view(folder)
-    mask = wall_mask(folder, wall, view.size)
-    assert mask is not None  # a scene was written of it
-    spots = [(x * view.width, y * view.height) for x, y in whites]
-    light = read_light(view, mask, parse_color(wall.now) if wall.chosen else None, spots)
-    view.thumbnail((GLANCE, GLANCE), Image.Resampling.BOX)
-    small = mask.resize(view.size, Image.Resampling.BOX)
-    most = small.point(lambda value: 255 * (value >= min(128, small.getextrema()[1])))
-    return view, most, light
+    walls[active] = replace(walls[active], paint=paint)
+    marked = [wall for wall in walls if wall.mask]
+    painted = repaint_walls(room.picture["folder"], marked)
+    white = bool(pictures.read_whites(room.picture["folder"], (1, 1)))
+    told = []
+    for wall, coat, light in zip(marked, painted.coats, painted.lights, strict=True):
+        by_white = white and not wall.chosen
+        known = coat.old_paint.hex if coat.old_paint and (by_white or wall.chosen) else ""
+        outlook = Outlook(wall.paint, "", 0.0, by_white, known)
+        if not is_lost(coat.photo, coat.mask):
+            pixels = np.asarray(painted.picture)[np.asarray(coat.mask) > 0]
+            seen = np.median(pixels, axis=0).round().astype(np.uint8)
+            outlook = replace(outlook, seen=Swatch(tuple(seen)).hex, far=light.doubt(bytes_to_linear(seen)))
+        told.append(outlook)
+    return told.pop(sum(1 for wall in walls[:active] if wall.mask)), *told
 
 
 def save_masks(room: Room | None, language: str) -> tuple[Room, Path, list[tuple[Path, Wall]]]:

@@ -25,8 +25,8 @@ class Board {
     this.root = this.$(".board");
     this.words = new Words(texts, element);
     this.marking = new Marking(this);
-    this.pointer = new Pointer(this);
     this.drawing = new Drawing(this);
+    this.pointer = new Pointer(this);
     this.paints = new Paints(this);
     this.palettes = new Palettes(this);
     this.actions = this.makeActions();

@@ -18,6 +18,7 @@ export class Drawing {
   }
 
   get size() { return this.board.marking.size; }
+  get fitted() { return this.zoom.scale <= this.zoom.fit; }
   get ratio() { return window.devicePixelRatio || 1; }
 
   fit() {
@@ -29,12 +30,16 @@ export class Drawing {
     this.zoomTo(this.zoom.fit);
   }
 
-  zoomTo(scale, [px, py] = [this.canvas.width / 2, this.canvas.height / 2]) {
-    const { zoom } = this, next = Math.min(Math.max(scale, zoom.fit), zoom.fit * MOST_ZOOM);
-    const center = (side, length) => (side - length * next) / 2, fitted = next === zoom.fit;
-    zoom.x = fitted ? center(this.canvas.width, this.size[0]) : px - ((px - zoom.x) / zoom.scale) * next;
-    zoom.y = fitted ? center(this.canvas.height, this.size[1]) : py - ((py - zoom.y) / zoom.scale) * next;
+  zoomTo(scale, { px, py } = { px: this.canvas.width / 2, py: this.canvas.height / 2 }) {
+    const { zoom } = this, next = Math.min(Math.max(scale, zoom.fit), zoom.fit * MOST_ZOOM), grown = next / zoom.scale;
+    const center = (side, length) => (side - length * next) / 2;
     zoom.scale = next;
+    if (this.fitted) this.panTo(center(this.canvas.width, this.size[0]), center(this.canvas.height, this.size[1]));
+    else this.panTo(px - (px - zoom.x) * grown, py - (py - zoom.y) * grown);
+  }
+
+  panTo(x, y) {
+    Object.assign(this.zoom, { x, y });
     this.request();
   }
 

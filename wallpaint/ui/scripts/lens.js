@@ -1,4 +1,5 @@
 // The lens: pictures of one size on a canvas, alone with a before/after split or two side by side, under one zoom and pan.
+import { Zooming } from "./zooming.js";
 
 const MOST = 16; // screen pixels a photo's pixel, at most
 const NEAR = 3; // above so many a photo's pixels are shown as squares
@@ -8,7 +9,7 @@ const DRAG = 4, SWIPE = 40; // CSS pixels that a press moves to be one
 export class Lens {
   // `panes()` gives what to draw: [{before, after, over}], each a picture or nothing; `drawn` follows each frame.
   constructor(root, { size, panes, step, choose, drawn }) {
-    Object.assign(this, { size, panes, step, choose, drawn, at: 0, waiting: false, after: [], fingers: new Map(), press: null, pinch: null });
+    Object.assign(this, { size, panes, step, choose, drawn, at: 0, waiting: false, after: [], press: null, zooming: new Zooming(this) });
     this.canvas = root.querySelector("canvas");
     this.handle = root.querySelector(".handle");
     this.range = root.querySelector("input[type=range]");
@@ -19,7 +20,7 @@ export class Lens {
     listen(this.canvas, "pointerdown", (event) => this.down(event));
     listen(this.canvas, "pointermove", (event) => this.move(event));
     for (const name of ["pointerup", "pointercancel"]) listen(this.canvas, name, (event) => this.up(event));
-    listen(this.canvas, "wheel", (event) => this.wheel(event), { passive: false });
+    listen(this.canvas, "wheel", (event) => this.zooming.wheel(event), { passive: false });
     listen(this.canvas, "dblclick", (event) => this.zoomTo(this.fitted ? this.ratio : this.zoom.fit, this.place(event)));
     listen(this.handle, "pointerdown", (event) => { this.handle.setPointerCapture(event.pointerId); event.preventDefault(); this.range.focus({ preventScroll: true }); });
     listen(this.handle, "pointermove", (event) => { if (this.handle.hasPointerCapture(event.pointerId)) this.splitAt(event); });
@@ -132,26 +133,14 @@ export class Lens {
 
   down(event) {
     this.canvas.focus({ preventScroll: true });
-    this.fingers.set(event.pointerId, event);
-    if (this.fingers.size === 2) { this.press = null; this.pinch = { ...this.span(), scale: this.zoom.scale }; return; }
+    if (this.zooming.down(event)) { this.press = null; return; }
     this.press = { event, x: this.zoom.x, y: this.zoom.y, touch: event.pointerType === "touch", moved: false };
     if (!this.press.touch || !this.fitted) this.canvas.setPointerCapture(event.pointerId);
   }
 
-  span() {
-    const [a, b] = [...this.fingers.values()], middle = { clientX: (a.clientX + b.clientX) / 2, clientY: (a.clientY + b.clientY) / 2 };
-    return { far: Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY), middle: this.place(middle) };
-  }
-
   move(event) {
-    if (this.fingers.has(event.pointerId)) this.fingers.set(event.pointerId, event);
-    const { pinch, press } = this;
-    if (pinch && this.fingers.size === 2) {
-      const { far, middle } = this.span();
-      this.zoomTo((pinch.scale * far) / pinch.far, middle);
-      this.panTo(this.zoom.x + middle.px - pinch.middle.px, this.zoom.y + middle.py - pinch.middle.py);
-      pinch.middle = middle;
-    }
+    this.zooming.move(event);
+    const { press } = this;
     if (!press) return;
     const dx = event.clientX - press.event.clientX, dy = event.clientY - press.event.clientY;
     press.moved ||= Math.hypot(dx, dy) > DRAG;
@@ -161,20 +150,12 @@ export class Lens {
   }
 
   up(event) {
-    this.fingers.delete(event.pointerId);
-    if (this.pinch) { if (!this.fingers.size) this.pinch = null; return; }
+    if (this.zooming.up(event)) return;
     const { press } = this;
     this.press = null;
     if (!press || event.type === "pointercancel") return;
     const dx = event.clientX - press.event.clientX, dy = event.clientY - press.event.clientY;
     if (press.touch && this.fitted && Math.abs(dx) > SWIPE && Math.abs(dx) > 1.5 * Math.abs(dy)) this.step(dx < 0 ? 1 : -1);
     else if (!press.moved) this.choose(this.place(event).index);
-  }
-
-  wheel(event) {
-    if (document.activeElement !== this.canvas && !event.ctrlKey) return; // else the page scrolls
-    if (event.deltaY > 0 && this.fitted) return; // nothing left to zoom out of
-    event.preventDefault();
-    this.zoomTo(this.zoom.scale * Math.exp(-event.deltaY / 400), this.place(event));
   }
 }

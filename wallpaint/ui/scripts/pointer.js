@@ -1,11 +1,12 @@
 // The pointer: clicks, boxes, brush strokes, pan and zoom, with a mouse, a pen or fingers; and the keyboard's cursor.
+import { Zooming } from "./zooming.js";
 
 const FAR = 8; // screen pixels beyond which a press is a drag
 
 export class Pointer {
   constructor(board) {
     Object.assign(this, { board, tool: "click", negative: false, brush: 28, cursor: null, hover: null });
-    Object.assign(this, { byMouse: false, over: false, panning: false, pinch: null, fingers: new Map() });
+    Object.assign(this, { byMouse: false, over: false, panning: false, zooming: new Zooming(board.drawing) });
     this.drag = { kind: null, stroke: null };
     this.canvas = board.$("canvas.photo");
     const listen = (name, work, options) => this.canvas.addEventListener(name, work, options);
@@ -15,7 +16,7 @@ export class Pointer {
     listen("pointerenter", () => { this.over = true; });
     listen("pointerleave", () => { this.hover = null; this.over = false; board.draw(); });
     listen("contextmenu", (event) => event.preventDefault());
-    listen("wheel", (event) => this.wheel(event), { passive: false });
+    listen("wheel", (event) => { if (board.image) this.zooming.wheel(event); }, { passive: false });
     board.$(".brush").oninput = (event) => this.setBrush(Number(event.target.value));
   }
 
@@ -122,13 +123,8 @@ export class Pointer {
     this.canvas.focus({ preventScroll: true });
     this.cursor = null;
     this.byMouse = true;
-    this.fingers.set(event.pointerId, event);
     const { drawing } = this.board, { tool } = this;
-    if (this.fingers.size === 2) {
-      this.cancel();
-      this.pinch = { ...this.span(), scale: drawing.zoom.scale };
-      return;
-    }
+    if (this.zooming.down(event)) return this.cancel();
     const at = drawing.place(event), tap = this.picking || (event.pointerType === "touch" && tool === "click");
     if (event.button === 1 || this.panning) this.begin("pan", at, event);
     else if (tool === "brush" || tool === "eraser") this.begin("stroke", at, event);
@@ -137,22 +133,10 @@ export class Pointer {
     event.preventDefault();
   }
 
-  span() { // of two fingers, in canvas pixels
-    const [a, b] = [...this.fingers.values()].map((finger) => this.board.drawing.place(finger));
-    return { far: Math.hypot(a.px - b.px, a.py - b.py), middle: [(a.px + b.px) / 2, (a.py + b.py) / 2] };
-  }
-
   move(event) {
     if (!this.board.image) return;
-    const { drawing } = this.board, { zoom } = drawing, { pinch, drag } = this;
-    if (this.fingers.has(event.pointerId)) this.fingers.set(event.pointerId, event);
-    if (pinch && this.fingers.size === 2) {
-      const { far, middle } = this.span();
-      zoom.x += middle[0] - pinch.middle[0];
-      zoom.y += middle[1] - pinch.middle[1];
-      pinch.middle = middle;
-      return drawing.zoomTo((pinch.scale * far) / pinch.far, middle);
-    }
+    if (this.zooming.move(event)) return;
+    const { drawing } = this.board, { zoom } = drawing, { drag } = this;
     const at = drawing.place(event);
     this.hover = event.pointerType === "touch" ? null : at;
     if (drag.kind === "pan") { zoom.x = drag.pan.x + at.px - drag.from.px; zoom.y = drag.pan.y + at.py - drag.from.py; }
@@ -162,18 +146,8 @@ export class Pointer {
   }
 
   up(event) {
-    this.fingers.delete(event.pointerId);
-    if (this.pinch) { if (!this.fingers.size) this.pinch = null; return; }
+    if (this.zooming.up(event)) return;
     if (!this.drag.kind) return;
     if (event.type === "pointercancel") { this.cancel(); this.board.draw(); } else this.end();
-  }
-
-  wheel(event) {
-    const { drawing, image } = this.board;
-    if (!image || (document.activeElement !== this.canvas && !event.ctrlKey)) return; // else the page scrolls
-    if (event.deltaY > 0 && drawing.zoom.scale <= drawing.zoom.fit) return; // nothing left to zoom out of
-    event.preventDefault();
-    const { px, py } = drawing.place(event);
-    drawing.zoomTo(drawing.zoom.scale * Math.exp(-event.deltaY / 400), [px, py]);
   }
 }
