@@ -16,7 +16,7 @@ from wallpaint.dataset.rows import Sample
 from wallpaint.disk import written
 from wallpaint.pixels.arrays import erode
 from wallpaint.pixels.images import load_mask, load_photo, read_size
-from wallpaint.pixels.mask_ops import two_valued
+from wallpaint.pixels.mask_ops import to_mask, two_valued
 from wallpaint.ui.page import Page
 from wallpaint.ui.words.words import T
 
@@ -82,11 +82,9 @@ def _draw_sample(photo: Path, mask: Path, size: int, *stamps: int) -> Image.Imag
 
 
 def draw_overlay(view: Image.Image, mask: Image.Image | None) -> Image.Image:
-    """Tint the marked wall and draw its outline."""
+    """Draw the outline of the marked wall, whose own colour stays to be seen."""
     shown = view.copy()
     if mask is not None:
         wall = np.asarray(mask) > 0
-        shown = Image.composite(Image.blend(view, Image.new("RGB", view.size, TINT), 0.4), view, mask)
-        rim = wall & ~erode(wall, 1)
-        shown.paste(TINT, mask=Image.fromarray(rim.astype(np.uint8) * 255))
+        shown.paste(TINT, mask=to_mask(wall & ~erode(wall, 2)))
     return shown

@@ -150,18 +150,24 @@ def wire_painting(
             gr.Info(t("cancelled", language))
             return gr.skip()
 
-    def begin(request: gr.Request) -> dict:
+    def begin(language: str, request: gr.Request) -> tuple:
         while (request.session_hash or "") in _cancelled:
             _cancelled.remove(request.session_hash or "")
-        return gr.update(interactive=True)
+        busy = gr.update(value=f"{t('painting', language)}…", interactive=False)  # a second press would paint twice
+        return gr.update(interactive=True), busy, busy
+
+    def end(language: str) -> tuple:
+        again = [gr.update(value=t(key, language), interactive=True) for key in ("paint_button", "paint_sheet")]
+        return gr.update(interactive=False), *again
 
     def cancel_painting(request: gr.Request) -> None:
         _cancelled.append(request.session_hash or "")
 
     given, shown = [room, own_loras, language, *choice.request], [results, *panel.shown]
+    buttons = [choice.cancel, choice.go, choice.go_sheet]
     for button, sheet in ((choice.go, False), (choice.go_sheet, True)):
-        asked = button.click(begin, None, choice.cancel, queue=False, js=AFTER_COMPARE_BOARD, **QUIET)
+        asked = button.click(begin, language, buttons, queue=False, js=AFTER_COMPARE_BOARD, **QUIET)
         paint = {"show_progress_on": panel.results, **GPU, **PRIVATE}
         painted = asked.then(guarded(paint_arms, sheet), given, shown, **paint)
-        painted.then(lambda: gr.update(interactive=False), None, choice.cancel, queue=False, **QUIET)
+        painted.then(end, language, buttons, queue=False, **QUIET)
     choice.cancel.click(cancel_painting, None, None, queue=False, **QUIET)

@@ -1,6 +1,7 @@
 // The palettes: one is chosen, searched, walked by the keyboard, or brought.
 
 const MOST_BYTES = 2_000_000, MOST_SHOWN = 600; // of a palette
+const MOST_NAMED = 60; // paints that a search may find to have their names beside them
 
 export class Palettes {
   constructor(board) {
@@ -36,6 +37,9 @@ export class Palettes {
     const fits = palette.colors.filter(([name, hex]) => `${name} ${hex}`.toLowerCase().includes(wish)).slice(0, MOST_SHOWN);
     const chips = fits.map(([name, hex, lrv]) => this.board.paints.makeChip(hex, `${name} · ${hex} · LRV ${lrv}`));
     chips.forEach((chip, index) => { chip.tabIndex = index ? -1 : 0; });
+    const named = Boolean(wish) && fits.length <= MOST_NAMED;
+    $(".grid").classList.toggle("names", named);
+    if (named) chips.forEach((chip, index) => { chip.append(Object.assign(document.createElement("span"), { textContent: fits[index][0] })); });
     $(".grid").replaceChildren(...chips);
     if (!fits.length) $(".grid").textContent = words.get("no_color");
     $(".source").hidden = !palette.source;
