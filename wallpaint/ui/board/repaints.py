@@ -39,7 +39,7 @@ def repaint_walls(folder: str | Path, walls: Sequence[Wall]) -> Repaint:
 
 @lru_cache(maxsize=4)  # the button Paint looks at what the board has just shown
 def _repaint(folder: str, walls: tuple[Wall, ...], whites: tuple) -> Repaint:
-    from wallpaint.models.field import recolor_by_field  # torch, only once somebody paints
+    from wallpaint.paint.classical import CLASSICAL  # torch, only once somebody paints
 
     seen = [_read_wall(folder, replace(wall, paint=""), whites) for wall in walls]
     photo, lights = seen[0][0], tuple(light for *_, light in seen)
@@ -51,7 +51,7 @@ def _repaint(folder: str, walls: tuple[Wall, ...], whites: tuple) -> Repaint:
     picture = photo.copy()
     for coat, mask in zip(coats, overlapping(masks), strict=True):
         if coat.mask.getbbox():
-            picture.paste(recolor_by_field(replace(coat, mask=mask)), mask=coat.mask)
+            picture.paste(CLASSICAL["field"](replace(coat, mask=mask)), mask=coat.mask)
     return Repaint(picture, coats, lights)
 
 
