@@ -29,21 +29,8 @@ def start(config_path, folder, *more, **environment):
 
 def start_two(config_path, folder, *more):
     """Start it as two processes by accelerate's launcher, which is what comes back."""
-    launch = [
-        "-m",
-        "accelerate.commands.launch",
-        "--multi_gpu",
-        "--num_processes",
-        "2",
-        "--num_machines",
-        "1",
-        "--mixed_precision",
-        "no",
-        "--dynamo_backend",
-        "no",
-        "--main_process_port",
-        "0",
-    ]
+    launch = "-m accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no"
+    launch = f"{launch} --dynamo_backend no --main_process_port 0".split()
     return _start(launch, config_path, folder, more, {"ACCELERATE_USE_CPU": "true"})
 
 
@@ -56,13 +43,13 @@ def _start(launch, config_path, folder, more, environment):
         )
 
 
-def wait_for(look, process, seconds=300):
-    """Wait until `look()` says something true, and return it; fails if the process ends before."""
+def wait_for(look, process=None, seconds=300):
+    """Wait until `look()` gives something true, and return it; fails if the process ends before."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if value := look():
             return value
-        if process.poll() is not None:
+        if process and process.poll() is not None:
             raise AssertionError(f"it ended with {process.returncode} before that")
         time.sleep(0.001)
     raise AssertionError("it did not happen in time")

@@ -63,6 +63,15 @@ def same(first, second):
     return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
 
 
+def check_moved(opened, learns):
+    """Assert that a training has moved every tensor of the groups that learn, and no other; see fixture `opened`."""
+    _, named, start = opened[0]
+    moved = {group: set() for group, _ in named}
+    for (group, name), value in named.items():
+        moved[group].add(not torch.equal(value, start[group, name]))
+    assert moved == {group: {group in learns} for group in moved} and set(learns) <= set(moved)
+
+
 def stop_after(step, number=signal.SIGTERM):
     """Send this process a signal at the start of step `step` (counted from 1)."""
     count = [0]

@@ -78,6 +78,9 @@ def test_a_checkpoint_that_is_cut_short_or_of_something_else_is_one_line(tmp_pat
     path.write_bytes(b"<html>404 Not Found</html>")
     with pytest.raises(UserError, match="more than weights, or is cut short"):
         Masker.load(path)
+    torch.save(torch.nn.Linear(1, 1), path)  # a pickled object may run any code: it is not unpickled
+    with pytest.raises(UserError, match="it holds more than weights"):
+        Masker.load(path)
     for other in (
         {"unet.x": torch.zeros(3)},
         [torch.zeros(3)],

@@ -172,18 +172,6 @@ def test_a_wall_too_thin_to_measure_gives_nan():
     assert np.isnan(brightness_error(photo, expected_lightness(Coat(photo, thin, SAGE)), thin))
 
 
-def test_a_colour_counts_as_often_as_it_is_there():
-    """Each different colour is looked at once; the figures are those of all pixels."""
-    pixels = np.random.default_rng(0).integers(90, 94, (80, 100, 3), dtype=np.uint8)
-    pixels[:40] = SAGE.rgb
-    out, wall = Image.fromarray(pixels), wall_region(MASK)
-    linear = bytes_to_linear(pixels[wall])
-    errors = delta_e(linear_to_lab(linear), linear_to_lab(in_own_light(linear, SAGE)))
-    figures = delta_e_paint(out, SAGE, MASK)
-    assert figures["median"] == np.median(errors) and figures["p90"] == np.percentile(errors, 90)
-    assert figures["under_5"] == np.mean(errors < 5)
-
-
 def test_an_error_is_split_into_level_tint_and_the_rest():
     rng = np.random.default_rng(0)
     light = rng.uniform(0.2, 0.5, (40, 60, 1)) * (0.5, 0.6, 0.4)

@@ -129,23 +129,8 @@ def test_paints_are_possible_albedos_and_no_caption_names_one():
 def rendered(tmp_path_factory):
     """Two small rooms on disk, and the arguments that made them."""
     out = tmp_path_factory.mktemp("rooms")
-    arguments = [
-        "--out",
-        str(out),
-        "--rooms",
-        "2",
-        "--truths",
-        "2",
-        "--size",
-        "48",
-        "--samples",
-        "4",
-        "--seed",
-        "21",
-        "--kinds",
-        "plain",
-        "patterned",
-    ]
+    options = "--rooms 2 --truths 2 --size 48 --samples 4 --seed 21 --kinds plain patterned"
+    arguments = ["--out", str(out), *options.split()]
     command.main(arguments)
     return out, arguments
 
@@ -184,30 +169,8 @@ def test_a_second_run_keeps_what_is_there_and_the_same_seed_gives_the_same_bytes
 
 
 def test_a_dataset_has_no_room_in_both_splits(tmp_path):
-    command.main(
-        [
-            "--out",
-            str(tmp_path),
-            "--rooms",
-            "2",
-            "--truths",
-            "2",
-            "--size",
-            "32",
-            "--samples",
-            "2",
-            "--seed",
-            "30",
-            "--layout",
-            "dataset",
-            "--validation",
-            "1",
-            "--format",
-            "jpg",
-            "--kinds",
-            "plain",
-        ]
-    )
+    options = "--rooms 2 --truths 2 --size 32 --samples 2 --seed 30 --kinds plain --format jpg"
+    command.main(["--out", str(tmp_path), *options.split(), *"--layout dataset --validation 1".split()])
     rooms = {}
     for split in ("train", "validation"):
         lines = (tmp_path / split / "metadata.jsonl").read_text().splitlines()

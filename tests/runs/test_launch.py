@@ -4,11 +4,11 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import psutil
 import pytest
+from processes import wait_for
 
 from wallpaint.disk import atomic_path
 from wallpaint.errors import UserError
@@ -33,15 +33,6 @@ if {report}:
     runs.write_state(folder, state="stopped" if stopped else "done", step=7, exit_code=130 if stopped else 0)
 sys.exit({code} if not stopped else 130)
 """
-
-
-def wait_for(look, seconds=120):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if value := look():
-            return value
-        time.sleep(0.02)
-    raise AssertionError("it did not happen in time")
 
 
 @pytest.fixture

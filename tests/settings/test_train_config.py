@@ -148,15 +148,12 @@ def test_texts_of_the_command_line_become_the_fields_types():
     assert config.use_ema is True and config.use_color_loss is False
 
 
-def test_yaml_spellings_that_yaml_itself_misreads_are_understood(tmp_path):
-    config = load_config(write(tmp_path, "learning_rate: 1e-4\nmixed_precision: no\n"))
-    assert (config.learning_rate, config.mixed_precision) == (1e-4, "no")
-
-
 @pytest.mark.parametrize(
     ("text", "name", "value"),
     [
         ("seed: 010", "seed", 10),  # eight, to YAML
+        ("learning_rate: 1e-4", "learning_rate", 1e-4),  # a text, to YAML
+        ("mixed_precision: no", "mixed_precision", "no"),  # false, to YAML
         ("max_train_steps: 2_000", "max_train_steps", 2000),
         ("use_ema: on", "use_ema", True),
         ("use_color_loss:", "use_color_loss", False),

@@ -8,37 +8,20 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
-from segment_anything.build_sam import _build_sam
 
 from wallpaint.errors import UserError
 from wallpaint.models import runtime
 from wallpaint.pixels.mask_ops import clean_mask, obey_clicks, surface_at
+from wallpaint.recipes.tiny.sizes import SAM
 from wallpaint.walls import masks
 from wallpaint.walls.classifier import cut
 from wallpaint.walls.masks import Masker
-from wallpaint.walls.sams import META_VITS, build_sam
+from wallpaint.walls.sams import build_sam
 
 torch.set_num_threads(1)
-SIZES = {
-    "mlp_ratio": 4,
-    "num_multimask_outputs": 3,
-    "decoder_depth": 2,
-    "iou_head_depth": 3,
-    "pixel_mean": [123.675, 116.28, 103.53],
-    "pixel_std": [58.395, 57.12, 57.375],
-    "image_size": 64,
-    "patch_size": 8,
-    "embed_dim": 16,
-    "depth": 2,
-    "num_heads": 2,
-    "window_size": 4,
-    "global_attn_indexes": [1],
-    "prompt_embed_dim": 16,
-    "mask_in_chans": 4,
-    "decoder_num_heads": 2,
-    "decoder_mlp_dim": 16,
-    "iou_head_hidden_dim": 16,
-}
+SIZES = SAM | {"stretch": False, "image_size": 64, "embed_dim": 16, "depth": 2, "num_heads": 2, "window_size": 4}
+SIZES |= {"global_attn_indexes": [1], "prompt_embed_dim": 16, "mask_in_chans": 4, "decoder_num_heads": 2}
+SIZES |= {"decoder_mlp_dim": 16, "iou_head_hidden_dim": 16}
 PHOTO = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 90, 3), dtype=np.uint8))
 
 
@@ -199,17 +182,6 @@ def test_missing_or_broken_weights_are_named(sam_folder, tmp_path):
     with pytest.raises(UserError, match=r"sam\.json cannot be loaded") as error:
         Masker.load(tmp_path)
     assert "\n" not in str(error.value)
-
-
-def test_a_meta_checkpoint_is_told_by_its_width_and_read_without_unpickling(tmp_path, monkeypatch):
-    monkeypatch.setitem(META_VITS, 16, (16, 2, 2, [1]))
-    sam = _build_sam(16, 2, 2, [1])
-    torch.save(sam.state_dict(), tmp_path / "sam_vit_x.pth")
-    loaded = Masker.load(tmp_path / "sam_vit_x.pth").predictor.model
-    assert torch.equal(loaded.image_encoder.pos_embed, sam.image_encoder.pos_embed)
-    torch.save(sam, tmp_path / "pickled.pth")  # a whole object: arbitrary code
-    with pytest.raises(UserError, match="it holds more than weights"):
-        Masker.load(tmp_path / "pickled.pth")
 
 
 def mask_of(array):

@@ -96,7 +96,7 @@ def read_view(task: tuple[Path, dict]) -> View:
     truths = row["truths"]
     pictures = [read_picture(folder / row["file_name"])]
     pictures += [read_picture(folder / truth["file_name"]) for truth in truths]
-    mask = torch.from_numpy(np.asarray(Image.open(folder / row["mask_file_name"]).convert("L")) > 127)[None]
+    mask = read_picture(folder / row["mask_file_name"])[:1] > 127
     own = tuple(row["reference_color_rgb"]) if row.get("kind", "plain") != "patterned" else None
     colors = [own, *(tuple(truth["color"]) for truth in truths)]
     return View(torch.stack(pictures), mask, colors, row["text"], row["room_id"], row["file_name"])
