@@ -10,7 +10,7 @@ from wallpaint.cache.draws import Draws
 from wallpaint.cache.mapped import Group, Mapped
 from wallpaint.models.bundle import send
 
-WALLS_MEASURED = 256  # about: of a large dataset some tell how large its walls are
+WALLS_MEASURED = 256  # about so many of a large dataset tell how large its walls are
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Batch:
         return Batch(*(None if tensors[0] is None else function(*tensors) for tensors in every))
 
     def to(self, device: torch.device) -> "Batch":
-        """The same batch on `device`, on its way there without waiting for it."""
+        """The same batch on `device`, copied there asynchronously."""
         return self.map(lambda tensor: send(tensor, device))
 
     def pick(self, rows: torch.Tensor) -> "Batch":
@@ -44,7 +44,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Encoded:
-    """Encoded samples by working size; row 0 of the tables is the empty prompt and the null image.
+    """Encoded samples, grouped by working size; row 0 of the tables is the empty prompt and the null image.
 
     What is large stays in files, see `Mapped`; color, prompt and reference of each row are in memory.
     """

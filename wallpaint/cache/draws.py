@@ -1,4 +1,4 @@
-"""Random numbers of a training step, each sample's own.
+"""Random numbers of a training step, drawn for each sample alone.
 
 What a sample draws is a function of (seed, step, its place in the whole batch) alone. So a resumed run is
 bit-identical to one that was never stopped, and many processes that share a batch draw what one would.
@@ -18,7 +18,7 @@ def step_generator(*numbers: int | str) -> torch.Generator:
 
 @dataclass(frozen=True)
 class Draws:
-    """A generator a sample, on the CPU; every method draws once from each, in order of the samples."""
+    """One CPU generator for each sample; every method draws once from each, in the samples' order."""
 
     generators: tuple[torch.Generator, ...]
 

@@ -10,15 +10,15 @@ from torchvision.transforms import v2
 from wallpaint.cache.draws import step_generator
 from wallpaint.pixels.images import to_tensor
 
-# How wrongly the old paint is read before a classical repaint that is learned from, log of level and of tint. In a
-# room that is known in one paint alone this is all that the repaint has wrong.
+# Standard deviations of the error in the old paint, log level and log tint, with which the classical repaints are made
+# that a method learns from. In a room that is known in one paint alone it is the only error they have.
 MISREAD = (0.2, 0.06)
 SIGMA = 5.0  # pixels at working size: what is finer is detail
 GAIN = 4.0  # plaster differs by a few hundredths from its surroundings
 
 
 def draw_hole(wall: torch.Tensor, *numbers: int | str) -> torch.Tensor:
-    """A random piece of a wall, a function of `numbers`: a box, or one with bent sides, about a pixel of it.
+    """Draw a hole around a random pixel of a wall, a box or one with curved sides; a function of `numbers`.
 
     The sides are Bezier curves, as Paint-by-Example draws its masks, https://arxiv.org/abs/2211.13227.
 
@@ -78,7 +78,7 @@ def cut_reference(
 
 
 def draw_misreading(*numbers: int | str) -> np.ndarray:
-    """(3,) log of how wrongly an old paint is read, by MISREAD; a function of `numbers`."""
+    """Draw the log error (3,) of an old paint, see MISREAD; a function of `numbers`."""
     level, red, blue = torch.randn(3, generator=step_generator(*numbers)).tolist()
     return np.array([MISREAD[0] * level + MISREAD[1] * tint for tint in (red, 0.0, blue)], np.float32)
 

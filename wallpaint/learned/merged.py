@@ -86,8 +86,8 @@ def _place(name: str) -> tuple[str, str]:
 def _with_lora(layer: nn.Module, delta: torch.Tensor, magnitude: torch.Tensor | None, path: Path) -> torch.Tensor:
     """A layer's weight with what a LoRA adds, in the weight's dtype.
 
-    Of a DoRA (arXiv 2402.09353, eq. 5) its vectors are made as long as `magnitude` says, which has the weight's
-    size where they lie side by side and 1 along them: LyCORIS's may be those of either side.
+    For a DoRA (arXiv 2402.09353, eq. 5) the weight's vectors are scaled to the lengths `magnitude`, whose axes of
+    size 1 lie along the vectors; LyCORIS has them along either side.
     """
     own = layer.weight
     weight = own.float() + delta.to(own.device, torch.float32).view(own.shape)

@@ -153,7 +153,7 @@ def open_arms(
 
 
 def _stamp(path: Path | None) -> tuple:
-    """What tells whether an arm's weights were written anew."""
+    """Names and times of an arm's weight files: others once they are written anew."""
     files = [] if path is None else [path] if path.is_file() else [*path.glob("*"), *path.glob("weights/*")]
     return tuple(sorted((file.name, file.stat().st_mtime_ns) for file in files if file.suffix == ".safetensors"))
 

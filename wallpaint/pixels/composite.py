@@ -1,4 +1,4 @@
-"""Lay a painted wall over its photo: outside the mask every pixel keeps its bytes, the rim is soft inwards alone."""
+"""Blend a painted wall into its photo: outside the mask every pixel keeps its bytes, its edge is soft inwards."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from wallpaint.pixels.arrays import Box, box_mean, erode
 from wallpaint.pixels.color import bytes_to_linear
 from wallpaint.pixels.light import LOST
 
-BAND = 256  # rows worked on at once: a phone's 64 megapixels as floats would take gigabytes
+BAND = 256  # rows processed at once: a phone's 64 megapixels as floats would take gigabytes
 
 
 def find_box(inside: np.ndarray) -> Box:
-    """Where the wall, boolean (H, W), is: left, top, right, bottom; all 0 where there is none."""
+    """Bounding box of a wall, boolean (H, W): left, top, right, bottom; all 0 where there is none."""
     return Image.fromarray(inside).getbbox() or (0, 0, 0, 0)
 
 
 TURNS = np.linspace(0, 2 * np.pi, 12, endpoint=False)  # directions in which a rim looks for wall and surroundings
-UNLIKE = (0.1, 0.3)  # as shares of the wall: so little unlike it surroundings cannot be told apart, so much they can
-
-LEEWAY = 1.25  # surroundings vary by so much
+UNLIKE = (0.1, 0.3)  # contrast to the wall below which surroundings cannot be told apart, and from which they can
+LEEWAY = 1.25  # factor by which surroundings vary
 
 
 @dataclass(frozen=True)
@@ -40,14 +39,14 @@ class Rim:
     sure: np.ndarray  # (N,) float32, 0 to 1: how well wall and surroundings can be told apart there
 
     def rows(self, top: int, bottom: int) -> slice:
-        """Which of its pixels lie in these rows."""
+        """The slice of its pixels that lie in these rows."""
         return slice(*np.searchsorted(self.y, (top, bottom)))
 
     def painted(self, which: slice, seen: np.ndarray, wall: np.ndarray) -> np.ndarray:
-        """Its pixels (n, 3), linear, where the wall beside them has become `wall`, from what is `seen` there now.
+        """Repaint the pixels `which`, (n, 3) linear: `seen` is what they show, `wall` the new wall beside them.
 
-        The old wall's share is taken out and the new one's put in, but none comes out far from what a mixture of
-        the new wall and the surroundings is: where the share is wrong, a colour would be left that neither has.
+        The old wall's share is replaced by the new one's, but the result stays near a mixture of the new wall and
+        the surroundings: where the share is wrong, a colour would be left that neither has.
         """
         share = self.share[which, None]
         likely = share * wall + (1 - share) * self.beyond[which]
@@ -61,7 +60,7 @@ def find_rim(photo: Image.Image, inside: np.ndarray, box: Box) -> Rim:
     The wall is `inside`, boolean (H, W), of the photo, and lies in `box`, see `find_box`.
     """
     step = max(1, round(max(inside.shape) / 1000))
-    deep, reach = 1 + step, 1 + 4 * step  # pixels from the edge: from there all is wall; so far is looked
+    deep, reach = 1 + step, 1 + 4 * step  # pixels from the edge: where all is wall, and how far colours are sampled
     left, top = max(0, box[0] - reach), max(0, box[1] - reach)
     area = (left, top, min(inside.shape[1], box[2] + reach), min(inside.shape[0], box[3] + reach))
     pixels, inside = np.asarray(photo.crop(area)), inside[top : area[3], left : area[2]]
@@ -81,26 +80,26 @@ def find_rim(photo: Image.Image, inside: np.ndarray, box: Box) -> Rim:
     wall, beyond = sums / np.maximum(counts, 1)
     apart = wall - beyond
     square = np.maximum((apart * apart).sum(1), 1e-8)
-    told = ((bytes_to_linear(pixels[y, x]) - beyond) * apart).sum(1)
-    # Where both are lost in the dark they differ by grain, so the mask counts: it says wall.
-    share = np.clip((told + LOST**2) / (square + LOST**2), 0, 1)
+    along = ((bytes_to_linear(pixels[y, x]) - beyond) * apart).sum(1)
+    # In the dark they differ by noise alone: LOST then draws the share to 1, the wall that the mask says it is.
+    share = np.clip((along + LOST**2) / (square + LOST**2), 0, 1)
     unlike = np.sqrt(square) / np.maximum(np.linalg.norm(wall, axis=1), 1e-3)
     sure = np.clip((unlike - UNLIKE[0]) / (UNLIKE[1] - UNLIKE[0]), 0, 1) * (counts.min((0, 2)) > 0)
     return Rim(y + top, x + left, share.astype(np.float32), wall, beyond, sure.astype(np.float32))
 
 
 def make_cover(inside: np.ndarray, box: Box) -> np.ndarray:
-    """How much of a painting shows, (h, w) uint8 of the box: half at the wall's rim, all a thousandth of a side in.
+    """Opacity of a painting, (h, w) uint8 of the box: half at the wall's edge, full a thousandth of the side inwards.
 
-    Half of the rim's first pixel stays the photo: there the camera mixed wall and foreground.
+    Half of the outermost pixel stays the photo's: there the camera mixed wall and foreground.
     """
     left, top, right, bottom = box
     wall, radius = inside[top:bottom, left:right], max(1, round(max(inside.shape) / 1000))
-    # Beyond the box there is no wall, beyond the picture there is nothing to count.
+    # How many pixels a window holds: at the picture's border it is cut off. Beyond the box there is no wall.
     rows, columns = (np.convolve(np.ones(side), np.ones(2 * radius + 1), "same") for side in inside.shape)
     cover = np.empty(wall.shape, np.uint8)
     for start in range(0, len(wall), BAND):
-        band, above = wall[start : start + BAND], min(start, radius)  # what lies above the band is counted too
+        band, above = wall[start : start + BAND], min(start, radius)  # the window reaches above the band
         mean = box_mean(wall[start - above : start + BAND + radius].astype(np.float32), radius)
         here = rows[top + start : top + start + len(band)]
         counted = np.outer(here, columns[left:right]).astype(np.float32) / (2 * radius + 1) ** 2

@@ -1,4 +1,4 @@
-"""What is reckoned of a photo or its wall once, and kept for the next paint on them."""
+"""Results that hang on a photo and its mask alone, kept for the next paint on the same wall."""
 
 import contextlib
 import functools
@@ -10,27 +10,27 @@ from typing import Any, ParamSpec, TypeVar
 
 from PIL import Image
 
-MOST = 20_000_000  # pixels of a picture that is kept, or what is known of it: a phone's 64 megapixels are too large
-KEPT = 30_000_000  # pixels of the pictures of which a function keeps results: of a phone's photos all take 300 MB
-LEAST = 300_000  # a result counts as so many, however small
+MOST = 20_000_000  # pixels of the largest picture that is kept or has results kept: 64 megapixels would take too much
+KEPT = 30_000_000  # pixels, in all, of the pictures that a function keeps results of: of a phone's photos they take 300 MB
+LEAST = 300_000  # pixels that a result counts as, at least
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
-_known: list[tuple[weakref.ref[Image.Image], bytes]] = []  # the pictures that were told apart last
+_known: list[tuple[weakref.ref[Image.Image], bytes]] = []  # digests of the pictures that were hashed last
 
 
 def digest(image: Image.Image) -> bytes:
-    """What tells pictures apart: a hash of the pixels. Whoever asks may not change the picture any more."""
-    for seen, told in list(_known):
-        if seen() is image:
-            return told
-    told = hashlib.sha1(image.tobytes(), usedforsecurity=False).digest()
-    _known[:] = [(weakref.ref(image), told), *_known[:7]]
-    return told
+    """SHA-1 of a picture's pixels, as a key of caches. The picture must not be changed afterwards."""
+    for known, found in list(_known):
+        if known() is image:
+            return found
+    found = hashlib.sha1(image.tobytes(), usedforsecurity=False).digest()
+    _known[:] = [(weakref.ref(image), found), *_known[:7]]
+    return found
 
 
 def keep(function: Callable[Given, Result]) -> Callable[Given, Result]:
-    """Let a function of pictures, files and numbers give what it gave for the same ones; nobody may change it."""
+    """Cache a function of pictures, paths and numbers; its results are shared, so nobody may change them."""
     kept: dict[tuple, tuple[Any, int]] = {}  # result and pixels, the newest last
 
     @functools.wraps(function)
@@ -39,7 +39,7 @@ def keep(function: Callable[Given, Result]) -> Callable[Given, Result]:
         if asked > MOST:
             return function(*args, **named)
         key = (*map(_key, args), *named.items())
-        known = kept.pop(key, None)  # another thread that comes now reckons it too
+        known = kept.pop(key, None)  # another thread that asks now computes it too
         result = known[0] if known else function(*args, **named)
         if (pixels := max(asked, _pixels(result), LEAST)) <= MOST:
             kept[key] = result, pixels
@@ -58,7 +58,7 @@ def _key(arg: Any) -> Any:
     if isinstance(arg, Image.Image):
         return arg.mode, arg.size, digest(arg)
     if isinstance(arg, Path):
-        with contextlib.suppress(OSError):  # which the function itself has words for
+        with contextlib.suppress(OSError):  # the function itself reports it
             stat = arg.stat()
             return arg, stat.st_mtime_ns, stat.st_size
     return arg

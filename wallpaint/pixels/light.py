@@ -21,24 +21,24 @@ from wallpaint.pixels.color import bytes_to_linear, delta_e, linear_to_lab, lumi
 from wallpaint.pixels.kept import keep
 
 WEIGHTS = ASSETS / "light" / "light.safetensors"
-SIDE = 128  # the photo is looked at with its long side of so many pixels
+SIDE = 128  # pixels of the long side to which the photo is shrunk
 FAINT = 1e-3  # linear light added before logarithms
 LEAST = 0.01  # no paint reflects less; keeps noise in a black wall from blowing up
 MOST = 0.9  # nor more in any channel
-LOST = 0.003  # linear light of a wall in the photo at which grain and eight bits leave as much of it as they take
+LOST = 0.003  # linear light at which noise and rounding to 8 bits are as strong as a wall in the photo
 PAPER = 0.85  # what white paper, tiles or a trim reflect, give or take 0.05
-ELSEWHERE = 0.5  # standard deviation of the logarithm of the light on something white over that on the wall
+ELSEWHERE = 0.5  # standard deviation of the log ratio of the light on something white to that on the wall
 TINT = 3.0  # no light on a wall is more than this times redder, greener or bluer than its mean
 SHARES = (2, 10, 25, 50, 75, 90, 98)  # percentiles of what surrounds the wall
 WALL_SHARES = (25, 50, 75)  # a shelf or a lamp inside the mask hardly moves these
 WALL = len(WALL_SHARES) + len(SHARES)  # where in the features the wall's level and tint stand
-FAR = 2.5  # deviations from the usual room; what is stranger counts as this, and is not extrapolated
+FAR = 2.5  # standard deviations to which features are clipped: the network does not extrapolate
 SLOPE = 0.1  # of the network's leaky ReLU
 
 
 @dataclass(frozen=True)
 class Light:
-    """What was read off a photo about its wall."""
+    """The light on a wall and the paint under it, as estimated from a photo."""
 
     paint: np.ndarray  # (3,) linear, what the old paint reflects of the light
     bounce: float  # 0 to 0.7: a wall that reflects ρ makes its own light 1 / (1 - bounce ρ) times brighter
@@ -50,10 +50,10 @@ class Light:
         return replace(self, paint=np.clip(paint, LEAST, 1))
 
     def with_white(self, wall: np.ndarray, white: np.ndarray) -> Light:
-        """The same where something white is seen in the photo.
+        """The same, corrected by something white that is seen in the photo.
 
-        The light's tint is that of the white, so the old paint's is known. Its level only as far as the white
-        is lit as the wall is: so much it weighs beside what was read off the photo, each by its variance.
+        The white shows the light's tint, and so the old paint's. It shows the level only as far as it is lit as
+        the wall is: that and what was read off the photo are averaged, each weighed by its inverse variance.
 
         Args:
             wall: (3,) linear, the wall as it is seen.
@@ -67,7 +67,7 @@ class Light:
         return replace(self, paint=paint, spread=float((known + other) ** -0.5))
 
     def doubt(self, paint: np.ndarray) -> float:
-        """The ΔE00 that a paint, linear (3,), may well be off on this wall: a standard deviation up and down."""
+        """How far off a paint, linear (3,), may look on this wall, in ΔE00: the mean of one deviation up and down."""
         off = [linear_to_lab(paint * np.exp(sign * self.spread)) for sign in (-1, 1)]
         return float(delta_e(np.stack(off), linear_to_lab(paint)).mean())
 
@@ -88,11 +88,11 @@ class Light:
 
 
 def falling_light(wall: np.ndarray, paint: np.ndarray) -> np.ndarray:
-    """Light that falls on a wall of a paint (3,): (N, 3) from linear light (N, 3).
+    """Compute the light that falls on a wall of a known paint (3,): (N, 3), from what its pixels show, linear (N, 3).
 
     For a white wall this is the plain ratio. A teal wall's red is noise and gloss; divided by next to nothing
-    it would turn into red light. So the level comes from all channels by least squares, and a channel's own
-    departure from it counts the less the less the paint reflects there.
+    it would turn into red light. So the level is fitted to all channels by least squares, and a channel's own
+    deviation from it counts less the less the paint reflects there.
     """
     level = np.maximum(wall @ paint / (paint @ paint), np.float32(1e-5))
     light = np.empty_like(wall)
@@ -105,13 +105,13 @@ def falling_light(wall: np.ndarray, paint: np.ndarray) -> np.ndarray:
 def estimate_light(photo: Image.Image, mask: Image.Image) -> Light:
     """Read the light off a photo, RGB, and its wall, 'L' of the same size, 255 = wall."""
     weights, seen = _weights(), features(photo, mask)
-    told = ((seen - weights["mean"]) / weights["deviation"]).clip(-FAR, FAR)
+    x = ((seen - weights["mean"]) / weights["deviation"]).clip(-FAR, FAR)
     for number in range(3):
-        told = weights[f"{number}.weight"] @ told + weights[f"{number}.bias"]
-        told = np.where(told > 0, told, SLOPE * told) if number < 2 else told
-    level, red, blue, bounce, slope, spread = told.tolist()
+        x = weights[f"{number}.weight"] @ x + weights[f"{number}.bias"]
+        x = np.where(x > 0, x, SLOPE * x) if number < 2 else x
+    level, red, blue, bounce, slope, spread = x.tolist()
     wall = np.exp([seen[WALL + 1], 0, seen[WALL + 2]])  # its tint as the photo shows it, green is 1
-    tint = wall / np.exp([red, 0, blue])  # less the light's
+    tint = wall / np.exp([red, 0, blue])  # without the light's
     reflected = min(np.exp(level), MOST) / luminance(tint)
     return Light(
         paint=np.clip(reflected * tint, LEAST, 1).astype(np.float32),
@@ -123,13 +123,13 @@ def estimate_light(photo: Image.Image, mask: Image.Image) -> Light:
 
 @keep
 def is_lost(photo: Image.Image, mask: Image.Image) -> bool:
-    """Whether the photo has lost a wall in the dark, as most of its pixels are: no repaint's light can be checked."""
+    """Whether most of a wall is lost in the dark: then no repaint's brightness can be checked."""
     seen = np.asarray(photo.convert("RGB"))[np.asarray(mask.convert("L")) >= 128]
     return bool(len(seen) and np.median(bytes_to_linear(seen.max(1))) < LOST)
 
 
 def light_hash() -> str:
-    """Of the weights: what is learned from a light that was read hangs on them."""
+    """Hash of the weights, for the keys of what was computed with them."""
     return hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()[:12]
 
 
@@ -152,13 +152,13 @@ def features(photo: Image.Image, mask: Image.Image) -> np.ndarray:
     bright = outside & (level > (np.percentile(level[outside], 75) if outside.any() else 0))
     tint = np.log(pixels[..., ::2] + FAINT) - np.log(pixels[..., 1:2] + FAINT)  # of red and blue over green
     clipped = pixels.max(-1) > 0.95
-    told: list = [_shares(level, wall, WALL_SHARES), _shares(level, outside, SHARES)]
+    found: list = [_shares(level, wall, WALL_SHARES), _shares(level, outside, SHARES)]
     for region in (wall, outside, rim, bright, outside & (third == 0), outside & (third == 2)):
-        told += [_medians(level, tint, region), [region.mean()]]
-        if region is not wall:  # nothing about the wall that a lamp before it would move
-            told.append([clipped[region].mean() if region.any() else 0.0])
-    told.append([np.abs(tint[outside]).mean() if outside.any() else 0.0])
-    return np.concatenate(told).astype(np.float32)
+        found += [_medians(level, tint, region), [region.mean()]]
+        if region is not wall:  # where a lamp before the wall would count
+            found.append([clipped[region].mean() if region.any() else 0.0])
+    found.append([np.abs(tint[outside]).mean() if outside.any() else 0.0])
+    return np.concatenate(found).astype(np.float32)
 
 
 def _shares(level: np.ndarray, region: np.ndarray, shares: tuple[int, ...]) -> np.ndarray:

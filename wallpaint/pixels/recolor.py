@@ -1,4 +1,4 @@
-"""The classical repaint, no diffusion: the baseline that every arm has to answer to.
+"""The classical repaint, no diffusion: the baseline that every arm is compared with.
 
 In linear light a matt wall is its paint times its light, so the new wall is the old one times new paint over
 old paint, channel by channel. What the old paint was, and so how bright the light is, is read off the photo
@@ -23,19 +23,19 @@ from wallpaint.pixels.kept import digest, keep
 from wallpaint.pixels.light import TINT, Light, estimate_light
 
 Spot = tuple[float, float]  # a pixel (x, y) of a photo
-FEW = 512
-SPOT = 0.003  # radius of what is looked at round it, of the long side: trims are narrow
-BLOWN, DARK = 254, 0.02  # sRGB above which a white is lost, linear light below which it is noise
-FAINT = 0.02  # linear light added before dividing, so that black divides nothing
+FEW = 512  # pixels of the long side that are enough for a median
+SPOT = 0.003  # radius of the patch that is read around a white spot, of the long side: trims are narrow
+BLOWN, DARK = 254, 0.02  # sRGB from which a white is clipped, linear light below which it is noise
+FAINT = 0.02  # linear light added before ratios and powers, which would blow up at black
 BRIGHT = np.float32(1.5)  # linear light above which all is as bright: it clips anyway
 CLEAR = 3  # pixels at the rim of a decoded wall that its surroundings bleed into
-# Standard deviation of what a painting is smoothed with, of its long side: what is finer is noise of a small model
+# Standard deviation of the blur over a painting's gains, of its long side: what is finer is a small model's noise
 # (tests/bench/bench_smooth.py).
 SMOOTH = 0.25
 
 
 def estimate_paint(photo: Image.Image, mask: Image.Image, whites: Sequence[Spot] = ()) -> Swatch:
-    """The paint on the wall now, as far as the photo tells, and the pixels (x, y) that show something white.
+    """Estimate the paint on the wall now from the photo, and from pixels (x, y) of it that show something white.
 
     Raises:
         UserError: the mask is empty or not of the photo's size, or a pixel is outside or nothing white.
@@ -44,10 +44,10 @@ def estimate_paint(photo: Image.Image, mask: Image.Image, whites: Sequence[Spot]
 
 
 def read_white(photo: Image.Image, spot: Spot) -> np.ndarray:
-    """Something white as it is seen around a pixel (x, y): linear (3,).
+    """Read the colour of something white around a pixel (x, y): the median, linear (3,).
 
     Raises:
-        UserError: it is outside the photo, blown out, in the dark, or of a colour that no light has.
+        UserError: it is outside the photo, blown out, too dark, or too coloured to be white.
     """
     x, y, far = int(spot[0]), int(spot[1]), round(SPOT * max(photo.size))
     if not (0 <= x < photo.width and 0 <= y < photo.height):
@@ -106,23 +106,23 @@ def recolor(coat: Coat, field: np.ndarray | None = None) -> Image.Image:
 
 
 class Laying(NamedTuple):
-    """What lays a wall's repaint: the field of a guess at it, and what a painting has over that guess.
+    """One repaint of a wall: the field that corrects its light, and a painting's gains over the corrected repaint.
 
-    Those that share one `field`, the very array, cost little more than one of them.
+    Several that share one `field`, the very array, cost little more than one.
     """
 
-    field: np.ndarray | None = None  # (h, w, 9) of any size, see `correct`; None for the light as it is
-    gains: np.ndarray | None = None  # (h, w, 3) of any size, log; None for nothing
+    field: np.ndarray | None = None  # (h, w, 9) of any size, see `correct`; None: no correction
+    gains: np.ndarray | None = None  # (h, w, 3) of any size, logarithms, see `gains_between`; None: no gains
 
 
 @dataclass(frozen=True)
 class _Edge:
-    """Where a wall is in its photo, and how its pixels show: nothing of it hangs on a paint."""
+    """Where a wall is in its photo, and how it is blended there: the same for every paint."""
 
     box: Box
     rim: Rim
-    soft: np.ndarray  # (N, 1) float32, 0 to 1: how much the rim's pixels show where they cannot be told apart
-    shown: np.ndarray  # (h, w) uint8 of the box: what of it is laid over the photo
+    soft: np.ndarray  # (N, 1) float32, 0 to 1: opacity of the rim's pixels whose share of wall is not known
+    shown: np.ndarray  # (h, w) uint8 of the box: opacity of what is pasted over the photo
 
 
 @keep
@@ -132,14 +132,14 @@ def _find_edge(photo: Image.Image, mask: Image.Image) -> _Edge:
     cover, rim = make_cover(inside, box), find_rim(photo, inside, box)
     there = rim.y - box[1], rim.x - box[0]
     soft = cover[there][:, None] / np.float32(255)
-    cover[there] = 255  # it is mixed here
+    cover[there] = 255  # `repaint_each` blends the rim itself
     return _Edge(box, rim, soft, cover)
 
 
 def repaint_each(coat: Coat, layings: Sequence[Laying]) -> list[Image.Image]:
-    """`recolor`, once for every laying."""
+    """Repaint the wall as `recolor` does, once for every laying."""
     light, paint = coat.light, coat.swatch.linear
-    photo = coat.photo if coat.photo.mode == "RGB" else coat.photo.convert("RGB")  # it copies RGB too
+    photo = coat.photo if coat.photo.mode == "RGB" else coat.photo.convert("RGB")  # which copies RGB too
     edge = _find_edge(photo, coat.mask)
     (left, top, right, bottom), rim = edge.box, edge.rim
     pixels, outs = np.asarray(photo.crop(edge.box)), [photo.copy() for _ in layings]
@@ -154,14 +154,15 @@ def repaint_each(coat: Coat, layings: Sequence[Laying]) -> list[Image.Image]:
         guesses: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         for out, (field, gains) in zip(outs, layings, strict=True):
             if id(field) not in guesses:
-                told = None if field is None else resize(field, photo.size, BILINEAR, band)
-                guesses[id(field)] = correct(light_of, told), correct(beside, None if told is None else told[there])
+                local = None if field is None else resize(field, photo.size, BILINEAR, band)
+                rim_field = None if local is None else local[there]
+                guesses[id(field)] = correct(light_of, local), correct(beside, rim_field)
             wall, fresh = guesses[id(field)]
             if gains is not None:
                 factor = resize(np.exp(gains), photo.size, BILINEAR, band)
                 wall, fresh = wall * factor, fresh * factor[there]
             painted = linear_to_bytes(wall)
-            # A pixel of the rim gets its share of wall painted, as far as it is known; else the soft cover.
+            # Of a rim pixel its share of wall is painted, as far as that is known; else it is blended softly.
             mixed = linear_to_bytes(rim.painted(here, mixing, fresh))
             covered = before + soft * (painted[there].astype(np.float32) - before)
             painted[there] = np.round(covered + sure * (mixed - covered))
@@ -169,32 +170,32 @@ def repaint_each(coat: Coat, layings: Sequence[Laying]) -> list[Image.Image]:
     return outs
 
 
-def correct(light: np.ndarray, told: np.ndarray | None) -> np.ndarray:
-    """Painted light x (..., 3), linear, as a field (level, exponent, more) (..., 9) has it.
+def correct(light: np.ndarray, field: np.ndarray | None) -> np.ndarray:
+    """Correct painted light x (..., 3), linear, by a field (level, exponent, more) (..., 9).
 
     It becomes exp(level) bend(x, exponent) + exp(more).
     """
-    if told is None:
+    if field is None:
         return light
-    level, exponent, more = told[..., :3], told[..., 3:6], told[..., 6:]
+    level, exponent, more = field[..., :3], field[..., 3:6], field[..., 6:]
     return np.exp(level) * bend(np.minimum(light, BRIGHT), exponent) + np.exp(more)
 
 
 def bend(light, exponent):
-    """Linear light x, 0 to BRIGHT, to the power of 1 + exponent, which is -1 to 1: x itself at 0, and 1 at -1.
+    """Raise linear light x, 0 to BRIGHT, to the power 1 + exponent, from -1 to 1: x itself at 0, 1 everywhere at -1.
 
-    Of x alone a black stripe would stay black however flat the wall is told to be, and of x + FAINT every shadow
-    would be lifted. So what FAINT becomes is taken off again, the less of it the flatter the wall.
+    A power of x would leave a black stripe black however flat the wall should become, and a power of x + FAINT
+    would lift every shadow. So FAINT's own power is subtracted again, less of it the flatter the wall becomes.
     """
     power = 1 + exponent
     return (light + FAINT) ** power - (1 - exponent**2) * FAINT**power
 
 
 def gains_between(painted: Image.Image, guess: Image.Image, wall: Image.Image) -> np.ndarray:
-    """The light of a painted wall over that of a guess at it, log (h, w, 3), smoothed over the wall alone.
+    """Log ratio (h, w, 3) of a painted wall's light to that of a guess at it, blurred over the wall alone.
 
-    Both, and the mask of the wall, are of one size, and came through the same decoder, so what that cannot say right
-    cancels; texture and edges are the guess's, level, tint and their slow change the painting's.
+    Both pictures and the mask `wall` have one size. Both came through the same decoder, so its errors cancel.
+    A guess times these gains keeps its texture and edges, and has the level and tint of the painting.
     """
     first, second = (bytes_to_linear(np.asarray(picture)) + FAINT for picture in (painted, guess))
     inside = _inside(wall)
@@ -205,15 +206,15 @@ def gains_between(painted: Image.Image, guess: Image.Image, wall: Image.Image) -
 def read_light(
     photo: Image.Image, mask: Image.Image, old_paint: Swatch | None = None, whites: Sequence[Spot] = ()
 ) -> Light:
-    """`estimate_light`, with the old paint where it is known, or by pixels of something white; errors as both."""
+    """Estimate the light, by the old paint where it is known, or by white spots; UserError as in `estimate_paint`."""
     check_wall(photo, mask)
     light = estimate_light(photo, mask)
     if old_paint is not None:
         return light.with_paint(old_paint.linear)
     if not whites:
         return light
-    few = max(1, int(max(photo.size) / FEW))  # of so many pixels the middle is the same
-    pixels, inside = np.asarray(photo.convert("RGB"))[::few, ::few], _inside(mask)[::few, ::few]
+    step = max(1, int(max(photo.size) / FEW))
+    pixels, inside = np.asarray(photo.convert("RGB"))[::step, ::step], _inside(mask)[::step, ::step]
     inside = inside if inside.any() else np.ones_like(inside)
     wall = bytes_to_linear(np.median(pixels[inside], axis=0).round().astype(np.uint8))
     seen = [np.log(read_white(photo, spot)) for spot in whites]
