@@ -56,7 +56,7 @@ class Models:
 
     @property
     def latent_factor(self) -> int:
-        """Pixels a latent, a side."""
+        """Pixels along a side of one latent."""
         return 2 ** (len(self.vae.config.block_out_channels) - 1)
 
 
@@ -94,7 +94,7 @@ def load_family(family: Family, runtime: Runtime) -> Models:
     size = image_encoder.config.image_size  # as diffusers' own load_ip_adapter makes it
     scheduler = DDIMScheduler.from_pretrained(
         files["scheduler"].parent,
-        clip_sample=False,  # which other samplers' configs need not say: latents go beyond 1
+        clip_sample=False,  # latents go beyond 1; configs written for other samplers leave it out
     )
     if family.prediction_type:
         scheduler.register_to_config(prediction_type=family.prediction_type)
@@ -126,7 +126,7 @@ def _no_text(index: Path) -> str | None:
 
 
 def send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """A tensor on `device`; from ordinary memory a GPU would be waited for, so it goes through pinned."""
+    """Copy a tensor to `device`; to a GPU by way of pinned memory, from which the copy is asynchronous."""
     if device.type != "cuda" or tensor.is_cuda:
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
@@ -137,7 +137,7 @@ def set_ip_adapter_scale(unet: UNet2DConditionModel, scale: float) -> None:
     for module in unet.modules():  # an adapter's processors are modules
         if "to_k_ip" in module._modules:
             if module.scale == [scale]:
-                return  # all of them have the same; looking for the others would cost a new paint most of all
+                return  # all have the same scale; walking the whole UNet would be most of the cost of a new paint
             module.scale = [scale]
 
 

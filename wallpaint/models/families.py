@@ -51,7 +51,7 @@ ROOM_TINY = Family(
     "ip-adapter-plus_room-tiny.safetensors",
     resolution=128,
     mask_growth=2,
-    num_inference_steps=1,  # the mean of what it thinks possible; chosen, as the guidance, on rooms held out
+    num_inference_steps=1,  # gives the mean of the possible pictures; chosen, as the guidance, on rooms held out
     guidance_scale=1.0,
     dinov2_model="dinov2",
     detail_channels=(8, 16, 32, 48),

@@ -1,4 +1,4 @@
-"""Repaints without diffusion, one table: the arms that every diffusing one has to answer to.
+"""Repaints without diffusion, one table: the arms that every diffusing one is compared with.
 
 `recolor` and `field` are offered to people. `flat`, `keep_lightness` and `untouched` are there to be ranked: a
 figure that praises a wall of one colour, or an unpainted one, is the wrong figure.

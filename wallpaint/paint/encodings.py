@@ -1,4 +1,4 @@
-"""What frozen encoders gave, kept: a new colour on the same photo encodes no photo."""
+"""Encodings of the last photos, texts and paints: a new colour on the same photo encodes no photo again."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ KEPT = 64  # texts and paints: as many as a palette has
 
 
 class EncodingCache:
-    """What frozen encoders gave for the last photos, texts and paints, so that none is encoded twice.
+    """What encoders gave, by key, for one state of the models.
 
-    For one state of the models; a new colour on the same photo encodes no photo. What hangs on the VAE alone is
-    asked of `pictures`, which caches of several states may share.
+    What depends on the VAE alone is kept in `pictures`, which caches of several states may share.
     """
 
     def __init__(self, pictures: EncodingCache | None = None) -> None:
@@ -22,7 +21,7 @@ class EncodingCache:
         self.pictures = pictures
 
     def __call__(self, key: tuple, make: Callable[[], Any]) -> Any:
-        """What `make` gave for this key, whose first word names its kind."""
+        """Return what `make` gave for this key, whose first word names its kind."""
         if self.pictures and key[0] in CACHED:
             return self.pictures(key, make)
         if key not in self._values:

@@ -20,5 +20,5 @@ class SamplingSettings:
 
 
 def share_of(on_step: OnStep | None, before: int, count: int, total: int) -> OnStep | None:
-    """What gets the share of `count` arms that is done, to tell the share of all `total`, `before` being done."""
+    """`on_step` for `count` of `total` arms when `before` are done: turns their share done into that of all."""
     return on_step and (lambda share: on_step((before + share * count) / total))

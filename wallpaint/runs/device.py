@@ -45,7 +45,7 @@ def find_device(wanted: str = "auto") -> Device:
 
 
 def look_at_load() -> Load:
-    """See how busy the machine is; its processor on the average since the last look, at most twice a second."""
+    """Measure how busy the machine is, the processor on average since the last call; at most twice a second."""
     return _look_at_load(int(2 * time.monotonic()))
 
 

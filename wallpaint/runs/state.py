@@ -115,7 +115,7 @@ def claim(folder: str | Path) -> Iterator[None]:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    """What run.json holds, without the numbers that are none."""
+    """Read run.json; fields of NUMBERS that hold no number, or one out of range, are left out."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -148,7 +148,7 @@ def write_state(folder: str | Path, **fields: Any) -> dict[str, Any]:
 
 
 def give_back(folder: str | Path, refused: str = "") -> bool:
-    """Make a run that was to go on what it was before, and say why it was `refused`; False where it was nothing."""
+    """Give a run that could not be resumed its earlier state back, and why as `refused`; False where it had none."""
     before = read_run(folder).fields.get("before")
     if isinstance(before, dict):
         write_state(folder, **(before | {"before": None, "refused": refused}))

@@ -71,7 +71,7 @@ def method_from_switches(config: Any) -> str:
 
 
 def check_contradictions(config: Any) -> None:
-    """The settings go together, or a UserError says which do not and what to do."""
+    """Raise UserError where settings contradict each other; it says which and what to do."""
     for problem, remedy in _contradictions(config):
         raise UserError(f"{problem} in the settings: {remedy}")
 

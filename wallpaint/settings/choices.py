@@ -66,7 +66,7 @@ def choose_preset(total: float, family: str = "") -> tuple[MemoryPreset, str]:
 
 
 def meant_by(method: str) -> dict[str, Any]:
-    """Every setting that is left to the method where the user says nothing, and what it is then."""
+    """The settings whose default the method decides, and those defaults."""
     row = METHODS[method]
     return {
         "use_ip_adapter_training": "image_prompt" in row.conditions,

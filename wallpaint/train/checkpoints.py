@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
 
 Tensors = dict[str, "torch.Tensor"]
-LAYOUT = 1  # raised when a run of before could not be gone on with
+LAYOUT = 1  # raised when checkpoints of before can no longer be resumed from
 
 
 def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensors], states: dict[str, Any], keep: int) -> Path:
@@ -39,7 +39,7 @@ def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensors], states
     with atomic_folder(final) as temporary:
         for name, values in tensors.items():
             copies = {key: value.detach().cpu().contiguous() for key, value in values.items()}
-            # In memory first: of a full disk Python's own writing tells more than theirs does.
+            # Serialised in memory first: of a full disk Python's own error says more than safetensors'.
             (temporary / f"{name}.safetensors").write_bytes(save(copies))
         buffer = io.BytesIO()
         torch.save(states, buffer)

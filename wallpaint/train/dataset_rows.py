@@ -56,7 +56,7 @@ def changed_rows(folder: Path, rows: list[Row]) -> str:
 
 
 def _changes(before: list[Row], rows: list[Row]) -> dict[str, list[str]]:
-    """By change the names of the rows that it befell, once for each."""
+    """Change -> the names of the rows that changed so."""
     gone, added = _by_name(Counter(before) - Counter(rows)), _by_name(Counter(rows) - Counter(before))
     changes: dict[str, list[str]] = defaultdict(list)
     for name in dict.fromkeys((*gone, *added)):

@@ -76,7 +76,7 @@ def encode_batch(config: TrainConfig, views: list[View]) -> int:
 
 
 def cut_pieces(views: list[View], piece: int) -> list[list[View]]:
-    """Whole rooms, one after the other, until a piece is full; a photo met twice is in the first piece alone.
+    """Cut views into pieces of whole rooms, each of `piece` views or a few more; a photo met twice is encoded once.
 
     Rooms stay whole because a reference may be another view of the room.
     """
@@ -104,7 +104,7 @@ def _plain(config: TrainConfig, pieces: list[list[View]]) -> None:
 def _ray(config: TrainConfig, pieces: list[list[View]]) -> None:
     """Ray Data over the workers of the cluster that RAY_ADDRESS names, else of this machine, at least two.
 
-    Of a worker that dies another does the pieces again. All need dataset, cache and models at the same paths.
+    The pieces of a worker that dies are done again by another. All need dataset, cache and models at the same paths.
     """
     try:
         import ray

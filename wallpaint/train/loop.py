@@ -88,7 +88,7 @@ def validation_due(config: TrainConfig, step: int) -> bool:
 
 @dataclass
 class StepLog:
-    """Of the steps since the last logged one; tensors stay on the device, since reading one waits for it."""
+    """What is logged of the steps since the last logged one; tensors stay on the device: reading one waits for it."""
 
     losses: dict[str, list[torch.Tensor]] = field(default_factory=dict)  # one a microbatch, by name
     finite: list[torch.Tensor] = field(default_factory=list)  # of each unchecked step, whether all in it was

@@ -62,7 +62,7 @@ def diffusion_loss(step: Step) -> torch.Tensor:
 
 
 def color_loss(step: Step) -> torch.Tensor:
-    """The colour of the predicted wall, decoded on a piece of it, against what the VAE can say.
+    """The colour of the predicted wall, decoded on a piece of it, against the best that the VAE can decode.
 
     Weighted by how far the timestep lets a predicted picture be trusted, see `trust`. A few pieces are
     decoded at a time and their gradient is taken at once: the decoder keeps little, and sees one shape.
@@ -115,7 +115,7 @@ LOSSES: dict[str, Callable[[Step], torch.Tensor]] = {"diffusion": diffusion_loss
 
 
 class ColorConsistencyLoss:
-    """How far a wall is from its paint.
+    """How far the colour of a wall is from its paint.
 
     `flat` is the study's formula to the letter: mse(lab(picture) * mask, lab(swatch)) over the whole picture.
     It asks every pixel of the wall for the flat swatch, and so paints out light and shadow; the share outside
@@ -183,7 +183,7 @@ def tensor_to_lab(rgb: torch.Tensor) -> torch.Tensor:
 
 
 def predict_latents(noise_pred: torch.Tensor, noised: Noised, scheduler: DDIMScheduler) -> torch.Tensor:
-    """The clean latents that a prediction stands for, (B, 4, h, w) float32."""
+    """The clean latents x0 that a prediction implies, (B, 4, h, w) float32."""
     alpha = alphas_cumprod(scheduler, noised.timesteps)[:, None, None, None]
     signal, noise = alpha.sqrt(), (1 - alpha).sqrt()
     if scheduler.config.prediction_type == "v_prediction":

@@ -1,4 +1,4 @@
-"""What finds walls with `room-tiny`: two that err differently, and the mean of what they say.
+"""The wall finder of `room-tiny`: two models that err differently, and the mean of their probabilities.
 
 One ranks and joins segment-anything's automatic masks by a small classifier (numpy, a few KB), the other is a network
 that looks at the photo (`network.py`).
@@ -88,7 +88,7 @@ class ClassifierFinder:
         return cls(masker, classifier, NetworkFinder.load(NETWORK))
 
     def find(self, photo: Image.Image) -> tuple[np.ndarray, float]:
-        """Give each pixel the mean, over the masks it is in, of how much of them is wall, and let the network say.
+        """Average for each pixel the shares of wall of the masks that hold it, and that with what the network says.
 
         Returns:
             ((h, w) probabilities of the photo stretched to the network's square, `expect_iou` of them).
@@ -104,7 +104,7 @@ class ClassifierFinder:
 
 
 def even_out(chance: np.ndarray, photo: Image.Image) -> np.ndarray:
-    """Let every smooth part of a photo of which more than half was found be wall as a whole.
+    """Make every smooth part of a photo wall as a whole where more than half of it was found.
 
     A wall is one even surface, in which a highlight or a shadow makes a hole.
 

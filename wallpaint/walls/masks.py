@@ -109,8 +109,8 @@ class Masker:
     def segment(self) -> tuple[np.ndarray, np.ndarray]:
         """Cut the photo into every mask that a grid of clicks gives.
 
-        As segment-anything's own generator asks, but nothing is sifted out: two walls and the rest of the
-        room between them share one box, so sifting by boxes would throw walls away.
+        Like segment-anything's own generator, but without its filters: two walls and the room between them
+        share one box, so that removing duplicates by boxes would throw walls away.
 
         Returns:
             (N, h, w) boolean masks at the size the model sees, (N, 2) its guesses of IoU and their stability.
@@ -183,16 +183,16 @@ class Masker:
 
 
 def _clean_logits(logits: np.ndarray) -> np.ndarray:
-    """Turn the logits (h, w) of specks and holes about, at the model's size.
+    """Flip the sign of the logits (h, w) of specks and holes, at the model's size.
 
-    Logits grow smoothly to the photo's size where masks would grow stairs, and cleaning is dear there.
+    Logits are then enlarged smoothly, where a mask would get stairs, and cleaning at the photo's size is slow.
     """
     wall = np.asarray(clean_mask(to_mask(logits > 0))) >= 128
     return np.where(wall, np.maximum(np.abs(logits), 1e-3), -np.abs(logits))
 
 
 def _agreement(mask: Image.Image, points: Sequence[tuple[float, float]], labels: Sequence[int]) -> int:
-    """How many clicks a mask says the same of."""
+    """Count the clicks that a mask agrees with."""
     wall = np.asarray(mask) >= 128
     height, width = wall.shape
     pairs = zip(points, labels, strict=True)

@@ -88,7 +88,7 @@ class NetworkFinder:
 
 
 def expect_iou(chance: np.ndarray) -> float:
-    """The IoU that what is likelier wall than not has with the wall, if each pixel's probability holds."""
+    """The IoU to expect between `chance` > 0.5 and the true wall, if each pixel's probability is right."""
     wall = chance > 0.5
     both = chance[wall].sum()
     return float(both / (wall.sum() + chance[~wall].sum())) if wall.any() else 0.0
