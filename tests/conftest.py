@@ -11,7 +11,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import numpy as np
 import pytest
 from PIL import Image
-from toys import PAINTS, toy_room
+from toys import FAST, PAINTS, toy_room
 
 
 @pytest.fixture(autouse=True)
@@ -70,27 +70,20 @@ def config(family, dataset, tmp_path, tmp_path_factory):
     """Make a TrainConfig for a few fast steps; keyword arguments replace its settings."""
     from wallpaint.settings.train_config import TrainConfig
 
-    settings = {
+    settings = FAST | {
         "method": "lora_ip",
         "base_model": str(family),
         "dataset": str(dataset),
-        "resolution": 64,
-        "device": "cpu",
         "output_dir": str(tmp_path / "run"),
         "cache_dir": str(tmp_path_factory.getbasetemp() / "cache"),
         "max_train_steps": 3,
-        "train_batch_size": 2,
         "learning_rate": 1e-3,
         "color_loss_start_step": 0,
         "color_loss_crop": 4,
         "validation_steps": 0,
-        "num_validation_images": 1,
-        "num_inference_steps": 2,
         "logging_steps": 1,
-        "lora_rank": 2,
         "lora_alpha": 4,
         "checkpointing_steps": 0,
-        "report_to": "none",
     }
     return lambda **changes: TrainConfig(**settings | changes)
 

@@ -7,6 +7,15 @@ from wallpaint.dataset.folder import add_sample
 from wallpaint.pixels.recolor import Coat
 
 PAINTS = ((122, 158, 126), (200, 60, 50))
+FAST = {  # settings of a training that takes seconds
+    "resolution": 64,
+    "device": "cpu",
+    "train_batch_size": 2,
+    "num_validation_images": 1,
+    "num_inference_steps": 2,
+    "lora_rank": 2,
+    "report_to": "none",
+}
 
 
 def toy_room(seed, color, size=(64, 64)):

@@ -6,7 +6,19 @@ import zipfile
 
 import numpy as np
 import pytest
-from hands import ROOMS, marked, open_tab, settle, unfold, upload, wait_fits, wait_marked, wait_ready, wait_stage
+from hands import (
+    ROOMS,
+    expect,
+    marked,
+    open_tab,
+    settle,
+    unfold,
+    upload,
+    wait_fits,
+    wait_marked,
+    wait_ready,
+    wait_stage,
+)
 from PIL import Image
 
 from wallpaint.ui.compare.scene import SHOWCASE
@@ -39,8 +51,6 @@ def only(page, *arms):
 
 @pytest.mark.parametrize("size", SIZES)
 def test_the_page_opens_on_a_painted_wall_that_follows_every_paint(visit, studio_url, keep_picture, size):
-    from playwright.sync_api import expect
-
     page = visit(**SIZES[size])
     page.goto(studio_url)
     board, canvas = page.locator(f"{BOARD} .board"), page.locator(f"{BOARD} canvas.photo")
@@ -66,8 +76,6 @@ def test_the_page_opens_on_a_painted_wall_that_follows_every_paint(visit, studio
 def test_two_walls_of_a_12_megapixel_photo_in_two_paints_are_saved_and_opened_elsewhere(
     page, visit, studio, tmp_path, keep_picture
 ):
-    from playwright.sync_api import expect
-
     (workspace, url), path = studio, tmp_path / "phòng khách.jpg"
     room = Image.open(ROOMS / "test" / "000040-0.jpg")
     room.resize((4000, 4000), Image.Resampling.LANCZOS).crop((0, 500, 4000, 3500)).save(path, quality=90)
@@ -133,8 +141,6 @@ def newest(workspace):
 
 
 def test_a_palette_of_ones_own_is_brought_walked_by_the_arrows_and_searched(page, studio_url, tmp_path):
-    from playwright.sync_api import expect
-
     (tmp_path / "mine.gpl").write_text("GIMP Palette\nName: Mine\n200 60 50 Brick\n122 158 126 Sage\n")
     open_tab(page, studio_url, "compare")
     board = page.locator(BOARD)
@@ -153,8 +159,6 @@ def test_a_palette_of_ones_own_is_brought_walked_by_the_arrows_and_searched(page
 
 
 def test_a_sheet_of_paints_is_painted_looked_at_saved_and_printed(page, studio_url, tmp_path, keep_picture):
-    from playwright.sync_api import expect
-
     page.add_init_script("window.print = () => { window.top.printed = document.documentElement.outerHTML; };")
     open_tab(page, studio_url, "compare")
     board = page.locator(BOARD)
@@ -193,8 +197,6 @@ def test_a_sheet_of_paints_is_painted_looked_at_saved_and_printed(page, studio_u
 
 
 def test_the_room_that_another_photo_replaced_comes_back(page, studio_url):
-    from playwright.sync_api import expect
-
     open_tab(page, studio_url, "compare")
     board, back = page.locator(f"{BOARD} .board"), page.locator("#room-before")
     expect(board).to_have_attribute("data-painted", PAINT)
@@ -213,8 +215,6 @@ def test_the_room_that_another_photo_replaced_comes_back(page, studio_url):
 
 
 def test_a_removed_wall_comes_back(page, studio_url):
-    from playwright.sync_api import expect
-
     open_tab(page, studio_url, "compare")
     board = page.locator(f"{BOARD} .board")
     expect(board).to_have_attribute("data-painted", PAINT)

@@ -4,6 +4,7 @@ import pytest
 from hands import (
     WALL,
     drag,
+    expect,
     marked,
     name_dataset,
     open_sample,
@@ -37,8 +38,6 @@ def brush(page, board):
 
 
 def test_the_whole_story_with_a_mouse(page, studio_url, keep_picture):
-    from playwright.sync_api import expect
-
     open_sample(page, studio_url)
     page.mouse.click(*place(page, *WALL))
     first = wait_marked(page, 0)
@@ -80,8 +79,6 @@ def test_the_whole_story_with_a_mouse(page, studio_url, keep_picture):
 
 
 def test_a_box_and_the_keyboard_mark_walls_too(page, studio_url):
-    from playwright.sync_api import expect
-
     open_sample(page, studio_url)
     drag(page, (0.05, 0.05), (0.95, 0.6))
     boxed = wait_marked(page, 0)
@@ -100,8 +97,6 @@ def test_a_box_and_the_keyboard_mark_walls_too(page, studio_url):
 
 
 def test_compare_has_the_same_board_and_what_is_marked_there_is_painted(page, studio_url):
-    from playwright.sync_api import expect
-
     board = "#compare-board"
     open_sample(page, studio_url)
     page.mouse.click(*place(page, *WALL))
@@ -144,8 +139,6 @@ def test_compare_has_the_same_board_and_what_is_marked_there_is_painted(page, st
 
 
 def test_a_mask_the_wrong_way_round_is_told_and_turned(page, studio_url):
-    from playwright.sync_api import expect
-
     open_sample(page, studio_url)
     page.locator("#board [data-do=given]").click()
     own = wait_marked(page, 0)
@@ -159,8 +152,6 @@ def test_a_mask_the_wrong_way_round_is_told_and_turned(page, studio_url):
 
 
 def test_what_the_server_could_not_take_is_sent_again_and_never_saved_half(page, studio_url):
-    from playwright.sync_api import expect
-
     def refuse(route):
         refused = "save_walls" in (route.request.post_data or "")
         if refused:
@@ -184,8 +175,6 @@ def test_what_the_server_could_not_take_is_sent_again_and_never_saved_half(page,
 
 
 def test_on_a_phone_a_tap_marks_two_fingers_zoom_and_nothing_sticks_out(phone, studio_url):
-    from playwright.sync_api import expect
-
     open_sample(phone, studio_url)
     expect(phone.locator("#board [data-do=auto]")).to_have_text("Tự tìm tường")
     x, y = place(phone, *WALL)
@@ -210,8 +199,6 @@ def test_on_a_phone_a_tap_marks_two_fingers_zoom_and_nothing_sticks_out(phone, s
 
 
 def test_the_keys_of_the_board_are_listed_and_a_key_shows_the_original(page, studio_url):
-    from playwright.sync_api import expect
-
     open_tab(page, studio_url, "Compare")
     wait_ready(page, "#compare-board")
     page.locator("#compare-board .keys summary").click()

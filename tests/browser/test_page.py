@@ -2,14 +2,12 @@ import os
 import shutil
 
 import pytest
-from hands import WALL, marked, open_tab, place, wait_marked, wait_ready
+from hands import WALL, expect, marked, open_tab, place, wait_marked, wait_ready
 
 pytestmark = pytest.mark.browser
 
 
 def test_the_three_tabs_open(page, studio_url):
-    from playwright.sync_api import expect
-
     page.goto(studio_url)
     for tab, seen in (("Train", "#start-training"), ("Compare", "#paint"), ("Dataset", "#upload-photo")):
         page.get_by_role("tab", name=tab).click()
@@ -19,8 +17,6 @@ def test_the_three_tabs_open(page, studio_url):
 
 
 def test_a_run_is_followed_though_an_old_answer_comes_last(page, studio):
-    from playwright.sync_api import expect
-
     from wallpaint.runs import state
 
     workspace, url = studio
@@ -48,8 +44,6 @@ def test_a_run_is_followed_though_an_old_answer_comes_last(page, studio):
 
 
 def test_the_page_speaks_vietnamese_on_every_tab(page, studio_url):
-    from playwright.sync_api import expect
-
     page.goto(f"{studio_url}/?lang=vi")
     page.get_by_role("tab", name="Dữ liệu").click()
     expect(page.locator("#checkup")).to_contain_text("chưa có mẫu nào")  # also what is read from the disk
@@ -60,8 +54,6 @@ def test_the_page_speaks_vietnamese_on_every_tab(page, studio_url):
 
 
 def test_a_space_marks_and_paints_and_neither_trains_nor_keeps(space_url, visit):
-    from playwright.sync_api import expect
-
     page = visit(own=space_url)
     open_tab(page, space_url, "Train")
     expect(page.get_by_text("Training is switched off on this public demo")).to_be_visible()

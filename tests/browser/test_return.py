@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hands import WALL, marked, open_sample, open_tab, place, settle, wait_marked, wait_ready
+from hands import WALL, expect, marked, open_sample, open_tab, place, settle, wait_marked, wait_ready
 
 pytestmark = pytest.mark.browser
 
@@ -20,8 +20,6 @@ def wait_kept(page, workspace):
 
 
 def test_f5_a_closed_tab_and_somebody_else(page, visit, studio, studio_url):
-    from playwright.sync_api import expect
-
     open_sample(page, studio_url, 1)
     page.mouse.click(*place(page, *WALL))
     wait_marked(page, 0)

@@ -8,6 +8,7 @@ import pytest
 from hands import (
     ROOMS,
     download,
+    expect,
     marked,
     open_tab,
     pixel,
@@ -57,14 +58,10 @@ def wait_progress(page, beyond):
 
 
 def state(page, word):
-    from playwright.sync_api import expect
-
     expect(page.locator("#run-status .badge")).to_have_text(re.compile(word), timeout=WAIT)
 
 
 def test_three_arms_are_trained_watched_stopped_resumed_and_compared(page, visit, studio_url, keep_picture):
-    from playwright.sync_api import expect
-
     start_three(page, studio_url)
     first = wait_progress(page, 0)
     another_page = visit()  # another visitor, with a session of its own
@@ -118,8 +115,6 @@ def watch_on_a_phone(visit, url):
 
 def lay_over(page, keep_picture):
     """Lay another run's curves over those of the run that is watched; a reload leaves them there."""
-    from playwright.sync_api import expect
-
     names = page.locator("#plots figure").first.locator(".legend span")
     expect(names).to_have_text(["Diffusion loss, smoothed", "Colour loss, smoothed"])
     page.locator("#over input").click()
@@ -140,8 +135,6 @@ def lay_over(page, keep_picture):
 
 def start_three(page, url):
     """Queue the three arms, each for STEPS steps, from the form as one fills it in."""
-    from playwright.sync_api import expect
-
     open_tab(page, url, "Train")
     expect(page.locator("#preflight")).to_contain_text("4 pictures of 4 rooms")
     expect(page.locator("#preflight .pill")).to_have_text("absent")
@@ -162,8 +155,6 @@ def start_three(page, url):
 
 def stop_and_resume(page):
     """Stop the watched run while it is at work and let it go on; give the step it had come to."""
-    from playwright.sync_api import expect
-
     wait_progress(page, 0)
     state(page, "running")
     page.locator("#stop-training").click()
@@ -178,8 +169,6 @@ def stop_and_resume(page):
 
 def compare_and_download(page):
     """Paint with the three trained arms alone and fetch each kind of file."""
-    from playwright.sync_api import expect
-
     for name in page.locator("#arms label").all_inner_texts():
         page.locator("#arms").get_by_label(name.strip(), exact=True).set_checked(name.strip() in ARMS)
     page.locator("#paint").click()
@@ -200,8 +189,6 @@ def compare_and_download(page):
 
 
 def test_the_first_minute_three_repaints_on_one_stage(page, studio_url, keep_picture, film):
-    from playwright.sync_api import expect
-
     open_tab(page, studio_url, "Compare")
     board, known = page.locator("#compare-board .board"), page.locator("#compare-board [data-group=known] button")
     expect(board).to_have_attribute("data-painted", f"#{FIRST}")
@@ -267,8 +254,6 @@ def slide(page, film):
 
 
 def test_two_arms_side_by_side_under_one_zoom_and_the_map_of_errors_over_them(page, studio_url):
-    from playwright.sync_api import expect
-
     open_tab(page, studio_url, "Compare")
     page.locator("#paint").click()
     stage = wait_stage(page)
@@ -303,8 +288,6 @@ def test_two_arms_side_by_side_under_one_zoom_and_the_map_of_errors_over_them(pa
 
 
 def test_on_a_phone_the_stage_is_as_wide_as_the_screen_and_a_swipe_changes_the_arm(phone, studio_url):
-    from playwright.sync_api import expect
-
     open_tab(phone, studio_url, "So sánh")
     expect(phone.locator("#paint")).to_be_in_viewport()  # always at hand
     phone.locator("#paint").click()
@@ -330,8 +313,6 @@ def test_on_a_phone_the_stage_is_as_wide_as_the_screen_and_a_swipe_changes_the_a
 
 
 def test_a_paint_is_found_by_name_in_compare_painted_and_at_hand_in_the_other_tab(page, studio_url):
-    from playwright.sync_api import expect
-
     open_tab(page, studio_url, "Compare")
     board = page.locator("#compare-board")
     expect(board.locator("[data-group=known] button")).to_have_count(5)  # of the room that stands there
@@ -353,8 +334,6 @@ def test_a_paint_is_found_by_name_in_compare_painted_and_at_hand_in_the_other_ta
 
 
 def test_something_white_tells_the_light_and_how_sure_it_is(page, studio_url):
-    from playwright.sync_api import expect
-
     open_tab(page, studio_url, "Compare")
     board = page.locator("#compare-board")
     expect(board.locator(".board")).to_have_attribute("data-marked", re.compile(r"^[1-9]\d*$"))
@@ -372,8 +351,6 @@ def test_something_white_tells_the_light_and_how_sure_it_is(page, studio_url):
 
 
 def test_a_lora_of_ones_own_is_judged_when_it_is_added_and_paints(page, studio_url, tmp_path):
-    from playwright.sync_api import expect
-
     open_tab(page, studio_url, "Compare")
     unfold(page, "#loras")
     shipped = ROOMS.parent / "loras" / "new" / "pytorch_lora_weights.safetensors"
@@ -394,8 +371,6 @@ def test_a_lora_of_ones_own_is_judged_when_it_is_added_and_paints(page, studio_u
 
 
 def test_a_blind_vote_tells_names_and_figures_after_it(page, studio_url):
-    from playwright.sync_api import expect
-
     open_tab(page, studio_url, "Compare")
     page.locator("#sampling > button").click()
     page.locator("#blind input").check()
@@ -408,8 +383,6 @@ def test_a_blind_vote_tells_names_and_figures_after_it(page, studio_url):
 
 
 def test_vietnamese_by_browser_and_by_switch_on_a_phone_in_the_dark(phone, studio_url, keep_picture):
-    from playwright.sync_api import expect
-
     open_tab(phone, studio_url, "So sánh")
     phone.locator("#paint").click()
     expect(phone.locator("#results .verdict")).to_contain_text("gần nhất")
@@ -427,8 +400,6 @@ def test_vietnamese_by_browser_and_by_switch_on_a_phone_in_the_dark(phone, studi
 
 
 def test_a_mask_is_inverted_in_compare_too(page, studio_url):
-    from playwright.sync_api import expect
-
     open_tab(page, studio_url, "Compare")
     board = page.locator("#compare-board .board")
     expect(board).to_have_attribute("data-marked", re.compile(r"^[1-9]\d*$"))

@@ -10,6 +10,7 @@ from hands import (
     ROOMS,
     download,
     drop_files,
+    expect,
     name_dataset,
     open_sample,
     open_tab,
@@ -60,8 +61,6 @@ def large_file(page, button, path):
 
 
 def test_several_photos_are_marked_and_kept_in_one_go(page, studio_url):
-    from playwright.sync_api import expect
-
     open_tab(page, studio_url, "dataset")
     upload(page, "#upload-photo", PHOTOS)
     expect(page.locator("#photos img")).to_have_count(2)
@@ -75,8 +74,6 @@ def test_several_photos_are_marked_and_kept_in_one_go(page, studio_url):
 
 
 def test_a_folder_comes_by_its_button_or_dropped_on_the_board(page, studio_url, folder):
-    from playwright.sync_api import expect
-
     open_tab(page, studio_url, "dataset")
     upload(page, "#upload-folder", folder)
     expect(page.locator("#photos img")).to_have_count(2)
@@ -101,8 +98,6 @@ def test_a_folder_comes_by_its_button_or_dropped_on_the_board(page, studio_url, 
 
 
 def test_palettes_of_ones_own_are_read_and_name_paints(page, studio_url):
-    from playwright.sync_api import expect
-
     open_sample(page, studio_url)
     gimp = b"GIMP Palette\nName: Ours\n#\n200 30 40 House red\n10 20 30 Night\n"
     table = "name,hex\nMàu trời,#7AB7C3\n".encode()
@@ -122,8 +117,6 @@ def test_palettes_of_ones_own_are_read_and_name_paints(page, studio_url):
 
 
 def test_a_dataset_leaves_as_a_zip_and_comes_back(page, studio_url, tmp_path):
-    from playwright.sync_api import expect
-
     open_tab(page, studio_url, "dataset")
     name_dataset(page, "few")
     expect(page.locator("#saved-samples img")).to_have_count(5)
@@ -150,8 +143,6 @@ def test_a_dataset_leaves_as_a_zip_and_comes_back(page, studio_url, tmp_path):
 
 
 def test_what_is_hostile_is_told_in_words(page, studio_url, tmp_path):
-    from playwright.sync_api import expect
-
     open_tab(page, studio_url, "Compare")
     bomb, text, large = write_bomb(tmp_path / "bomb.png"), tmp_path / "text.png", tmp_path / "large.png"
     text.write_text("<script>alert(1)</script>")

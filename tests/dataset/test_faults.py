@@ -28,6 +28,14 @@ from pathlib import Path
 from toys import toy_room
 from wallpaint.dataset import curate, zips
 from wallpaint.dataset.folder import add_sample
+from wallpaint.errors import UserError
+def tell(acts):
+    for act in acts:
+        try:
+            act()
+            print("no error")
+        except UserError as error:
+            print(error)
 folder, GREEN = Path(sys.argv[1]), (122, 158, 126)
 photo, mask = toy_room(1, GREEN, (48, 32))
 """
@@ -134,19 +142,13 @@ def test_a_full_disk_is_said_in_one_line_and_leaves_the_dataset_as_it_was(tmp_pa
     code = """
 from PIL import Image
 import os
-from wallpaint.errors import UserError
 noise = Image.frombytes("RGB", (200, 200), os.urandom(120_000))
 acts = (
     lambda: add_sample(folder, "train", noise, Image.new("L", noise.size, 255), GREEN, "", "hall"),
     lambda: zips.export_zip(folder, folder.parent / "y.zip"),
     lambda: zips.import_zip(folder.parent / "x.zip", folder.parent / "new"),
 )
-for act in acts:
-    try:
-        act()
-        print("no error")
-    except UserError as error:
-        print(error)
+tell(acts)
 """
 
     def limit():
@@ -228,7 +230,6 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path):
     code = """
 import encodings.cp437, encodings.utf_8_sig, os
 from PIL import Image
-from wallpaint.errors import UserError
 Image.init()
 os.setuid(65534)  # who may not even read Python's own files that are not loaded by now
 acts = (
@@ -238,12 +239,7 @@ acts = (
     lambda: zips.export_zip(folder, folder.parent / "y.zip"),
     lambda: zips.import_zip(folder.parent / "x.zip", folder.parent / "new"),
 )
-for act in acts:
-    try:
-        act()
-        print("no error")
-    except UserError as error:
-        print(error)
+tell(acts)
 """
     out, err = start(code, tmp_path / "d").communicate(timeout=60)
     assert out.count("nothing may be written (Permission denied), ") == 5, (out, err)

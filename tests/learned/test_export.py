@@ -11,6 +11,7 @@ import yaml
 from diffusers import StableDiffusionInpaintPipeline
 from huggingface_hub import HfApi
 from safetensors.torch import load, load_file
+from toys import FAST
 
 import studio
 from wallpaint.errors import UserError
@@ -26,27 +27,10 @@ def learned(family, dataset, tmp_path_factory):
     from wallpaint.settings.train_config import TrainConfig
 
     place = tmp_path_factory.mktemp("learned")
-    return train(
-        TrainConfig(
-            method="lora",
-            base_model=str(family),
-            dataset=str(dataset),
-            resolution=64,
-            device="cpu",
-            output_dir=str(place / "my-run"),
-            cache_dir=str(place / "cache"),
-            max_train_steps=2,
-            lora_rank=2,
-            lora_alpha=3,
-            lora_target="all",
-            learning_rate=1e-2,
-            validation_steps=2,
-            num_validation_images=1,
-            train_batch_size=2,
-            num_inference_steps=2,
-            report_to="none",
-        )
-    )
+    settings = FAST | {"base_model": str(family), "dataset": str(dataset), "cache_dir": str(place / "cache")}
+    settings |= {"method": "lora", "max_train_steps": 2, "learning_rate": 1e-2, "validation_steps": 2}
+    settings |= {"lora_alpha": 3, "lora_target": "all", "output_dir": str(place / "my-run")}
+    return train(TrainConfig(**settings))
 
 
 def predict(family, lora):
