@@ -59,16 +59,11 @@ def resume_run(folder: str | Path) -> Path:
     if not (folder / "config.yaml").is_file():
         raise UserError(f"no config.yaml to go on with, {folder}, start a new run")
     # A run that never came to a checkpoint begins anew; there is nothing it could go on from.
-    resume = has_checkpoint(folder)
+    resume = any((folder / "checkpoints").glob("step-*"))
     before = {name: run.fields.get(name) for name in ("state", *FRESH)} if resume else None
     write_state(folder, state=QUEUED, queued=time.time(), resume=resume, before=before, **FRESH)
     start_next(folder.parent.parent)
     return folder
-
-
-def has_checkpoint(folder: Path) -> bool:
-    """Tell whether a run can go on from where it was."""
-    return any((folder / "checkpoints").glob("step-*"))
 
 
 def start_next(workspace: str | Path) -> Path | None:

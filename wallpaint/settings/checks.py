@@ -70,14 +70,8 @@ def method_from_switches(config: Any) -> str:
     return "joint" if config.freeze_ip_adapter is False else "lora_ip"
 
 
-def check_contradictions(config: Any) -> None:
-    """Raise UserError where settings contradict each other; it says which and what to do."""
-    for problem, remedy in _contradictions(config):
-        raise UserError(f"{problem} in the settings: {remedy}")
-
-
-def _contradictions(c: Any) -> Iterator[tuple[str, str]]:
-    """What is wrong and what to do about it."""
+def find_contradictions(c: Any) -> Iterator[tuple[str, str]]:
+    """Settings that contradict each other: (what is wrong, what to do about it)."""
     switches = meant_by(c.method)
     adapter, frozen = switches["use_ip_adapter_training"], switches["freeze_ip_adapter"]
     drops = c.image_drop_prob + c.text_drop_prob + c.both_drop_prob

@@ -164,7 +164,8 @@ class TrainConfig:
             if getattr(self, name) is None:
                 settle(name, value)
         checks.settle_preset(self)
-        checks.check_contradictions(self)
+        for problem, remedy in checks.find_contradictions(self):
+            raise UserError(f"{problem} in the settings: {remedy}")
 
 
 def is_said(config: TrainConfig, setting: Any) -> bool:

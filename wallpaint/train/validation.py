@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 import torch
 from PIL import Image, ImageOps
@@ -70,7 +71,7 @@ def validate(
     set_adapter_strength(models, method.paints, config.ip_adapter_scale)
     models.unet.eval()
     settings = SamplingSettings(config.seed, config.num_inference_steps or None, config.guidance_scale or None)
-    rows, truth, paint = [], [], []
+    rows, measured = [], []
     for before, after in repaints:
         if stopped():
             break
@@ -79,16 +80,16 @@ def validate(
         coat, denoiser = Coat(photo, mask, swatch), painting_denoiser(models, method.paints, method.shown)
         painted = paint_wall(models, denoiser, coat, replace(settings, prompt=after.text))
         (output,) = lay_painted(models, coat, painted)
-        truth.append(delta_e_truth(output, goal, mask)["mean"])
-        paint.append(delta_e_paint(output, swatch, mask)["median"])
+        to_truth, to_paint = delta_e_truth(output, goal, mask)["mean"], delta_e_paint(output, swatch, mask)["median"]
+        measured.append({"delta_e_truth": to_truth, "delta_e_paint": to_paint})
         rows.append([photo, mask, swatch.image(TILE), output, *([goal] if before != after else [])])
     models.unet.train()
     set_adapter_strength(models, method.conditions, config.ip_adapter_scale)
     if len(rows) < len(repaints):
         return {}
     write_grid(rows, path)
-    figures = {"delta_e_truth": _mean(truth), "delta_e_paint": _mean(paint)}
-    return {name: value for name, value in figures.items() if math.isfinite(value)}
+    finite = {name: [row[name] for row in measured if math.isfinite(row[name])] for name in measured[0]}
+    return {name: fmean(values) for name, values in finite.items() if values}
 
 
 @torch.compiler.set_stance("force_eager")  # compiled without gradients, it would be another graph a shape
@@ -118,11 +119,6 @@ def validation_loss(models: Models, denoiser: Denoiser, held_out: Encoded, confi
 
 def _same_view(first: Sample, second: Sample) -> bool:
     return first.mask == second.mask or first.mask.read_bytes() == second.mask.read_bytes()
-
-
-def _mean(values: list[float]) -> float:
-    finite = [value for value in values if math.isfinite(value)]
-    return sum(finite) / len(finite) if finite else math.nan
 
 
 def write_grid(rows: list[list[Image.Image]], path: Path) -> None:
