@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 from PIL import Image
 
 MOST = 20_000_000  # pixels of the largest picture that is kept or has results kept: 64 megapixels would take too much
-KEPT = 30_000_000  # pixels, in all, of the pictures that a function keeps results of: of a phone's photos they take 300 MB
+KEPT = 30_000_000  # pixels in all of the pictures that a function keeps results of: with a phone's photos 300 MB
 LEAST = 300_000  # pixels that a result counts as, at least
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
