@@ -24,6 +24,14 @@ def room():
     return Image.fromarray(pixels), np.asarray(not_wall) == 0
 
 
+@pytest.mark.parametrize("size", [(2, 1), (1, 40), (64, 1)])
+def test_a_photo_of_a_pixel_or_so_keeps_its_mask(size):
+    mask = Image.new("L", size)
+    mask.putpixel((0, 0), 255)
+    photo = Image.effect_noise(size, 50).convert("RGB")
+    assert refine_mask(photo, mask, 1.0).tobytes() == mask.tobytes()
+
+
 def rough(wall: np.ndarray, cells: int, shift: int = 0) -> Image.Image:
     """The wall as what works at `cells` pixels a side would give it, moved by `shift` pixels."""
     mask = Image.fromarray(ndimage.shift(wall.astype(np.uint8), shift, order=0, mode="nearest") * 255)

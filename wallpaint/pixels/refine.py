@@ -39,7 +39,7 @@ def refine_mask(photo: Image.Image, mask: Image.Image, cell: float, seen: bool =
     look = fit_size(photo.size, min(max(LOOK, 2 * max(photo.size) / cell), FINE))
     small = _colors(photo.resize(look, Image.Resampling.BOX))
     wall = rough = np.asarray(mask.resize(look, Image.Resampling.BOX)) >= 128
-    if wall.all() or not wall.any():
+    if wall.all() or not wall.any() or min(look) < 2:
         return to_mask(np.asarray(mask.resize(photo.size)) >= 128)
     reach = max(1.5, REACH * cell * look[0] / photo.width)
     for far in (reach,) if seen else (reach, reach / 2):  # the second time by the colours of what the first found

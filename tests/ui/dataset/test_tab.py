@@ -567,6 +567,25 @@ def test_the_walls_of_many_photos_are_proposed_and_the_ticked_ones_kept(tmp_path
         photos.save_photos(tmp_path, steps[-1], [], "mine", "train", "", "en")
 
 
+def test_a_photo_that_fails_ends_the_search_in_no_other(tmp_path, looks, monkeypatch):
+    paths = [str(tmp_path / f"room{number}.png") for number in range(3)]
+    for path in paths:
+        toy_room(0, GREEN, SIZE)[0].save(path)
+    finds = iter([ValueError("an odd photo"), (np.eye(32, dtype=np.float32), 0.75)])
+
+    class Finder:
+        def find(self, photo):
+            found = next(finds)
+            if isinstance(found, Exception):
+                raise found
+            return found
+
+    monkeypatch.setattr(segmenter, "_finder", Finder)
+    opened, _ = photos.add_photos(paths, [], "en")
+    (tmp_path / "room1.png").unlink()
+    assert [one.confidence for one in list(photos.find_walls(opened, tmp_path))[-1]] == [0, 0, 0.75]
+
+
 # ---- the plot and the page
 
 

@@ -1,6 +1,7 @@
 """Many photos at once: uploaded together, opened one by one, their walls found in one go and looked over."""
 
 import html
+import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -24,6 +25,7 @@ from wallpaint.ui.page import GPU, PRIVATE, QUIET, Page, check_name, plain_name
 from wallpaint.ui.visits import Kept, note_opened
 from wallpaint.ui.words.words import T, t, translate
 
+log = logging.getLogger(__name__)
 MOST_PHOTOS = 200  # on the page at once
 NAMED = 5  # files that a message names
 THUMBNAIL = 200
@@ -121,14 +123,18 @@ def is_marked(photo: Photo) -> bool:
 def find_walls(photos: list[Photo], workspace: Path) -> Iterator[list[Photo]]:
     """Propose the wall of every photo that nobody has marked yet; give the photos after each."""
     for index in range(len(photos)):
-        photos, picture = open_photo(photos, index, workspace)
-        if not is_marked(photos[index]):
-            found = segmenter.propose(picture["folder"])
-            if found is not None:
+        confidence = 0.0
+        try:
+            photos, picture = open_photo(photos, index, workspace)
+            if is_marked(photos[index]):
+                confidence = photos[index].confidence
+            elif found := segmenter.propose(picture["folder"]):
                 mask = save_wall_mask(picture["folder"], np.asarray(found.mask) >= 128)
                 write_walls(picture["folder"], [Wall(mask, found.paint.hex)])
-            confidence = round(found.confidence, 3) if found else 0.0
-            photos = [*photos[:index], replace(photos[index], confidence=confidence), *photos[index + 1 :]]
+                confidence = round(found.confidence, 3)
+        except Exception:  # one odd photo must not end the search in the others
+            log.exception("no wall could be proposed for %s", photos[index].name)
+        photos = [*photos[:index], replace(photos[index], confidence=confidence), *photos[index + 1 :]]
         yield photos
 
 
@@ -208,6 +214,7 @@ def wire_photos(page: Page, panel: PhotosPanel, board: BoardPanel, language: gr.
 
     @guarded
     def find_here(photos: list[Photo], picture: pictures.Picture | None, language: str) -> Iterator[tuple]:
+        photos = [photo for photo in photos if Path(photo.path).is_file()]
         asked = [photo.confidence < 0 for photo in photos]
         for done, found in enumerate(find_walls(photos, workspace), start=1):
             photos = found
