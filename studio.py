@@ -8,6 +8,7 @@ Exit codes: 0 done, 1 failed, 2 bad input (one line on stderr), 130 stopped, 141
 
 import argparse
 import importlib
+import signal
 import sys
 from pathlib import Path
 
@@ -33,6 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             process.prepare_process()
             command, options = read_arguments(sys.argv[1:] if arguments is None else arguments)
+            if command:  # what it has begun goes with it; the studio's visitors are not waited for
+                process.heed_stops(signal.default_int_handler)
             options.log = Path(getattr(options, "workspace", "workspace")) / LOG
             code = importlib.import_module(module_of(command)).run(options)
             sys.stdout.flush()

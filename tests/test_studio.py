@@ -16,6 +16,7 @@ import studio
 from wallpaint.errors import UserError
 from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import Swatch
+from wallpaint.process import STOPS
 from wallpaint.runs import state as runs
 
 ROOT = Path(studio.__file__).resolve().parent
@@ -30,9 +31,10 @@ def run(*arguments, cwd=None):
 def own_place(tmp_path, monkeypatch):
     """Work in an empty folder and leave the process's signals as they were."""
     monkeypatch.chdir(tmp_path)
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in STOPS}
     yield
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -301,6 +303,12 @@ def test_a_stopped_training_is_130(trained, tmp_path):
     assert studio.main(["--train", "--output_dir", "b"]) == 130
     states = [runs.read_run(tmp_path / name) for name in "ab"]
     assert [(run.state, run.exit_code) for run in states] == [("stopped", 130)] * 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_is_stopped_takes_with_it_what_it_has_begun(number, trained):
+    trained(lambda *args: os.kill(os.getpid(), number), "evaluate")
+    assert studio.main(["--evaluate", "--rooms", ".", "--out", "o"]) == 130
 
 
 def test_a_sigterm_before_the_trainer_listens_stops_it_in_good_order(trained, tmp_path):

@@ -60,7 +60,8 @@ def existing(path: str, flag: str, folder: bool = False) -> Path:
         kind = "folder" if folder else "file"
         if found.exists():
             what = "folder" if found.is_dir() else "file" if found.is_file() else "pipe or device"
-            raise UserError(f"{path!r} is a {what}, given to {flag}, give a {kind} (unzip what is zipped)")
+            unzip = " (unzip what is zipped)" if folder else ""
+            raise UserError(f"{path!r} is a {what}, given to {flag}, give a {kind}{unzip}")
         if re.match(r"https?://", path):
             raise UserError(f"{path!r} is an address, given to {flag}, download it and give the {kind}")
         raise UserError(f"no such {kind} {path!r}, given to {flag}, check the path")

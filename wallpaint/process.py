@@ -62,7 +62,10 @@ def _open_closed_streams() -> None:
 def heed_stops(note: Callable[[int, FrameType | None], Any]) -> dict[int, Any]:
     """Let `note` hear of STOPS, but of none that is to be ignored, as after `nohup`; give the handlers of before."""
     heard = [number for number in STOPS if signal.getsignal(number) != signal.SIG_IGN]
-    return {number: signal.signal(number, note) for number in heard}
+    try:
+        return {number: signal.signal(number, note) for number in heard}
+    except ValueError:  # not in the main thread: no signal is delivered here
+        return {}
 
 
 def bypass_proxy(*hosts: str) -> None:

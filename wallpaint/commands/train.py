@@ -5,7 +5,6 @@ import contextlib
 import dataclasses
 import os
 import shutil
-import signal
 from pathlib import Path
 
 from wallpaint import disk, process
@@ -22,7 +21,6 @@ BEGUN = ("metrics.jsonl", "checkpoints", "weights", "samples")  # a run folder w
 
 def run(options: argparse.Namespace) -> int:
     """Settle the run folder, be the only process in it, and train there."""
-    process.heed_stops(signal.default_int_handler)  # until the trainer sets its own
     own = Path(options.overrides.get("output_dir", "")) / "config.yaml"
     path = own if options.resume and not options.train and own.is_file() else options.train  # a run's own settings
     config, fresh = settle_run_folder(options, read_config(path, options.overrides))

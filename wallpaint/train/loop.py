@@ -229,10 +229,7 @@ def stop_signals() -> Iterator[list[int]]:
             raise KeyboardInterrupt
         received.append(number)
 
-    try:
-        old = heed_stops(note)
-    except ValueError:  # not in the main thread: no signal is delivered here
-        old = {}
+    old = heed_stops(note)
     try:
         yield received
     finally:
