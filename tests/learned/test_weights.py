@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 import torch
 from diffusers import StableDiffusionInpaintPipeline
@@ -128,6 +130,11 @@ def test_a_run_folder_a_weights_folder_and_a_file_are_all_arms(trained, tmp_path
     assert find_arm(both.lora).lora == both.lora and find_arm(both.lora).adapter is None
     with pytest.raises(UserError, match="no learned weights"):
         find_arm(tmp_path / "nowhere")
+    for name in ("MINE.SAFETENSORS", "peft/adapter_model.safetensors"):  # as Windows writes it; a folder of peft's
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(both.lora, tmp_path / name)
+    assert find_arm(tmp_path / "MINE.SAFETENSORS").lora == tmp_path / "MINE.SAFETENSORS"
+    assert find_arm(tmp_path / "peft").lora == tmp_path / "peft" / "adapter_model.safetensors"
 
 
 @pytest.mark.parametrize("trained", ["attention"], indirect=True)

@@ -210,6 +210,8 @@ def test_arms_are_named_or_have_a_path(tmp_path):
         (["mine=/no/where"], "mine has no weights at /no/where"),
         (["base", "base"], "each once"),
         (["=x"], "NAME=PATH"),
+        (["mine="], "has no path"),
+        (["mine=https://huggingface.co/me/walls"], "is an address: download it, or give the hub's id"),
     ):
         with pytest.raises(UserError, match=message):
             resolve_arms(arms)

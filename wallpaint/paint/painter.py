@@ -56,6 +56,9 @@ def resolve_arms(arms: list[str]) -> dict[str, Path | None]:
             near = difflib.get_close_matches(name, SHIPPED_ARMS, n=1)
             hint = f"did you mean {near[0]}?" if near else f"choose {', '.join(SHIPPED_ARMS)}, or write {name}=PATH"
             raise UserError(f"arm {name!r} does not exist among --arms: {hint}")
+        if given and (not path.strip() or path.startswith(("http://", "https://"))):
+            what = "is an address: download it, or give the hub's id, user/name" if path.strip() else "has no path"
+            raise UserError(f"arm {arm!r} {what}, among --arms, write {name}=PATH")
         found = from_home(path) if given else SHIPPED_ARMS[name]  # no shell does it after 'mine='
         if found and given and not found.exists() and is_hub_id(path) and not Path(path).parent.exists():
             found = find_file(path, (*LORA_NAMES, ADAPTER_NAME), f"arm {name}").parent  # in the hub's cache
