@@ -5,17 +5,15 @@ import json
 import shutil
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLInpaintPipeline, UNet2DConditionModel
 from encoded import encode_samples
 from peft.tuners.lora import LoraLayer
-from PIL import Image
 from safetensors.torch import load_file, save_file
 from sdxl import SDXL_UNET, SDXL_VAE, TEXT, TEXT_2, random_adapter, save_sdxl
 from steps import check_moved, rows, same, save_arm, stop_after, weights
-from toys import paint_with, toy_room
+from toys import grid_mask, paint_with, toy_room
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from wallpaint.cache.batches import BatchSettings, draw_batch
@@ -83,11 +81,8 @@ def arms(sdxl, tmp_path_factory):
 
 
 def picture():
-    """A photo, and a mask on the grid of latents, where nearest (theirs) and maximum (ours) agree."""
-    photo, _ = toy_room(1, (200, 60, 50), (80, 48))
-    mask = np.zeros((48, 80), np.uint8)
-    mask[8:40, 16:56] = 255
-    return photo, Image.fromarray(mask)
+    """A photo and a mask."""
+    return toy_room(1, (200, 60, 50), (80, 48))[0], grid_mask(80, 48)
 
 
 def stock_pipeline(folders):

@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionInpaintPipeline
-from PIL import Image
 from steps import save_arm
-from toys import paint_with, toy_room
+from toys import grid_mask, paint_with, toy_room
 
 from wallpaint.errors import UserError
 from wallpaint.learned.denoiser import painting_denoiser
@@ -56,9 +55,7 @@ def pixels(image):
 def test_the_painter_equals_the_stock_pipeline_at_the_same_seed(load, family):
     models = load()
     photo, _ = toy_room(1, (200, 60, 50))
-    mask = np.zeros((64, 64), np.uint8)
-    mask[8:40, 16:56] = 255  # on the grid of latents, where nearest (theirs) and maximum (ours) agree
-    mask = Image.fromarray(mask)
+    mask = grid_mask()
     pipe = StableDiffusionInpaintPipeline.from_pretrained(family, safety_checker=None, feature_extractor=None)
     pipe.load_ip_adapter(
         str(family / "ip_adapter"), subfolder="models", weight_name="ip-adapter-plus_room-tiny.safetensors"

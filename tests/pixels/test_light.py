@@ -1,11 +1,10 @@
 """What is read off a photo about the light on its wall, on toy walls and on the shipped test rooms."""
 
-import json
-
 import numpy as np
 import pytest
 from PIL import Image
 
+from wallpaint.dataset.metadata import read_table
 from wallpaint.paths import ASSETS
 from wallpaint.pixels.color import Swatch, bytes_to_linear, luminance
 from wallpaint.pixels.images import load_mask, load_photo
@@ -14,6 +13,12 @@ from wallpaint.pixels.metrics import wall_region
 
 GREY, SAGE, WHITE = (np.array(c, np.float32) for c in ((0.3, 0.3, 0.3), (0.2, 0.34, 0.21), (0.8, 0.8, 0.8)))
 ROOMS = ASSETS / "rooms" / "test"
+ROWS = read_table(ROOMS.parent, ROOMS.name)
+
+
+def load(row):
+    """The photo of a test room and the mask of its wall."""
+    return load_photo(ROOMS / row["file_name"]), load_mask(ROOMS / row["mask_file_name"])
 
 
 def a_light(paint=GREY, bounce=0.0, slope=1.0):
@@ -66,11 +71,10 @@ def test_something_white_tells_the_tint_and_weighs_on_the_level_as_far_as_it_is_
 
 def test_paper_on_the_walls_of_the_test_rooms_tells_their_paint_better_than_the_photo_alone():
     """The truth in the whitest paint shows what paper there would; by it the other truths are met better."""
-    rows = [json.loads(line) for line in (ROOMS / "metadata.jsonl").read_text().splitlines()]
     off = []
-    for row in rows[::3]:
-        mask = load_mask(ROOMS / row["mask_file_name"])
-        photo, (white, *_, other) = load_photo(ROOMS / row["file_name"]), sorted(row["truths"], key=whiteness)
+    for row in ROWS[::3]:
+        photo, mask = load(row)
+        (white, *_, other) = sorted(row["truths"], key=whiteness)
         middles = [middle(photo, mask), *(middle(load_photo(ROOMS / t["file_name"]), mask) for t in (white, other))]
         if whiteness(white) > -190 or middles[1].max() > 0.9:
             continue
@@ -100,8 +104,7 @@ def abs_log(one, other):
 
 
 def test_features_are_those_of_the_photo_at_any_size():
-    row = json.loads((ROOMS / "metadata.jsonl").read_text().splitlines()[0])
-    photo, mask = load_photo(ROOMS / row["file_name"]), load_mask(ROOMS / row["mask_file_name"])
+    photo, mask = load(ROWS[0])
     large = photo.resize((1024, 1024), Image.Resampling.BICUBIC), mask.resize((1024, 1024), Image.Resampling.NEAREST)
     assert np.abs(features(photo, mask) - features(*large)).mean() < 0.05
 
@@ -115,8 +118,7 @@ def test_the_network_says_the_same_here_as_where_it_was_taught():
     weights = {key: value.float() for key, value in load_file(WEIGHTS).items()}
     reader = Reader(weights["mean"], weights["deviation"]).eval()
     reader.layers.load_state_dict({k: v for k, v in weights.items() if k[0].isdigit()})
-    row = json.loads((ROOMS / "metadata.jsonl").read_text().splitlines()[3])
-    photo, mask = load_photo(ROOMS / row["file_name"]), load_mask(ROOMS / row["mask_file_name"])
+    photo, mask = load(ROWS[3])
     wall = bytes_to_linear(np.asarray(photo)[wall_region(mask)]).mean(0)
     with torch.no_grad():
         seen = torch.from_numpy(features(photo, mask))[None]
@@ -129,8 +131,8 @@ def test_the_network_says_the_same_here_as_where_it_was_taught():
 
 def test_it_reads_how_bright_test_rooms_become_and_knows_how_sure_it_is():
     errors, within = [], []
-    for row in map(json.loads, (ROOMS / "metadata.jsonl").read_text().splitlines()):
-        photo, mask = load_photo(ROOMS / row["file_name"]), load_mask(ROOMS / row["mask_file_name"])
+    for row in ROWS:
+        photo, mask = load(row)
         wall, light = wall_region(mask), estimate_light(photo, mask)
         before = bytes_to_linear(np.asarray(photo)[wall]).mean(0)[None]
         for truth in row["truths"][:2]:

@@ -1,11 +1,10 @@
 """Masks beyond the table of `brought.masks`: inverted ones, and when a mask looks so."""
 
-import json
-
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
+from wallpaint.dataset.metadata import read_table
 from wallpaint.errors import UserError
 from wallpaint.paths import ASSETS
 from wallpaint.pixels.images import load_mask, load_photo
@@ -37,8 +36,7 @@ def test_a_mask_on_its_side_is_refused_where_the_photo_does_not_say_so(tmp_path)
 
 def test_inverted_masks_mostly_look_so_and_true_ones_never():
     folder, hints, true = ASSETS / "rooms" / "test", [], []
-    for line in (folder / "metadata.jsonl").read_text("utf-8").splitlines()[::2]:
-        row = json.loads(line)
+    for row in read_table(folder.parent, "test")[::2]:
         photo, mask = load_photo(folder / row["file_name"]), folder / row["mask_file_name"]
         true.append(looks_inverted(photo, load_mask(mask)))
         hints.append(looks_inverted(photo, load_mask(mask, invert=True)))

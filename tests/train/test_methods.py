@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from steps import a_batch, a_noised, save_arm
-from toys import paint_with, toy_room
+from toys import grid_mask, paint_with, toy_room
 from transformers import CLIPImageProcessor
 
 from wallpaint.errors import UserError
@@ -35,7 +35,6 @@ from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import to_tensor
 from wallpaint.pixels.recolor import Coat
 from wallpaint.settings.methods import METHODS, painted_as
-from wallpaint.train import loop as train_module
 from wallpaint.train.loop import train
 from wallpaint.train.session import open_session
 
@@ -47,19 +46,6 @@ def apart(one, other):
     return np.abs(np.asarray(one).astype(int) - np.asarray(other).astype(int)).max()
 
 
-@pytest.fixture
-def sessions(monkeypatch):
-    """The sessions that `train` opens."""
-    opened = []
-
-    def noting(*args):
-        opened.append(open_session(*args))
-        return opened[-1]
-
-    monkeypatch.setattr(train_module, "open_session", noting)
-    return opened
-
-
 def paint(models, paths, **options):
     photo, mask = toy_room(1, (200, 60, 50))
     return paint_with(
@@ -68,9 +54,9 @@ def paint(models, paths, **options):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_saved_weights_paint_what_the_weights_in_memory_paint(config, load, sessions, heard, method):
+def test_saved_weights_paint_what_the_weights_in_memory_paint(config, load, opened, heard, method):
     folder = train(config(method=method))
-    models, paints = sessions[0].models, METHODS[method].paints
+    models, paints = opened[0][0].models, METHODS[method].paints
     set_adapter_strength(models, paints, 1.0)
     models.unet.eval()
     photo, mask = toy_room(1, (200, 60, 50))
@@ -206,9 +192,7 @@ def test_paint_by_examples_own_weights_paint_as_in_its_own_pipeline(family, stoc
     folder, pipe = stock_example
     models = with_example(family, folder)
     photo, _ = toy_room(1, (200, 60, 50))
-    mask = np.zeros((64, 64), np.uint8)
-    mask[8:40, 16:56] = 255
-    mask, example = Image.fromarray(mask), SAGE.image(96)
+    mask, example = grid_mask(), SAGE.image(96)
     pipe.set_progress_bar_config(disable=True)
     theirs = pipe(
         example,
@@ -226,11 +210,11 @@ def test_paint_by_examples_own_weights_paint_as_in_its_own_pipeline(family, stoc
 
 
 def test_a_method_with_a_unet_of_its_own_trains_on_it_and_stands_beside_the_others(
-    config, load, family, stock_example, tmp_path, sessions
+    config, load, family, stock_example, tmp_path, opened
 ):
     folder, _ = stock_example
     pbe = train(config(method="paint_by_example", paint_by_example_model=str(folder), max_train_steps=1))
-    assert sessions[0].models.family.unet_model == str(folder)
+    assert opened[0][0].models.family.unet_model == str(folder)
     models = load()
     models = replace(models, family=replace(models.family, paint_by_example_model=str(folder)))
     together = paint(models, {"base": None, "pbe": pbe})
@@ -239,27 +223,27 @@ def test_a_method_with_a_unet_of_its_own_trains_on_it_and_stands_beside_the_othe
     assert apart(together["base"], paint(load(), {"base": None})["base"]) <= 1
 
 
-def test_sequential_is_two_runs_chained_and_joint_starts_from_the_same_place(config, sessions, load, tmp_path):
+def test_sequential_is_two_runs_chained_and_joint_starts_from_the_same_place(config, opened, load, tmp_path):
     first = train(config(method="ip_adapter", output_dir=str(tmp_path / "first")))
     second = train(config(method="lora_ip", output_dir=str(tmp_path / "second"), init_from=str(first)))
     adapter = load_file(first / "weights" / "ip_adapter.safetensors")
     kept = load_file(second / "weights" / "ip_adapter.safetensors")
     assert all(torch.equal(value, kept[key]) for key, value in adapter.items())  # heard, frozen, handed on
     assert set(find_arm(second).groups) == {"lora", "ip_adapter"}
-    told = sessions[1].encoded.references[0]
-    alone = encode_images(sessions[1].models, "tokens", [None])[0]
+    told = opened[1][0].encoded.references[0]
+    alone = encode_images(opened[1][0].models, "tokens", [None])[0]
     torch.testing.assert_close(told, alone, atol=1e-5, rtol=1e-4)  # it was encoded in a batch
     assert not torch.allclose(told, encode_images(load(), "tokens", [None])[0], atol=1e-4)
     joint = open_session(config(method="joint", output_dir=str(tmp_path / "j"), init_from=str(first)), False)
     begun = joint.models.image_proj.state_dict()
-    assert all(torch.equal(v, begun[k]) for k, v in sessions[1].models.image_proj.state_dict().items())
+    assert all(torch.equal(v, begun[k]) for k, v in opened[1][0].models.image_proj.state_dict().items())
 
 
 @pytest.mark.parametrize("method", ["paint_by_example", "anydoor"])
-def test_a_run_goes_on_where_another_of_its_method_ended(config, sessions, tmp_path, method):
+def test_a_run_goes_on_where_another_of_its_method_ended(config, opened, tmp_path, method):
     first = train(config(method=method, output_dir=str(tmp_path / "first")))
     begun = open_session(config(method=method, output_dir=str(tmp_path / "b"), init_from=str(first)), False)
-    ended = sessions[0].learned
+    ended = opened[0][0].learned
     assert all(torch.equal(value, ended[name]) for name, value in begun.learned.items())
     with pytest.raises(UserError, match="which is not learned here but lora: choose the method"):
         open_session(config(method="lora_ip", output_dir=str(tmp_path / "c"), init_from=str(first)), False)
@@ -303,13 +287,11 @@ def test_half_precision_trains_what_learns_in_float32(config, load, family, meth
     assert np.abs(np.asarray(half).astype(int) - np.asarray(whole)).mean() < 4
 
 
-def test_what_refines_is_shown_the_classical_repaint_when_it_learns_and_when_it_paints(
-    config, load, sessions, tmp_path
-):
+def test_what_refines_is_shown_the_classical_repaint_when_it_learns_and_when_it_paints(config, load, opened, tmp_path):
     folder = train(config(method="refine"))
-    models, (photo, mask) = sessions[0].models, toy_room(1, (200, 60, 50))
+    models, (photo, mask) = opened[0][0].models, toy_room(1, (200, 60, 50))
     size = models.family.resolution, models.family.resolution
-    group = sessions[0].encoded.groups[0]
+    group = opened[0][0].encoded.groups[0]
     blank, repainted = group["masked_mean"][:], group["repainted_masked_mean"][:]
     wall = torch.nn.functional.interpolate(group["mask"][:].float(), blank.shape[-2:]) > 0
     near = (repainted[:, 0] - group["latents_mean"][:]).abs().mean(1, keepdim=True)[wall].mean()
@@ -325,8 +307,8 @@ def test_what_refines_is_shown_the_classical_repaint_when_it_learns_and_when_it_
     mean, std = encode_pictures(models, guess)
     assert ((batch.masked_image_latents - mean).abs() <= 6 * std + 1e-4).all()
     file, silent = folder / "weights" / LORA_NAME, tmp_path / LORA_NAME
-    with safe_open(file, "pt") as opened:  # the file alone says it: without the word it paints from a blank
-        save_file(load_file(file), silent, {k: v for k, v in opened.metadata().items() if k != SHOWN})
+    with safe_open(file, "pt") as header:  # the file alone says it: without the word it paints from a blank
+        save_file(load_file(file), silent, {k: v for k, v in header.metadata().items() if k != SHOWN})
     shown = []
     with pytest.MonkeyPatch.context() as patched:
         prepare = sampler.prepare_painting

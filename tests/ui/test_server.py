@@ -80,9 +80,7 @@ def test_the_studio_started_as_a_space_offers_painting_alone(tmp_path):
     Its environment names a proxy, a console that shows ASCII alone, and a folder for temporary files in which
     Gradio's cannot be made, as if it were another user's.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, str(ROOT / "studio.py"), "--port", str(port), "--workspace", str(tmp_path)]
     proxies = {"http_proxy": "http://127.0.0.1:9", "ALL_PROXY": "http://127.0.0.1:9"}  # nobody answers there
     place = {**os.environ, **proxies, "SPACE_ID": "someone/wallpaint", "PYTHONIOENCODING": "ascii"}

@@ -1,6 +1,5 @@
 """The pool of rendered rooms as tensors in memory; grows while the renderer is still at work."""
 
-import json
 import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,7 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from wallpaint.recipes.rooms.develop import spread
+from wallpaint.recipes.rooms.develop import read_rows, spread
 from wallpaint.recipes.tiny.sizes import RESOLUTION
 
 FIRST_SHARE = 0.75
@@ -55,8 +54,7 @@ class Pool:
         for folder, group in zip(self.folders, self.groups, strict=True):
             if not (folder / "metadata.jsonl").exists():
                 continue
-            rows = [json.loads(line) for line in (folder / "metadata.jsonl").read_text().splitlines()]
-            rows = [row for row in rows if row["file_name"] not in self.seen]
+            rows = [row for row in read_rows(folder) if row["file_name"] not in self.seen]
             self.seen.update(row["file_name"] for row in rows)
             rows = [row for row in rows if is_held_out(row["room_id"]) == self.held_out]
             rows = rows[: None if self.limit is None else max(0, self.limit - len(self.views))]
