@@ -51,10 +51,10 @@ def train_there(folder: Path, config: TrainConfig, resume: bool, fresh: bool) ->
     Bad input takes a `fresh` folder with it, and leaves a run that had ended, and was not to be gone on with so,
     as it was; one that the studio launched gets the reason as well.
     """
-    told, before = folder / "run.json", b""
+    state_file, before = folder / "run.json", b""
     if FIRST:
         if resume and state.read_run(folder).state not in (*state.ALIVE, state.QUEUED, "unknown"):
-            before = told.read_bytes()
+            before = state_file.read_bytes()
         state.write_state(folder, state="starting", pid=os.getpid(), max_train_steps=config.max_train_steps)
         print(f"run folder: {folder}", flush=True)
     code, error = 1, ""
@@ -82,7 +82,7 @@ def train_there(folder: Path, config: TrainConfig, resume: bool, fresh: bool) ->
             with contextlib.suppress(OSError):  # not even run.json could be written
                 refused = resume and code == 2 and state.read_run(folder).state == "starting"
                 if refused and before:
-                    with disk.atomic_path(told) as path:
+                    with disk.atomic_path(state_file) as path:
                         path.write_bytes(before)
                 elif not (refused and state.give_back(folder, error)):
                     state.write_state(folder, state=ENDED.get(code, "failed"), exit_code=code, error=error)

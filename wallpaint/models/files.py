@@ -46,13 +46,13 @@ def find_sam(source: str) -> Path:
     Raises:
         UserError: they are not to be had.
     """
-    told = os.environ.get("WALLPAINT_SAM", "") if source in SAM_FILES else ""
-    path, why = from_home(told or source), ""
+    own_sam = os.environ.get("WALLPAINT_SAM", "") if source in SAM_FILES else ""
+    path, why = from_home(own_sam or source), ""
     if path.is_dir():
         return find_file(str(path), "sam.json")
     if path.is_file():
         return path
-    if source in SAM_FILES and not told:
+    if source in SAM_FILES and not own_sam:
         cached = sam_cache(source)
         why = "" if cached.is_file() else fetch(source)
         if cached.is_file():

@@ -70,8 +70,8 @@ def ratio_error(first: dict[str, float], second: dict[str, float], paints: tuple
     is its paint times its light, the same light for both. A truth errs too, by what a lighter wall throws back and by
     its camera's curve.
     """
-    seen, told = np.array([[*first.values()], [*second.values()]]), np.stack([paint.linear for paint in paints])
-    logs = np.log(seen + DARK), np.log(told + DARK)
+    seen, paint_light = np.array([[*first.values()], [*second.values()]]), np.stack([paint.linear for paint in paints])
+    logs = np.log(seen + DARK), np.log(paint_light + DARK)
     return float(np.abs((logs[0][0] - logs[0][1]) - (logs[1][0] - logs[1][1])).mean())
 
 

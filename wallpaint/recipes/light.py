@@ -124,11 +124,11 @@ class Reader(nn.Module):
         self, seen: torch.Tensor, wall: torch.Tensor, paint: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The wall's mean (N, P, 3) in other paints, and the spread (N,) of its log luminance."""
-        told = ((seen - self.mean) / self.deviation).clamp(-FAR, FAR)
+        x = ((seen - self.mean) / self.deviation).clamp(-FAR, FAR)
         for number, layer in enumerate(self.layers):
-            told = layer(self.drop(told) if number else told)
-            told = nn.functional.leaky_relu(told, SLOPE) if number < 2 else told
-        level, red, blue, bounce, slope, spread = told.unbind(-1)
+            x = layer(self.drop(x) if number else x)
+            x = nn.functional.leaky_relu(x, SLOPE) if number < 2 else x
+        level, red, blue, bounce, slope, spread = x.unbind(-1)
         zero = torch.zeros_like(red)
         tint = torch.exp(torch.stack([seen[:, WALL + 1] - red, zero, seen[:, WALL + 2] - blue], -1))
         reflected = torch.exp(level).clamp(max=MOST) / (tint @ LUMINANCE)
@@ -246,8 +246,8 @@ def main() -> None:
     held = [folder for folder in args.layers if any(is_held_out(row["room_id"]) for row in read_rows(folder))]
     if held:  # its ± has to hold under cameras that it never learned from
         strange = [photograph_all(folder, 4, 0, "strange", args.workers, held=True) for folder in held]
-        told = {name: torch.from_numpy(np.concatenate([part[name] for part in strange])) for name in NAMES}
-        figures["quantile"] = measure(reader, told)["quantile"]
+        unseen = {name: torch.from_numpy(np.concatenate([part[name] for part in strange])) for name in NAMES}
+        figures["quantile"] = measure(reader, unseen)["quantile"]
     weights = {"mean": reader.mean, "deviation": reader.deviation}
     weights |= {
         key.removeprefix("layers."): value for key, value in reader.layers.state_dict(prefix="layers.").items()

@@ -55,8 +55,8 @@ def _look_at_load(moment: int) -> Load:
     gpu = _find_gpu()
     if gpu is None:
         return Load(busy, memory.available, memory.total)
-    told = _ask_smi("--query-gpu=utilization.gpu", "--format=csv,noheader,nounits").split()
-    shares = [int(share) for share in told if share.isdecimal()]
+    printed = _ask_smi("--query-gpu=utilization.gpu", "--format=csv,noheader,nounits").split()
+    shares = [int(share) for share in printed if share.isdecimal()]
     return Load(busy, memory.available, memory.total, gpu.name, max(shares, default=0), gpu.free)
 
 
@@ -95,8 +95,8 @@ def _list_gpus() -> list[tuple[Device, str]]:
     shared = psutil.virtual_memory()
     gpus = []
     for name, *sizes, uuid in (row[:4] for row in rows if len(row) > 3):
-        told = zip(sizes, (shared.available, shared.total), strict=True)
-        free, total = (int(size) * 2**20 if size.isdecimal() else own for size, own in told)
+        totals = zip(sizes, (shared.available, shared.total), strict=True)
+        free, total = (int(size) * 2**20 if size.isdecimal() else own for size, own in totals)
         gpus.append((Device(name, "cuda", free, total), uuid))
     return gpus
 

@@ -190,11 +190,11 @@ def config_fields() -> tuple[Setting, ...]:
     """The fields of TrainConfig, in order."""
     settings = []
     for f in fields(TrainConfig):
-        options, told = get_args(f.type), f.metadata
-        limits = None if told["ge"] is None else (told["ge"], told["le"])
+        options, metadata = get_args(f.type), f.metadata
+        limits = None if metadata["ge"] is None else (metadata["ge"], metadata["le"])
         kind: Any = str if options else f.type
-        group = told["json_schema_extra"]["group"]
-        settings.append(Setting(f.name, kind, f.default, told["description"], limits, options, group))
+        group = metadata["json_schema_extra"]["group"]
+        settings.append(Setting(f.name, kind, f.default, metadata["description"], limits, options, group))
     return tuple(settings)
 
 

@@ -100,8 +100,8 @@ def memory_used() -> dict[str, float]:
     """GiB at the peak: of the GPU where this process uses one, else of the process itself."""
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         return {"gpu_memory_gb": round(torch.cuda.max_memory_allocated() / 2**30, 3)}
-    told = psutil.Process().memory_info()  # cached rows are mapped files: the system takes those pages back
-    return {"memory_gb": round((told.rss - getattr(told, "shared", 0)) / 2**30, 3)}
+    memory = psutil.Process().memory_info()  # cached rows are mapped files: the system takes those pages back
+    return {"memory_gb": round((memory.rss - getattr(memory, "shared", 0)) / 2**30, 3)}
 
 
 def _same_file(path: Path) -> bool:

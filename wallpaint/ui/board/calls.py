@@ -76,9 +76,9 @@ def refine(workspace: Path, asked: dict) -> dict:
     return {"runs": encode_runs(segmenter.refine(folder, wall, *_read_clicks(asked.get("points"))))}
 
 
-def _read_clicks(told: object) -> tuple[list[tuple[float, float]], list[int]]:
+def _read_clicks(clicks: object) -> tuple[list[tuple[float, float]], list[int]]:
     """Read clicks [[x, y, label]]: (x, y) of each, and the labels; UserError where they are none, or too many."""
-    points = told or []
+    points = clicks or []
     if not isinstance(points, list) or len(points) > MAX_POINTS:
         raise UserError(f"the clicks are broken or more than {MAX_POINTS}, the board, clear them")
     if not all(isinstance(point, list) and len(point) == 3 and _are_numbers(point) for point in points):
@@ -96,12 +96,12 @@ def save_walls(workspace: Path, asked: dict) -> dict:
     `inverted` tells that the mask at hand has changed and looks like all but the wall.
     """
     folder = pictures.find_folder(workspace, asked.get("token"))
-    told = asked.get("walls")
-    if not isinstance(told, list) or not 1 <= len(told) <= MAX_WALLS:
+    sent = asked.get("walls")
+    if not isinstance(sent, list) or not 1 <= len(sent) <= MAX_WALLS:
         raise UserError(f"a picture has 1 to {MAX_WALLS} walls, the board, remove some")
     view, (before, _) = segmenter.load_view(folder), read_walls(folder)
     walls = []
-    for index, wall in enumerate(told):
+    for index, wall in enumerate(sent):
         mask = before[index].mask if index < len(before) else ""
         if wall.get("runs") is not None:
             mask = save_wall_mask(folder, decode_runs(wall["runs"], view.size))
@@ -113,7 +113,7 @@ def save_walls(workspace: Path, asked: dict) -> dict:
     _save_sheet(folder, asked, walls)
     for old in {wall.mask for wall in before} - {wall.mask for wall in walls} - {"", GIVEN}:
         drop_wall_mask(folder, old)
-    inverted = told[active].get("runs") is not None and is_inverted(folder, walls[active], view)
+    inverted = sent[active].get("runs") is not None and is_inverted(folder, walls[active], view)
     return {"now": [wall.now for wall in walls], "inverted": inverted}
 
 
@@ -123,10 +123,10 @@ def _save_sheet(folder: Path, asked: dict, walls: list[Wall]) -> None:
     Raises:
         UserError: it is none, or has too many paints.
     """
-    told = asked.get("sheet") or []
-    if not isinstance(told, list) or len(told) > pictures.MAX_SHEET:
+    sheet = asked.get("sheet") or []
+    if not isinstance(sheet, list) or len(sheet) > pictures.MAX_SHEET:
         raise UserError(f"a sheet has {pictures.MAX_SHEET} paints at most, the board, take one off")
-    paints = tuple(dict.fromkeys(parse_color(paint).hex for paint in told))
+    paints = tuple(dict.fromkeys(parse_color(paint).hex for paint in sheet))
     named = {color.swatch.hex: color.name for part in shipped_palettes().values() for color in part.colors}
     named |= pictures.read_sheet(folder).names  # by a palette that was at hand then
     named |= {color.swatch.hex: color.name for color in find_palette(asked.get("palette")).colors}
