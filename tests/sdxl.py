@@ -23,6 +23,14 @@ from transformers import (
 sys.path.append(str(Path(__file__).parent / "bench"))
 from random_models import SDXL_UNET, SDXL_VAE, TEXT, TEXT_2, VISION, random_adapter  # noqa: E402
 
+SMALL_TEXT = {
+    "vocab_size": 800,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 2,
+    "projection_dim": 32,
+}
 SMALL = {
     "unet": {
         "block_out_channels": (32, 32, 64),
@@ -34,22 +42,8 @@ SMALL = {
         "projection_class_embeddings_input_dim": 6 * 32 + 64,
     },
     "vae": {"block_out_channels": (32, 32, 32, 32), "layers_per_block": 1, "force_upcast": True},
-    "text": {
-        "vocab_size": 800,
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 3,
-        "num_attention_heads": 2,
-        "projection_dim": 32,
-    },
-    "text_2": {
-        "vocab_size": 800,
-        "hidden_size": 64,
-        "intermediate_size": 64,
-        "num_hidden_layers": 3,
-        "num_attention_heads": 2,
-        "projection_dim": 64,
-    },
+    "text": SMALL_TEXT,
+    "text_2": SMALL_TEXT | {"hidden_size": 64, "projection_dim": 64},
     "vision": {
         "hidden_size": 64,
         "intermediate_size": 64,

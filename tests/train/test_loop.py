@@ -166,12 +166,6 @@ def test_every_step_draws_noise_timesteps_and_latents_of_its_own(config, monkeyp
     assert all(not torch.equal(a.noise, b.noise) for i, a in enumerate(drawn) for b in drawn[:i])
 
 
-def test_twenty_such_steps_running_end_the_run(config, monkeypatch):
-    monkeypatch.setitem(losses.LOSSES, "diffusion", lambda step: step.noise_pred.sum() * float("inf"))
-    with pytest.raises(RuntimeError, match="not finite 20 times running"):
-        train(config(max_train_steps=50, logging_steps=50))
-
-
 def test_accumulated_batches_are_one_big_step(config, tmp_path):
     runs = []
     for name, size, pieces in (("whole", 4, 1), ("pieces", 2, 2)):

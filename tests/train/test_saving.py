@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import signal
+from pathlib import Path
 
 import pytest
 import torch
@@ -80,13 +81,7 @@ def test_a_second_signal_ends_at_once(config, monkeypatch):
     signal_when(monkeypatch, train_module, "take_step", call=3, times=2)
     with pytest.raises(KeyboardInterrupt):
         train(config(max_train_steps=50, checkpointing_steps=1))
-    assert list_checkpoints(config_folder(config))[-1].name == "step-000002"  # of before the signals
-
-
-def config_folder(config):
-    from pathlib import Path
-
-    return Path(config().output_dir)
+    assert list_checkpoints(Path(config().output_dir))[-1].name == "step-000002"  # of before the signals
 
 
 def test_a_step_whose_gradient_is_not_finite_moves_nothing_and_is_counted(config, monkeypatch, tmp_path):
