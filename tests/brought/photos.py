@@ -465,5 +465,5 @@ CASES = (
     ),
     Case("a download cut short", "cannot be read (", written("a.jpg", lambda: encoded()[:500])),
     Case("a HEIC or AVIF cut short", "cannot be read (", written("a.heic", lambda: encoded("HEIF")[:-99])),
-    Case("an empty file", "cannot be read (", written("a.jpg", b"")),
+    Case("an empty file", "cannot be read (it is empty)", written("a.jpg", b"")),
 )

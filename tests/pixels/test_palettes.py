@@ -66,6 +66,7 @@ id,r,g,b,name|12,122,158,126,Sage green|13,0,16,32,Night
 b,g,r,name|126,158,122,Sage green|32,16,0,Night
 b;a;name;R;g;alpha|126;9;Sage green;122;158;255|32;9;Night;0;16;255
 Name;Rot;Grün;Blau|Sage green;122;158;126|Night;0;16;32
+Farbe;R_8bit;G_8bit;B_8bit|Sage green;122;158;126|Night;0;16;32
 Farbe;R (0-255);G (0-255);B (0-255)|Sage green;122;158;126|Night;0;16;32
 nom;Rouge;Vert;Bleu|Sage green;122;158;126|Night;0;16;32
 tên;đỏ;lục;lam|Sage green;122;158;126|Night;0;16;32
@@ -211,6 +212,7 @@ SAGE = [("Sage", "#7A9E7E")]
         ('{"sage": {"100": "#7A9E7E"}, "red": {"100": "#ff0000"}}', [("sage 100", "#7A9E7E"), ("red 100", "#FF0000")]),
         ('{"version": "2.0", "colors": [{"name": "Sage", "color": "rgb(122,158,126)"}], "gradients": []}', SAGE),
         ('[{"name": "Sage", "hex": "#7A9E7EFF"}]', SAGE),
+        ('[{"name": "Sage", "code": "#7A9E7E"}]', SAGE),
     ],
 )
 def test_a_palette_as_json_of_many_shapes(tmp_path, text, colors):

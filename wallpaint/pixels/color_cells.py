@@ -35,7 +35,7 @@ ROLES = {
 ROLE_OF = {plain(word): role for role, words in ROLES.items() for word in words.split()}
 # Three numbers or six digits below one of these words are no red, green, blue in this order.
 OTHER_MODELS = {*"lab cielab lch hsl hsv hsb hwb xyz yuv ycbcr cmyk bgr bgra abgr brg gbr grb rbg vb linear".split()}
-AROUND_CHANNELS = re.compile(r"\b(s?rgb|value|wert|channel|kanal|valeur|gia tri|\d+|bit)\b")  # "R (0-255)", "RGB_R"
+AROUND_CHANNELS = re.compile(r"\b(s?rgb|value|wert|channel|kanal|valeur|gia tri|\d*bit|\d+)\b")  # "R (0-255)", "RGB_R"
 NUMBER = re.compile(r"((?:\d+(?:[.,]\d*)?|[.,]\d+)(?:e[+-]\d\d)?)\s*(%?)", re.ASCII)  # 4.8e-01 as NumPy writes it
 TRIPLE = re.compile(r"[\[({]?\s*(\d{1,3})[\s,;/]+(\d{1,3})[\s,;/]+(\d{1,3})\s*[\])}]?", re.ASCII)
 FUNCTION = re.compile(r"(rgb|hsl)a?\s*[(\[]?([^()\[\]]*)[)\]]?", re.I)  # as CSS has it

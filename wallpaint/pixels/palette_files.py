@@ -14,7 +14,7 @@ import numpy as np
 
 from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch, lab_to_rgb
-from wallpaint.pixels.color_cells import NUMBER, drop_alpha, find_role, find_roles
+from wallpaint.pixels.color_cells import NUMBER, color_in, drop_alpha, find_role, find_roles
 from wallpaint.pixels.color_tables import REMEDY, read_rows, read_table
 from wallpaint.pixels.plain_text import decode, keys_once
 
@@ -147,7 +147,8 @@ def _json_row(found: dict[str, Any]) -> dict[str, str]:
             title = "color" if key.strip("$") == "value" else key  # as design tokens have it
             row[title] = _text(value)
     roles = {role: row[title] for title in row if (role := find_role(title))}
-    return row if {"hex", "color"} & {*roles} or NUMBER.fullmatch(roles.get("red", "")) else {}
+    coded = {"hex", "color"} & {*roles} or ("name" in roles and any(map(color_in, row.values())))
+    return row if coded or NUMBER.fullmatch(roles.get("red", "")) else {}
 
 
 def _is_triple(value: Any) -> bool:

@@ -86,7 +86,8 @@ def open_picture(path: str | Path, decode: bool = True) -> Image.Image:
         kind = kind or (kinds.name_kind(path, head) if isinstance(error, UnidentifiedImageError) else "")
         if kind:
             raise UserError(f"image {path} is {kind}: {REMEDIES.get(kind, 'save it as JPEG or PNG')}") from None
-        reason = "its content is no picture" if isinstance(error, UnidentifiedImageError) else reason_of(error)
+        reason = "its content is no picture" if head else "it is empty"
+        reason = reason if isinstance(error, UnidentifiedImageError) else reason_of(error)
         raise UserError(f"image {path} cannot be read ({reason}): save it again as JPEG or PNG") from None
 
 
