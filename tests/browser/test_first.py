@@ -156,6 +156,7 @@ def test_a_palette_of_ones_own_is_brought_walked_by_the_arrows_and_searched(page
     expect(board.locator("[data-paint=paint] .named")).to_contain_text("Sage")
     board.locator("input[type=search]").fill("brick")
     expect(chips).to_have_count(1)
+    expect(chips.first).to_have_text("Brick")  # beside its colour: fingers have no tip to read
 
 
 def test_a_sheet_of_paints_is_painted_looked_at_saved_and_printed(page, studio_url, tmp_path, keep_picture):

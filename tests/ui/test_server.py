@@ -23,6 +23,7 @@ from wallpaint.pixels.photo_files import MAX_PIXELS
 from wallpaint.ui import app, guard, page
 from wallpaint.ui.page import on_gpu
 from wallpaint.ui.train import actions
+from wallpaint.ui.words.words import t
 
 # What trains, deletes or keeps things in the workspace.
 WRITING = {
@@ -297,3 +298,23 @@ def test_the_readme_makes_the_repository_a_space():
     assert front["python_version"] in ("3.10", "3.12")  # what ZeroGPU offers
     assert front["sdk_version"].split(".")[0] == gradio.__version__.split(".")[0] == "6"
     assert len(front["short_description"]) <= 60  # the hub refuses more
+
+
+def test_no_visitor_waits_for_what_the_page_of_another_asks_for_as_it_opens(tmp_path):
+    functions = app.build_page(tmp_path, public=False).fns.values()
+    opening = [function for function in functions if function.name in ("choose_language", "restore_visit")]
+    assert len(opening) == 2 and all(function.concurrency_limit is None for function in opening)
+    waiting = {function.name for function in functions if function.concurrency_limit is not None}
+    assert "paint_arms" in waiting and not waiting & {"open_first_room", "list_all_arms"}
+
+
+def test_while_it_paints_the_buttons_say_so_and_take_no_second_press(tmp_path):
+    functions = {function.name: function for function in app.build_page(tmp_path, public=False).fns.values()}
+    begin, end = functions["begin"], functions["end"]
+    cancel, *busy = begin.fn("vi", types.SimpleNamespace(session_hash="me"))
+    assert cancel["interactive"] and [one["interactive"] for one in busy] == [False, False]
+    assert {one["value"] for one in busy} == {t("painting", "vi") + "…"}
+    cancel, *ready = end.fn("vi")
+    assert not cancel["interactive"] and all(one["interactive"] for one in ready)
+    assert [one["value"] for one in ready] == [t("paint_button", "vi"), t("paint_sheet", "vi")]
+    assert begin.outputs == end.outputs

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 QUARTERS = [TURNS[number] for number in range(5, 9)]
 EDGE_SIDE, TELLING = 256, 1.5  # see `missing_turn`
+PNG_BAND = 128  # rows packed at once
 
 
 def load_photo(path: str | Path) -> Image.Image:
@@ -120,24 +121,23 @@ def model_size(size: tuple[int, int], resolution: int, multiple: int) -> tuple[i
 
 
 def save_png(picture: Image.Image, path: Path) -> None:
-    """Write a picture, RGB or 'L', as a PNG: as small as Pillow's at the level of 1, in half its time.
+    """Write a picture, RGB or 'L', as a PNG: about as small as by Pillow at level 1, in half the time.
 
     Every row is stored as the change from the row above (PNG's filter 2, "Up"), where Pillow tries all five filters.
     """
-    rows = np.asarray(picture).reshape(picture.height, -1)
-    filtered = np.full((len(rows), 1 + rows.shape[1]), 2, np.uint8)
-    filtered[0, 1:] = rows[0]
-    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
-    color = {"L": 0, "RGB": 2}[picture.mode]
+    rows, color = np.asarray(picture).reshape(picture.height, -1), {"L": 0, "RGB": 2}[picture.mode]
+    packer, packed = zlib.compressobj(1, strategy=zlib.Z_RLE), []
+    for top in range(0, len(rows), PNG_BAND):
+        band, above = rows[top : top + PNG_BAND], rows[top - 1 : top] if top else np.zeros_like(rows[:1])
+        filtered = np.full((len(band), 1 + rows.shape[1]), 2, np.uint8)
+        filtered[:, 1:] = np.diff(band, axis=0, prepend=above)
+        packed.append(packer.compress(filtered.data))
     header = struct.pack(">IIBBBBB", *picture.size, 8, color, 0, 0, 0)
-    packer = zlib.compressobj(1, strategy=zlib.Z_RLE)
-    packed = packer.compress(filtered.data) + packer.flush()
     with path.open("wb") as file:
         file.write(b"\x89PNG\r\n\x1a\n")
-        for kind, data in ((b"IHDR", header), (b"IDAT", packed), (b"IEND", b"")):
-            file.writelines(
-                (struct.pack(">I", len(data)), kind, data, struct.pack(">I", zlib.crc32(data, zlib.crc32(kind))))
-            )
+        for kind, data in ((b"IHDR", header), (b"IDAT", b"".join([*packed, packer.flush()])), (b"IEND", b"")):
+            size, check = (struct.pack(">I", number) for number in (len(data), zlib.crc32(data, zlib.crc32(kind))))
+            file.writelines((size, kind, data, check))
 
 
 def data_url(image: Image.Image, **options: Any) -> str:

@@ -17,9 +17,12 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from wallpaint.errors import UserError
+from wallpaint.paint.classical import CLASSICAL
+from wallpaint.pixels.arrays import erode
 from wallpaint.pixels.images import load_photo
 from wallpaint.runs import state
 from wallpaint.ui.board import calls, pictures
+from wallpaint.ui.board.repaints import repaint_walls
 from wallpaint.ui.board.walls import Wall, read_walls, save_photo_masks, save_wall_mask, write_walls
 from wallpaint.ui.compare import arms, painting, results_html, room_panel, scene, tab
 from wallpaint.ui.compare.arms import list_arms
@@ -551,3 +554,22 @@ def test_walls_that_meet_on_the_view_meet_in_the_photo(tmp_path):
     _, walls = save_photo_masks(picture["folder"])
     masks = [np.asarray(Image.open(path)) > 0 for path, _ in walls]
     assert np.logical_or(*masks).mean() > 0.99  # no line of the old paint between them
+
+
+def test_the_board_paints_by_the_field_each_wall_in_its_own_light_and_no_line_stays_between(tmp_path, room_photo):
+    room = scene.open_photo(tmp_path, str(room_photo), None)[0]
+    folder = room.picture["folder"]
+    left = half(160, 90)
+    names = [save_wall_mask(folder, mask) for mask in (left, ~left)]
+    painted = repaint_walls(folder, [Wall(name, paint=paint) for name, paint in zip(names, (RED, GREEN), strict=True)])
+    pixels = np.asarray(painted.picture)
+    for coat, wall in zip(painted.coats, (left, ~left), strict=True):
+        alone = np.asarray(CLASSICAL["field"](coat)).astype(int)
+        inner = erode(wall, 4)
+        assert np.array_equal(np.asarray(coat.mask) > 0, wall)
+        assert (
+            np.abs(alone[inner] - pixels[inner]).mean() < 4 < np.abs(alone[~wall] - pixels[~wall].astype(int)).mean()
+        )
+    seam = pixels[:, 78:83].astype(int)  # red, then green: nothing of the old wall between them
+    old = np.asarray(painted.coats[0].photo)[:, 78:83].astype(int)
+    assert np.abs(seam - old).sum(-1).min() > 10
