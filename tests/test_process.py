@@ -56,6 +56,12 @@ def test_python_may_leave_the_scripts_folder_out_of_its_path(flags, tmp_path):
     assert done.returncode == 2 and done.stderr.startswith("error: unknown argument")
 
 
+def test_python_may_not_drop_docstrings(tmp_path):
+    command = [sys.executable, "-OO", STUDIO, "--check", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2 and "PYTHONOPTIMIZE=2" in done.stderr and done.stderr.count("\n") == 1
+
+
 def test_output_that_cannot_be_written_is_told(dataset, tmp_path):
     command = [sys.executable, STUDIO, "--check", str(dataset)]
     with open("/dev/full", "w") as full:

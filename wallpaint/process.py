@@ -31,14 +31,21 @@ def prepare_process() -> None:
 
     The console keeps its encoding and shows escapes for what it lacks; children write UTF-8, for logs.
     Nobody asks a proxy for this machine: Gradio calls its own server when it starts.
+
+    Raises:
+        UserError: the working folder is gone, or Python runs in a way that libraries do not.
     """
     _open_closed_streams()
+    if sys.flags.optimize > 1:
+        raise UserError(
+            "docstrings are dropped (-OO, PYTHONOPTIMIZE=2), which transformers reads, start Python without"
+        )
     try:
         os.getcwd()
     except OSError:
         raise UserError("the folder that this was started in is gone, cd to one that is there") from None
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError):  # none at all, or a test's own
+        with contextlib.suppress(AttributeError):  # a test's own
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     os.environ |= {"PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8:backslashreplace"}
     bypass_proxy("localhost", "127.0.0.1", "::1")
