@@ -141,7 +141,7 @@ def test_a_folder_of_photos_becomes_a_dataset(tmp_path):
     for number, path in enumerate((folder / "hall.jpg", folder / "attic" / "a.png", folder / "attic" / "b.png")):
         toy_room(number, GREEN, (96, 64))[0].save(path, quality=95)
     Image.new("RGB", (64, 64), "black").save(folder / "night.png")
-    (folder / "broken.jpg").write_bytes(b"no photo")
+    (folder / "broken.jpg").write_bytes(b"no photo\0")
     (folder / "notes.txt").write_text("no photo either")
     told = {path.name: (proposal, why) for path, proposal, why in mask_folder(folder, out, Brightest())}
     assert told["night.png"] == (None, "no wall found") and "cannot be read" in told["broken.jpg"][1]
@@ -189,7 +189,7 @@ def test_one_odd_photo_never_ends_the_run(tmp_path, caplog):
     (folder / os.fsdecode(b"caf\xe9")).mkdir(parents=True)
     for number, name in enumerate((os.fsdecode(b"caf\xe9/\xff.png"), "salo\u0301n.png", "sal\u00f3n.jpg")):
         toy_room(number, GREEN, (96, 64))[0].save(folder / name)
-    (folder / "broken.jpg").write_bytes(b"x")
+    (folder / "broken.jpg").write_bytes(b"\0")
     Image.new("RGB", (1, 1), GREEN).save(folder / "dot.png")
     Image.new("RGB", (9, 5), GREEN).save(folder / "odd.png")
     told = {path.name: why for path, _, why in mask_folder(folder, out, Failing())}
