@@ -154,7 +154,7 @@ class Painter:
             encodings = group.encodings
             with weights_in_place(group.models, group.weights, f"arm {' '.join(names)}"):
                 pictures = paint_wall(group.models, denoiser, coat, settings, loras, progress, encodings)
-            found = find_layings(group.models, coat, pictures, encodings)
+            found = find_layings(group.models, coat, pictures, encodings, group.shown)
             layings |= dict(zip(names, found, strict=True))
             self.seconds |= dict.fromkeys(names, (time.perf_counter() - start) / len(loras))
         return {name: layings[name] for name in self.names if name in layings}

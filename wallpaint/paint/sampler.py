@@ -31,6 +31,10 @@ from wallpaint.paint.settings import OnStep, SamplingSettings
 from wallpaint.pixels.images import model_size, to_image
 from wallpaint.pixels.recolor import Coat, Laying, gains_between, repaint_each
 
+# A painting that started from the classical repaint and that repaint err in different ways, so the middle between them
+# errs less than either (docs/results.md).
+SHOWN_SHARE = 0.5
+
 
 def paint_wall(
     models: Models,
@@ -76,19 +80,20 @@ def _without_conditions(models: Models, batch: Batch, reads: str, encodings: Enc
     )
 
 
-def lay_painted(models: Models, coat: Coat, painted: list[Image.Image]) -> list[Image.Image]:
+def lay_painted(models: Models, coat: Coat, painted: list[Image.Image], shown: str = "") -> list[Image.Image]:
     """Lay painted pictures of one wall, all of one size, over its photo: each at the photo's own size."""
-    return repaint_each(coat, find_layings(models, coat, painted))
+    return repaint_each(coat, find_layings(models, coat, painted, shown=shown))
 
 
 def find_layings(
-    models: Models, coat: Coat, painted: list[Image.Image], encodings: EncodingCache | None = None
+    models: Models, coat: Coat, painted: list[Image.Image], encodings: EncodingCache | None = None, shown: str = ""
 ) -> list[Laying]:
     """What lays painted pictures of one wall, all of one size, over its photo, see `repaint_each`.
 
     A VAE keeps little that is finer than a latent. So the wall is the classical repaint of `models.field` at full
     size, times what the painting has over it where both have been through the VAE, see `gains_between`: texture
-    and contrast are the photo's, level and tint and their slow change the painting's.
+    and contrast are the photo's, level and tint and their slow change the painting's. Of one that was `shown` the
+    repaint (Method.shown) only SHOWN_SHARE counts.
     """
     size, known = painted[0].size, encodings or EncodingCache()
 
@@ -98,7 +103,8 @@ def find_layings(
         return to_image(decode_latents(models, mean).clamp(0, 1).detach()), field
 
     (guess, own), wall = known(("guess", size, *coat.key), encode_guess), shrink_mask(coat.mask, size)
-    return [Laying(own, gains_between(picture, guess, wall)) for picture in painted]
+    share = np.float32(SHOWN_SHARE if shown else 1)
+    return [Laying(own, share * gains_between(picture, guess, wall)) for picture in painted]
 
 
 def vae_round_trip(models: Models, truth: Image.Image, coat: Coat) -> Image.Image:

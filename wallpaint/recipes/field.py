@@ -170,6 +170,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the .safetensors to write; its log lies beside it")
     parser.add_argument("--cameras", type=int, default=6, help="photographs of a view")
     parser.add_argument("--strange", type=int, default=0, help="more of them, by stranger cameras")
+    parser.add_argument("--mixed", type=int, default=0, help="more of them, by cameras with curves that no camera has")
     parser.add_argument("--begin", type=Path, help="weights to go on from")
     parser.add_argument("--rate", type=float, default=RATE, help="of learning, at most")
     parser.add_argument("--minutes", type=float, default=20)
@@ -179,7 +180,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     started = time.monotonic()
-    counts = {"any": args.cameras, "strange": args.strange}
+    counts = {"any": args.cameras, "strange": args.strange, "mixed": args.mixed}
     parts = [
         photograph_all(layers, count, 0, maker, args.workers)
         for layers in args.layers

@@ -79,7 +79,7 @@ def validate(
         mask = load_mask(after.mask, photo.size, photo=after.image)
         coat, denoiser = Coat(photo, mask, swatch), painting_denoiser(models, method.paints, method.shown)
         painted = paint_wall(models, denoiser, coat, replace(settings, prompt=after.text))
-        (output,) = lay_painted(models, coat, painted)
+        (output,) = lay_painted(models, coat, painted, method.shown)
         to_truth, to_paint = delta_e_truth(output, goal, mask)["mean"], delta_e_paint(output, swatch, mask)["median"]
         measured.append({"delta_e_truth": to_truth, "delta_e_paint": to_paint})
         rows.append([photo, mask, swatch.image(TILE), output, *([goal] if before != after else [])])

@@ -3,14 +3,14 @@
 A camera meters the scene as it was photographed, with the old paint on the wall, and then takes every repaint
 of it with the same settings: so a wall's brightness says something only together with its surroundings.
 `CAMERAS` are drawn from in training; `UNSEEN` is for test rooms alone; `STRANGE` are wilder than the trained ones, to
-learn how sure one may be. Linear pictures are (H, W, 3) float32.
+learn how sure one may be, and `MIXED` have tone curves that no camera has. Linear pictures are (H, W, 3) float32.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -60,6 +60,18 @@ def clipped(x: np.ndarray) -> np.ndarray:
     return np.clip(x, 0, 1)
 
 
+def mix_curves(curves: tuple[Curve, ...], rng: np.random.Generator) -> Curve:
+    """A mean of two curves, raised to a power, of channels that leak into one another, as in film: highlights fade."""
+    first, second = (curves[number] for number in rng.integers(len(curves), size=2))
+    share, power, leak = rng.uniform(), np.exp(0.15 * rng.standard_normal()), rng.uniform(0, 0.15)
+
+    def mixed(x: np.ndarray) -> np.ndarray:
+        x = x + leak * (x.mean(-1, keepdims=True) - x)
+        return (share * first(x) + (1 - share) * second(x)) ** power
+
+    return mixed
+
+
 @dataclass(frozen=True)
 class Maker:
     """A kind of camera; every number is a range that one is drawn from."""
@@ -76,6 +88,7 @@ class Maker:
     vignette: tuple[float, float]  # light lost in the corners
     noise: tuple[float, float]  # standard deviation at white, of linear light
     quality: tuple[int, int]  # of JPEG
+    mixed: bool = False  # see `mix_curves`
 
 
 CAMERAS = Maker(
@@ -122,6 +135,7 @@ STRANGE = Maker(
     noise=(0.0, 0.03),
     quality=(50, 96),
 )
+MIXED = replace(STRANGE, mixed=True)
 
 
 @dataclass(frozen=True)
@@ -185,7 +199,7 @@ def draw_camera(photo: np.ndarray, rng: np.random.Generator, maker: Maker = CAME
     balance *= np.exp(maker.drift * rng.standard_normal(3) * (1, 0, 1))
     return Camera(
         (gain * balance / (balance @ LUMINANCE)).astype(np.float32),
-        maker.curves[rng.integers(len(maker.curves))],
+        mix_curves(maker.curves, rng) if maker.mixed else maker.curves[rng.integers(len(maker.curves))],
         rng.uniform(*maker.contrast),
         rng.uniform(*maker.saturation),
         rng.uniform(*maker.vignette),

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from .camera import CAMERAS, STRANGE, UNSEEN, Camera, Maker, draw_camera
+from .camera import CAMERAS, MIXED, STRANGE, UNSEEN, Camera, Maker, draw_camera
 from .palette import sample_paint, sample_paints, to_linear
 from .tracer import repaint
 
-MAKERS: dict[str, Maker] = {"any": CAMERAS, "unseen": UNSEEN, "strange": STRANGE}
+MAKERS: dict[str, Maker] = {"any": CAMERAS, "unseen": UNSEEN, "strange": STRANGE, "mixed": MIXED}
 OWN = 0.5  # how often a plain wall is photographed in the paint that its room was made with
 
 
