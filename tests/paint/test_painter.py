@@ -13,7 +13,7 @@ from wallpaint.models.latents import decode_latents, encode_pictures, repaint_wa
 from wallpaint.paint.arms import Arms
 from wallpaint.paint.encodings import EncodingCache
 from wallpaint.paint.painter import Painter, resolve_arms
-from wallpaint.paint.sampler import denoise, lay_painted, paint_wall, prepare_painting
+from wallpaint.paint.sampler import denoise, find_layings, lay_painted, paint_wall, prepare_painting
 from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import model_size, to_image, to_tensor
@@ -146,6 +146,18 @@ def test_a_painting_that_says_nothing_new_is_laid_over_as_the_field_has_it(load)
     field, plain = (paint(Coat(photo, mask, SAGE)) for paint in (recolor_by_field, recolor))
     # The field comes by way of the working size: its corners are rounded otherwise.
     assert np.abs(pixels(laid) - pixels(field)).mean() < 0.25 * np.abs(pixels(plain) - pixels(field)).mean()
+
+
+def test_a_painting_that_was_shown_the_repaint_is_laid_halfway_between_both(load, tmp_path):
+    coat, arms = Coat(*toy_room(1, (200, 60, 50)), SAGE), {"refine": save_arm(load(), tmp_path, "refine", 0)}
+    painter = Painter(load(), arms)
+    halfway = painter.find_layings(coat, how())["refine"].gains
+    denoiser = painting_denoiser(painter.models, shown="field")
+    with torch.no_grad():
+        pictures = paint_wall(painter.models, denoiser, coat, how(), ["arm0"])
+    (whole,) = find_layings(painter.models, coat, pictures)
+    assert np.abs(whole.gains).max() > 0.01
+    np.testing.assert_allclose(halfway, whole.gains / 2, rtol=1e-3, atol=1e-4)
 
 
 def test_the_working_size_keeps_the_aspect(load):
