@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from wallpaint.recipes.rooms.camera import CAMERAS, UNSEEN, draw_camera
+from wallpaint.recipes.rooms.camera import CAMERAS, MIXED, UNSEEN, draw_camera, mix_curves
 from wallpaint.recipes.rooms.develop import View, develop_view
 from wallpaint.recipes.rooms.palette import to_linear
 from wallpaint.recipes.rooms.tracer import repaint
@@ -64,6 +64,17 @@ def test_highlights_are_held_and_exposures_differ_by_stops():
 
 def test_the_camera_of_test_rooms_is_not_among_those_of_training():
     assert not set(UNSEEN.curves) & set(CAMERAS.curves)
+
+
+def test_mixed_curves_keep_black_rise_and_are_none_that_a_camera_has():
+    x = np.linspace(0, 8, 400, dtype=np.float32)[:, None].repeat(3, 1)
+    for seed in range(12):
+        curve = mix_curves(MIXED.curves, np.random.default_rng(seed))(x)
+        assert curve[0].max() < 0.01 and curve.max() <= 1 and (np.diff(curve, axis=0) > -1e-5).all()
+        assert all(np.abs(curve - plain(x)).max() > 0.005 for plain in (*MIXED.curves, *UNSEEN.curves))
+    red = mix_curves(MIXED.curves, np.random.default_rng(0))(np.float32([[4.0, 0.2, 0.2]]))
+    grey = mix_curves(MIXED.curves, np.random.default_rng(0))(np.float32([[0.2, 0.2, 0.2]]))
+    assert red[0, 1] > grey[0, 1]  # what is far too bright in one channel fades
 
 
 def test_every_curve_keeps_black_and_rises():

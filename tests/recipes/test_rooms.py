@@ -232,7 +232,23 @@ def test_layers_give_any_paint_and_any_camera_photographs_them(tmp_path, monkeyp
     assert 0 < figures["held out"] < figures["repaints"] <= 2 * 4 * 3 and figures["wall"] > 0
     again = weights.with_name("again.safetensors")
     given = ["--layers", str(layers), "--out", str(again), "--cameras", "1", "--minutes", "0.01"]
-    monkeypatch.setattr("sys.argv", ["field", *given, "--strange", "1", "--begin", str(weights), "--rate", "0"])
+    given += ["--strange", "1", "--mixed", "1", "--begin", str(weights), "--rate", "0"]
+    monkeypatch.setattr("sys.argv", ["field", *given])
     field.main()
+    assert json.loads(again.with_suffix(".json").read_text())["repaints"] > 2 * 3  # by one camera there are no more
     began, went_on = load_file(weights), load_file(again)
     assert all(torch.equal(went_on[name], value) for name, value in began.items())  # it learned nothing
+
+
+def test_photo_and_truth_are_bent_alike_as_by_one_camera():
+    from wallpaint.recipes.field import bend_tones
+
+    drawn = torch.rand(64, 3, 8, 8, generator=torch.Generator().manual_seed(0)) ** 2
+    drawn[:, :, 0, 0], drawn[:, :, 7, 7] = 0, 1
+    rows = {"photo": drawn, "truth": drawn.clone(), "slope": torch.ones(64), "paint": torch.ones(64, 3)}
+    bent = bend_tones(rows, torch.Generator().manual_seed(1))
+    assert torch.equal(bent["photo"], bent["truth"]) and bent["paint"] is rows["paint"]
+    changed = (bent["photo"] - drawn).abs().amax((1, 2, 3)) > 0.02
+    assert 0.4 < changed.float().mean() < 0.8
+    assert (bent["slope"][~changed] == 1).all() and bent["slope"].std() > 0.05
+    assert bent["photo"][:, :, 0, 0].max() < 1e-3 and bent["photo"].max() <= 1

@@ -2,7 +2,8 @@
 
 A room is photographed again and again, by a camera drawn anew and with another paint on its wall each time, and cut
 another way; the network is shown the photo and what `recolor` makes of it, and told what the same camera would have
-shown. The light is misread at random, because on rooms that it was learned from it is read too well.
+shown. The light is misread at random, because on rooms that it was learned from it is read too well. Photo and truth
+are bent alike at random, as by a camera that nobody built.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from wallpaint.cache.references import MISREAD
 from wallpaint.models.field import GRID, Field, known_share, look, lost_light, middle_light, small, small_mask
 from wallpaint.pixels.light import LEAST, estimate_light
 from wallpaint.pixels.recolor import bend
-from wallpaint.recipes.light import distance
+from wallpaint.recipes.light import LUMINANCE, distance
 from wallpaint.recipes.rooms.develop import MAKERS, develop_view, read_rows, read_view, spread
 from wallpaint.recipes.rooms.palette import sample_paints, to_linear
 from wallpaint.recipes.tiny.data import is_held_out
@@ -29,6 +30,7 @@ LEAST_SIDE = 0.6  # a photograph is cut to so much of a side at least
 LEAST_WALL = 0.04  # of the cut; what shows less teaches nothing
 OUTSIDE_WEIGHT = 0.3
 RATE, WARM_UP = 2e-3, 100  # of learning, at most; steps
+BENT, MIDDLE = 0.6, 0.2  # share of rows that `bend_tones` bends; linear light that a power leaves as it is
 NAMES = ("photo", "share", "truth", "old", "bounce", "slope", "paint", "held")
 
 
@@ -75,6 +77,32 @@ def photograph_all(
     }
     data |= {name: data[name].permute(0, 3, 1, 2).contiguous() for name in ("photo", "truth")}
     return data | {"share": data["share"][:, None]}
+
+
+def bend_tones(rows: dict[str, torch.Tensor], draws: torch.Generator) -> dict[str, torch.Tensor]:
+    """Bend photo and truth of most rows alike: exposure, tint, a power, a toe, a shoulder, saturation."""
+    count, device = len(rows["photo"]), rows["photo"].device
+    bent = (torch.rand(count, 1, 1, 1, generator=draws) < BENT).float()
+
+    def factor(spread: float, channels: int = 1) -> torch.Tensor:
+        return (spread * bent * torch.randn(count, channels, 1, 1, generator=draws)).exp().to(device)
+
+    def some(most: float, chance: float) -> torch.Tensor:
+        drawn = torch.rand(2, count, 1, 1, 1, generator=draws)
+        return (most * bent * drawn[0] * (drawn[1] < chance)).to(device)
+
+    exposure, tint, power, saturation = factor(0.25), factor(0.06, 3), factor(0.15), factor(0.12)
+    toe, shoulder = some(0.04, 0.3), some(1.2, 0.5)
+
+    def tone(light: torch.Tensor) -> torch.Tensor:
+        light = MIDDLE * (light.float() * exposure * tint / MIDDLE) ** power
+        light = light * light / (light + toe + 1e-6)
+        light = light * (1 + shoulder) / (1 + shoulder * light)  # white stays white
+        grey = torch.einsum("bchw,c->bhw", light, LUMINANCE.to(device))[:, None]
+        return torch.lerp(grey, light, saturation).clamp(0, 1)
+
+    slope = rows["slope"] * power.flatten().to(rows["slope"].dtype)
+    return rows | {"photo": tone(rows["photo"]), "truth": tone(rows["truth"]), "slope": slope}
 
 
 def loss_of(network: Field, rows: dict[str, torch.Tensor], misread: torch.Generator | None) -> dict[str, torch.Tensor]:
@@ -132,7 +160,7 @@ def fit(
         rows = {name: values[picked] for name, values in data.items()}
         if torch.rand(1, generator=generator) < 0.5:
             rows |= {name: rows[name].flip(-1) for name in ("photo", "truth", "share")}
-        losses = loss_of(network, rows, generator)
+        losses = loss_of(network, bend_tones(rows, generator), generator)
         optimizer.zero_grad()
         (losses["wall"] + OUTSIDE_WEIGHT * losses["outside"]).backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
