@@ -106,6 +106,14 @@ def test_noise_is_a_function_of_its_draws_and_timesteps_cover_the_range():
     assert first.timesteps.min() < 20 and first.timesteps.max() > 979
 
 
+def test_a_timestep_bias_draws_so_many_samples_from_the_last_tenth():
+    scheduler, latents = DDIMScheduler(), torch.zeros(512, 4, 2, 2)
+    even, biased = (add_noise(latents, scheduler, sample_draws(512, 0, 5), timestep_bias=b) for b in (0.0, 0.75))
+    assert (even.timesteps >= 900).float().mean() == pytest.approx(0.1, abs=0.05)
+    assert (biased.timesteps >= 900).float().mean() == pytest.approx(0.775, abs=0.06)
+    assert biased.timesteps.min() < 40 and biased.timesteps.max() > 990 and torch.equal(biased.noise, even.noise)
+
+
 def test_a_noise_offset_moves_whole_channels():
     latents = torch.zeros(64, 4, 16, 16)
     still = add_noise(latents, DDIMScheduler(), sample_draws(64, 0, 5))

@@ -52,17 +52,26 @@ class Noised:
         return Noised(*(None if t is None else send(t, device) for t in vars(self).values()))
 
 
-def add_noise(latents: torch.Tensor, scheduler: DDIMScheduler, draws: Draws, noise_offset: float = 0.0) -> Noised:
+def add_noise(
+    latents: torch.Tensor,
+    scheduler: DDIMScheduler,
+    draws: Draws,
+    noise_offset: float = 0.0,
+    timestep_bias: float = 0.0,
+) -> Noised:
     """Draw noise and timesteps (on the CPU, so that seeds agree across machines) and mix them in.
 
     The target follows the scheduler's `prediction_type`: the noise (epsilon) or the velocity (v_prediction).
+    `timestep_bias` is the share of samples whose timestep is drawn from the last tenth, see TrainConfig.
     """
     noise = draws.randn(*latents.shape[1:])
     if noise_offset:
         noise += noise_offset * draws.randn(latents.shape[1], 1, 1)
     steps = scheduler.config.num_train_timesteps
-    timesteps = draws.randint(steps).to(latents.device)
-    noise = noise.to(latents.device)
+    timesteps = draws.randint(steps)
+    if timestep_bias:
+        timesteps = torch.where(draws.rand() < timestep_bias, steps - 1 - timesteps // 10, timesteps)
+    noise, timesteps = noise.to(latents.device), timesteps.to(latents.device)
     noisy = scheduler.add_noise(latents, noise, timesteps)
     targets = {"epsilon": lambda: noise, "v_prediction": lambda: scheduler.get_velocity(latents, noise, timesteps)}
     return Noised(noisy, timesteps, noise, targets[scheduler.config.prediction_type]())

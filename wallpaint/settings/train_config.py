@@ -80,6 +80,9 @@ class TrainConfig:
     # Losses and dropout
     snr_gamma: float = in_losses(0.0, "min-SNR weighting of the diffusion loss (usually 5); 0: off", 0.0, 100.0)
     noise_offset: float = in_losses(0.0, "strength of noise shared by a whole channel", 0.0, 1.0)
+    timestep_bias: float = in_losses(
+        0.0, "share of samples that learn at the last tenth of timesteps, where a painting begins; 0: all alike", 0, 1
+    )
     prediction_type: choices.PredictionType = in_losses(
         "", "what the UNet learns to say; empty: what the base model says"
     )

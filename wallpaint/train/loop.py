@@ -162,7 +162,9 @@ def draw_microbatches(session: Session) -> Iterator[Microbatch]:
         first = (microstep * processes + accelerator.process_index) * size
         draws = sample_draws(size, first, config.seed, step)
         batch = draw_batch(session.encoded, draws, step, settings, first)
-        noised = add_noise(batch.latents, session.models.noise_scheduler, draws, config.noise_offset)
+        noised = add_noise(
+            batch.latents, session.models.noise_scheduler, draws, config.noise_offset, config.timestep_bias
+        )
         return Microbatch(draws, (batch, noised), (batch.to(accelerator.device), noised.to(accelerator.device)))
 
     return prefetch(draw, count(session.step * accumulation))
