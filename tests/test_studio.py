@@ -227,7 +227,7 @@ def test_a_terminal_that_closes_stops_a_training_that_can_go_on(deaf, tmp_path):
     process = subprocess.Popen(command, start_new_session=True, **streams)
     os.close(theirs)
     said = b""
-    while b"step" not in said:
+    while b"step\r\n" not in said:  # the end of the line is written by itself
         said += os.read(ours, 1000)
     os.close(ours)
     if not deaf:

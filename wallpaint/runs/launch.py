@@ -61,7 +61,8 @@ def resume_run(folder: str | Path) -> Path:
     # A run that never came to a checkpoint begins anew; there is nothing it could go on from.
     resume = any((folder / "checkpoints").glob("step-*"))
     before = {name: run.fields.get(name) for name in ("state", *FRESH)} if resume else None
-    write_state(folder, state=QUEUED, queued=time.time(), resume=resume, before=before, **FRESH)
+    with locked(folder.parent):  # whoever looks for the next run right now sees all of this or nothing
+        write_state(folder, state=QUEUED, queued=time.time(), resume=resume, before=before, **FRESH)
     start_next(folder.parent.parent)
     return folder
 

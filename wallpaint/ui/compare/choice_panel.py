@@ -169,5 +169,6 @@ def wire_painting(
         asked = button.click(begin, language, buttons, queue=False, js=AFTER_COMPARE_BOARD, **QUIET)
         paint = {"show_progress_on": panel.results, **GPU, **PRIVATE}
         painted = asked.then(guarded(paint_arms, sheet), given, shown, **paint)
-        painted.then(end, language, buttons, queue=False, **QUIET)
+        for ended in (painted.success, painted.failure):  # `then` alone does not follow on an error
+            ended(end, language, buttons, queue=False, **QUIET)
     choice.cancel.click(cancel_painting, None, None, queue=False, **QUIET)
