@@ -252,3 +252,19 @@ def test_validation_measures_against_the_truth_and_shows_it(load, config, datase
     assert figures["delta_e_truth"] < 0.5  # the soft rim alone
     with Image.open(tmp_path / "grid.png") as grid:
         assert grid.size == (5 * validation.TILE, validation.TILE)
+
+
+def test_a_repaint_of_a_method_that_was_shown_the_field_is_laid_as_at_inference(config, load, tmp_path, monkeypatch):
+    shown, lay = [], validation.lay_painted
+    monkeypatch.setattr(validation, "lay_painted", lambda *args: shown.append(args[3]) or lay(*args))
+    repaints = pick_samples(read_samples(config().dataset, "train"), 1)
+    for method in ("lora_ip", "refine"):
+        validation.validate(load(), config(method=method), repaints, tmp_path / f"{method}.png")
+    assert shown == ["", "field"]
+
+
+def test_the_share_of_late_timesteps_reaches_the_training(config, tmp_path, monkeypatch):
+    drawn, add = [], train_module.add_noise
+    monkeypatch.setattr(train_module, "add_noise", lambda *args: drawn.append(add(*args)) or drawn[-1])
+    train(config(max_train_steps=2, timestep_bias=1.0, output_dir=str(tmp_path / "late")))
+    assert drawn and all((noised.timesteps >= 900).all() for noised in drawn)
