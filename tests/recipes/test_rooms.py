@@ -235,7 +235,7 @@ def test_layers_give_any_paint_and_any_camera_photographs_them(tmp_path, monkeyp
     given += ["--strange", "1", "--mixed", "1", "--begin", str(weights), "--rate", "0"]
     monkeypatch.setattr("sys.argv", ["field", *given])
     field.main()
-    assert json.loads(again.with_suffix(".json").read_text())["repaints"] > 2 * 2 * 3  # by two cameras there are no more
+    assert json.loads(again.with_suffix(".json").read_text())["repaints"] > 2 * 2 * 3  # of two cameras
     began, went_on = load_file(weights), load_file(again)
     assert all(torch.equal(went_on[name], value) for name, value in began.items())  # it learned nothing
 
