@@ -1,5 +1,6 @@
 """What one does on the page again and again, and what one looks at there."""
 
+import base64
 import re
 from pathlib import Path
 
@@ -12,6 +13,12 @@ ROOMS = Path(__file__).parents[2] / "assets" / "rooms"
 WALL = (0.5, 0.25)  # on the wall of the first sample room, as shares of the photo
 
 
+COMPARE = "#compare-board"
+SIZES = {
+    "desktop": {"viewport": {"width": 1440, "height": 900}},
+    "laptop": {"viewport": {"width": 1280, "height": 800}},
+    "phone": {"viewport": {"width": 390, "height": 844}, "locale": "vi-VN", "color_scheme": "dark", "has_touch": True},
+}
 TABS = ("compare", "dataset", "train")  # in the page's order, whatever they are called
 
 
@@ -89,6 +96,32 @@ def drop_files(page, paths, board="#board"):
 def upload(page, button, files):
     """Give files to an upload button, whose input stands before it."""
     page.locator(f"input[type=file]:has(+ {button})").set_input_files(files)
+
+
+def paste_file(page, path):
+    """Paste a picture from the clipboard, as after a screenshot."""
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate(
+        """async (source) => {
+        const image = Object.assign(new Image(), { src: source }); await image.decode();
+        const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight);
+        canvas.getContext("2d").drawImage(image, 0, 0);
+        const blob = await canvas.convertToBlob({ type: "image/png" });
+        await navigator.clipboard.write([new ClipboardItem({ "image/png": blob })]); }""",
+        f"data:image/jpeg;base64,{base64.b64encode(Path(path).read_bytes()).decode()}",
+    )
+    page.keyboard.press("Control+v")
+
+
+def only(page, *arms):
+    """Tick these arms alone."""
+    for name in ("old", "new", "color", "refine", "recolor"):
+        page.locator("#arms").get_by_label(name, exact=True).set_checked(name in arms)
+
+
+def wait_painted(page):
+    """Wait until the board of tab Compare shows its walls painted."""
+    expect(page.locator(f"{COMPARE} .board")).to_have_attribute("data-painted", re.compile("^#"))
 
 
 def download(page, link):

@@ -85,6 +85,20 @@ def test_a_test_room_brings_its_mask_and_its_known_paints(shipped_rooms, tmp_pat
     assert scene.open_first_room(tmp_path, room) == gr.skip()  # a chosen room stays
 
 
+def test_a_wall_is_looked_for_in_a_photo_that_is_brought_and_in_nothing_else(shipped_rooms, room_photo, tmp_path):
+    room, shown = scene.open_photo(tmp_path, str(room_photo), None)
+    assert shown["find"] and shown["walls"][0]["runs"] is None
+    Image.new("L", load_photo(room_photo).size, 255).save(tmp_path / "mask.png")
+    masked, with_mask = scene.open_mask(tmp_path, str(tmp_path / "mask.png"), room, "en")
+    for _, other in (
+        (masked, with_mask),
+        scene.show_room(room),  # F5, or the way back to it
+        scene.open_shipped_room(tmp_path, 0, room),
+        scene.open_dataset_room(tmp_path, masked.picture, "en"),
+    ):
+        assert not other["find"]
+
+
 def test_a_mask_must_fit_its_photo(shipped_rooms, room_photo, tmp_path):
     with pytest.raises(UserError, match="upload the photo"):
         scene.open_mask(tmp_path, str(room_photo), None, "en")

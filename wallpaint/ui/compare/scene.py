@@ -48,9 +48,9 @@ class ScenePaths:
     old_paint: str = ""  # on the wall at hand now, where that is known
 
 
-def show_room(room: Room) -> tuple:
-    """Give (room, what the board shows, with the paints whose true repaint is known)."""
-    return room, (describe_picture(room.picture) or {}) | {"known": list(room.truths)}
+def show_room(room: Room, find: bool = False) -> tuple:
+    """Give (room, what the board shows, with the paints whose true repaint is known; `find`: it proposes the wall)."""
+    return room, (describe_picture(room.picture) or {}) | {"known": list(room.truths), "find": find}
 
 
 def shipped_rooms() -> list[Sample]:
@@ -111,10 +111,10 @@ def open_dataset_room(workspace: Path, picture: pictures.Picture | None, languag
 
 
 def open_photo(workspace: Path, path: str, room: Room | None) -> tuple:
-    """Take an uploaded photo, without a mask, for the paint and the sheet chosen so far; give as `show_room`."""
+    """Take an uploaded photo, whose wall is yet to be found, for the paint and the sheet chosen so far."""
     picture = pictures.open_picture(path, workspace, Path(path).stem)
     write_walls(picture["folder"], [Wall(paint=paint_of(room))])
-    return show_room(Room(_with_sheet(picture, room)))
+    return show_room(Room(_with_sheet(picture, room)), find=True)
 
 
 def open_mask(workspace: Path, path: str, room: Room | None, language: str) -> tuple:

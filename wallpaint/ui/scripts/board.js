@@ -51,6 +51,13 @@ class Board {
 
   say(key, values = {}, wrong = false) { this.tell(this.words.get(key, values), wrong); }
 
+  sayReady(key, values = {}, wrong = false) { // files that did not come along are named until then, and with it
+    this.tell(this.leftOut + this.words.get(key, values), wrong || this.leftOut);
+    this.leftOut = "";
+  }
+
+  unsay(key) { if (this.$(".status").textContent === this.words.get(key)) this.sayReady("ready"); }
+
   tell(text, wrong = false) {
     const status = this.$(".status");
     status.textContent = text;
@@ -153,26 +160,38 @@ class Board {
     this.drawing.fit();
     this.pointer.setTool(this.pointer.tool);
     this.setView(this.about.plain && this.marking.marked ? "repaint" : "mask");
-    this.say("looking");
     const began = performance.now();
+    delete this.root.dataset.ready;
+    await (photo.find ? this.marking.propose() : this.look(photo));
+    if (photo.token === this.token) this.root.dataset.ready = Math.round(performance.now() - began);
+  }
+
+  async look(photo) { // so that the first click need not wait
+    this.say("looking");
     await this.call("embed");
     if (photo.token !== this.token) return;
-    const ready = this.words.get(photo.inverted ? "looks_inverted" : this.shown === "repaint" ? "ready_painted" : "ready");
-    this.tell(this.leftOut + ready, photo.inverted || this.leftOut); // named until then, and with the photo that came along
-    this.leftOut = "";
-    this.root.dataset.ready = Math.round(performance.now() - began);
+    this.sayReady(photo.inverted ? "looks_inverted" : this.shown === "repaint" ? "ready_painted" : "ready", {}, photo.inverted);
   }
 
   bindDrop() {
     const stage = this.$(".stage"), mark = (event, on) => { event.preventDefault(); stage.classList.toggle("drop", on); };
     for (const name of ["dragover", "dragenter"]) stage.addEventListener(name, (event) => mark(event, true));
     stage.addEventListener("dragleave", (event) => mark(event, false));
-    stage.addEventListener("drop", (event) => { mark(event, false); this.attempt(() => this.takeFiles(event.dataTransfer)); });
+    stage.addEventListener("drop", (event) => {
+      mark(event, false);
+      const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
+      this.attempt(async () => this.takeFiles(await listFiles(entries)));
+    });
+    document.addEventListener("paste", (event) => { // on the tab that is open; words go to the field they are meant for
+      const { files, types } = event.clipboardData;
+      if (!files.length || !this.root.offsetParent || (types.includes("text/plain") && event.target.matches("input, textarea"))) return;
+      event.preventDefault();
+      this.attempt(() => this.takeFiles([...files]));
+    });
   }
 
-  async takeFiles(transfer) { // folders are walked, their photos go to the upload button
+  takeFiles(files) { // the photos go to the upload button
     const input = document.querySelector(`input[type=file]:has(+ ${this.about.uploads[0]})`);
-    const files = await listFiles([...transfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean));
     const good = this.sift(files).slice(0, input?.multiple ? MOST_PHOTOS : 1);
     if (good.length && input) giveFiles(input, good);
   }

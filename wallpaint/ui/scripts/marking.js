@@ -144,12 +144,16 @@ export class Marking {
   spread(grow) { if (this.wall.area) this.replace(spread(this.wall.mask, this.size, grow)); }
   invert() { if (this.wall.area) this.replace(this.wall.mask.map((value) => value ^ 1)); }
 
-  async propose() {
-    this.board.say("searching");
-    const answer = await this.board.call("propose");
-    if (!answer.runs) return this.board.say("nothing_found", {}, true);
+  async propose() { // what is found is not laid over what a person has marked meanwhile
+    const { board, photo, turn } = this;
+    board.say("searching");
+    const answer = await board.call("propose");
+    if (photo !== this.photo) return;
+    if (turn !== this.turn || board.pointer.marking) return board.unsay("searching");
+    if (!answer.runs) return board.sayReady("nothing_found", {}, true);
     this.replace(this.read(answer.runs));
-    this.board.say("auto_found", { confidence: Math.round(100 * answer.confidence) });
+    const told = matchMedia("(hover: none)").matches ? "auto_found_touch" : "auto_found"; // fingers have one button
+    board.sayReady(told, { confidence: Math.round(100 * answer.confidence) });
   }
 
   async useGiven() { this.replace(fromRuns((await this.board.call("load_given")).runs, this.pixels)); }

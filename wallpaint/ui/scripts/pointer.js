@@ -20,6 +20,7 @@ export class Pointer {
     board.$(".brush").oninput = (event) => this.setBrush(Number(event.target.value));
   }
 
+  get marking() { return ["stroke", "box", "tap"].includes(this.drag.kind) && !this.picking; }
   get picking() { return this.tool === "dropper" || this.tool === "white"; }
 
   setTool(tool) {
