@@ -167,7 +167,7 @@ def test_a_sheet_of_paints_is_painted_looked_at_saved_and_printed(page, studio_u
     unfold(page, "#sheet")
     page.locator("#paint-sheet").click()
     stage = wait_stage(page)
-    expect(page.locator("#results .card b")).to_have_text(names)
+    expect(page.locator("#results .card b")).to_have_text(("photo", *names))
     expect(page.locator("#results .card p").first).to_contain_text("#879A77 · LRV 30 · ΔE ")
     keep_picture(page, "sheet")
     page.locator("#results .lens canvas").focus()

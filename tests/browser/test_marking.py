@@ -44,7 +44,7 @@ def test_the_whole_story_with_a_mouse(page, studio_url, keep_picture):
     assert 500 < first < 256 * 256
     page.mouse.click(*place(page, 0.5, 0.85), button="right")  # the floor is no wall
     settle(page)
-    expect(page.locator("#board .status")).to_contain_text("Marked in")
+    expect(page.locator("#board .status")).to_contain_text("Marked, ")
     if page.locator("#board [data-candidate='1']").is_visible():
         page.locator("#board [data-candidate='1']").click()
         expect(page.locator("#board [data-candidate='1']")).to_have_attribute("aria-pressed", "true")
@@ -117,7 +117,7 @@ def test_compare_has_the_same_board_and_what_is_marked_there_is_painted(page, st
     page.mouse.click(*place(page, 0.75, 0.95, board))
     page.keyboard.up("Alt")
     settle(page, board)
-    expect(page.locator(f"{board} .status")).to_contain_text("Marked in")
+    expect(page.locator(f"{board} .status")).to_contain_text("Marked, ")
     page.keyboard.press("Control+z")
     expect(page.locator(f"{board} .board")).to_have_attribute("data-marked", str(boxed))
     brush(page, board)

@@ -373,6 +373,7 @@ def test_a_lora_of_ones_own_is_judged_when_it_is_added_and_paints(page, studio_u
 def test_a_blind_vote_tells_names_and_figures_after_it(page, studio_url):
     open_tab(page, studio_url, "Compare")
     page.locator("#sampling > button").click()
+    expect(page.get_by_label("Strength of the image adapter")).to_have_value("")  # each arm's own, also once seen
     page.locator("#blind input").check()
     page.locator("#paint").click()
     expect(page.locator("#vote label")).to_have_count(5)

@@ -26,6 +26,15 @@ def reader_language() -> str:
     return pick_language(asked, headers.get("accept-language"))
 
 
+@contextlib.contextmanager
+def naming(path: str | Path) -> Iterator[None]:
+    """Let a UserError name an upload as its reader knows it, and not where the studio keeps it."""
+    try:
+        yield
+    except UserError as problem:
+        raise UserError(str(problem).replace(str(path), Path(path).name)) from None
+
+
 def guarded(handler: Callable, *bound: Any) -> Callable:
     """Wrap a handler: a UserError becomes a message on the page, anything else is logged and named there.
 

@@ -106,8 +106,12 @@ def test_a_mask_must_fit_its_photo(shipped_rooms, room_photo, tmp_path):
     with pytest.raises(UserError, match="choose a test room"):
         paint_comparison(tmp_path, room, request(), [], "en")
     Image.new("L", (10, 10), 255).save(tmp_path / "small.png")
-    with pytest.raises(UserError, match="10x10"):
+    with pytest.raises(UserError, match="10x10") as told:
         scene.open_mask(tmp_path, str(tmp_path / "small.png"), room, "en")
+    assert "small.png" in str(told.value) and str(tmp_path) not in str(told.value)
+    (tmp_path / "cut.jpg").write_bytes(room_photo.read_bytes()[:300])
+    with pytest.raises(UserError, match=r"^image cut\.jpg cannot be read"):
+        scene.open_photo(tmp_path, str(tmp_path / "cut.jpg"), room)
 
 
 def test_a_mask_of_ones_own_is_painted_pixel_for_pixel_until_it_is_mended(room_photo, tmp_path):
@@ -287,6 +291,18 @@ def test_settings_reach_the_painter(room, tmp_path, monkeypatch):
     assert (settings.guidance_scale, settings.ip_adapter_scale) == (2.5, 0.5)
 
 
+@pytest.mark.parametrize(("written", "strength"), [("", None), (None, None), ("0", 0.0), (" 0,5 ", 0.5), (2, 2.0)])
+def test_a_strength_that_is_left_empty_is_each_arms_own(written, strength):
+    assert request(ip_adapter_scale=written).sampling[3] == strength
+
+
+@pytest.mark.parametrize("written", ["much", "-1", "2.1", "nan"])
+def test_what_is_no_strength_is_told(room, tmp_path, written):
+    with pytest.raises(UserError, match=f"{written} is no strength"):
+        paint_comparison(tmp_path, room, request(ip_adapter_scale=written), [], "en")
+    assert not (tmp_path / "results").exists()
+
+
 @pytest.mark.parametrize("arms", [[], ["x=/etc/passwd"], ["nothing"]])
 def test_arms_the_page_did_not_offer_are_refused(room, tmp_path, arms):
     with pytest.raises(UserError, match="tick at least one"):
@@ -458,7 +474,7 @@ def test_a_wall_left_too_dark_or_too_bright_is_not_praised_for_its_hue(painted, 
     for error, key in ((-35.0, "verdict_dark"), (40.0, "verdict_bright")):
         said = verdict(painted(grey, grey=error, white=2.0, none=None), language)
         assert said.startswith(t("verdict_best", language, name="white", score="4.0", measure=t("to_paint", language)))
-        assert t(key, language, names=f"grey ({abs(error):.0f})") in said and "none" in said
+        assert t(key, language, names=f"grey (L* {error:+.0f})") in said and "none" in said
         only = verdict(painted({"grey": (0.5, 0.9)}, grey=error), language)
         assert only.startswith(
             t("verdict_none_bright", language, name="grey", score="0.5", measure=t("to_paint", language))

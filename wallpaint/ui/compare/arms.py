@@ -11,12 +11,12 @@ from typing import Any
 
 from wallpaint import paths
 from wallpaint.disk import link_or_copy
-from wallpaint.errors import UserError
 from wallpaint.learned.lora_files import ADAPTER, LoraFile, describe_lora
 from wallpaint.models.families import resolve_family
 from wallpaint.runs import state
 from wallpaint.runs.machine import list_parts
 from wallpaint.ui.board import pictures
+from wallpaint.ui.handlers import naming
 from wallpaint.ui.html import render
 from wallpaint.ui.upload import open_upload
 from wallpaint.ui.words.words import t, translate
@@ -73,10 +73,8 @@ def take_lora(
         UserError: it cannot be an arm; one line says why.
     """
     with open_upload(workspace, uploaded, LORA_SUFFIXES) as path:
-        try:
+        with naming(path):
             file = describe_lora(path)
-        except UserError as problem:
-            raise UserError(str(problem).replace(str(path), path.name)) from None
         kept = pictures.working_folder(workspace) / "lora.safetensors"
         link_or_copy(path, kept)  # two gigabytes need not be written twice
         if (config := path.with_name("adapter_config.json")).is_file():  # peft's, beside a file of the workspace

@@ -40,7 +40,7 @@ class ChoicePanel:
     seed: gr.Number
     num_inference_steps: gr.Number
     guidance_scale: gr.Number
-    ip_adapter_scale: gr.Slider
+    ip_adapter_scale: gr.Textbox
     blind: gr.Checkbox
     bounce: gr.Checkbox
 
@@ -81,19 +81,19 @@ def build_sampling(page: Page) -> dict[str, Any]:
     """Lay out the rarer choices; give them by their names in ChoicePanel."""
     parts: dict[str, Any] = {}
     with gr.Row():
-        for name, value, most, info in (
-            ("seed", 0, None, "seed_info"),
-            ("num_inference_steps", 0, 200, "own_default"),
-            ("guidance_scale", 0, 30, "own_default"),
-            ("ip_adapter_scale", None, 2, "own_scale"),
+        for name, most, info in (
+            ("seed", None, "seed_info"),
+            ("num_inference_steps", 200, "own_default"),
+            ("guidance_scale", 30, "own_default"),
         ):
             texts: dict[str, Any] = {"label": T(name), "info": T(info), "min_width": 90}
             step = {"precision": 0} if name in ("seed", "num_inference_steps") else {"step": 0.05}
-            parts[name] = page.add(gr.Number, value=value, minimum=0, maximum=most, **texts, **step)
-    with gr.Row():
-        for name in ("blind", "bounce"):
-            texts = {"label": T(name), "info": T(f"{name}_info"), "elem_id": name}
-            parts[name] = page.add(gr.Checkbox, value=False, **texts)
+            parts[name] = page.add(gr.Number, value=0, minimum=0, maximum=most, **texts, **step)
+        texts = {"label": T("ip_adapter_scale"), "info": T("own_scale"), "min_width": 90}
+        parts["ip_adapter_scale"] = page.add(gr.Textbox, max_lines=1, **texts)  # a Number cannot be empty
+    for name in ("blind", "bounce"):
+        texts = {"label": T(name), "info": T(f"{name}_info"), "elem_id": name}
+        parts[name] = page.add(gr.Checkbox, value=False, **texts)
     return parts
 
 

@@ -25,6 +25,7 @@ from wallpaint.report.heat import draw_layer
 from wallpaint.ui.board import pictures
 from wallpaint.ui.compare.arms import OwnLora, list_arms
 from wallpaint.ui.compare.scene import Outlook, Room, ScenePaths, is_showcase, look_ahead, paint_of, write_scene
+from wallpaint.ui.handlers import reader_language
 from wallpaint.ui.page import SHARED_GPU, on_gpu
 from wallpaint.ui.words.words import t
 
@@ -40,7 +41,7 @@ class PaintRequest:
     seed: int | None
     num_inference_steps: int | None
     guidance_scale: float | None
-    ip_adapter_scale: float | None
+    ip_adapter_scale: float | str | None
     blind: bool
     bounce: bool = False
 
@@ -48,7 +49,23 @@ class PaintRequest:
     def sampling(self) -> tuple[int, int | None, float | None, float | None]:
         """Seed, steps, guidance and strength; None for what is left to the family or the run."""
         steps, guidance = int(self.num_inference_steps or 0) or None, self.guidance_scale or None
-        return int(self.seed or 0), steps, guidance, self.ip_adapter_scale
+        return int(self.seed or 0), steps, guidance, read_strength(self.ip_adapter_scale)
+
+
+def read_strength(text: float | str | None) -> float | None:
+    """Read the strength of the image adapter as it is written; None for what is left empty.
+
+    Raises:
+        UserError: it is no number from 0 to 2.
+    """
+    written = str("" if text is None else text).strip()
+    try:
+        strength = float(written.replace(",", ".")) if written else None
+    except ValueError:
+        strength = -1.0
+    if strength is not None and not 0 <= strength <= 2:
+        raise UserError(t("bad_strength", reader_language(), text=written[:20]))
+    return strength
 
 
 @dataclass(frozen=True)

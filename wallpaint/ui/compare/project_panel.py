@@ -14,7 +14,7 @@ from wallpaint.ui.compare.choice_panel import ChoicePanel
 from wallpaint.ui.compare.painting import PaintRequest
 from wallpaint.ui.compare.room_panel import choose_room
 from wallpaint.ui.compare.scene import Room
-from wallpaint.ui.handlers import guarded
+from wallpaint.ui.handlers import guarded, naming
 from wallpaint.ui.page import DOWNLOAD, PRIVATE, Page
 from wallpaint.ui.upload import build_upload, open_upload
 from wallpaint.ui.words.words import T, t
@@ -56,7 +56,7 @@ def wire_project(
         return str(project.save_project(workspace, room, PaintRequest(*values), offered, language))
 
     def open_project(uploaded: Any, own: list[OwnLora], language: str, request: gr.Request) -> tuple:
-        with open_upload(workspace, uploaded, (SUFFIX,)) as path:
+        with open_upload(workspace, uploaded, (SUFFIX,)) as path, naming(path):
             opened = project.open_project(workspace, path, dict(list_arms(workspace, own)))
         if opened.left_out:
             gr.Warning(escape(t("project_arms", language, names=", ".join(opened.left_out))))

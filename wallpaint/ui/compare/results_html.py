@@ -108,7 +108,7 @@ def draw_verdict(arms: list[dict[str, Any]], truth: bool, language: str) -> Mark
         key = "verdict_tie" if scores[others[0]] - scores[best] < NEAR else "verdict_next"
         parts.append(say(key, language, name=others[0], score=f"{scores[others[0]]:.1f}"))
     for key, sign in (("verdict_dark", -1), ("verdict_bright", 1)):
-        if names := [f"{name} ({abs(error):.0f})" for name, error in off.items() if error * sign > 0]:
+        if names := [f"{name} (L* {error:+.0f})" for name, error in off.items() if error * sign > 0]:
             parts.append(say(key, language, names=", ".join(names)))
     if {"old", "new"} <= scores.keys() - off.keys():
         gap = scores["old"] - scores["new"]

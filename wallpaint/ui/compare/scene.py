@@ -17,6 +17,7 @@ from wallpaint.ui.board.component import describe_picture
 from wallpaint.ui.board.repaints import repaint_walls
 from wallpaint.ui.board.walls import PAINT, Wall, read_walls, save_photo_masks, write_walls
 from wallpaint.ui.gallery import read_rooms
+from wallpaint.ui.handlers import naming
 from wallpaint.ui.words.words import t
 
 # The room that the page opens on, and its paint: chosen because one sees there what training with the adapter
@@ -112,7 +113,8 @@ def open_dataset_room(workspace: Path, picture: pictures.Picture | None, languag
 
 def open_photo(workspace: Path, path: str, room: Room | None) -> tuple:
     """Take an uploaded photo, whose wall is yet to be found, for the paint and the sheet chosen so far."""
-    picture = pictures.open_picture(path, workspace, Path(path).stem)
+    with naming(path):
+        picture = pictures.open_picture(path, workspace, Path(path).stem)
     write_walls(picture["folder"], [Wall(paint=paint_of(room))])
     return show_room(Room(_with_sheet(picture, room)), find=True)
 
@@ -122,7 +124,8 @@ def open_mask(workspace: Path, path: str, room: Room | None, language: str) -> t
     if room is None:
         raise UserError(t("no_upload", language))
     photo, wall = Path(room.picture["folder"]) / "photo.png", Wall(paint=paint_of(room))
-    picture = pictures.open_marked(photo, path, workspace, room.picture["name"], wall)
+    with naming(path), naming(photo):
+        picture = pictures.open_marked(photo, path, workspace, room.picture["name"], wall)
     return show_room(Room(_with_sheet(picture, room), room.truths))
 
 

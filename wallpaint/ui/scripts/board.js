@@ -152,6 +152,7 @@ class Board {
   async openPhoto(photo) {
     if (photo && photo.token === this.token && !photo.again) return;
     this.image = photo ? await loadImage(photo.image) : null;
+    if (photo) this.$(".stage").style.setProperty("--ratio", photo.size[0] / photo.size[1]);
     this.marking.open(photo);
     this.paints.repainted = this.pointer.cursor = null;
     this.$("[data-do=given]").hidden = !photo?.given;

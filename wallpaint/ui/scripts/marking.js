@@ -108,7 +108,7 @@ export class Marking {
     if (!answer) return;
     const masks = answer.masks.map((runs) => this.read(runs, points));
     this.follow({ ...this.wall.mark, model: masks[0], points, box }, { masks, scores: answer.scores, chosen: 0 });
-    this.board.say("found", { score: Math.round(100 * answer.scores[0]), ms: this.board.root.dataset.latency });
+    this.board.say("found", { score: Math.round(100 * answer.scores[0]) });
     await this.refine();
   }
 

@@ -51,7 +51,7 @@ class Stage {
   }
 
   reveal() { // what was asked for comes into sight, unless one has gone elsewhere meanwhile
-    if (!this.element.offsetParent || ![document.body, document.querySelector("#paint")].includes(document.activeElement)) return;
+    if (!this.element.offsetParent || !document.activeElement?.matches("body, #paint, #paint-sheet")) return;
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.lens.canvas.focus({ preventScroll: true });
     this.$(".results").scrollIntoView({ block: "start", behavior: calm ? "auto" : "smooth" });
