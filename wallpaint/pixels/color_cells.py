@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import colorsys
+import functools
 import re
 import unicodedata
 from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
 
 from wallpaint.pixels.color import Swatch, parse_color
 
@@ -16,23 +20,6 @@ def plain(text: str) -> str:
     return "".join(letter for letter in apart if not unicodedata.combining(letter))
 
 
-# What a header calls its columns in many languages, accents and spaces left out.
-ROLES = {
-    "red": "r red rot rouge rojo rosso vermelho rood do rod rød czerwony cervena kırmızı punainen piros rosu merah "
-    "красный червоний κοκκινο 红 紅 赤 빨강",
-    "green": "g green grun gruen vert verde groen luc xanhla xanhlacay gron grøn grønn zielony zelena yesil vihrea "
-    "zold hijau зеленый зелений πρασινο 绿 綠 緑 초록 녹색",
-    "blue": "b blue blau bleu azul blu blauw lam xanhlam xanhduong bla niebieski modra mavi sininen kek albastru biru "
-    "синий синій голубой μπλε 蓝 藍 青 파랑",
-    "hex": "hex hexcode hexwert hexvalue html htmlcode htmlhex web rgbhex hexrgb mahex codehex",
-    "color": "color colour farbe couleur mau rgb srgb colorcode colourcode farbcode mamau codecouleur kleur farg "
-    "farve kolor barva renk cor цвет колір 颜色 顏色 色 색상",
-    "name": "name title titel nom nombre nome naam ten tenmau bezeichnung farbname colorname colourname paint label "
-    "nazwa nazev namn navn ad nimi nev nama имя название наименование назва ονομα 名称 名稱 名字 名前 色名 이름",
-    "code": "id code no nr num number nummer numero ref sku index key stt ma so код артикул номер 编号 色号 番号 번호",
-    "other": "l a c m y k h s v x z alpha cyan magenta yellow black lab cmyk hsl hsv hue lrv group collection",
-}
-ROLE_OF = {plain(word): role for role, words in ROLES.items() for word in words.split()}
 # Three numbers or six digits below one of these words are no red, green, blue in this order.
 OTHER_MODELS = {*"lab cielab lch hsl hsv hsb hwb xyz yuv ycbcr cmyk bgr bgra abgr brg gbr grb rbg vb linear".split()}
 AROUND_CHANNELS = re.compile(r"\b(s?rgb|value|wert|channel|kanal|valeur|gia tri|\d*bit|\d+)\b")  # "R (0-255)", "RGB_R"
@@ -61,16 +48,23 @@ def find_roles(titles: Sequence[str]) -> list[str]:
 
 
 def find_role(title: str) -> str:
-    """What a header's cell says of its column: a key of ROLES, or 'unknown'; 'b*' is CIELAB's."""
+    """What a header's cell says of its column: a role of column_words.yaml, or 'unknown'; 'b*' is CIELAB's."""
     if "*" in title:
         return "other"
     words = re.sub(r"[^\w%]+|_", " ", plain(title))
     if OTHER_MODELS & {*words.split()}:
         return "other"
     for text in (words, AROUND_CHANNELS.sub("", words)):
-        if role := ROLE_OF.get(re.sub(r"[ %]", "", text)):
+        if role := _words().get(re.sub(r"[ %]", "", text)):
             return role
     return next((role for role in ("hex", "name", "code") if role in words.split()), "unknown")
+
+
+@functools.cache
+def _words() -> dict[str, str]:
+    """The role of a column by its words in any language, plain."""
+    languages = yaml.safe_load(Path(__file__).with_name("column_words.yaml").read_text("utf-8"))
+    return {plain(word): role for roles in languages.values() for role in roles for word in roles[role].split()}
 
 
 def color_in(cell: str) -> Swatch | None:
