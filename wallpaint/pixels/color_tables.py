@@ -18,6 +18,7 @@ SCALE = re.compile(r"\b0 ?(?:-|–|\.\.+|to|bis|a) ?(\d+)|(%|percent|prozent|pou
 QUOTED = re.compile(r'(?:\A|(?<=[,;\t|\r\n])) *"(?:[^"]|"")*"(?=[,;\t|\r\n]|\Z)')  # a cell may have lines of its own
 UNCLOSED = re.compile(r'(?:^|[,;\t|]) *"[^"]*$')
 MAX_LINES, MANY = 10_000, 4
+CHANNELS = ("red", "green", "blue")
 REMEDY = "write a first line that names the columns, like 'name,hex' or 'name,r,g,b'"
 
 
@@ -58,15 +59,25 @@ def read_rows(titles: list[str], rows: list[tuple[str, list[str]]], width: int =
         if len(row) > width:
             raise UserError(f"{place} has {len(row)} cells, not {width}: put a name with a separator into quotes")
     columns = [[row[i] if i < len(row) else "" for _, row in rows] for i in range(width)]
-    columns = [
-        _scaled(c, titles[i]) if roles and roles[i] in ("red", "green", "blue") else c for i, c in enumerate(columns)
-    ]
+    columns = [_scaled(c, titles[i]) if roles and roles[i] in CHANNELS else c for i, c in enumerate(columns)]
     colors, used = _colors(columns, roles, [place for place, _ in rows])
     return list(zip(_names(columns, roles or ["unknown"] * width, used), colors, strict=True))
 
 
 def _rows(text: str) -> list[tuple[str, list[str]]]:
     """The rows that hold anything, as ('line 3', cells), without empty cells at their ends and without comments."""
+    lines = _lines(text)
+    declared = re.fullmatch(r"sep=(.)", lines[0][1], re.I) if lines else None  # Excel's own first line
+    lines = lines[1:] if declared else lines
+    texts = [line for _, line in lines]
+    rows = _cut(texts, declared[1]) if declared else _split(texts)
+    rows = [[re.sub(r'^="(.*)"$', r"\1", cell.strip()) for cell in row] for row in rows]  # ="001020": Excel's text
+    sizes = [max((i + 1 for i, cell in enumerate(row) if cell), default=0) for row in rows]
+    return [(f"line {line}", row[:size]) for (line, _), row, size in zip(lines, rows, sizes, strict=True) if size]
+
+
+def _lines(text: str) -> list[tuple[int, str]]:
+    """The lines that hold anything, numbered, without comments; a quoted cell of several lines is in one."""
     text = QUOTED.sub(lambda cell: re.sub(r"[\r\n]+", " ", cell[0]), text)
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
     if len(lines) > MAX_LINES:
@@ -76,27 +87,28 @@ def _rows(text: str) -> list[tuple[str, list[str]]]:
     open_quote = next((number for number, line in lines if UNCLOSED.search(line)), None)
     if open_quote:
         raise UserError(f"line {open_quote} has a quote that is not closed: close it, or leave it out")
-    declared = re.fullmatch(r"sep=(.)", lines[0][1], re.I) if lines else None  # Excel's own first line
-    lines = lines[1:] if declared else lines
+    return lines
 
-    def split(separator: str) -> list[list[str]]:
-        """One reader a row: a quote that is never closed must not swallow the rest."""
-        return [next(csv.reader([line], delimiter=separator, skipinitialspace=True), []) for _, line in lines]
 
-    def agreement(separator: str) -> int:
+def _cut(lines: list[str], separator: str) -> list[list[str]]:
+    """One reader a row: a quote that is never closed must not swallow the rest."""
+    return [next(csv.reader([line], delimiter=separator, skipinitialspace=True), []) for line in lines]
+
+
+def _split(lines: list[str]) -> list[list[str]]:
+    """Cells by the separator that most lines agree on, else by spaces, at least two of them if all agree on that."""
+
+    def agreement(rows: list[list[str]]) -> int:
         """How many rows have as many cells as most have."""
-        return max(Counter(len(row) for row in split(separator) if len(row) > 1).values(), default=0)
+        return max(Counter(len(row) for row in rows if len(row) > 1).values(), default=0)
 
-    separator = declared[1] if declared else max(";\t|,", key=agreement)
-    if declared or 2 * agreement(separator) >= len(lines):
-        rows = split(separator)
-    else:  # aligned by spaces, at least two of them if all rows agree on that
-        rows = [re.split(r"\s{2,}", line) for _, line in lines]
-        if len({len(row) for row in rows}) > 1 or (rows and len(rows[0]) == 1):
-            rows = [_join_words(line.split()) for _, line in lines]
-    cells = [[re.sub(r'^="(.*)"$', r"\1", cell.strip()) for cell in row] for row in rows]  # ="001020": Excel's text
-    sizes = [max((i + 1 for i, cell in enumerate(row) if cell), default=0) for row in cells]
-    return [(f"line {line}", row[:size]) for (line, _), row, size in zip(lines, cells, sizes, strict=True) if size]
+    best = max((_cut(lines, separator) for separator in ";\t|,"), key=agreement)
+    if 2 * agreement(best) >= len(lines):
+        return best
+    aligned = [re.split(r"\s{2,}", line) for line in lines]
+    if len({len(row) for row in aligned}) == 1 and len(aligned[0]) > 1:
+        return aligned
+    return [_join_words(line.split()) for line in lines]
 
 
 def _uncommented(line: str) -> str:
@@ -104,7 +116,7 @@ def _uncommented(line: str) -> str:
     if not (mark := re.match(r"(#+|//)(\s+|$)", line)):
         return line
     rest = line[mark.end() :]
-    return rest if {"red", "green", "blue"} <= {find_role(title) for title in re.split(r"[;,|\s]+", rest)} else ""
+    return rest if {*CHANNELS} <= {find_role(title) for title in re.split(r"[;,|\s]+", rest)} else ""
 
 
 def _join_words(words: list[str]) -> list[str]:
@@ -162,7 +174,7 @@ def _code_columns(columns: list[list[str]], roles: list[str]) -> tuple[int, list
 def _channel_columns(columns: list[list[str]], roles: list[str]) -> list[int]:
     """The columns of red, green and blue: as the header names them, else the one run of three columns of numbers."""
     if roles:
-        named = [[i for i, role in enumerate(roles) if role == channel] for channel in ("red", "green", "blue")]
+        named = [[i for i, role in enumerate(roles) if role == channel] for channel in CHANNELS]
         return [found[0] for found in named] if all(len(found) == 1 for found in named) else []
     numbers = [all(NUMBER.fullmatch(cell) for cell in column) for column in columns]
     runs = [[i for i, _ in run] for number, run in groupby(enumerate(numbers), key=lambda pair: pair[1]) if number]
@@ -209,31 +221,34 @@ def _channels(columns: list[list[str]], places: list[str]) -> list[Swatch]:
         raise UserError(f"{places[cells.index(None) // 3]} has no number where red, green and blue should be")
     values = np.array([float(cell[1].replace(",", ".")) for cell in cells if cell]).reshape(-1, 3)
     percent = [bool(cell[2]) for cell in cells if cell]
-    whole, top = all(cell[1].isdigit() for cell in cells if cell), values.max(axis=1)
+    top = values.max(axis=1)
     if top.max() > (100 if all(percent) else 255):
         raise UserError(f"{places[int(top.argmax())]} is out of range, write 0 to 255 for each channel")
-    fractions = (values % 1 > 0).any(axis=1)
+    full = _full_light(values, percent, whole=all(cell[1].isdigit() for cell in cells if cell))
+    return [Swatch(tuple(row)) for row in (values / full * 255).round().astype(int).tolist()]
+
+
+def _full_light(values: np.ndarray, percent: list[bool], whole: bool) -> float:
+    """The number that says full light in a table of channels (N, 3): 100, 1 or 255."""
+    top = values.max(axis=1)
+    fractions = (values % 1 > 0).any(axis=1) & (top <= 100)
     # White, in percent? Or many paints, none of them with a channel of more than 100 of 255?
     hundred = top.max() <= 100 and (len(top) >= MANY or (values == 100).all(axis=1).any())
     if all(percent):
-        scale = 100.0
-    elif not any(percent) and not whole and top.max() <= 1:
-        scale = 1.0
-    elif (
-        not any(percent) and (top.max() > 1 or not top.max()) and not (fractions & (top <= 100)).any() and not hundred
-    ):
-        scale = 255.0
-    else:  # 0 and 1 alone, percent without its sign, or two scales in one table
-        raise UserError("red, green and blue may be 0 to 1, 0 to 255 or percent here: write 0 to 255, 1.0 or 100 %")
-    return [Swatch(tuple(row)) for row in (values / scale * 255).round().astype(int).tolist()]
+        return 100.0
+    if not any(percent) and not whole and top.max() <= 1:
+        return 1.0
+    if not any(percent) and (top.max() > 1 or not top.max()) and not fractions.any() and not hundred:
+        return 255.0
+    # 0 and 1 alone, percent without its sign, or two scales in one table
+    raise UserError("red, green and blue may be 0 to 1, 0 to 255 or percent here: write 0 to 255, 1.0 or 100 %")
 
 
 def _names(columns: list[list[str]], roles: list[str], used: set[int]) -> list[str]:
     """What each row calls its colour: its name and a code that is no plain number, else all there is."""
-    spare = [i for i in range(len(columns)) if i not in used and roles[i] not in ("red", "green", "blue", "other")]
+    spare = [i for i in range(len(columns)) if i not in used and roles[i] not in (*CHANNELS, "other")]
     texts = [i for i in spare if not all(NUMBER.fullmatch(cell) for cell in columns[i] if cell)]
     if any(roles[i] == "name" for i in texts):
         texts = [i for i in texts if roles[i] in ("name", "code")]
-    return [" ".join(filter(None, cells)) for cells in zip(*(columns[i] for i in texts or spare), strict=True)] or [
-        ""
-    ] * len(columns[0])
+    rows = zip(*(columns[i] for i in texts or spare), strict=True)
+    return [" ".join(filter(None, cells)) for cells in rows] if spare else [""] * len(columns[0])
