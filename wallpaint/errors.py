@@ -8,6 +8,14 @@ class UserError(Exception):
     """
 
 
+class EmptyMask(UserError):
+    """A mask in which nothing is marked."""
+
+
+class OtherSize(UserError):
+    """A mask or a truth that is not of its photo's size."""
+
+
 def reason_of(error: BaseException) -> str:
     """What somebody else's error says, in one line that is not long."""
     return " ".join(str(error).split())[:200] or type(error).__name__

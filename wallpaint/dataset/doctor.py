@@ -22,7 +22,7 @@ from wallpaint.dataset.metadata import (
     scan_rows,
 )
 from wallpaint.dataset.rows import Sample, read_row
-from wallpaint.errors import UserError
+from wallpaint.errors import EmptyMask, OtherSize, UserError
 from wallpaint.pixels.arrays import fit_size
 from wallpaint.pixels.color import delta_e, rgb_to_lab
 from wallpaint.pixels.hues import HUES, LIGHTNESSES, hue_name, lightness_name
@@ -55,6 +55,8 @@ MESSAGES = {
     "missing_hues": ("no wall is {hues}", "add rooms in these hues if you mean to paint in them"),
     "missing_lightness": ("no wall is {lightness}", "add such rooms if you mean to use such paints"),
 }
+
+KIND_OF = {EmptyMask: "empty_mask", OtherSize: "mask_size"}  # of a row that cannot be read; others are bad_row
 
 
 @dataclass(frozen=True)
@@ -142,9 +144,7 @@ def _check_row(where: Path, split: str, place: str, row: Row | UserError) -> Fin
         return _summarise(split, sample, photo, *_load_mask(sample, photo))
     except UserError as error:
         problem = " ".join(str(error).replace(f"{place} ", "it ").replace(f"{where}/", "").split()).lstrip(": ")
-    if "is empty" in problem:
-        return Finding("empty_mask", split, name)
-    kind = "mask_size" if "but its photo is" in problem else "bad_row"
+        kind = KIND_OF.get(type(error), "bad_row")
     return Finding(kind, split, name, {"problem": problem.rpartition(": ")[0] or problem})
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from wallpaint.dataset.files import FileIndex
 from wallpaint.dataset.metadata import REQUIRED, Row
 from wallpaint.dataset.names import find_picture, is_text
-from wallpaint.errors import UserError
+from wallpaint.errors import OtherSize, UserError
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.pixels.photo_files import open_picture, orientation
@@ -85,7 +85,7 @@ def read_row(row: Row, where: Path, place: str, files: FileIndex | None = None) 
             what == "mask" and found == size[::-1] and orientation(open_picture(sample.image, False)) >= 5
         ):
             turned = ", when it stands upright" if found == size[::-1] else ""
-            raise UserError(
+            raise OtherSize(
                 f"{place}: {what} {path} is {found[0]}x{found[1]} but its photo is {size[0]}x{size[1]}{turned}: "
                 f"{'turn it as the photo stands' if turned else 'make them the same size'}"
             )

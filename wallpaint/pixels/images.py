@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from wallpaint.errors import UserError
+from wallpaint.errors import EmptyMask, OtherSize, UserError
 from wallpaint.pixels.mask_files import wall_in
 from wallpaint.pixels.photo_colors import to_srgb
 from wallpaint.pixels.photo_files import TURNS, open_picture, orientation
@@ -62,7 +62,7 @@ def load_mask(
             TURNS.get(orientation(open_picture(photo, decode=False))) if photo and image.size[::-1] == size else None
         )
         if turn is None:
-            raise UserError(
+            raise OtherSize(
                 f"mask {path} is {image.width}x{image.height} but its photo is {size[0]}x{size[1]}: "
                 "make the mask at the photo's own size, as the photo stands upright"
             )
@@ -70,10 +70,10 @@ def load_mask(
     try:
         wall = wall_in(image) ^ invert
     except UserError as error:
-        raise UserError(f"mask {path} {error}") from None
+        raise type(error)(f"mask {path} {error}") from None
     del image  # four times as large as the wall
     if not wall.any():
-        raise UserError(f"mask {path} is empty (no pixel of 128 or above): paint the wall white in it")
+        raise EmptyMask(f"mask {path} is empty (no pixel of 128 or above): paint the wall white in it")
     mask = Image.fromarray(wall.astype(np.uint8) * 255)
     turn, better = missing_turn(mask, photo) if photo else (None, 0.0)
     return mask.transpose(turn) if turn is not None and better > TELLING else mask

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from wallpaint.errors import UserError
+from wallpaint.errors import EmptyMask, UserError
 from wallpaint.pixels.photo_colors import bands, deep_to_bytes, has_alpha
 
 STRAY = 0.005  # share of pixels below which they are edges, noise or dust
@@ -89,7 +89,7 @@ def _wall_by_grey(grey: np.ndarray) -> np.ndarray:
     if len(values) == 2 and not values[0]:
         return grey > 0
     if values[-1] < 128 and len(values) > 1 and values[-1] < DARK:
-        raise UserError(
+        raise EmptyMask(
             f"is empty (no pixel of 128 or above, but numbers up to {values[-1]}, as of classes): {REMEDY}"
         )
     if (histogram[:DARK] > STRAY * grey.size).sum() > 1 and {*values[values >= DARK]} == {255}:
