@@ -2,13 +2,12 @@
 
 import base64
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
 import yaml
 from diffusers import StableDiffusionInpaintPipeline
+from hubs import Answers, local_hub
 from huggingface_hub import HfApi
 from safetensors.torch import load, load_file
 from toys import FAST
@@ -78,7 +77,7 @@ def test_export_is_a_command_and_what_cannot_be_exported_is_one_line(learned, tm
     assert len(errors) == 2 and "gone" in errors[0] and "kohya" in errors[1]
 
 
-class Hub(BaseHTTPRequestHandler):
+class Hub(Answers):
     """As much of the hub as a commit of small files needs."""
 
     def do_POST(self):  # noqa: N802  (the base class's name)
@@ -97,27 +96,16 @@ class Hub(BaseHTTPRequestHandler):
         elif path.endswith("/commit/main"):
             answer = {"commitUrl": f"{server.address}/me/walls/commit/1", "commitOid": "1" * 40, "success": True}
         if server.refuses:
-            answer = {"error": "Invalid username or password."}
-        data = json.dumps(answer).encode()
-        self.send_response(401 if server.refuses else 200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *args):
-        pass
+            return self.send({"error": "Invalid username or password."}, 401)
+        self.send(answer)
 
 
 @pytest.fixture
 def hub(monkeypatch):
     """A hub on this machine; `asked` holds what it was told."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    server.asked, server.refuses, server.address = [], False, f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    yield server
-    server.shutdown()
+    with local_hub(Hub, monkeypatch) as server:
+        server.refuses = False
+        yield server
 
 
 def test_a_run_goes_to_the_hub_whole_and_without_paths_of_this_machine(learned, hub):

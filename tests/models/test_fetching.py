@@ -1,10 +1,8 @@
 import errno
 import hashlib
-import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from hubs import Answers, local_hub
 from huggingface_hub import close_session
 
 from wallpaint.errors import UserError
@@ -29,7 +27,7 @@ REPOSITORIES = {
 }
 
 
-class Hub(BaseHTTPRequestHandler):
+class Hub(Answers):
     """As much of the hub as listing and downloading small files needs."""
 
     def do_HEAD(self):  # noqa: N802  (the base class's name)
@@ -43,60 +41,37 @@ class Hub(BaseHTTPRequestHandler):
     def answer(self):
         path = self.path.split("?")[0]
         if path == "/api/models/me/gated":
-            return self.refuse(403, "GatedRepo")
+            return self.send(b"", 403, {"X-Error-Code": "GatedRepo"})
         for repository, files in REPOSITORIES.items():
             if path.startswith(f"/api/models/{repository}/tree/"):
-                tree = [{"type": "file", "path": f, "size": len(f), "oid": self.tag(f)} for f in files]
-                return self.send(tree)
+                return self.send([{"type": "file", "path": f, "size": len(f), "oid": tag(f)} for f in files])
             if path.startswith(f"/api/models/{repository}"):
                 about = {"id": repository, "sha": COMMIT, "private": False}
                 return self.send(about | {"siblings": [{"rfilename": name} for name in files]})
             found = [name for name in files if path == f"/{repository}/resolve/{COMMIT}/{name}"]
             if found:
-                return self.send(found[0].encode(), found[0])
+                return self.send(found[0].encode(), headers={"X-Repo-Commit": COMMIT, "ETag": f'"{tag(found[0])}"'})
         if path.startswith("/sam/"):
             self.server.asked.append(path)
             return self.send(SAM_WEIGHTS)
-        self.refuse(404, "RepoNotFound")
+        self.send(b"", 404, {"X-Error-Code": "RepoNotFound"})
 
-    def refuse(self, status, code):
-        self.send_response(status)
-        self.send_header("X-Error-Code", code)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
 
-    def tag(self, name):
-        return hashlib.sha1(name.encode()).hexdigest()
-
-    def send(self, what, name=""):
-        data = what if isinstance(what, bytes) else json.dumps(what).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(data)))
-        self.send_header("X-Repo-Commit", COMMIT)
-        self.send_header("ETag", f'"{self.tag(name)}"')
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(data)
-
-    def log_message(self, *args):
-        pass
+def tag(name):
+    return hashlib.sha1(name.encode()).hexdigest()
 
 
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
     """A hub on this machine, an empty cache, and no repository asked for before."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    server.asked, address = [], f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     constants = "huggingface_hub.constants"
-    monkeypatch.setattr(f"{constants}.HF_HUB_OFFLINE", False)
     monkeypatch.setattr(f"{constants}.HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(f"{constants}.ENDPOINT", address)
-    url = address + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(f"{constants}.HUGGINGFACE_CO_URL_TEMPLATE", url)
     monkeypatch.setattr(fetching, "_failed", {})
-    yield server
-    server.shutdown()
+    with local_hub(Hub, monkeypatch) as server:
+        monkeypatch.setattr(f"{constants}.ENDPOINT", server.address)
+        url = server.address + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(f"{constants}.HUGGINGFACE_CO_URL_TEMPLATE", url)
+        yield server
 
 
 def test_what_a_family_misses_is_fetched_and_nothing_else_of_its_repository(hub, capsys):
@@ -135,7 +110,7 @@ def test_nothing_is_fetched_by_who_only_looks_or_is_offline(hub, monkeypatch):
 def metas(hub, monkeypatch):
     """Let Meta's checkpoints come from that hub's machine: a sound one and one that is not what its name says."""
     monkeypatch.delenv("WALLPAINT_SAM", raising=False)
-    monkeypatch.setattr(fetching, "SAM_URL", f"http://127.0.0.1:{hub.server_port}/sam/")
+    monkeypatch.setattr(fetching, "SAM_URL", f"{hub.address}/sam/")
     for name in (SAM_NAME, "sam_vit_s_012345.pth"):
         monkeypatch.setitem(fetching.SAM_FILES, name, 0.1)
     return hub
