@@ -38,6 +38,19 @@ def write(tmp_path, state, metadata=None):
     return path
 
 
+@pytest.fixture
+def bring(load, tmp_path):
+    """Load a LoRA of this state: what is said of it, and what it adds to a layer of the middle's attention."""
+
+    def brought(state, header=None):
+        models = load()
+        described = load_lora(models.unet, write(tmp_path, state, header), "mine")
+        block = models.unet.mid_block.attentions[0].transformer_blocks[0]
+        return described, lambda where="attn1.to_q": block.get_submodule(where).get_delta_weight("mine")
+
+    return brought
+
+
 def test_the_widths_are_those_of_the_families():
     from wallpaint.recipes.tiny.sizes import UNET
 
@@ -86,42 +99,36 @@ LEFT_OUT = [
 
 
 @pytest.mark.parametrize(("said", "more"), LEFT_OUT, ids=[f"{i}-{said}" for i, (said, _) in enumerate(LEFT_OUT)])
-def test_what_is_left_out_of_a_lora_is_said_and_the_rest_is_used(load, tmp_path, said, more):
-    models, state = load(), kohya()
-    described = load_lora(models.unet, write(tmp_path, state | more), "mine")
+def test_what_is_left_out_of_a_lora_is_said_and_the_rest_is_used(bring, said, more):
+    state = kohya()
+    described, delta = bring(state | more)
     assert len(described.left_out) == 1 and said in described.left_out[0]
     assert (described.kind, described.ranks) == ("LoRA", (2,))
-    layer = models.unet.mid_block.attentions[0].transformer_blocks[0].attn2.to_k
-    torch.testing.assert_close(
-        layer.get_delta_weight("mine"),
-        state[f"{KOHYA}_attn2_to_k.lora_up.weight"] @ state[f"{KOHYA}_attn2_to_k.lora_down.weight"],
-    )
+    down, up = state.values()
+    torch.testing.assert_close(delta("attn2.to_k"), up @ down)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-def test_ranks_and_alphas_are_each_layers_own_and_a_missing_alpha_is_scale_one(load, tmp_path, dtype):
-    models, layers = load(), {"attn1_to_q": (2, 1.0), "attn1_to_k": (3, 6.0), "attn1_to_v": (4, None)}
-    state = {}
+def test_ranks_and_alphas_are_each_layers_own_and_a_missing_alpha_is_scale_one(bring, dtype):
+    layers, state = {"attn1_to_q": (2, 1.0), "attn1_to_k": (3, 6.0), "attn1_to_v": (4, None)}, {}
     for where, (rank, alpha) in layers.items():
         state |= kohya(96, rank, where) | ({f"{KOHYA}_{where}.alpha": torch.tensor(alpha)} if alpha else {})
     state = {key: value.to(dtype) for key, value in state.items()}
-    assert load_lora(models.unet, write(tmp_path, state), "mine").ranks == (2, 3, 4)
-    attention = models.unet.mid_block.attentions[0].transformer_blocks[0].attn1
+    described, delta = bring(state)
+    assert described.ranks == (2, 3, 4)
     for where, (rank, alpha) in layers.items():
         down, up = (state[f"{KOHYA}_{where}.lora_{end}.weight"].float() for end in ("down", "up"))
-        delta = getattr(attention, where.removeprefix("attn1_")).get_delta_weight("mine")
-        torch.testing.assert_close(delta, (alpha or rank) / rank * up @ down)
+        torch.testing.assert_close(delta(where.replace("_", ".", 1)), (alpha or rank) / rank * up @ down)
 
 
-def test_ranks_of_diffusers_layout_may_differ_too(load, tmp_path):
-    models, state = load(), {}
+def test_ranks_of_diffusers_layout_may_differ_too(bring):
+    state = {}
     for where, rank in (("to_q", 2), ("to_k", 3), ("to_v", 5)):
         state |= pair(f"unet.{LAYER}.attn1.{where}", rank=rank, down="lora_A", up="lora_B")
-    load_lora(models.unet, write(tmp_path, state), "mine")
-    attention = models.unet.mid_block.attentions[0].transformer_blocks[0].attn1
+    _, delta = bring(state)
     for where in ("to_q", "to_k", "to_v"):
         down, up = (state[f"unet.{LAYER}.attn1.{where}.lora_{end}.weight"] for end in "AB")
-        torch.testing.assert_close(getattr(attention, where).get_delta_weight("mine"), up @ down)
+        torch.testing.assert_close(delta(f"attn1.{where}"), up @ down)
 
 
 @pytest.mark.parametrize(
@@ -134,13 +141,12 @@ def test_ranks_of_diffusers_layout_may_differ_too(load, tmp_path):
 @pytest.mark.parametrize(
     "prefix", ["unet.", "base_model.model.", "", "unet.unet.", "pipe.unet.", "model.unet.", "base_model.model.unet."]
 )
-def test_every_way_of_naming_a_layer_reaches_it(load, tmp_path, layer, prefix):
-    models, ends = load(), ("A", "B") if layer.endswith("_{}") else ("down", "up")
+def test_every_way_of_naming_a_layer_reaches_it(bring, layer, prefix):
+    ends = ("A", "B") if layer.endswith("_{}") else ("down", "up")
     down, up = torch.randn(2, 96), torch.randn(96, 2)
     names = [f"{prefix}{LAYER}.{layer.format(end)}.weight" for end in ends]
-    load_lora(models.unet, write(tmp_path, dict(zip(names, (down, up), strict=True))), "mine")
-    layer = models.unet.mid_block.attentions[0].transformer_blocks[0].attn1.to_q
-    torch.testing.assert_close(layer.get_delta_weight("mine"), up @ down)
+    _, delta = bring(dict(zip(names, (down, up), strict=True)))
+    torch.testing.assert_close(delta(), up @ down)
 
 
 NAMED = f"{LAYER}.attn1.to_q"
@@ -154,20 +160,18 @@ NAMED = f"{LAYER}.attn1.to_q"
         *(f"diffusion_model.{NAMED}.{{}}", f"model.diffusion_model.{NAMED}.{{}}", f"{KOHYA}_attn1_to_q.{{}}"),
     ],
 )
-def test_names_as_of_a_state_dict_or_of_comfyui_reach_their_layer(load, tmp_path, name):
-    models, state = load(), {f"{name.format(f'lora_{end}')}.weight": torch.randn(*s) for end, s in FACTORS.items()}
-    path = write(tmp_path, state)
+def test_names_as_of_a_state_dict_or_of_comfyui_reach_their_layer(bring, tmp_path, name):
+    state = {f"{name.format(f'lora_{end}')}.weight": torch.randn(*s) for end, s in FACTORS.items()}
     raw = any(word in name for word in ("default", "wall_2", "base_model"))
-    assert bool(load_lora(models.unet, path, "mine").left_out) == raw  # its alpha is told beside it, if anywhere
+    described, delta = bring(state)
+    assert bool(described.left_out) == raw  # its alpha is told beside it, if anywhere
     down, up = state.values()
-    query = models.unet.mid_block.attentions[0].transformer_blocks[0].attn1.to_q
-    torch.testing.assert_close(query.get_delta_weight("mine"), up @ down)
+    torch.testing.assert_close(delta(), up @ down)
     if raw:
-        models = load()
         (tmp_path / "adapter_config.json").write_text('{"lora_alpha": 6}')
-        assert load_lora(models.unet, path, "mine").left_out == ()
-        query = models.unet.mid_block.attentions[0].transformer_blocks[0].attn1.to_q
-        torch.testing.assert_close(query.get_delta_weight("mine"), 3 * up @ down)
+        described, delta = bring(state)
+        assert described.left_out == ()
+        torch.testing.assert_close(delta(), 3 * up @ down)
 
 
 @pytest.mark.parametrize(
@@ -177,11 +181,11 @@ def test_names_as_of_a_state_dict_or_of_comfyui_reach_their_layer(load, tmp_path
         (f"unet.{NAMED}.lora_{{}}.weight", "in two layouts"),
     ],
 )
-def test_a_layer_that_is_named_twice_is_refused(load, tmp_path, other, told):
+def test_a_layer_that_is_named_twice_is_refused(bring, other, told):
     names = [f"base_model.model.{NAMED}.lora_{{}}.default.weight", other]
     state = {name.format(end): torch.randn(*s) for name in names for end, s in FACTORS.items()}
     with pytest.raises(UserError, match=f"names a layer twice, {told}"):
-        load_lora(load().unet, write(tmp_path, state), "mine")
+        bring(state)
 
 
 @pytest.mark.parametrize(
@@ -193,55 +197,53 @@ def test_a_layer_that_is_named_twice_is_refused(load, tmp_path, other, told):
         (f"unet.{NAMED}", {"unet.r": 2, "unet.lora_alpha": 8, "unet.use_dora": True}, None, "magnitudes are missing"),
     ],
 )
-def test_what_the_header_says_of_a_loras_strength_is_heard_once(load, tmp_path, name, told, alpha, scale):
-    models, state = load(), pair(name, down="lora_A", up="lora_B")
+def test_what_the_header_says_of_a_loras_strength_is_heard_once(bring, name, told, alpha, scale):
+    state = pair(name, down="lora_A", up="lora_B")
     down, up = state.values()
     more = {f"{name}.alpha": torch.tensor(float(alpha))} if alpha else {}
     prefix = "unet." if "unet.r" in told else ""
     header = {"lora_adapter_metadata": json.dumps(told | {f"{prefix}target_modules": ["to_q"]})}
-    path = write(tmp_path, state | more, header)
     if isinstance(scale, str):
         with pytest.raises(UserError, match=scale):
-            load_lora(models.unet, path, "mine")
+            bring(state | more, header)
         return
-    load_lora(models.unet, path, "mine")
-    query = models.unet.mid_block.attentions[0].transformer_blocks[0].attn1.to_q
-    torch.testing.assert_close(query.get_delta_weight("mine"), scale * up @ down)
+    _, delta = bring(state | more, header)
+    torch.testing.assert_close(delta(), scale * up @ down)
 
 
-@pytest.mark.parametrize("end", ["lora_A lora_B", "lora_down lora_up"])
-@pytest.mark.parametrize("name", ["unet.{}", "{}", "lora_unet.{}", "diffusion_model.{sgm}", "lycoris_{plain}"])
-def test_an_alpha_is_heard_in_every_layout(load, tmp_path, name, end):
-    if end == "lora_A lora_B" and name not in ("unet.{}", "{}"):
-        pytest.skip("is not written so")
-    models, layer = load(), f"{LAYER}.attn1.to_q"
-    sgm = layer.replace("mid_block.attentions.0", "middle_block.1")
-    layer = name.format(layer, sgm=sgm, plain=layer.replace(".", "_"))
-    down, up = torch.randn(2, 96), torch.randn(96, 2)
-    first, second = end.split()
-    state = {f"{layer}.{first}.weight": down, f"{layer}.{second}.weight": up, f"{layer}.alpha": torch.tensor(6.0)}
-    load_lora(models.unet, write(tmp_path, state), "mine")
-    query = models.unet.mid_block.attentions[0].transformer_blocks[0].attn1.to_q
-    torch.testing.assert_close(query.get_delta_weight("mine"), 3 * up @ down)
+@pytest.mark.parametrize(
+    ("name", "down", "up"),
+    [
+        *((name, "lora_A", "lora_B") for name in ("unet.{}", "{}")),
+        *((name, "lora_down", "lora_up") for name in ("unet.{}", "{}", "lora_unet.{}", "diffusion_model.{sgm}")),
+        ("lycoris_{plain}", "lora_down", "lora_up"),
+    ],
+)
+def test_an_alpha_is_heard_in_every_layout(bring, name, down, up):
+    sgm = NAMED.replace("mid_block.attentions.0", "middle_block.1")
+    layer = name.format(NAMED, sgm=sgm, plain=NAMED.replace(".", "_"))
+    state = pair(layer, down=down, up=up)
+    _, delta = bring(state | {f"{layer}.alpha": torch.tensor(6.0)})
+    down, up = state.values()
+    torch.testing.assert_close(delta(), 3 * up @ down)
 
 
-def test_layers_named_in_two_ways_in_one_file_are_all_used(load, tmp_path):
-    models, other = load(), pair(f"unet.{LAYER}.attn1.to_k", down="lora_A", up="lora_B")
-    state = kohya(where="attn1_to_q") | other
-    assert load_lora(models.unet, write(tmp_path, state), "mine").left_out == ()
-    attention = models.unet.mid_block.attentions[0].transformer_blocks[0].attn1
-    (down_q, up_q), (down_k, up_k) = list(state.values())[:2], other.values()
-    torch.testing.assert_close(attention.to_q.get_delta_weight("mine"), up_q @ down_q)
-    torch.testing.assert_close(attention.to_k.get_delta_weight("mine"), up_k @ down_k)
+def test_layers_named_in_two_ways_in_one_file_are_all_used(bring):
+    first, second = kohya(where="attn1_to_q"), pair(f"unet.{LAYER}.attn1.to_k", down="lora_A", up="lora_B")
+    described, delta = bring(first | second)
+    assert described.left_out == ()
+    for where, state in (("attn1.to_q", first), ("attn1.to_k", second)):
+        down, up = state.values()
+        torch.testing.assert_close(delta(where), up @ down)
 
 
-def test_a_scalar_that_lycoris_learned_beside_alpha_is_heard(load, tmp_path):
-    models, name = load(), f"{KOHYA}_attn1_to_q"
+def test_a_scalar_that_lycoris_learned_beside_alpha_is_heard(bring):
+    name = f"{KOHYA}_attn1_to_q"
     state = kohya(where="attn1_to_q") | {f"{name}.alpha": torch.tensor(6.0), f"{name}.scalar": torch.tensor([0.25])}
-    assert load_lora(models.unet, write(tmp_path, state), "mine").left_out == ()
+    described, delta = bring(state)
+    assert described.left_out == ()
     down, up = list(state.values())[:2]
-    query = models.unet.mid_block.attentions[0].transformer_blocks[0].attn1.to_q
-    torch.testing.assert_close(query.get_delta_weight("mine"), 6 / 2 * 0.25 * up @ down)
+    torch.testing.assert_close(delta(), 6 / 2 * 0.25 * up @ down)
 
 
 def test_a_lora_of_a_model_that_is_not_for_inpainting_leaves_the_mask_alone(load, tmp_path):
@@ -255,27 +257,26 @@ def test_a_lora_of_a_model_that_is_not_for_inpainting_leaves_the_mask_alone(load
     assert delta.shape[1] == 9 and not delta[:, 4:].any()
 
 
-def test_a_lora_that_changes_nothing_says_so(load, tmp_path):
+def test_a_lora_that_changes_nothing_says_so(bring):
     state = {key: value * ("lora_down" in key) for key, value in kohya().items()}
-    assert "zeros, which change nothing" in load_lora(load().unet, write(tmp_path, state), "mine").left_out[0]
+    assert "zeros, which change nothing" in bring(state)[0].left_out[0]
 
 
 @pytest.mark.parametrize("dtype", [torch.int8, torch.int64, torch.bool])
-def test_factors_without_fractions_are_refused(load, tmp_path, dtype):
+def test_factors_without_fractions_are_refused(bring, dtype):
     state = {key: (5 * value).to(dtype) for key, value in kohya().items()}
     with pytest.raises(UserError, match="no fractions"):
-        load_lora(load().unet, write(tmp_path, state), "mine")
+        bring(state)
 
 
-def test_settings_of_a_newer_peft_in_the_header_are_left_out_and_said(load, tmp_path):
-    models, state = load(), pair(f"unet.{LAYER}.attn1.to_q", down="lora_A", up="lora_B")
+def test_settings_of_a_newer_peft_in_the_header_are_left_out_and_said(bring):
+    state = pair(f"unet.{NAMED}", down="lora_A", up="lora_B")
     told = {"r": 2, "lora_alpha": 6, "target_modules": ["to_q"], "use_next_thing": True}
     header = {"lora_adapter_metadata": json.dumps({f"unet.{key}": value for key, value in told.items()})}
-    described = load_lora(models.unet, write(tmp_path, state, header), "mine")
+    described, delta = bring(state, header)
     assert described.left_out == ("settings of a newer peft (use_next_thing)",)
     down, up = state.values()
-    query = models.unet.mid_block.attentions[0].transformer_blocks[0].attn1.to_q
-    torch.testing.assert_close(query.get_delta_weight("mine"), 3 * up @ down)
+    torch.testing.assert_close(delta(), 3 * up @ down)
 
 
 @pytest.mark.parametrize(
@@ -287,30 +288,27 @@ def test_settings_of_a_newer_peft_in_the_header_are_left_out_and_said(load, tmp_
         ('"lora_alpha": 40, "alpha_pattern": {"^mid_block.*attn1.to_q": 6}', 3),
     ],
 )
-def test_peft_keeps_alpha_beside_its_file(load, tmp_path, config, scale):
-    models, state = load(), pair(f"base_model.model.{LAYER}.attn1.to_q", down="lora_A", up="lora_B")
-    path = write(tmp_path, state)
+def test_peft_keeps_alpha_beside_its_file(bring, tmp_path, config, scale):
+    state = pair(f"base_model.model.{NAMED}", down="lora_A", up="lora_B")
     if config:
         (tmp_path / "adapter_config.json").write_text(f'{{"alpha_pattern": {{"attn2.to_q": 9}}, {config}}}')
-    assert bool(load_lora(models.unet, path, "mine").left_out) == (not config)
-    query = models.unet.mid_block.attentions[0].transformer_blocks[0].attn1.to_q
+    described, delta = bring(state)
+    assert bool(described.left_out) == (not config)
     down, up = state.values()
-    torch.testing.assert_close(query.get_delta_weight("mine"), scale * up @ down)
+    torch.testing.assert_close(delta(), scale * up @ down)
     (tmp_path / "adapter_config.json").write_text("[1")
     with pytest.raises(UserError, match=r"adapter_config\.json cannot be read"):
-        describe_lora(path)
+        bring(state)
 
 
-def test_what_peft_says_of_another_file_is_not_heard(load, tmp_path):
-    models, state = load(), kohya(where="attn1_to_q")
-    path = write(tmp_path, state)
+def test_what_peft_says_of_another_file_is_not_heard(bring, tmp_path):
+    state = kohya(where="attn1_to_q")
     (tmp_path / "adapter_config.json").write_text('{"lora_alpha": 40, "r": 2}')
-    load_lora(models.unet, path, "mine")
-    query = models.unet.mid_block.attentions[0].transformer_blocks[0].attn1.to_q
+    _, delta = bring(state)
     down, up = state.values()
-    torch.testing.assert_close(query.get_delta_weight("mine"), up @ down)
+    torch.testing.assert_close(delta(), up @ down)
     (tmp_path / "adapter_config.json").write_text("[1")
-    assert describe_lora(path).kind == "LoRA"
+    assert bring(state)[0].kind == "LoRA"
 
 
 @pytest.mark.parametrize("begun", ["pissa_niter_4", "olora", "corda"])
@@ -339,11 +337,11 @@ def test_a_lora_of_another_family_names_the_one_it_needs(load, tmp_path):
     assert not getattr(models.unet, "peft_config", None)
 
 
-def test_values_that_are_no_numbers_are_refused(load, tmp_path):
+def test_values_that_are_no_numbers_are_refused(bring):
     state = kohya()
     state[f"{KOHYA}_attn2_to_k.lora_up.weight"][0, 0] = float("nan")
     with pytest.raises(UserError, match="no numbers"):
-        load_lora(load().unet, write(tmp_path, state), "mine")
+        bring(state)
 
 
 @pytest.mark.parametrize("words", ["not json", "[]", '{"unet.r": "many"}', '{"unet.r": -3, "unet.lora_alpha": 1}'])
@@ -420,14 +418,10 @@ def test_the_longest_header_takes_no_more_than_a_gigabyte(tmp_path):
 @pytest.mark.parametrize("place", ["transformer_blocks_0_attn1_to_q", "proj_in"])
 @pytest.mark.parametrize("ones", [(), (1, 1)])
 def test_factors_of_a_1x1_convolution_and_of_a_linear_layer_are_written_alike(load, tmp_path, place, ones):
-    models, layer = load(), f"lora_unet_mid_block_attentions_0_{place}"
-    down, up = torch.randn(2, 96), torch.randn(96, 2)
-    ends = {"lora_down": down, "lora_up": up}
-    load_lora(
-        models.unet,
-        write(tmp_path, {f"{layer}.{end}.weight": v.reshape(*v.shape, *ones) for end, v in ends.items()}),
-        "mine",
-    )
+    models, state = load(), pair(f"lora_unet_mid_block_attentions_0_{place}")
+    down, up = state.values()
+    wide = {name: value.reshape(*value.shape, *ones) for name, value in state.items()}
+    load_lora(models.unet, write(tmp_path, wide), "mine")
     block = models.unet.mid_block.attentions[0]
     found = block.proj_in if place == "proj_in" else block.transformer_blocks[0].attn1.to_q
     torch.testing.assert_close(found.get_delta_weight("mine").flatten(1), up @ down)

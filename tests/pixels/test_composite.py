@@ -7,6 +7,7 @@ from wallpaint.pixels import composite
 from wallpaint.pixels.color import linear_to_bytes, parse_color
 from wallpaint.pixels.composite import find_box, find_rim, make_cover
 from wallpaint.pixels.light import Light
+from wallpaint.pixels.mask_ops import to_mask
 from wallpaint.pixels.recolor import Coat, recolor
 
 
@@ -77,7 +78,7 @@ def test_a_mixed_pixel_at_the_rim_gets_its_share_of_the_wall_painted():
     assert set(zip(rim.y, rim.x, strict=True)) >= set(zip(*np.nonzero(mixed), strict=True))
     known = rim.sure > 0.9
     assert known.mean() > 0.9 and np.abs(rim.share - share[rim.y, rim.x, 0])[known].max() < 0.05
-    mask = Image.fromarray(np.where(inside, 255, 0).astype(np.uint8))
+    mask = to_mask(inside)
     light = Light(wall, 0.0, 1.0, 0.1)  # the old paint is known, so only the rim can err
     painted = np.asarray(recolor(Coat(photo, mask, parse_color("#1F2A44")).in_light(light))).astype(int)
     assert np.abs(painted - np.asarray(goal))[mixed].max() <= 8
