@@ -99,11 +99,26 @@ def test_lycoris_magnitudes_may_be_those_of_a_layers_inputs(load, tmp_path):
     models = load()
     down, up, lengths = torch.randn(2, 96), torch.randn(96, 2), torch.rand(1, 96) + 0.5
     state = {f"{KOHYA}.lora_down.weight": down, f"{KOHYA}.lora_up.weight": up, f"{KOHYA}.dora_scale": lengths}
-    arm = load_arm(models, find_arm(write(tmp_path, state | {f"{KOHYA}.alpha": torch.tensor(1.0)})), "arm0")
-    ((layer, merged),) = arm.merged.items()
-    whole = layer.weight + 0.5 * up @ down
+    before, merged = merged_layer(models, write(tmp_path, state | {f"{KOHYA}.alpha": torch.tensor(1.0)}))
+    whole = before + 0.5 * up @ down
     norm = whole.transpose(0, 1).reshape(96, -1).norm(dim=1, keepdim=True).reshape(96, 1).transpose(0, 1)
     torch.testing.assert_close(merged, whole * (lengths / norm))  # as LyCORIS's apply_weight_decompose
+
+
+def pair(layer, make=torch.zeros, down="lora_down", up="lora_up"):
+    """The factors of a layer of 96 numbers."""
+    return {f"{layer}.{down}.weight": make(2, 96), f"{layer}.{up}.weight": make(96, 2)}
+
+
+def text_factors(models):
+    width = models.text_encoder.config.hidden_size
+    return torch.randn(2, width), torch.randn(width, 2)
+
+
+def merged_layer(models, path):
+    """The weights of the one layer that an arm changes, before and after."""
+    ((layer, merged),) = load_arm(models, find_arm(path), "arm0").merged.items()
+    return layer.weight, merged
 
 
 def text_half(layout, down, up, alpha):
@@ -126,12 +141,9 @@ def text_half(layout, down, up, alpha):
 @pytest.mark.parametrize("layout", ["lora_te", "lora_te1", "diffusers", "linear_layer", "oldest"])
 def test_the_half_for_the_text_encoder_is_used(load, family, tmp_path, layout):
     models = load()
-    width = models.text_encoder.config.hidden_size
     torch.manual_seed(1)
-    down, up = torch.randn(2, width), torch.randn(width, 2)
-    unet = {f"unet.{LAYER}.lora_A.weight": torch.zeros(2, 96), f"unet.{LAYER}.lora_B.weight": torch.zeros(96, 2)}
-    if layout.startswith("lora_te"):
-        unet = {f"{KOHYA}.lora_down.weight": torch.zeros(2, 96), f"{KOHYA}.lora_up.weight": torch.zeros(96, 2)}
+    down, up = text_factors(models)
+    unet = pair(KOHYA) if layout.startswith("lora_te") else pair(f"unet.{LAYER}", down="lora_A", up="lora_B")
     path = write(tmp_path, unet | text_half(layout, down, up, 5))
     assert describe_lora(path).left_out == () and describe_lora(path).text
     plain = encode_text(models, ["a wall"])["prompt_embeds"]
@@ -151,48 +163,39 @@ def test_the_half_for_the_text_encoder_is_used(load, family, tmp_path, layout):
 @pytest.mark.parametrize("layout", ["lora_te.", "text_encoders.clip_l.transformer."])
 def test_the_half_for_the_text_encoder_is_used_as_onetrainer_and_comfyui_name_it(load, tmp_path, layout):
     models = load()
-    width = models.text_encoder.config.hidden_size
-    plain = {f"{KOHYA}.lora_down.weight": torch.zeros(2, 96), f"{KOHYA}.lora_up.weight": torch.zeros(96, 2)}
-    down, up = torch.randn(2, width), torch.randn(width, 2)
-    path = write(tmp_path, plain | text_half(layout, down, up, 6))
+    down, up = text_factors(models)
+    path = write(tmp_path, pair(KOHYA) | text_half(layout, down, up, 6))
     assert describe_lora(path).left_out == ()
-    ((layer, merged),) = load_arm(models, find_arm(path), "arm0").merged.items()
-    torch.testing.assert_close(merged, layer.weight + 3 * up @ down)
+    before, merged = merged_layer(models, path)
+    torch.testing.assert_close(merged, before + 3 * up @ down)
 
 
 def test_a_scalar_is_heard_in_the_half_for_the_text_encoder(load, tmp_path):
     models = load()
-    width = models.text_encoder.config.hidden_size
-    plain = {f"{KOHYA}.lora_down.weight": torch.zeros(2, 96), f"{KOHYA}.lora_up.weight": torch.zeros(96, 2)}
-    down, up = torch.randn(2, width), torch.randn(width, 2)
+    down, up = text_factors(models)
     scalar = {f"lora_te_text_model_{TEXT_LAYER.replace('.', '_')}.scalar": torch.tensor(0.5)}
-    path = write(tmp_path, plain | text_half("lora_te", down, up, 6) | scalar)
-    ((layer, merged),) = load_arm(models, find_arm(path), "arm0").merged.items()
-    torch.testing.assert_close(merged, layer.weight + 3 * 0.5 * up @ down)
+    state = pair(KOHYA) | text_half("lora_te", down, up, 6) | scalar
+    before, merged = merged_layer(models, write(tmp_path, state))
+    torch.testing.assert_close(merged, before + 3 * 0.5 * up @ down)
 
 
 @pytest.mark.parametrize("pattern", ["out_proj", f"text_model.{TEXT_LAYER}", r"encoder\.layers\.0\..*"])
 def test_an_alpha_of_ones_own_is_heard_in_the_half_for_the_text_encoder(load, tmp_path, pattern):
     models = load()
-    width = models.text_encoder.config.hidden_size
-    down, up = torch.randn(2, width), torch.randn(width, 2)
-    unet = {f"unet.{LAYER}.lora_A.weight": torch.zeros(2, 96), f"unet.{LAYER}.lora_B.weight": torch.zeros(96, 2)}
+    down, up = text_factors(models)
+    state = pair(f"unet.{LAYER}", down="lora_A", up="lora_B") | text_half("diffusers", down, up, 2)
     told = {"r": 2, "lora_alpha": 8, "target_modules": ["to_k"]}
     header = {f"unet.{key}": value for key, value in told.items()}
     header |= {f"text_encoder.{key}": value for key, value in (told | {"alpha_pattern": {pattern: 6}}).items()}
-    path = write(
-        tmp_path, unet | text_half("diffusers", down, up, 2), metadata={"lora_adapter_metadata": json.dumps(header)}
-    )
-    ((layer, merged),) = load_arm(models, find_arm(path), "arm0").merged.items()
-    torch.testing.assert_close(merged, layer.weight + 3 * up @ down)
+    path = write(tmp_path, state, metadata={"lora_adapter_metadata": json.dumps(header)})
+    before, merged = merged_layer(models, path)
+    torch.testing.assert_close(merged, before + 3 * up @ down)
 
 
 def test_arms_that_are_merged_paint_beside_others_as_alone(load, tmp_path):
     models = load()
-    width = models.text_encoder.config.hidden_size
     torch.manual_seed(1)
-    plain = {f"{KOHYA}.lora_down.weight": torch.randn(2, 96), f"{KOHYA}.lora_up.weight": torch.randn(96, 2)}
-    text = text_half("lora_te", torch.randn(2, width), torch.randn(width, 2), 2)
+    plain, text = pair(KOHYA, torch.randn), text_half("lora_te", *text_factors(models), 2)
     dora = {f"{KOHYA}.dora_scale": 3 * torch.rand(96, 1)}
     arms = {"base": None, "plain": write(tmp_path, plain, "plain"), "text": write(tmp_path, plain | text, "text")}
     arms["dora"] = write(tmp_path, plain | dora, "dora")
@@ -217,8 +220,7 @@ def test_arms_that_are_merged_paint_beside_others_as_alone(load, tmp_path):
     ],
 )
 def test_what_does_not_fit_is_one_line(load, tmp_path, what, more):
-    plain = {f"{KOHYA}.lora_down.weight": torch.randn(2, 96), f"{KOHYA}.lora_up.weight": torch.randn(96, 2)}
-    path = write(tmp_path, plain | more)
+    path = write(tmp_path, pair(KOHYA, torch.randn) | more)
     with pytest.raises(UserError, match=what):
         load_arm(load(), find_arm(path), "arm0")
 
