@@ -75,7 +75,12 @@ def peak_bytes(cost: Cost, config: TrainConfig) -> float:
     batch = config.train_batch_size
     step = (cost.checkpointed if config.gradient_checkpointing else cost.sample) * batch
     step += cost.piece * min(batch, cost.pieces) if config.use_color_loss else 0
-    return cost.fixed + max(step, cost.picture)
+    return max(cost.fixed + step, picture_bytes(cost))
+
+
+def picture_bytes(cost: Cost) -> float:
+    """Bytes that the models and one picture take: no run does with less."""
+    return cost.fixed + cost.picture
 
 
 def run_seconds(cost: Cost, config: TrainConfig, done: int = 0) -> float | None:

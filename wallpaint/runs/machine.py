@@ -17,7 +17,7 @@ from wallpaint.models.families import FAMILIES, Family, list_files, resolve_fami
 from wallpaint.models.fetching import only_looking
 from wallpaint.models.files import find_sam, find_weights, pieces_of
 from wallpaint.runs.device import GB, find_device
-from wallpaint.runs.forecast import find_cost, peak_bytes
+from wallpaint.runs.forecast import find_cost, peak_bytes, picture_bytes
 from wallpaint.settings.choices import CANNOT_TRAIN, choose_preset, presets_of
 from wallpaint.settings.train_config import load_config
 from wallpaint.walls.finders import FINDERS, Finder
@@ -54,7 +54,7 @@ def describe_machine() -> Iterator[str]:
         smallest = next(iter(presets_of(name)))
         config = load_config(None, {"family": name, "method": "lora_ip_color", "memory_preset": smallest})
         cost = find_cost(config, device.kind)
-        painting, training = cost.fixed + cost.picture, peak_bytes(cost, config)
+        painting, training = picture_bytes(cost), peak_bytes(cost, config)
         yield ""
         yield f"family {name}: {'ready' if is_ready(parts) else 'incomplete'}; " + (
             f"painting takes about {painting / GB:.0f} GB here and training {training / GB:.0f} or more, which "

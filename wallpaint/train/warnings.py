@@ -9,7 +9,7 @@ from wallpaint.disk import format_bytes, free_bytes
 from wallpaint.models.families import Family
 from wallpaint.paths import COMMAND
 from wallpaint.runs.device import find_device
-from wallpaint.runs.forecast import find_cost, in_float32
+from wallpaint.runs.forecast import find_cost, in_float32, picture_bytes
 from wallpaint.settings.choices import choose_preset
 from wallpaint.settings.methods import METHODS, Method
 from wallpaint.settings.train_config import TrainConfig, is_said
@@ -123,8 +123,7 @@ def _disk(config: TrainConfig, family: Family, rows: int) -> list[str]:
 def _memory(config: TrainConfig) -> list[str]:
     """Whether the models and one picture fit; a whole batch is measured when they are loaded."""
     device = find_device(config.device)
-    cost = find_cost(config, device.kind)
-    need = cost.fixed + cost.picture
+    need = picture_bytes(find_cost(config, device.kind))
     if need < device.free:
         return []
     return [
