@@ -142,20 +142,17 @@ def load_latents(pool: Pool, work: Path) -> Latents:
     return Latents(pool, load_vae(work, pool), Path(work) / name).refresh()
 
 
-def train_base(pool: Pool, work: Path, minutes: float, refresh_steps: int = 400) -> None:
+def train_base(pool: Pool, work: Path, minutes: float) -> None:
     """The UNet from scratch."""
     torch.manual_seed(2)
     latents, tokenizer = load_latents(pool, work), load_tokenizer(pool, work)
     texts, batch = Texts(load_clip(tokenizer, work)[0].to(pool.device), tokenizer), BATCH[pool.device]
     unet = UNet2DConditionModel(**sizes.UNET).to(memory_format=torch.channels_last).to(pool.device).train()
     predict = graphed(Predict(unet), *example_inputs(batch, pool.device))
-    scheduler, count = DDIMScheduler(**sizes.SCHEDULER), 0
+    scheduler = DDIMScheduler(**sizes.SCHEDULER)
 
     def step(generator: torch.Generator) -> dict[str, torch.Tensor]:
-        nonlocal count
-        count += 1
-        if count % refresh_steps == 0 and pool.device == "cpu":  # the renderer may still be at work
-            pool.refresh()
+        if pool.look_again(every=400):
             latents.refresh()
         examples = draw_examples(latents, batch, generator)
         words = [prompt_for(pool.views[v], p, generator, 0.5, 0.1) for v, p in examples.rows()]

@@ -47,6 +47,7 @@ class Pool:
     rooms: dict[str, list[int]] = field(default_factory=dict)
     groups: list[list[int]] = field(default_factory=list)  # indices of the views of each folder
     seen: set[str] = field(default_factory=set)
+    looks: int = 0
 
     def refresh(self) -> "Pool":
         """Reads the rows that were not there before; they need not come in order."""
@@ -63,6 +64,14 @@ class Pool:
                     places.append(len(self.views))
                 self.views.append(replace(view, pictures=view.pictures.to(self.device)))
         return self
+
+    def look_again(self, every: int) -> bool:
+        """Refresh at one call of so many, on a CPU: the renderer may still be at work beside it; whether it did."""
+        self.looks += 1
+        if self.looks % every or self.device != "cpu":
+            return False
+        self.refresh()
+        return True
 
     def picks(self, count: int, generator: torch.Generator) -> torch.Tensor:
         """The indices (count,) of random views."""

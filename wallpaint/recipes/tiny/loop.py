@@ -4,7 +4,8 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,13 +35,13 @@ def fit(
     step: Callable[[torch.Generator], dict[str, torch.Tensor]],
     plan: Fit,
     work: Path,
-    evaluate: Callable[[], dict[str, float]] | None = None,
+    evaluate: Callable[[], dict[str, float]] = dict,
 ) -> None:
     """Trains whatever in `modules` requires grad; `step` gives the losses, which are summed.
 
     Leaves the averaged weights in the modules. `evaluate` runs at each save on the averaged weights.
     """
-    weights = trainable(modules)
+    weights = {key: value for key, value in named(modules).items() if value.requires_grad}
     average = {key: value.detach().clone() for key, value in weights.items()}
     fused = next(iter(weights.values())).is_cuda
     optimizer = torch.optim.AdamW(weights.values(), lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=fused)
@@ -68,15 +69,14 @@ def fit(
         steps += 1
         if time.monotonic() - saved > plan.save_minutes * 60:
             means = _means(name, count, sums, steps)
-            _report(name, count, elapsed, rate, means, work, swapped(weights, average, evaluate))
+            with put_for_now(average, weights):
+                _report(name, count, elapsed, rate, means, work, evaluate())
             _save(checkpoint_path(work, name), weights, average, optimizer, count, elapsed, pace)
             saved, sums, steps = time.monotonic(), {}, 0
     means = _means(name, count, sums, steps)
-    with torch.no_grad():
-        _save(checkpoint_path(work, name), weights, average, optimizer, count, max(spent, elapsed), pace)
-        for key, value in weights.items():
-            value.copy_(average[key])
-    _report(name, count, elapsed, 0.0, means, work, evaluate() if evaluate else {})
+    _save(checkpoint_path(work, name), weights, average, optimizer, count, max(spent, elapsed), pace)
+    put(average, weights)
+    _report(name, count, elapsed, 0.0, means, work, evaluate())
 
 
 def _means(name: str, count: int, sums: dict[str, torch.Tensor], steps: int) -> dict[str, float]:
@@ -97,10 +97,26 @@ def graphed(module: nn.Module, *inputs: torch.Tensor) -> nn.Module:
     return torch.cuda.make_graphed_callables(module, inputs, allow_unused_input=True)
 
 
-def trainable(modules: Iterable[nn.Module]) -> dict[str, nn.Parameter]:
-    """Name -> parameter of all that requires grad; names begin with the module's place."""
-    named = ((f"{i}.{key}", value) for i, m in enumerate(modules) for key, value in m.named_parameters())
-    return {key: value for key, value in named if value.requires_grad}
+def named(modules: Iterable[nn.Module]) -> dict[str, nn.Parameter]:
+    """Name -> parameter; names begin with the module's place."""
+    return {f"{i}.{key}": value for i, module in enumerate(modules) for key, value in module.named_parameters()}
+
+
+@torch.no_grad()
+def put(values: Mapping[str, torch.Tensor], weights: Mapping[str, torch.Tensor]) -> None:
+    """Put into each of the weights the value of its name."""
+    for key, weight in weights.items():
+        weight.copy_(values[key])
+
+
+@contextmanager
+def put_for_now(values: Mapping[str, torch.Tensor], weights: Mapping[str, torch.Tensor]) -> Iterator[None]:
+    """Put values into weights, and their own ones back afterwards; without gradients."""
+    raw = {key: value.detach().clone() for key, value in weights.items()}
+    put(values, weights)
+    with torch.no_grad():
+        yield
+    put(raw, weights)
 
 
 def checkpoint_path(work: Path, name: str) -> Path:
@@ -113,11 +129,8 @@ def load_result(work: Path, name: str, modules: Iterable[nn.Module]) -> bool:
     path = checkpoint_path(work, name)
     if not path.exists():
         return False
-    average = torch.load(path, weights_only=True, map_location="cpu")["average"]
-    weights = {f"{i}.{key}": value for i, m in enumerate(modules) for key, value in m.named_parameters()}
-    with torch.no_grad():
-        for key, value in average.items():
-            weights[key].copy_(value)
+    average, weights = torch.load(path, weights_only=True, map_location="cpu")["average"], named(modules)
+    put(average, {key: weights[key] for key in average})
     return True
 
 
@@ -127,26 +140,9 @@ def begin_with(
     """Let a stage that has not begun go on from these weights, with a fresh optimizer."""
     path = checkpoint_path(work, name)
     if not path.exists():
-        weights = {
-            f"{i}.{key}": value for i, m in enumerate(modules) for key, value in m.named_parameters() if chosen(value)
-        }
         path.parent.mkdir(parents=True, exist_ok=True)
-        weights = {key: value.detach() for key, value in weights.items()}
+        weights = {key: value.detach() for key, value in named(modules).items() if chosen(value)}
         torch.save({"weights": weights, "average": weights}, path)
-
-
-def swapped(weights: dict, average: dict, evaluate: Callable[[], dict] | None) -> dict[str, float]:
-    """Runs `evaluate` on the averaged weights and puts the raw ones back."""
-    if evaluate is None:
-        return {}
-    raw = {key: value.detach().clone() for key, value in weights.items()}
-    with torch.no_grad():
-        for key, value in weights.items():
-            value.copy_(average[key])
-        figures = evaluate()
-        for key, value in weights.items():
-            value.copy_(raw[key])
-    return figures
 
 
 def _resume(path: Path, weights: dict, average: dict, optimizer: torch.optim.Optimizer) -> tuple[int, float, float]:
@@ -154,10 +150,8 @@ def _resume(path: Path, weights: dict, average: dict, optimizer: torch.optim.Opt
     if not path.exists():
         return 0, 0.0, 1.0
     state = torch.load(path, weights_only=True, map_location="cpu")
-    with torch.no_grad():
-        for key, value in weights.items():
-            value.copy_(state["weights"][key])
-            average[key].copy_(state["average"][key])
+    put(state["weights"], weights)
+    put(state["average"], average)
     if "optimizer" not in state:  # the weights of a family to go on from, see `begin_with`
         return 0, 0.0, GOING_ON
     optimizer.load_state_dict(state["optimizer"])

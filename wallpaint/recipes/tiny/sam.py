@@ -39,13 +39,10 @@ def train_sam(pool: Pool, work: Path, minutes: float) -> None:
     torch.manual_seed(4)
     sam = build_sam(sizes.SAM).to(pool.device).train()
     held_out = pool.only_held_out(24)
-    vary, count = variations(), 0
+    vary = variations()
 
     def step(generator: torch.Generator) -> dict[str, torch.Tensor]:
-        nonlocal count
-        count += 1
-        if count % 300 == 0 and pool.device == "cpu":
-            pool.refresh()
+        pool.look_again(every=300)
         return sam_losses(sam, *sam_batch(pool, generator, vary))
 
     fit("sam", [sam], step, Fit(minutes, 1e-3, warmup_steps=30, ema=0.98), work, lambda: sam_figures(sam, held_out))

@@ -26,13 +26,9 @@ def train_vae(pool: Pool, work: Path, minutes: float) -> AutoencoderKL:
     torch.backends.cudnn.allow_tf32 = False  # the carried colours are read to more digits
     vae = build_vae().to(memory_format=torch.channels_last).to(pool.device).train()
     vae.quant_conv.requires_grad_(False)  # mixing would let the variances drift
-    count = 0
 
     def step(generator: torch.Generator) -> dict[str, torch.Tensor]:
-        nonlocal count
-        count += 1
-        if count % 200 == 0 and pool.device == "cpu":
-            pool.refresh()
+        pool.look_again(every=200)
         return vae_losses(vae, random_crops(pool, generator), generator)
 
     held_out = pool.only_held_out(8)
