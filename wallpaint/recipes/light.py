@@ -23,8 +23,10 @@ from wallpaint.pixels.arrays import erode
 from wallpaint.pixels.color import Swatch, bytes_to_linear, luminance
 from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.pixels.light import FAR, LEAST, MOST, SLOPE, WALL, WEIGHTS, estimate_light, features
+from wallpaint.pixels.mask_ops import to_mask
 from wallpaint.pixels.metrics import brightness_error, expected_lightness, wall_region
 from wallpaint.pixels.recolor import Coat
+from wallpaint.recipes.rooms import palette
 from wallpaint.recipes.rooms.develop import MAKERS, develop_view, read_rows, read_view, spread
 from wallpaint.recipes.rooms.palette import sample_paints, to_linear, to_srgb
 from wallpaint.recipes.tiny.data import is_held_out
@@ -33,7 +35,7 @@ SKETCHES = 0.15  # so many drawings a photograph
 PAINTS = 4  # repaints of a photograph
 HIDDEN = (128, 64)
 COVERED = 0.9
-LUMINANCE = torch.tensor([0.2126, 0.7152, 0.0722])
+LUMINANCE = torch.from_numpy(palette.LUMINANCE)
 # sRGB's linear RGB to CIE XYZ relative to D65 (IEC 61966-2-1).
 TO_XYZ = torch.tensor([[0.4339, 0.3762, 0.1899], [0.2126, 0.7152, 0.0722], [0.0177, 0.1095, 0.8728]])
 NAMES = ("features", "wall", "paint", "truth", "held")
@@ -43,14 +45,13 @@ def photograph_row(task: tuple) -> list[tuple]:
     """Rows of NAMES of a view, photographed so many times; none where it shows next to no wall."""
     layers, row, cameras, seed, maker = task
     view = read_view(layers, row)
-    mask = np.where(view.wall >= 128, 255, 0).astype(np.uint8)
-    wall = erode(mask > 0, 1)
+    mask, wall = to_mask(view.wall >= 128), erode(view.wall >= 128, 1)
     found: list[tuple] = []
     for number in range(cameras if wall.sum() >= 50 else 0):
         rng = np.random.default_rng([seed, number, *row["file_name"].encode()])
         paints = sample_paints(rng, PAINTS)
         photo, pictures, _ = develop_view(view, rng, paints, MAKERS[maker])
-        seen = features(Image.fromarray(photo), Image.fromarray(mask))
+        seen = features(Image.fromarray(photo), mask)
         before, *after = (bytes_to_linear(shown[wall]).mean(0) for shown in (photo, *(p for _, p in pictures)))
         found.append((seen, before, to_linear(paints), after, is_held_out(row["room_id"])))
     return found
@@ -93,7 +94,7 @@ def sketch_all(count: int, seed: int) -> dict[str, np.ndarray]:
         pictures = [np.where(wall[..., None], paint, around) * light * fall for paint in (*old, *paints)]
         shown = [to_srgb(picture.clip(0, 1)) for picture in pictures]
         means = [bytes_to_linear(picture[wall]).mean(0) for picture in shown]
-        mask = Image.fromarray(np.where(wall, 255, 0).astype(np.uint8))
+        mask = to_mask(wall)
         if rng.random() < 0.3:  # something stands before the wall and the mask does not know
             y, x = rng.integers(0, height - 8), rng.integers(0, width - 8)
             color = (255, 255, 255) if rng.random() < 0.5 else rng.integers(0, 255, 3)

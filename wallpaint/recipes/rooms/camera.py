@@ -15,9 +15,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from .palette import to_srgb
+from .palette import LUMINANCE, to_srgb
 
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 Curve = Callable[[np.ndarray], np.ndarray]  # linear, exposed, 0 and up -> linear display light, 0 to 1
 
 

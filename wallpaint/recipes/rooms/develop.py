@@ -113,7 +113,6 @@ def develop_row(task: tuple) -> list[dict]:
     if done.exists():
         return json.loads(done.read_text())
     view, fresh = read_view(layers, row), []
-    mask = np.where(view.wall >= 128, 255, 0).astype(np.uint8)
     # All cameras see the same paints, so that a paint is met in more than one light.
     paints = sample_paints(np.random.default_rng([args.seed, *stem.encode()]), args.truths)
     for number in range(args.cameras):
@@ -121,6 +120,6 @@ def develop_row(task: tuple) -> list[dict]:
         photo, pictures, paint = develop_view(view, rng, paints, MAKERS[args.maker])
         kept = {**row, "reference_color_rgb": [int(c) for c in paint]}
         name = f"{stem}-{number}" if args.cameras > 1 else stem
-        fresh += write_rows(folder, kept, name, photo, mask, pictures, args)
+        fresh += write_rows(folder, kept, name, photo, view.wall >= 128, pictures, args)
     done.write_text(json.dumps(fresh))
     return fresh

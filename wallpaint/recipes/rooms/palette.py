@@ -9,6 +9,8 @@ import numpy as np
 
 from .geometry import Material
 
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)  # of linear RGB, as the shipped rooms were made
+
 
 def to_linear(srgb) -> np.ndarray:
     """SRGB 0..255 to linear 0..1 (IEC 61966-2-1)."""

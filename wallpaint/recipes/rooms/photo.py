@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .palette import to_srgb
+from .palette import LUMINANCE, to_srgb
 from .tracer import Layers, repaint
 
 LIGHT_REPAINT = 0.7  # the exposure is metered with this grey on the wall, for every paint of the room
@@ -84,7 +84,7 @@ def meter(layers: Layers, rng: np.random.Generator, dim: float = 1.0) -> Exposur
     if not wall.any():
         return None
     tint = np.median(light[wall], 0)
-    luminance = light @ np.array([0.2126, 0.7152, 0.0722])
+    luminance = light @ LUMINANCE
     middle = np.median(luminance[wall])
     if not middle > 1e-4:
         return None
@@ -94,7 +94,7 @@ def meter(layers: Layers, rng: np.random.Generator, dim: float = 1.0) -> Exposur
     if gain * middle < 0.2 * dim:
         return None
     balance = (tint.mean() / np.maximum(tint, 1e-5)) ** rng.uniform(0.65, 0.95)
-    balance /= balance @ np.array([0.2126, 0.7152, 0.0722])
+    balance /= balance @ LUMINANCE
     return Exposure((gain * balance).astype(np.float32))
 
 

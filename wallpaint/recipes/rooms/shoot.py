@@ -8,9 +8,10 @@ import numpy as np
 from PIL import Image
 
 from wallpaint.disk import atomic_path
+from wallpaint.pixels.mask_ops import to_mask
 
 from .geometry import Camera
-from .palette import sample_paints, to_linear
+from .palette import LUMINANCE, sample_paints, to_linear
 from .photo import denoise, meter, picture, series
 from .scene import build_room
 from .tracer import repaint
@@ -88,8 +89,7 @@ def shoot_room(out: Path, seed: int, kind: str, args) -> list[dict]:
             own = patterned.render(camera, args.size, args.samples, render_seed)
             photo = picture(own, np.ones(3), exposure, wall_albedo=np.zeros(3))
         pictures = [(paint, picture(layers, to_linear(paint), exposure)) for paint in paints]
-        mask = np.where(layers.wall >= 0.5, 255, 0).astype(np.uint8)
-        rows += write_rows(out, describe(room), f"{seed:06d}-{view}", photo, mask, pictures, args)
+        rows += write_rows(out, describe(room), f"{seed:06d}-{view}", photo, layers.wall >= 0.5, pictures, args)
     return rows
 
 
@@ -104,7 +104,7 @@ def write_layers(out: Path, room, stem: str, layers, own) -> dict:
         photo = repaint(powers, to_linear(room.paint))
     else:
         photo = denoise(repaint(own.bins, np.ones(3)), own.albedo, own.normal)
-    scale = 1 / max(float(np.median(photo @ np.array([0.2126, 0.7152, 0.0722]))), 1e-6)
+    scale = 1 / max(float(np.median(photo @ LUMINANCE)), 1e-6)
     with atomic_path(out / f"{stem}.npz") as path:
         np.savez_compressed(
             path,
@@ -132,9 +132,9 @@ def save_image(path: Path, image: np.ndarray) -> None:
         Image.fromarray(image).save(temporary, **options)
 
 
-def write_rows(out: Path, row: dict, stem: str, photo, mask, pictures, args) -> list[dict]:
+def write_rows(out: Path, row: dict, stem: str, photo, wall, pictures, args) -> list[dict]:
     """Write a photo, its mask and its repaints; rows as `args.layout` has them, begun with `row`."""
-    save_image(out / f"{stem}-mask.png", mask)
+    save_image(out / f"{stem}-mask.png", np.asarray(to_mask(wall)))
     names = [f"{stem}-paint{i}.{args.format}" for i in range(len(pictures))]
     for name, (_, image) in zip(names, pictures, strict=True):
         save_image(out / name, image)
