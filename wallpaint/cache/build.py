@@ -55,7 +55,7 @@ def encode_views(
         group["color"] = torch.tensor([view.sample.color for view in members]) / 255
         group["prompt"] = torch.tensor([texts[view.sample.text] for view in members])
         group["reference"] = places[rows]
-        groups.append(group | _same_views([(v.sample.room_id, v.mask_key, v.mirrored) for v in members]))
+        groups.append(group | _same_views([view.outlook for view in members]))
     return Encoded(groups, encoded_texts["embeds"], references, cache.new_rows, encoded_texts.get("pooled"))
 
 
@@ -130,11 +130,10 @@ def _other_pictures(views: list[View]) -> dict[View, list[View]]:
     """By view the pictures of the same wall in other paints; itself where there is none."""
     walls: dict[tuple, list[View]] = {}
     for view in views:
-        walls.setdefault((view.sample.room_id, view.mask_key, view.mirrored), []).append(view)
+        walls.setdefault(view.outlook, []).append(view)
     found = {}
     for view in views:
-        same = walls[view.sample.room_id, view.mask_key, view.mirrored]
-        found[view] = [other for other in same if other.photo_key != view.photo_key] or [view]
+        found[view] = [other for other in walls[view.outlook] if other.photo_key != view.photo_key] or [view]
     return found
 
 

@@ -41,6 +41,11 @@ class View:
         """What its pixels depend on, beside the working size."""
         return f"{self.photo_key} {self.mask_key} {self.mirrored}"
 
+    @property
+    def outlook(self) -> tuple[str, str, bool]:
+        """What is alike in pictures of one wall from one place, whatever its paint."""
+        return self.sample.room_id, self.mask_key, self.mirrored
+
     def open(self) -> tuple[Image.Image, Image.Image]:
         """The photo, RGB, and its mask, 'L'."""
         photo, mask = self.sample.load()

@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image
 
 from wallpaint.dataset.folder import free_name, refuse_other_split
-from wallpaint.dataset.metadata import SPLITS, Row, read_table, write_table
+from wallpaint.dataset.metadata import SPLITS, Row, other_split, read_table, write_table
 from wallpaint.dataset.names import find_picture, plain_name, tidy_room
 from wallpaint.dataset.rows import Sample, parse_row, picture_names, read_row, rename_pictures
 from wallpaint.dataset.saving import writing
@@ -64,7 +64,7 @@ def move_room(folder: str | Path, room_id: str, split: str) -> int:
     folder, room_id = Path(folder), tidy_room(room_id)
     if split not in SPLITS:
         raise UserError(f"split {split!r} is unknown, for room {room_id!r}, choose train or validation")
-    source = SPLITS[1 - SPLITS.index(split)]
+    source = other_split(split)
     with writing(folder):
         before, there = read_table(folder, source), read_table(folder, split)
         moving = [row for row in before if row.get("room_id") == room_id]

@@ -26,6 +26,11 @@ MAX_LINE = 1_000_000  # characters; a row is about 200, and a file without line 
 Row = dict[str, Any]
 
 
+def other_split(split: str) -> str:
+    """Name the split that this one is not."""
+    return SPLITS[1 - SPLITS.index(split)]
+
+
 def find_metadata(where: Path) -> Path:
     """Find a split's metadata; where there is none, the path at which it should be."""
     return next((where / name for name in METADATA if (where / name).is_file()), where / METADATA[0])

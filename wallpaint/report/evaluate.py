@@ -73,8 +73,9 @@ def evaluate(
         raise UserError(f"no row of {rooms} has 'truths': give rooms whose true repaint is known")
     with all_or_nothing(out_dir) as folder:
         settings = settings or SamplingSettings()
-        given = find_folders(EVALUATED_ARMS if arms is None else arms, chosen)
-        asked = [arm for arm in (EVALUATED_ARMS if arms is None else arms) if arm.partition("=")[0] not in given]
+        arms = EVALUATED_ARMS if arms is None else arms
+        given = find_folders(arms, chosen)
+        asked = [arm for arm in arms if arm.partition("=")[0] not in given]
         opened = open_arms(asked, family, models, settings.ip_adapter_scale) if asked else Arms(())
         say_left_out(opened)
         rows, floors, strips = _paint_all(opened, given, chosen, settings, say)
