@@ -27,6 +27,7 @@ from wallpaint.pixels.arrays import fit_size
 from wallpaint.pixels.color import delta_e, rgb_to_lab
 from wallpaint.pixels.hues import HUES, LIGHTNESSES, hue_name, lightness_name
 from wallpaint.pixels.images import TELLING, load_mask, load_photo, missing_turn, read_size
+from wallpaint.pixels.mask_ops import from_mask
 
 SIDE = 256  # longest side at which a picture is looked at
 TINY, WHOLE = 0.02, 0.97  # share of the picture below and above which a mask is hardly a wall
@@ -163,7 +164,7 @@ def _summarise(split: str, sample: Sample, photo: Image.Image, mask: Image.Image
     """Shrink a sample to what the checks need, by its nearest pixels, so that the mask stays one."""
     tiny = np.asarray(photo.resize((16, 16), Image.Resampling.BOX), dtype=np.float32) / 255
     size = fit_size(photo.size, SIDE)
-    wall = np.asarray(mask.resize(size, Image.Resampling.NEAREST)) >= 128
+    wall = from_mask(mask.resize(size, Image.Resampling.NEAREST))
     pixels = np.asarray(photo.resize(size, Image.Resampling.NEAREST))[wall]
     light_paint = np.array(sample.color) >= CLIPPED
     burnt = ((pixels >= CLIPPED) & ~light_paint).any(axis=1).sum() / max(1, len(pixels))

@@ -17,7 +17,16 @@ import numpy as np
 from PIL import Image
 
 from wallpaint.dataset.files import FileIndex
-from wallpaint.dataset.metadata import SPLITS, Row, append_row, find_metadata, iterate_rows, read_table, scan_rows
+from wallpaint.dataset.metadata import (
+    SPLITS,
+    Row,
+    append_row,
+    find_metadata,
+    iterate_rows,
+    other_split,
+    read_table,
+    scan_rows,
+)
 from wallpaint.dataset.names import tidy_room, tidy_text
 from wallpaint.dataset.rows import Sample, parse_row, read_row
 from wallpaint.dataset.saving import sweep, writing
@@ -26,6 +35,7 @@ from wallpaint.errors import UserError
 from wallpaint.paths import ascii_name
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.mask_ops import two_valued
+from wallpaint.pixels.recolor import check_wall
 
 PROMPT = "a room with painted walls"  # names no colour: that is what the swatch is for
 
@@ -92,7 +102,7 @@ def read_splits(folder: str | Path, files: FileIndex | None = None) -> dict[str,
 
 def refuse_other_split(folder: Path, split: str, room_id: str) -> None:
     """Refuse a room that is in the other split: a model would be praised for what it has seen."""
-    other = SPLITS[1 - SPLITS.index(split)]
+    other = other_split(split)
     if any(row.get("room_id") == room_id for row in read_table(folder, other)):
         raise UserError(f"room {room_id!r} is in {other} already, {folder}, put all its photos into one split")
 
@@ -118,10 +128,7 @@ def add_sample(
     mask = two_valued(mask)
     if split not in SPLITS:
         raise UserError(f"split {split!r} is unknown: choose train or validation")
-    if mask.size != photo.size:
-        raise UserError(f"the mask is {mask.size} and the photo {photo.size}: make them the same size")
-    if not mask.getbbox():
-        raise UserError("the mask is empty: mark the wall first")
+    check_wall(photo, mask)
     if not room_id:
         raise UserError("the room has no name: give it one, the same for all photos of that room")
     where = folder / split

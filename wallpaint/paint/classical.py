@@ -11,7 +11,7 @@ from PIL import Image
 
 from wallpaint.models.field import recolor_by_field
 from wallpaint.pixels.color import bytes_to_linear, lab_to_rgb, linear_to_lab
-from wallpaint.pixels.mask_ops import two_valued
+from wallpaint.pixels.mask_ops import from_mask, two_valued
 from wallpaint.pixels.recolor import Coat, check_wall, recolor
 
 
@@ -25,7 +25,7 @@ def flat(coat: Coat) -> Image.Image:
 def keep_lightness(coat: Coat) -> Image.Image:
     """The wall's own CIELAB lightness with the swatch's a and b: what many a paint visualiser does."""
     check_wall(coat.photo, coat.mask)
-    pixels, wall = np.array(coat.photo.convert("RGB")), np.asarray(coat.mask.convert("L")) >= 128
+    pixels, wall = np.array(coat.photo.convert("RGB")), from_mask(coat.mask)
     lab = linear_to_lab(bytes_to_linear(pixels[wall]))
     lab[:, 1:] = coat.swatch.lab[1:]
     pixels[wall] = np.round(255 * lab_to_rgb(lab))

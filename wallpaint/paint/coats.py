@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 from PIL import Image
 
 from wallpaint.errors import UserError
 from wallpaint.models.field import throw_light
 from wallpaint.paint.arms import Arms
 from wallpaint.paint.settings import OnStep, SamplingSettings, share_of
-from wallpaint.pixels.mask_ops import overlapping, to_mask, uncovered
+from wallpaint.pixels.mask_ops import from_mask, overlapping, to_mask, uncovered
 from wallpaint.pixels.recolor import Coat
 
 
@@ -22,7 +21,7 @@ def part_masks(masks: Sequence[Image.Image]) -> list[Image.Image]:
     Raises:
         UserError: a mask that later ones cover wholly.
     """
-    walls = uncovered([np.asarray(mask) >= 128 for mask in masks])
+    walls = uncovered([from_mask(mask) for mask in masks])
     for number, wall in enumerate(walls, 1):
         if not wall.any():
             raise UserError(f"mask {number} marks nothing that later masks do not cover: give it a wall of its own")

@@ -17,6 +17,7 @@ from PIL import Image
 
 from wallpaint.errors import EmptyMask, OtherSize, UserError
 from wallpaint.pixels.mask_files import wall_in
+from wallpaint.pixels.mask_ops import from_mask, to_mask
 from wallpaint.pixels.photo_colors import to_srgb
 from wallpaint.pixels.photo_files import TURNS, open_picture, orientation
 
@@ -74,7 +75,7 @@ def load_mask(
     del image  # four times as large as the wall
     if not wall.any():
         raise EmptyMask(f"mask {path} is empty (no pixel of 128 or above): paint the wall white in it")
-    mask = Image.fromarray(wall.astype(np.uint8) * 255)
+    mask = to_mask(wall)
     turn, better = missing_turn(mask, photo) if photo else (None, 0.0)
     return mask.transpose(turn) if turn is not None and better > TELLING else mask
 
@@ -92,7 +93,7 @@ def missing_turn(mask: Image.Image, photo: str | Path) -> tuple[Image.Transpose 
     grey = np.asarray(load_photo(photo).convert("L").resize(size, Image.Resampling.BOX)).astype(np.float32)
 
     def on_edges(mask: Image.Image) -> float:
-        wall = np.asarray(mask.resize(size, Image.Resampling.BOX)) >= 128
+        wall = from_mask(mask.resize(size, Image.Resampling.BOX))
         steps = [np.abs(np.diff(grey, axis=axis))[np.diff(wall, axis=axis)] for axis in (0, 1)]
         return float(np.concatenate(steps).mean()) if any(map(len, steps)) else 0.0
 

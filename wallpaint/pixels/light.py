@@ -19,6 +19,7 @@ from wallpaint.paths import ASSETS
 from wallpaint.pixels.arrays import erode, grow
 from wallpaint.pixels.color import bytes_to_linear, delta_e, linear_to_lab, luminance
 from wallpaint.pixels.kept import keep
+from wallpaint.pixels.mask_ops import from_mask
 
 WEIGHTS = ASSETS / "light" / "light.safetensors"
 SIDE = 128  # pixels of the long side to which the photo is shrunk
@@ -124,7 +125,7 @@ def estimate_light(photo: Image.Image, mask: Image.Image) -> Light:
 @keep
 def is_lost(photo: Image.Image, mask: Image.Image) -> bool:
     """Whether most of a wall is lost in the dark: then no repaint's brightness can be checked."""
-    seen = np.asarray(photo.convert("RGB"))[np.asarray(mask.convert("L")) >= 128]
+    seen = np.asarray(photo.convert("RGB"))[from_mask(mask)]
     return bool(len(seen) and np.median(bytes_to_linear(seen.max(1))) < LOST)
 
 

@@ -67,7 +67,7 @@ def looks_inverted(photo: Image.Image, mask: Image.Image) -> bool:
     """
     size = [max(1, round(side * HINT_SIDE / max(photo.size))) for side in photo.size]
     small = np.asarray(photo.resize(size, Image.Resampling.BOX).convert("RGB"), dtype=np.float32) / 255
-    marked = np.asarray(mask.resize(size, Image.Resampling.BOX)) >= 128
+    marked = from_mask(mask.resize(size, Image.Resampling.BOX))
     if marked.all() or not marked.any() or marked[-max(1, len(marked) // 20) :].mean() < FLOOR:
         return False
     hues = rgb_to_lab(small)[..., 1:]
@@ -77,7 +77,7 @@ def looks_inverted(photo: Image.Image, mask: Image.Image) -> bool:
 
 def clean_mask(mask: Image.Image) -> Image.Image:
     """Drop islands smaller than SPECK of the picture, but the largest, and fill holes below HOLE."""
-    wall = np.asarray(mask) >= 128
+    wall = from_mask(mask)
     labels, sizes = components(~wall)
     small = sizes < HOLE * wall.size
     wall = wall | (small[labels] & (labels > 0))
@@ -124,6 +124,11 @@ def two_valued(mask: Image.Image) -> Image.Image:
     return mask.convert("L").point([0] * 128 + [255] * 128)
 
 
+def from_mask(mask: Image.Image) -> np.ndarray:
+    """A mask of any mode to where it is wall, boolean (H, W)."""
+    return np.asarray(mask if mask.mode == "L" else mask.convert("L")) >= 128
+
+
 def to_mask(wall: np.ndarray) -> Image.Image:
     """Boolean (H, W) to PIL 'L' of 0 and 255."""
-    return Image.fromarray(np.where(wall, 255, 0).astype(np.uint8))
+    return Image.fromarray(wall.astype(np.uint8) * 255)

@@ -13,6 +13,7 @@ from wallpaint.pixels.arrays import around, erode
 from wallpaint.pixels.color import Swatch, bytes_to_linear, delta_e, lightness, linear_to_lab, luminance
 from wallpaint.pixels.kept import keep
 from wallpaint.pixels.light import is_lost
+from wallpaint.pixels.mask_ops import from_mask
 from wallpaint.pixels.recolor import Coat
 
 Picture = Image.Image | np.ndarray
@@ -31,7 +32,7 @@ def wall_region(mask: Image.Image) -> np.ndarray:
 
 @keep
 def _erode(mask: Image.Image) -> np.ndarray:
-    wall = erode(np.asarray(mask) >= 128, max(1, round(RIM * max(mask.size))))
+    wall = erode(from_mask(mask), max(1, round(RIM * max(mask.size))))
     wall.flags.writeable = False
     return wall
 
@@ -48,12 +49,12 @@ def delta_e_truth(out: Picture, truth: Picture, mask: Image.Image) -> dict[str, 
 
 def delta_e_outside(out: Picture, truth: Picture, mask: Image.Image) -> float:
     """Mean CIEDE2000 to the true repaint outside the mask: what the new wall's light does to the room."""
-    return _figure(np.mean, _difference(out, truth, np.asarray(mask.convert("L")) < 128))
+    return _figure(np.mean, _difference(out, truth, ~from_mask(mask)))
 
 
 def delta_e_rim(out: Picture, truth: Picture, mask: Image.Image) -> float:
     """Mean CIEDE2000 to the true repaint in the rim that `wall_region` leaves out: fringes of the old paint."""
-    rim = (np.asarray(mask.convert("L")) >= 128) & ~wall_region(mask)
+    rim = from_mask(mask) & ~wall_region(mask)
     return _figure(np.mean, _difference(out, truth, rim))
 
 

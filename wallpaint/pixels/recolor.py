@@ -21,6 +21,7 @@ from wallpaint.pixels.color import Swatch, bytes_to_linear, linear_to_bytes
 from wallpaint.pixels.composite import BAND, Rim, find_box, find_rim, make_cover
 from wallpaint.pixels.kept import digest, keep
 from wallpaint.pixels.light import TINT, Light, estimate_light
+from wallpaint.pixels.mask_ops import from_mask
 
 Spot = tuple[float, float]  # a pixel (x, y) of a photo
 FEW = 512  # pixels of the long side that are enough for a median
@@ -127,7 +128,7 @@ class _Edge:
 
 @keep
 def _find_edge(photo: Image.Image, mask: Image.Image) -> _Edge:
-    inside = _inside(mask)
+    inside = from_mask(mask)
     box = find_box(inside)
     cover, rim = make_cover(inside, box), find_rim(photo, inside, box)
     there = rim.y - box[1], rim.x - box[0]
@@ -198,7 +199,7 @@ def gains_between(painted: Image.Image, guess: Image.Image, wall: Image.Image) -
     A guess times these gains keeps its texture and edges, and has the level and tint of the painting.
     """
     first, second = (bytes_to_linear(np.asarray(picture)) + FAINT for picture in (painted, guess))
-    inside = _inside(wall)
+    inside = from_mask(wall)
     core = erode(inside, CLEAR)
     return blur_inside(np.log(first / second), core if core.any() else inside, SMOOTH * max(wall.size))
 
@@ -214,20 +215,16 @@ def read_light(
     if not whites:
         return light
     step = max(1, int(max(photo.size) / FEW))
-    pixels, inside = np.asarray(photo.convert("RGB"))[::step, ::step], _inside(mask)[::step, ::step]
+    pixels, inside = np.asarray(photo.convert("RGB"))[::step, ::step], from_mask(mask)[::step, ::step]
     inside = inside if inside.any() else np.ones_like(inside)
     wall = bytes_to_linear(np.median(pixels[inside], axis=0).round().astype(np.uint8))
     seen = [np.log(read_white(photo, spot)) for spot in whites]
     return light.with_white(wall, np.exp(np.mean(seen, axis=0)))
 
 
-def _inside(mask: Image.Image) -> np.ndarray:
-    return np.asarray(mask.convert("L")) >= 128
-
-
 def check_wall(photo: Image.Image, mask: Image.Image) -> None:
     """Raise UserError where the mask is empty or not of the photo's size."""
     if mask.size != photo.size:
         raise UserError(f"the mask is {mask.size} and the photo {photo.size}: make them the same size")
-    if not _inside(mask).any():
+    if not from_mask(mask).any():
         raise UserError("the mask is empty: mark the wall first")

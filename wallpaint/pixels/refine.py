@@ -13,7 +13,7 @@ from PIL import Image, ImageFilter
 from scipy import ndimage
 
 from wallpaint.pixels.arrays import BILINEAR, BOX, components, fit_size, resize
-from wallpaint.pixels.mask_ops import clean_mask, to_mask
+from wallpaint.pixels.mask_ops import clean_mask, from_mask, to_mask
 
 LOOK, FINE, GRID = 320, 768, 32  # longest sides at which a photo is judged, and at which colours of places are kept
 LIGHTNESS = 0.45  # counts less than hue: light falls off along a wall. Colours are YCbCr bytes
@@ -38,9 +38,9 @@ def refine_mask(photo: Image.Image, mask: Image.Image, cell: float, seen: bool =
     """
     look = fit_size(photo.size, min(max(LOOK, 2 * max(photo.size) / cell), FINE))
     small = _colors(photo.resize(look, Image.Resampling.BOX))
-    wall = rough = np.asarray(mask.resize(look, Image.Resampling.BOX)) >= 128
+    wall = rough = from_mask(mask.resize(look, Image.Resampling.BOX))
     if wall.all() or not wall.any() or min(look) < 2:
-        return to_mask(np.asarray(mask.resize(photo.size)) >= 128)
+        return to_mask(from_mask(mask.resize(photo.size)))
     reach = max(1.5, REACH * cell * look[0] / photo.width)
     for far in (reach,) if seen else (reach, reach / 2):  # the second time by the colours of what the first found
         places, depth = _gather(small, wall, far)

@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from wallpaint.cache.references import MISREAD
 from wallpaint.models.field import GRID, Field, known_share, look, lost_light, middle_light, small, small_mask
 from wallpaint.pixels.light import LEAST, estimate_light
+from wallpaint.pixels.mask_ops import to_mask
 from wallpaint.pixels.recolor import bend
 from wallpaint.recipes.light import LUMINANCE, distance
 from wallpaint.recipes.rooms.develop import MAKERS, develop_view, read_rows, read_view, spread
@@ -42,7 +43,7 @@ def photograph_view(view, rng: np.random.Generator, maker: str) -> list[tuple]:
     cut = np.round(size * (rng.uniform(LEAST_SIDE, 1, 2) if rng.random() < 0.7 else 1)).astype(int)
     top, left = (int(rng.integers(0, whole - part + 1)) for whole, part in zip(size, cut, strict=True))
     area = (slice(top, top + cut[0]), slice(left, left + cut[1]))
-    mask = Image.fromarray(np.where(view.wall[area] >= 128, 255, 0).astype(np.uint8))
+    mask = to_mask(view.wall[area] >= 128)
     share, seen = small_mask(mask), Image.fromarray(photo[area])
     if share.mean() < LEAST_WALL:
         return []

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from wallpaint.cache.references import MISREAD
 from wallpaint.pixels.color import Swatch, bytes_to_linear, linear_to_bytes
 from wallpaint.pixels.light import estimate_light
+from wallpaint.pixels.mask_ops import to_mask
 from wallpaint.recipes.rooms.develop import spread
 from wallpaint.recipes.tiny.carry import build_vae
 from wallpaint.recipes.tiny.data import Pool, View, chance, draw, to_signed
@@ -113,7 +114,7 @@ def repaint_view(view: View, generator: torch.Generator) -> torch.Tensor:
     """
     rng = np.random.default_rng(draw(generator, 1 << 31))
     pictures, wall = view.pictures.cpu().permute(0, 2, 3, 1).numpy(), view.mask[0].numpy()
-    out, mask = pictures.copy(), Image.fromarray(wall.astype(np.uint8) * 255)
+    out, mask = pictures.copy(), to_mask(wall)
     for number, color in enumerate(view.colors):
         if color is None or not wall.any():
             continue
