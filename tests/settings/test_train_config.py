@@ -202,7 +202,9 @@ def test_whatever_is_written_is_read_back_the_same_or_refused_in_one_line(tmp_pa
     except UserError as problem:
         assert "\n" not in str(problem)
     else:
-        assert load_config(write(tmp_path_factory.getbasetemp(), to_yaml(config))) == config
+        folder = tmp_path_factory.getbasetemp() / "read back"  # right in it a config.yaml is every test's run
+        folder.mkdir(exist_ok=True)
+        assert load_config(write(folder, to_yaml(config))) == config
 
 
 def test_overrides_win_over_the_file(tmp_path):
