@@ -26,6 +26,7 @@ from wallpaint.paths import ASSETS
 from wallpaint.pixels.arrays import BILINEAR, resize
 from wallpaint.pixels.color import bytes_to_linear, linear_to_bytes
 from wallpaint.pixels.light import LEAST, LOST, TINT
+from wallpaint.pixels.mask_ops import from_mask
 from wallpaint.pixels.recolor import BAND, BRIGHT, FAINT, Coat, recolor
 
 WEIGHTS = sorted((ASSETS / "field").glob("*.safetensors"))  # of networks that learned from different rooms
@@ -203,7 +204,7 @@ def throw_light(painted: Sequence[Image.Image], coats: Sequence[Coat]) -> list[I
     photo = coats[0].photo
     factor = np.exp(np.sum([estimate_field(coat)[1] for coat in coats], axis=0))
     pixels = np.array(photo.convert("RGB"))
-    beyond = np.all([np.asarray(coat.mask.convert("L")) < 128 for coat in coats], axis=0)
+    beyond = ~np.any([from_mask(coat.mask) for coat in coats], axis=0)
     for top in range(0, len(pixels), BAND):
         part = pixels[top : top + BAND]
         band = (0, top, photo.width, top + len(part))

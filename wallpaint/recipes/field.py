@@ -67,9 +67,7 @@ def photograph_row(task: tuple) -> list[tuple]:
     ]
 
 
-def photograph_all(
-    layers: Path, cameras: int, seed: int, maker: str = "any", workers: int = 1
-) -> dict[str, torch.Tensor]:
+def photograph_all(layers: Path, cameras: int, seed: int, maker: str, workers: int) -> dict[str, torch.Tensor]:
     """What NAMES says, stacked over all photographs and paints: pictures float16, channels first."""
     tasks = [(layers, row, cameras, seed, maker) for row in read_rows(layers)]
     rows = [found for part in spread(photograph_row, tasks, workers) for found in part]

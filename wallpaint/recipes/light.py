@@ -58,7 +58,7 @@ def photograph_row(task: tuple) -> list[tuple]:
 
 
 def photograph_all(
-    layers: Path, cameras: int, seed: int, maker: str, workers: int = 1, held: bool = False
+    layers: Path, cameras: int, seed: int, maker: str, workers: int, held: bool = False
 ) -> dict[str, np.ndarray]:
     """Features (N, F), the wall's mean (N, 3) before and (N, P, 3) after, paints (N, P, 3); `held`: rooms held out."""
     rows_of = [row for row in read_rows(layers) if not held or is_held_out(row["room_id"])]

@@ -20,7 +20,7 @@ WEIGHTS, BEST = "weights", "weights-best"
 COLOR_FIGURES = ("delta_e_truth", "delta_e_paint")  # the first that is known judges
 
 
-def run_validation(session: Session, stopped: Callable[[], bool] = lambda: False) -> dict[str, float]:
+def run_validation(session: Session, stopped: Callable[[], bool]) -> dict[str, float]:
     """Measure what is learned so far on the validation rooms, paint them, and keep the best weights.
 
     Returns:

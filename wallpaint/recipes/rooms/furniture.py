@@ -10,10 +10,10 @@ from .lamps import table_lamp, vessel
 from .palette import Palette
 
 
-def legs(b: Builder, width, depth, height, material: Material, radius=0.02, inset=0.05, y0=0.0) -> None:
+def legs(b: Builder, width, depth, height, material: Material, radius, inset) -> None:
     """Four round legs below a top of width × depth."""
     for x in (-width / 2 + inset, width / 2 - inset):
-        for y in (y0 + inset, y0 + depth - inset):
+        for y in (inset, depth - inset):
             b.cylinder(radius, 0, height, material, centre=(x, y))
 
 
@@ -75,7 +75,7 @@ def chair(b: Builder, p: Palette, rng, cloth=None, wood=None):
     return 0.45, 0.46
 
 
-def table(b: Builder, p: Palette, rng, width=1.6, depth=0.85, height=0.74, round_top=False):
+def table(b: Builder, p: Palette, rng, width, depth, height=0.74, round_top=False):
     """A table with something on it."""
     top, leg = p.top(rng), p.wood(rng)
     if round_top:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+TURNS = 20  # faces of what is round about z
+
 
 @dataclass(frozen=True)
 class Material:
@@ -108,13 +110,9 @@ class Builder:
     def quad(self, corner, u, v, material: Material, uv=None) -> None:
         """A parallelogram with edges u and v; the default texture coordinates are metres."""
         corner, u, v = (np.asarray(a, float) for a in (corner, u, v))
-        points = (
-            corner
-            + np.array([[0, 0], [0, 1], [1, 0], [1, 1]])[:, :1] * u
-            + np.array([[0, 0], [0, 1], [1, 0], [1, 1]])[:, 1:] * v
-        )
-        if uv is not None:
-            uv = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], float) * uv
+        places = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], float)
+        points = corner + places[:, :1] * u + places[:, 1:] * v
+        uv = None if uv is None else places * uv
         self.grid(points.reshape(2, 2, 3), material, uv=uv)
 
     def box(self, low, high, material: Material, bevel: float = 0.006) -> None:
@@ -141,23 +139,21 @@ class Builder:
                     uv=np.stack([p[..., u], p[..., v]], -1) + centre[[u, v]],
                 )
 
-    def lathe(self, profile, material: Material, centre=(0, 0, 0), steps: int = 20) -> None:
+    def lathe(self, profile, material: Material, centre=(0, 0, 0)) -> None:
         """A surface of revolution about z: ``profile`` lists (radius, height)."""
         profile = np.asarray(profile, float)
-        angle = np.linspace(0, 2 * np.pi, steps + 1)
+        angle = np.linspace(0, 2 * np.pi, TURNS + 1)
         ring = np.stack([np.cos(angle), np.sin(angle)], -1)
-        points = np.concatenate(
-            [
-                profile[None, :, :1] * ring[:, None],
-                np.broadcast_to(profile[None, :, 1:], (steps + 1, len(profile), 1)),
-            ],
-            -1,
-        )
-        d = np.gradient(profile, axis=0)
-        normals = np.concatenate(
-            [d[None, :, 1:] * ring[:, None], np.broadcast_to(-d[None, :, :1], (steps + 1, len(profile), 1))], -1
-        )
-        self.grid(points + np.asarray(centre, float), material, normals=normals)
+
+        def turned(radii, heights):
+            """(radius, height) of each point of the profile, turned about z."""
+            return np.concatenate(
+                [radii[:, None] * ring[:, None], np.broadcast_to(heights[:, None], (TURNS + 1, len(profile), 1))], -1
+            )
+
+        slope = np.gradient(profile, axis=0)
+        normals = turned(slope[:, 1], -slope[:, 0])
+        self.grid(turned(*profile.T) + np.asarray(centre, float), material, normals=normals)
 
     def cylinder(self, radius, low, high, material: Material, centre=(0, 0), top: float | None = None) -> None:
         """A capped upright cylinder, or a cone frustum with another radius on ``top``."""

@@ -23,6 +23,7 @@ from wallpaint.recipes.tiny.loop import load_result
 WALL_MASKS = 3  # masked variants a view whose mask covers the wall: they fit every repaint
 VARIANTS = WALL_MASKS + 1  # and one with a random box, which fits the one picture it was cut from
 AT_ONCE = 16  # views encoded together
+MEASURED = 64  # views over which latents are whitened
 
 
 @dataclass
@@ -155,9 +156,9 @@ def whiten(vae: AutoencoderKL, mean: torch.Tensor, std: torch.Tensor) -> Autoenc
     return vae
 
 
-def measure_latents(vae: AutoencoderKL, pool: Pool, views: int = 64) -> dict[str, list[float]]:
+def measure_latents(vae: AutoencoderKL, pool: Pool) -> dict[str, list[float]]:
     """Mean and standard deviation of each latent channel over the pool."""
-    chosen = [pool.views[i] for i in pool.groups[0][-views:]]
+    chosen = [pool.views[i] for i in pool.groups[0][-MEASURED:]]
     with torch.no_grad():
         z = torch.cat([vae.encode(to_signed(v.pictures).to(vae.device)).latent_dist.mean for v in chosen])
     return {"mean": z.mean((0, 2, 3)).tolist(), "std": z.std((0, 2, 3)).tolist()}

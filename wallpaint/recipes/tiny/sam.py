@@ -16,6 +16,7 @@ from wallpaint.walls.sams import build_sam
 BATCH = {"cpu": 8, "cuda": 32}
 PROMPTS = 3  # prompts a picture: the image encoder runs once for all of them
 BOX_SHARE = 0.2
+MEASURED = 2  # pictures a view
 OFF_WALL_SHARE = 0.08  # clicks on something else, whose answer is "not the wall"
 
 
@@ -69,16 +70,14 @@ def variations() -> augmentation.AugmentationSequential:
     )
 
 
-def sam_batch(pool: Pool, generator: torch.Generator, vary=None) -> tuple[torch.Tensor, Prompts]:
+def sam_batch(pool: Pool, generator: torch.Generator, vary) -> tuple[torch.Tensor, Prompts]:
     """(B, 3, R, R) pixels 0-255 and PROMPTS prompts for each; `vary` as `variations` makes it."""
     views = [pool.views[i] for i in pool.picks(BATCH[pool.device], generator).tolist()]
     pictures = torch.stack([view.pictures[draw(generator, len(view.pictures))] for view in views]).float()
     walls = torch.stack([view.mask for view in views]).float()
-    if vary is not None:
-        torch.manual_seed(draw(generator, 2**31))
-        pictures, walls = vary(pictures / 255, walls.to(pictures.device))
-        pictures, walls = pictures.clamp(0, 1) * 255, walls.cpu()
-    walls = walls[:, 0] > 0.5
+    torch.manual_seed(draw(generator, 2**31))
+    pictures, walls = vary(pictures / 255, walls.to(pictures.device))
+    pictures, walls = pictures.clamp(0, 1) * 255, walls.cpu()[:, 0] > 0.5
     useful = [i for i, share in enumerate(walls.float().mean((1, 2)).tolist()) if 0.02 < share < 0.98]
     useful = (useful * len(views))[: len(views)]  # what shows no wall gives way to another
     boxed = chance(generator) < BOX_SHARE
@@ -159,14 +158,14 @@ def intersection_over_union(guess: torch.Tensor, truth: torch.Tensor) -> torch.T
     return (guess & truth).sum((-2, -1)) / (guess | truth).sum((-2, -1)).clamp_min(1)
 
 
-def sam_figures(sam: Sam, pool: Pool, per_view: int = 2) -> dict[str, float]:
+def sam_figures(sam: Sam, pool: Pool) -> dict[str, float]:
     """Mean wall IoU on held-out rooms: one click, the likeliest of three masks; three clicks, the one."""
     generator = torch.Generator().manual_seed(0)
     scores: dict[int, list[float]] = {1: [], 3: []}
     with torch.no_grad():
         for view in pool.views:
             wall = view.mask.to(sam.device)
-            for picture in view.pictures[:per_view].float() if wall.any() else ():
+            for picture in view.pictures[:MEASURED].float() if wall.any() else ():
                 features = sam.image_encoder((picture[None] - sam.pixel_mean) / sam.pixel_std)
                 for count, values in scores.items():
                     points = clicks(view.mask[0], count, generator)[None]

@@ -16,6 +16,7 @@ CROP = 64
 # thousands of steps to recover, which a GPU has.
 RATE = {"cpu": 5e-5, "cuda": 2e-4}
 BATCH = {"cpu": 8, "cuda": 64}
+MEASURED = 3  # pictures a view
 NOISE = 0.02  # on the latents while training, so that near latents stay near pictures
 COLOUR_WEIGHTS = torch.tensor([1.0, 4.0, 4.0]).view(1, 3, 1, 1)  # lightness is learnt by itself, colour is not
 
@@ -43,13 +44,13 @@ def train_vae(pool: Pool, work: Path, minutes: float) -> AutoencoderKL:
     return vae.eval()
 
 
-def random_crops(pool: Pool, generator: torch.Generator, batch: int | None = None, crop: int = CROP) -> torch.Tensor:
-    """(batch, 3, crop, crop) in [-1, 1]: any repaint of any view, anywhere, flipped or not."""
+def random_crops(pool: Pool, generator: torch.Generator, batch: int | None = None) -> torch.Tensor:
+    """(batch, 3, CROP, CROP) in [-1, 1]: any repaint of any view, anywhere, flipped or not."""
     crops = []
     for _ in range(batch or BATCH[pool.device]):
         picture = random_picture(pool, generator)
-        top, left = (draw(generator, picture.shape[-1] - crop + 1) for _ in range(2))
-        picture = picture[:, top : top + crop, left : left + crop]
+        top, left = (draw(generator, picture.shape[-1] - CROP + 1) for _ in range(2))
+        picture = picture[:, top : top + CROP, left : left + CROP]
         crops.append(picture.flip(-1) if chance(generator) < 0.5 else picture)
     return to_signed(torch.stack(crops))
 
@@ -94,13 +95,13 @@ def delta_e(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(color.delta_e(first, second))
 
 
-def round_trip_figures(vae: AutoencoderKL, pool: Pool, per_view: int = 3) -> dict[str, float]:
+def round_trip_figures(vae: AutoencoderKL, pool: Pool) -> dict[str, float]:
     """PSNR (dB) over the pictures and mean CIEDE2000 over the walls of held-out rooms."""
     views = pool.views
     if not views:
         return {}
-    pictures = torch.cat([view.pictures[:per_view] for view in views]).cpu()
-    masks = torch.cat([view.mask.repeat(len(view.pictures[:per_view]), 1, 1) for view in views])
+    pictures = torch.cat([view.pictures[:MEASURED] for view in views]).cpu()
+    masks = torch.cat([view.mask.repeat(len(view.pictures[:MEASURED]), 1, 1) for view in views])
     out = torch.cat([round_trip(vae, part.to(vae.device)).cpu() for part in pictures.split(8)])
     mse = (out.float() - pictures.float()).square().mean((1, 2, 3))
     psnr = (10 * torch.log10(255**2 / mse)).mean()
