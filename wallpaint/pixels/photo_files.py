@@ -21,7 +21,15 @@ from wallpaint.pixels.photo_colors import told_space
 # The largest common phone camera, 12000 x 9000: 324 MB as RGB. A file of 20 KB can claim any size.
 MAX_PIXELS = 108_000_000
 MAX_ASPECT = 64  # at 512 px the short side is one multiple (64) of a model's size; panoramas have 10 at most
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF")  # no EPS: PIL would start Ghostscript on it
+FORMATS: tuple[str, ...] = (
+    "JPEG",
+    "PNG",
+    "WEBP",
+    "BMP",
+    "TIFF",
+    "GIF",
+    "AVIF",
+)  # no EPS: PIL would start Ghostscript on it
 PNG = b"\x89PNG\r\n\x1a\n"
 ORIENTATION = 0x0112  # EXIF tag
 PAGES, MAX_CHUNKS = 32, 1000  # of a TIFF, of a PNG that are looked at
@@ -49,46 +57,52 @@ def open_picture(path: str | Path, decode: bool = True) -> Image.Image:
     try:
         with path.open("rb") as file:
             head = file.read(HEAD)
-        kind = kinds.kind_of(path, head)
-        formats: tuple[str, ...] = FORMATS
+        kind, formats = kinds.kind_of(path, head), FORMATS
         if kind == HEIF and b"avif" not in head:
             _register_heif(path)
             formats = (*FORMATS, "HEIF")  # which Pillow knows only once it is registered
         if kind == HEIF or (kind == AVIF and features.check("avif")):
             kind = ""  # it can be read unless it is broken
         with _open(path, formats, head) as image:
-            if image.format == "TIFF" and (kind == RAW or kinds.holds_raw(image, head)):
-                raise UserError(f"image {path} is {RAW} ({path.suffix}): {REMEDIES[RAW]}")
-            if image.format == "TIFF":
-                _turn_to_largest(image)
-                if kinds.is_misread(image):
-                    raise UserError(f"image {path} is {DEEP_TIFF}: {REMEDIES[DEEP_TIFF]}")
-            if image.format == "PNG":
-                _read_ahead(image)
-            image.info["space"] = told_space(image, head, path)
-            if image.width * image.height > MAX_PIXELS:
-                raise Image.DecompressionBombError
-            if max(image.size) > MAX_ASPECT * min(image.size):
-                raise UserError(f"image {path} is {image.width}x{image.height}, too long and narrow: crop it")
-            if not decode:
-                return image
-            image.load()
-            if image.format == "TIFF" and image.mode.startswith("I;16"):
-                return _grey_as_told(image)
-            turn = TURNS.get(orientation(image))
-            return image if turn is None else image.transpose(turn)
+            _check_header(image, path, head, kind)
+            return _decode(image) if decode else image
     except UserError:
         raise
     except Image.DecompressionBombError:
         limit = MAX_PIXELS // 1_000_000
         raise UserError(f"image {path} is larger than {limit} megapixels: make it smaller") from None
     except Exception as error:  # PIL: OSError, SyntaxError, struct.error, EOFError… as the format goes
-        kind = kind or (kinds.name_kind(path, head) if isinstance(error, UnidentifiedImageError) else "")
-        if kind:
+        unknown = isinstance(error, UnidentifiedImageError)
+        if kind := kind or (kinds.name_kind(path, head) if unknown else ""):
             raise UserError(f"image {path} is {kind}: {REMEDIES.get(kind, 'save it as JPEG or PNG')}") from None
-        reason = "its content is no picture" if head else "it is empty"
-        reason = reason if isinstance(error, UnidentifiedImageError) else reason_of(error)
+        reason = reason_of(error) if not unknown else "its content is no picture" if head else "it is empty"
         raise UserError(f"image {path} cannot be read ({reason}): save it again as JPEG or PNG") from None
+
+
+def _check_header(image: Image.Image, path: Path, head: bytes, kind: str) -> None:
+    """Turn to the page that counts, note what else the file tells, and refuse what is not to be decoded."""
+    if image.format == "TIFF":
+        if kind == RAW or kinds.holds_raw(image, head):
+            raise UserError(f"image {path} is {RAW} ({path.suffix}): {REMEDIES[RAW]}")
+        _turn_to_largest(image)
+        if kinds.is_misread(image):
+            raise UserError(f"image {path} is {DEEP_TIFF}: {REMEDIES[DEEP_TIFF]}")
+    if image.format == "PNG":
+        _read_ahead(image)
+    image.info["space"] = told_space(image, head, path)
+    if image.width * image.height > MAX_PIXELS:
+        raise Image.DecompressionBombError
+    if max(image.size) > MAX_ASPECT * min(image.size):
+        raise UserError(f"image {path} is {image.width}x{image.height}, too long and narrow: crop it")
+
+
+def _decode(image: Image.Image) -> Image.Image:
+    """The picture, turned upright."""
+    image.load()
+    if image.format == "TIFF" and image.mode.startswith("I;16"):
+        return _grey_as_told(image)
+    turn = TURNS.get(orientation(image))
+    return image if turn is None else image.transpose(turn)
 
 
 def _open(path: Path, formats: tuple[str, ...], head: bytes) -> Image.Image:
