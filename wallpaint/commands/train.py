@@ -46,17 +46,8 @@ def settle_run_folder(options: argparse.Namespace, config: TrainConfig) -> tuple
 
 
 def train_there(folder: Path, config: TrainConfig, resume: bool, fresh: bool) -> int:
-    """Hand over to the loop, keep how it ended in run.json.
-
-    Bad input takes a `fresh` folder with it, and leaves a run that had ended, and was not to be gone on with so,
-    as it was; one that the studio launched gets the reason as well.
-    """
-    state_file, before = folder / "run.json", b""
-    if FIRST:
-        if resume and state.read_run(folder).state not in (*state.ALIVE, state.QUEUED, "unknown"):
-            before = state_file.read_bytes()
-        state.write_state(folder, state="starting", pid=os.getpid(), max_train_steps=config.max_train_steps)
-        print(f"run folder: {folder}", flush=True)
+    """Hand over to the loop, keep how it ended in run.json; bad input takes a `fresh` folder with it."""
+    ended = start_here(folder, config, resume) if FIRST else b""
     code, error = 1, ""
     try:
         from wallpaint.train import loop
@@ -80,12 +71,31 @@ def train_there(folder: Path, config: TrainConfig, resume: bool, fresh: bool) ->
     finally:
         if FIRST:
             with contextlib.suppress(OSError):  # not even run.json could be written
-                refused = resume and code == 2 and state.read_run(folder).state == "starting"
-                if refused and before:
-                    with disk.atomic_path(state_file) as path:
-                        path.write_bytes(before)
-                elif not (refused and state.give_back(folder, error)):
-                    state.write_state(folder, state=ENDED.get(code, "failed"), exit_code=code, error=error)
+                keep_end(folder, code, error, ended, resume)
         if FIRST and code == 2 and fresh and not any((folder / name).exists() for name in BEGUN):
             shutil.rmtree(folder)  # bad input leaves nothing half-written
     return code
+
+
+def start_here(folder: Path, config: TrainConfig, resume: bool) -> bytes:
+    """Say that this process is at work; give the run.json of a run that had ended and is gone on with."""
+    before = b""
+    if resume and state.read_run(folder).state not in (*state.ALIVE, state.QUEUED, "unknown"):
+        before = (folder / "run.json").read_bytes()
+    state.write_state(folder, state="starting", pid=os.getpid(), max_train_steps=config.max_train_steps)
+    print(f"run folder: {folder}", flush=True)
+    return before
+
+
+def keep_end(folder: Path, code: int, error: str, before: bytes, resume: bool) -> None:
+    """Write how the run ended to run.json.
+
+    A run that had ended, and was not to be gone on with so, is left as it was `before`; one that the studio launched
+    gets the reason as well.
+    """
+    refused = resume and code == 2 and state.read_run(folder).state == "starting"
+    if refused and before:
+        with disk.atomic_path(folder / "run.json") as path:
+            path.write_bytes(before)
+    elif not (refused and state.give_back(folder, error)):
+        state.write_state(folder, state=ENDED.get(code, "failed"), exit_code=code, error=error)
