@@ -123,14 +123,8 @@ def open_arms(
 
     paths = resolve_arms(diffusing)
     runs = {name: run for name, path in paths.items() if path and (run := find_run(path))}
-    scales = {
-        name: ip_adapter_scale
-        if ip_adapter_scale is not None
-        else runs[name].ip_adapter_scale
-        if name in runs
-        else 1.0
-        for name in paths
-    }
+    trained_at = {name: run.ip_adapter_scale for name, run in runs.items()}
+    scales = {n: trained_at.get(n, 1.0) if ip_adapter_scale is None else ip_adapter_scale for n in paths}
     names = tuple(arm.partition("=")[0] for arm in arms)
     if models is not None:
         return Arms(names, (Painter(models, paths, scales),))
@@ -140,6 +134,19 @@ def open_arms(
     except UserError as error:
         which = ", ".join(f"{name} needs family {base[0]}" for name, base in bases.items() if paths[name])
         raise UserError(f"{which}: {error}" if which and not family else str(error)) from None
+    return Arms(names, _open_painters(loaded, paths, bases, scales, keep))
+
+
+def _open_painters(
+    loaded: dict[Base, Models],
+    paths: dict[str, Path | None],
+    bases: dict[str, Base],
+    scales: dict[str, float],
+    keep: bool,
+) -> tuple[Painter, ...]:
+    """A painter for each set of models, the one that was kept where it is made of the same."""
+    from wallpaint.paint.painter import Painter
+
     groups = {base: {name: paths[name] for name in paths if bases[name] == base} for base in loaded}
     painters, known = {}, dict(_painters) if keep else {}
     if keep:  # a UNet has the LoRAs of one painter alone, and of none while another is made
@@ -149,7 +156,7 @@ def open_arms(
         painters[made_of] = known.get(made_of) or Painter(loaded[base], group, scales)
     if keep:
         _painters.update(painters)
-    return Arms(names, tuple(painters.values()))
+    return tuple(painters.values())
 
 
 def _stamp(path: Path | None) -> tuple:
