@@ -1,4 +1,4 @@
-"""Disks and systems that cannot lock or sync."""
+"""Files written whole; disks and systems that cannot lock or sync."""
 
 import builtins
 import errno
@@ -66,3 +66,18 @@ def test_a_lock_is_waited_for_or_refused_at_once(tmp_path):
             pass
     with disk.locked(tmp_path, wait=False) as held:
         assert held
+
+
+def test_atomic_path_replaces_on_success_and_leaves_nothing_on_failure(tmp_path):
+    path = tmp_path / "new" / "a.txt"
+    with disk.atomic_path(path) as temporary:
+        temporary.write_text("one")
+        assert not path.exists()
+    assert path.read_text() == "one"
+    with pytest.raises(RuntimeError), disk.atomic_path(path) as temporary:
+        temporary.write_text("two")
+        raise RuntimeError
+    assert path.read_text() == "one"
+    assert os.listdir(path.parent) == ["a.txt"]
+    (path.parent / "plain").touch()
+    assert path.stat().st_mode == (path.parent / "plain").stat().st_mode  # not mkstemp's 0600
