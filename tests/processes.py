@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -74,6 +75,11 @@ def digest(folder):
             sha.update(f"{path.name} {name} {tuple(tensor.shape)} {tensor.dtype}".encode())
             sha.update(tensor.contiguous().numpy().tobytes())
     return sha.hexdigest()
+
+
+def peak_bytes():
+    """The most memory that this process has had so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def said(folder):

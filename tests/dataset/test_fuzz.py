@@ -4,7 +4,6 @@ import functools
 import io
 import json
 import os
-import resource
 import tempfile
 import zipfile
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from processes import peak_bytes
 from toys import toy_room
 
 from wallpaint.dataset import curate, zips
@@ -20,7 +20,7 @@ from wallpaint.dataset.folder import add_sample, list_samples, read_samples
 from wallpaint.dataset.metadata import read_table
 from wallpaint.errors import UserError
 
-AT_FIRST = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+AT_FIRST = peak_bytes()
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "25"))
 FEW = settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 GREEN = (122, 158, 126)
@@ -72,7 +72,7 @@ def attempt(act):
         try:
             return act()
         finally:
-            assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - AT_FIRST < 1e9
+            assert peak_bytes() - AT_FIRST < 1e9
     except UserError as error:
         assert "\n" not in str(error)
         str(error).encode("utf-8")  # can be printed

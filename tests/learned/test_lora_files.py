@@ -1,7 +1,6 @@
 """Files that people bring as LoRAs: told apart by their header, used or refused by name, what is left out said."""
 
 import json
-import resource
 import struct
 import subprocess
 import sys
@@ -10,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from processes import peak_bytes
 from safetensors.torch import save_file
 
 from wallpaint.errors import UserError
@@ -388,10 +388,6 @@ def test_any_bytes_are_a_file_or_one_line(tmp_path_factory, header, length, data
     except UserError as error:
         assert "\n" not in str(error) and len(str(error)) < 600
     assert peak_bytes() - at_first < 1e9
-
-
-def peak_bytes():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def test_the_longest_header_takes_no_more_than_a_gigabyte(tmp_path):

@@ -1,6 +1,5 @@
 """Readers of photos, masks and palettes given anything: a result or one line for the person, and no hang."""
 
-import resource
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from brought import masks, palettes, photos
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from processes import peak_bytes
 
 from wallpaint.errors import UserError
 from wallpaint.paths import ROOT
@@ -48,10 +48,6 @@ def damaged(data, cut, changes):
     for place, bits in changes:
         data[int(place * len(data))] ^= bits
     return bytes(data)
-
-
-def peak_bytes():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def test_the_largest_pictures_take_no_more_than_a_gigabyte(tmp_path):

@@ -13,7 +13,7 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from wallpaint.dataset.zips import BROKEN
+from wallpaint.dataset.zips import BROKEN, unpack_entry
 from wallpaint.disk import atomic_path, explain_disk
 from wallpaint.errors import UserError, reason_of
 from wallpaint.pixels.plain_text import keys_once
@@ -23,7 +23,6 @@ PROJECT, PHOTO = "project.json", "photo.png"
 MAX_BYTES = 500_000_000  # of the file and of each picture in it: 108 megapixels as PNG stay below
 MAX_JSON = 100_000
 MAX_WALLS, MAX_PAINTS, MAX_ARMS = 8, 64, 64
-CHUNK = 1 << 20
 
 Paint = Annotated[str, Field(pattern="^#[0-9A-F]{6}$")]
 Text = Annotated[str, Field(max_length=200)]
@@ -115,13 +114,9 @@ def read_project(path: str | Path, folder: Path) -> tuple[Project, Path, list[Pa
 
 
 def _unpack(archive: zipfile.ZipFile, name: str, folder: Path, most: int) -> Path:
-    """Unpack one entry, up to `most` bytes; what it announces need not be true."""
+    """Unpack one entry, up to `most` bytes."""
     if archive.namelist().count(name) > 1:
         raise ValueError(f"{name} is in it twice")
-    with archive.open(name) as source, open(folder / name, "xb") as sink:
-        while chunk := source.read(CHUNK):
-            most -= len(chunk)
-            if most < 0:
-                raise ValueError(f"{name} unpacks to more than it may")
-            sink.write(chunk)
+    if unpack_entry(archive, name, folder / name, most) > most:
+        raise ValueError(f"{name} unpacks to more than it may")
     return folder / name

@@ -37,6 +37,7 @@ from wallpaint.errors import UserError, reason_of
 
 MAX_BYTES = 100_000_000_000  # of a zip: a 12-megapixel photo with its mask takes 4 MB; the disk says the rest
 MAX_FILES = 500_000  # the list of a zip's files takes 1 KB each in memory
+CHUNK = 1 << 20  # bytes unpacked at once
 MAX_RATIO, BOMB_BYTES = 100, 200_000_000  # pictures hardly shrink; what grows to more of either is no dataset
 # What zipfile and its decompressors raise where a zip is no zip.
 BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, RuntimeError, ValueError)
@@ -126,6 +127,19 @@ def _read_zip(path: Path, folder: Path) -> list[str]:
         raise UserError(f"{path.name} is no readable zip ({reason_of(error)}), zip it again") from None
 
 
+def unpack_entry(archive: zipfile.ZipFile, entry: str | zipfile.ZipInfo, target: Path, most: int) -> int:
+    """Unpack an entry to a new file; give its bytes, more than `most` where it was not unpacked to its end.
+
+    What an entry announces need not be true.
+    """
+    count = 0
+    with archive.open(entry) as source, open(target, "xb") as sink:
+        while count <= most and (chunk := source.read(CHUNK)):
+            sink.write(chunk)
+            count += len(chunk)
+    return count
+
+
 def _refuse_hostile(entry: zipfile.ZipInfo, name: str) -> None:
     """Refuse a zip with a link, a password, or a place outside the folder it is unpacked into."""
     parts = entry.filename.replace("\\", "/").split("/")
@@ -140,9 +154,7 @@ def _refuse_hostile(entry: zipfile.ZipInfo, name: str) -> None:
 def _unpack(archive: zipfile.ZipFile, name: str, folder: Path, left: int) -> list[str]:
     """Unpack each split's rows, then the pictures they name; rows get the names on disk.
 
-    Gives the folders beside the splits that have rows too.
-
-    Counts down the bytes that may still come out: what an entry announces need not be true.
+    Gives the folders beside the splits that have rows too. Counts down the bytes that may still come out.
     """
     entries, unsure = name_entries(archive, name)
     named_so = add_small_names(entries)
@@ -153,12 +165,9 @@ def _unpack(archive: zipfile.ZipFile, name: str, folder: Path, left: int) -> lis
         if entry is None:
             raise UserError(f"{name} lacks {where + named!a:.99}, which a row names, zip the whole dataset folder")
         target.parent.mkdir(parents=True, exist_ok=True)
-        with archive.open(entry) as source, open(target, "xb") as sink:
-            while chunk := source.read(1 << 20):
-                left -= len(chunk)
-                if left < 0:
-                    raise UserError(f"{name} unpacks to far more than it takes: a zip bomb, zip the dataset anew")
-                sink.write(chunk)
+        left -= unpack_entry(archive, entry, target, left)
+        if left < 0:
+            raise UserError(f"{name} unpacks to far more than it takes: a zip bomb, zip the dataset anew")
 
     tops = _find_tops(entries)
     if not tops:

@@ -9,7 +9,7 @@ from wallpaint.disk import atomic_path
 from wallpaint.learned.weights import ADAPTER_NAME, LORA_NAME
 from wallpaint.models.families import FAMILIES
 from wallpaint.models.files import is_hub_id
-from wallpaint.runs.state import number_in
+from wallpaint.runs.state import list_pictures
 from wallpaint.settings.methods import METHODS
 from wallpaint.settings.train_config import TrainConfig, is_said
 from wallpaint.templates import open_templates
@@ -46,7 +46,7 @@ def write_card(
         LORA_NAME: f'pipe.load_lora_weights("weights", weight_name="{LORA_NAME}")',
         ADAPTER_NAME: f'pipe.load_ip_adapter(".", subfolder="weights", weight_name="{ADAPTER_NAME}")',
     }
-    pictures = sorted((folder / "samples").glob("step-*.png"), key=number_in)
+    pictures = list_pictures(folder)
     data = card_data(folder.name, config, figures, rooms)
     text = _templates.get_template("card.md.j2").render(
         front_matter=data.to_yaml(),

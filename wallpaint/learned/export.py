@@ -15,7 +15,7 @@ from wallpaint.errors import UserError, reason_of
 from wallpaint.learned.cards import PLACES
 from wallpaint.learned.lora import read_lora
 from wallpaint.learned.weights import find_arm
-from wallpaint.runs.state import number_in
+from wallpaint.runs.state import list_pictures
 
 
 def export_kohya(source: str | Path, out: str | Path | None = None) -> Path:
@@ -102,8 +102,7 @@ def hub_files(folder: Path, repo: str) -> dict[str, bytes]:
     kept: dict[str, Any] = yaml.safe_load(settings.read_text(encoding="utf-8"))
     shared = {name: value for name, value in kept.items() if name not in PLACES}
     files |= {"README.md": text.encode(), "config.yaml": yaml.safe_dump(shared, sort_keys=False).encode()}
-    pictures = sorted((folder / "samples").glob("step-*.png"), key=number_in)[-1:]
-    for path in (folder / "metrics.jsonl", *pictures):
+    for path in (folder / "metrics.jsonl", *list_pictures(folder)[-1:]):
         if path.is_file():
             files[path.relative_to(folder).as_posix()] = path.read_bytes()
     return files

@@ -205,6 +205,11 @@ def number_in(path: Path) -> int:
     return int(digits[1]) if digits else -1
 
 
+def list_pictures(folder: Path) -> list[Path]:
+    """What the validations of a run have painted, the oldest first."""
+    return sorted((folder / "samples").glob("step-*.png"), key=number_in)
+
+
 def new_run_folder(workspace: str | Path, name: str) -> Path:
     """Make `<workspace>/runs/<name>-<n>` with the first free n and return it (absolute)."""
     name = ascii_name(name) or "run"
