@@ -123,6 +123,16 @@ def place(tmp_path, monkeypatch, family):
     return tmp_path
 
 
+def check_unpacked(base, made, dtype):
+    """The modules that were made lie in the folder, under diffusers' names, in their dtype."""
+    kinds = {"unet": UNet2DConditionModel, "vae": AutoencoderKL, "text_encoder": CLIPTextModel}
+    for (name, kind), expected in zip(kinds.items(), made, strict=True):
+        assert all(value.dtype == dtype for value in load_file(find_weights(base, name)).values())
+        found = load_module(kind, find_weights(base, name), dtype).state_dict()
+        assert found.keys() == expected.state_dict().keys()
+        assert all(torch.equal(found[key], value) for key, value in expected.state_dict().items()), name
+
+
 @pytest.mark.parametrize("suffix", [".safetensors", ".ckpt"])
 def test_a_checkpoint_gives_its_modules_back_bit_for_bit(place, suffix):
     torch.manual_seed(0)
@@ -135,11 +145,7 @@ def test_a_checkpoint_gives_its_modules_back_bit_for_bit(place, suffix):
     else:
         save_file(weights, path)
     base = resolve_family("sd15", base_model=str(path)).base_model
-    kinds = {"unet": UNet2DConditionModel, "vae": AutoencoderKL, "text_encoder": CLIPTextModel}
-    for (name, kind), expected in zip(kinds.items(), made, strict=True):
-        found = load_module(kind, find_weights(base, name), torch.float32).state_dict()
-        assert found.keys() == expected.state_dict().keys()
-        assert all(torch.equal(found[key], value) for key, value in expected.state_dict().items()), name
+    check_unpacked(base, made, torch.float32)
     assert find_file(base, "tokenizer/tokenizer_config.json").is_file()
     first = find_weights(base, "unet").stat().st_mtime_ns
     assert single_file.unpack(path) == single_file.unpack(path)  # and nothing is written again
@@ -157,11 +163,7 @@ def test_half_precision_stays_and_what_is_no_module_of_ours_is_left_out(place):
     weights |= {f"model_ema.{k[6:].replace('.', '')}": v + 1 for k, v in weights.items() if k.startswith("model.d")}
     save_file(weights, path)
     base = resolve_family("sd15", base_model=str(path)).base_model
-    kinds = {"unet": UNet2DConditionModel, "vae": AutoencoderKL, "text_encoder": CLIPTextModel}
-    for (name, kind), expected in zip(kinds.items(), made, strict=True):
-        assert all(v.dtype == torch.float16 for v in load_file(find_weights(base, name)).values())
-        found = load_module(kind, find_weights(base, name), torch.float16).state_dict()
-        assert all(torch.equal(found[key], value) for key, value in expected.state_dict().items()), name
+    check_unpacked(base, made, torch.float16)
     scheduler = json.loads(find_file(base, "scheduler/scheduler_config.json").read_text())
     assert (scheduler["beta_schedule"], scheduler["steps_offset"]) == ("scaled_linear", 1)
     assert json.loads(find_file(base, "text_encoder/config.json").read_text())["hidden_act"] == "quick_gelu"

@@ -24,6 +24,7 @@ WIDE_XY = (0.3127, 0.329, 0.708, 0.292, 0.17, 0.797, 0.131, 0.046)
 ADOBE_RGB = ((0.3127, 0.329, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06), 2.19921875)
 BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])  # ICC.1, E.3
 NEAR_XY, NEAR_GAMMA = 0.01, 0.02  # as programs round what they write of sRGB
+SRGB = ImageCms.createProfile("sRGB")
 Space = tuple[tuple[float, ...], float | None]
 # ITU-T H.273: primaries and transfer, in a PNG's chunk and in the box of AVIF and HEIC.
 CODED = re.compile(rb"cICP(?P<png>..)|nclx\0(?P<primaries>.)\0(?P<transfer>.)", re.S)
@@ -38,18 +39,8 @@ def to_srgb(image: Image.Image) -> Image.Image:
         raise ValueError("its numbers have 32 bits, or signs")
     if image.mode.startswith(("I", "F")):
         image = Image.fromarray(deep_to_bytes(image))
-    elif image.mode == "LA":
-        image = Image.composite(image.getchannel("L"), Image.new("L", image.size, 255), image.getchannel("A"))
     elif has_alpha(image):
-        rgba = image if image.mode == "RGBA" else image.convert("RGBA")  # of 108 megapixels a copy is 432 MB
-        if (
-            not rgba.getchannel("A").getbbox()
-            and len({*rgba.resize((64, 64), Image.Resampling.NEAREST).getdata()}) > 1
-        ):
-            image = rgba.convert("RGB")  # as some programs leave it: nothing would be seen
-        else:
-            image = Image.new("RGB", rgba.size, "white")
-            image.paste(rgba, mask=rgba)
+        image = _over_white(image)
     if image.mode == "LAB":
         return ImageCms.profileToProfile(image, ImageCms.createProfile("LAB"), SRGB, outputMode="RGB") or image
     image = image.convert("RGB") if image.mode == "P" else image
@@ -61,7 +52,17 @@ def to_srgb(image: Image.Image) -> Image.Image:
     return _from_space(image, *space) if space else image
 
 
-SRGB = ImageCms.createProfile("sRGB")
+def _over_white(image: Image.Image) -> Image.Image:
+    """A picture with alpha laid over white: 'L' or RGB; one that is transparent all over loses its alpha alone."""
+    if image.mode == "LA":
+        return Image.composite(image.getchannel("L"), Image.new("L", image.size, 255), image.getchannel("A"))
+    rgba = image if image.mode == "RGBA" else image.convert("RGBA")  # of 108 megapixels a copy is 432 MB
+    few = rgba.resize((64, 64), Image.Resampling.NEAREST)
+    if not rgba.getchannel("A").getbbox() and len({*few.getdata()}) > 1:
+        return rgba.convert("RGB")  # as some programs leave it: nothing would be seen
+    white = Image.new("RGB", rgba.size, "white")
+    white.paste(rgba, mask=rgba)
+    return white
 
 
 def has_alpha(image: Image.Image) -> bool:
