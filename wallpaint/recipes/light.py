@@ -21,7 +21,7 @@ from wallpaint.dataset.folder import read_samples
 from wallpaint.models.field import repaint
 from wallpaint.pixels.arrays import erode
 from wallpaint.pixels.color import Swatch, bytes_to_linear, luminance
-from wallpaint.pixels.images import load_mask, load_photo
+from wallpaint.pixels.images import load_photo
 from wallpaint.pixels.light import FAR, LEAST, MOST, SLOPE, WALL, WEIGHTS, estimate_light, features
 from wallpaint.pixels.mask_ops import to_mask
 from wallpaint.pixels.metrics import brightness_error, expected_lightness, wall_region
@@ -204,8 +204,7 @@ def measure_rooms(rooms: Path) -> dict[str, float]:
     """How well the shipped network does on rooms with truths: log luminance, its cover, and brightness_error."""
     errors, covered, bright = [], [], []
     for sample in read_samples(rooms, None):
-        photo = load_photo(sample.image)
-        mask = load_mask(sample.mask, photo.size)
+        photo, mask = sample.load()
         wall, light = wall_region(mask), estimate_light(photo, mask)
         before = bytes_to_linear(np.asarray(photo)[wall]).mean(0)[None]
         for truth in sample.truths:

@@ -16,7 +16,6 @@ from PIL import Image
 from wallpaint.dataset.folder import read_samples
 from wallpaint.dataset.rows import Sample
 from wallpaint.paths import ASSETS
-from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.walls.classifier import KEYS, WallClassifier, cut, hash_sam
 from wallpaint.walls.features import mask_features, shrink_masks
 from wallpaint.walls.finders import FINDERS, load_masker
@@ -30,7 +29,7 @@ def gather(samples: list[Sample], masker: Masker, flips: tuple[bool, ...]) -> tu
     features, truths = [], []
     for number, sample in enumerate(samples):
         for flip in flips:
-            photo, mask = load_photo(sample.image), load_mask(sample.mask)
+            photo, mask = sample.load()
             if flip:
                 turn = Image.Transpose.FLIP_LEFT_RIGHT
                 photo, mask = photo.transpose(turn), mask.transpose(turn)

@@ -26,7 +26,6 @@ from torch.nn import functional as F
 from wallpaint.dataset.folder import read_samples
 from wallpaint.dataset.rows import Sample
 from wallpaint.disk import atomic_path
-from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.pixels.mask_ops import from_mask
 from wallpaint.walls.finders import FINDERS, WallFinder, load_finder
 from wallpaint.walls.network import NETWORK, SIDE, NetworkFinder, WallNetwork
@@ -199,8 +198,8 @@ def measure(finder: WallFinder, samples: list[Sample]) -> dict[str, float]:
     """IoU of the proposed walls with the true ones, photos without a proposal counted as 0, and the time."""
     ious, confidences, started = [], [], time.perf_counter()
     for sample in samples:
-        wall = from_mask(load_mask(sample.mask))
-        proposal = propose_wall(finder, load_photo(sample.image))
+        photo, mask = sample.load()
+        wall, proposal = from_mask(mask), propose_wall(finder, photo)
         found = from_mask(proposal.mask) if proposal else np.zeros_like(wall)
         ious.append((wall & found).sum() / (wall | found).sum())
         confidences.append(proposal.confidence if proposal else 0.0)

@@ -28,7 +28,15 @@ from wallpaint.pixels.images import load_mask, load_photo, save_png
 from wallpaint.pixels.kept import keep
 from wallpaint.pixels.mask_ops import looks_inverted
 from wallpaint.pixels.recolor import Coat
-from wallpaint.report.files import Figures, all_or_nothing, contact_sheet, file_names, write_csv, write_json
+from wallpaint.report.files import (
+    Figures,
+    all_or_nothing,
+    contact_sheet,
+    file_names,
+    write_csv,
+    write_json,
+    write_text,
+)
 from wallpaint.report.measure import Yardstick, measure_walls
 from wallpaint.report.pages import comparison_page, comparison_section
 
@@ -212,7 +220,7 @@ def write_report(out: Path, places: Sequence[Path], photo: Image.Image, truth: I
         pictures += [(arm["name"], load_photo(place / arm["image"])) for arm in comparison["arms"]]
         save_png(contact_sheet(pictures), place / "grid.png")
         sections.append(comparison_section(comparison, pictures))
-    (out / "report.html").write_text(comparison_page(sections), "utf-8", "backslashreplace")
+    write_text(out / "report.html", comparison_page(sections))
 
 
 def say_left_out(opened: Arms) -> None:

@@ -24,7 +24,7 @@ from wallpaint.pixels.file_kinds import PHOTO_SUFFIXES
 from wallpaint.pixels.images import load_photo
 from wallpaint.pixels.recolor import Coat
 from wallpaint.report.compare import say_left_out
-from wallpaint.report.files import Figures, all_or_nothing, write_csv, write_json
+from wallpaint.report.files import Figures, all_or_nothing, write_csv, write_json, write_text
 from wallpaint.report.measure import Yardstick
 from wallpaint.report.pages import evaluation_page, evaluation_table, markdown, number, show_repaint
 from wallpaint.report.summary import describe, summarise
@@ -86,8 +86,8 @@ def evaluate(
         write_json(folder / "summary.json", summary)
         order = [describe(pair) for pair in summary["pairs"]]
         table = markdown(evaluation_table(summary["arms"])) + "".join(f"\n- {text}" for text in order) + "\n"
-        (folder / "table.md").write_text(table, "utf-8", "backslashreplace")
-        (folder / "report.html").write_text(evaluation_page(summary, order, strips), "utf-8", "backslashreplace")
+        write_text(folder / "table.md", table)
+        write_text(folder / "report.html", evaluation_page(summary, order, strips))
     say(table)
     return summary
 

@@ -68,9 +68,14 @@ def flat(row: Figures, prefix: str = "") -> Figures:
     return out
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text in UTF-8; of a name that is none the bytes are escaped."""
+    path.write_text(text, "utf-8", "backslashreplace")
+
+
 def write_json(path: Path, figures: Figures) -> None:
     """Write figures as JSON; what is not a number is null."""
-    path.write_text(json.dumps(clean(figures), indent=2, ensure_ascii=False) + "\n", "utf-8", "backslashreplace")
+    write_text(path, json.dumps(clean(figures), indent=2, ensure_ascii=False) + "\n")
 
 
 def write_csv(path: Path, rows: Sequence[Figures]) -> None:
