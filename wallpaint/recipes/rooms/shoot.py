@@ -79,14 +79,13 @@ def shoot_room(out: Path, seed: int, kind: str, args) -> list[dict]:
             cameras += choose_cameras(room, tracer, 1, rng) if spare > 0 else []
             spare -= 1
             continue
+        own = patterned.render(camera, args.size, args.samples, render_seed) if patterned else None
         if args.layout == "layers":
-            own = patterned.render(camera, args.size, args.samples, render_seed) if patterned else None
             rows.append(write_layers(out, room, f"{seed:06d}-{view}", layers, own))
             continue
-        if patterned is None:
+        if own is None:
             photo = picture(layers, to_linear(room.paint), exposure)
         else:
-            own = patterned.render(camera, args.size, args.samples, render_seed)
             photo = picture(own, np.ones(3), exposure, wall_albedo=np.zeros(3))
         pictures = [(paint, picture(layers, to_linear(paint), exposure)) for paint in paints]
         rows += write_rows(out, describe(room), f"{seed:06d}-{view}", photo, layers.wall >= 0.5, pictures, args)
@@ -139,9 +138,8 @@ def write_rows(out: Path, row: dict, stem: str, photo, wall, pictures, args) -> 
     for name, (_, image) in zip(names, pictures, strict=True):
         save_image(out / name, image)
     paints = [[int(c) for c in paint] for paint, _ in pictures]
-    row = {"file_name": f"{stem}.{args.format}", "mask_file_name": f"{stem}-mask.png"} | {
-        key: value for key, value in row.items() if key != "file_name"
-    }
+    files = {"file_name": f"{stem}.{args.format}", "mask_file_name": f"{stem}-mask.png"}
+    row = files | row | files  # they come first, and are these
     if args.layout == "dataset":
         kept = {key: value for key, value in row.items() if key != "kind"}
         return [
