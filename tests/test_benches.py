@@ -16,6 +16,7 @@ SMALLEST = {
     "bench_start.py": ["100"],
     "bench_smooth.py": ["--limit", "1", "--shares", "0.25"],
     "bench_edges.py": [str(BENCH.parents[1] / "assets" / "rooms" / "test"), "--limit", "1"],
+    "bench_marking.py": ["--clicks", "1", "--limit", "1"],
     "bench_train.py": ["--steps", "1", "--samples", "4"],
 }
 TOO_LARGE = {"bench_memory.py", "bench_recolor.py"}  # a GPU, 64 megapixels

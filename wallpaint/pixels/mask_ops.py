@@ -14,6 +14,7 @@ from wallpaint.pixels.arrays import components, fit_size, grow
 from wallpaint.pixels.color import rgb_to_lab
 
 SURFACE_SIDE, ALIKE, LIGHTNESS_COUNTS = 256, 9.0, 0.35  # see `surface_at`; ALIKE in CIELAB
+SPOT = 0.04  # of the long side, see `spot_at`
 HINT_SIDE, FLOOR = 96, 0.8  # see `looks_inverted`
 SPECK, HOLE = 0.001, 0.0003  # of the picture: smaller islands are dropped, smaller holes filled
 
@@ -52,6 +53,13 @@ def surface_at(photo: Image.Image, x: int, y: int) -> np.ndarray:
     surface = enlarge(np.where(numbers == numbers[row, column], 1.0, -1.0), photo.size)
     surface[min(y, photo.height - 1), min(x, photo.width - 1)] = True
     return surface
+
+
+def spot_at(photo: Image.Image, x: int, y: int) -> np.ndarray:
+    """What of `surface_at` is near the pixel."""
+    rows, columns = np.ogrid[: photo.height, : photo.width]
+    near = (rows - y) ** 2 + (columns - x) ** 2 <= (SPOT * max(photo.size)) ** 2
+    return surface_at(photo, x, y) & near
 
 
 def enlarge(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -37,6 +37,7 @@ class Finder:
     name: str
     sam: str  # a folder with sam.json, or one of Meta's checkpoints by its name or path
     walls: str  # the .safetensors of our own, or a SegFormer on ADE20K (folder or hub id)
+    pulled: bool = False  # whether both are too small to be trusted with clicks alone, see clicks.py
 
     def find_walls(self) -> Path:
         """Where the latter is, fetched where it is not; UserError where it cannot be."""
@@ -62,7 +63,7 @@ class Finder:
 FINDERS = {
     finder.name: finder
     for finder in (
-        Finder("room-tiny", str(MODELS / "room-tiny"), str(ASSETS / "walls" / "room-tiny.safetensors")),
+        Finder("room-tiny", str(MODELS / "room-tiny"), str(ASSETS / "walls" / "room-tiny.safetensors"), True),
         Finder("sam", "sam_vit_b_01ec64.pth", "nvidia/segformer-b4-finetuned-ade-512-512"),
     )
 }

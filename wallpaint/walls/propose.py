@@ -50,7 +50,11 @@ class Proposal:
 
 def propose_wall(finder: WallFinder, photo: Image.Image) -> Proposal | None:
     """Propose the wall of one photo; None where hardly any is found."""
-    chance, confidence = finder.find(photo)
+    return shape_wall(photo, *finder.find(photo))
+
+
+def shape_wall(photo: Image.Image, chance: np.ndarray, confidence: float) -> Proposal | None:
+    """Make of what a finder gave for a photo its wall at the photo's own size; None where that is hardly any."""
     full = Image.fromarray(chance.astype(np.float32)).resize(photo.size, Image.Resampling.BILINEAR)
     wall = np.asarray(full) > 0.5
     if wall.mean() < LEAST:

@@ -59,21 +59,30 @@ def embed(workspace: Path, asked: dict) -> dict:
 
 
 def predict(workspace: Path, asked: dict) -> dict:
-    """Give the masks that clicks `points` [[x, y, label]] and a `box` may mean: {masks: [runs], scores}."""
+    """Give the masks that clicks `points` [[x, y, label]] and a `box` may mean: {masks: [runs], scores}.
+
+    Clicks that correct a mask, `before` {runs}, have no scores.
+    """
     folder = pictures.find_folder(workspace, asked.get("token"))
     points, labels = _read_clicks(asked.get("points"))
     box = asked.get("box")
     if box and (len(box) != 4 or not _are_numbers(box)):
         raise UserError("the box is broken, the board, clear it")
-    found = segmenter.predict(folder, points, labels, box)[:3]
-    return {"masks": [encode_runs(mask) for mask, _ in found], "scores": [round(s, 3) for _, s in found]}
+    found = segmenter.predict(folder, points, labels, box, _read_before(folder, asked))[:3]
+    return {"masks": [encode_runs(mask) for mask, _ in found], "scores": [s and round(s, 3) for _, s in found]}
 
 
 def refine(workspace: Path, asked: dict) -> dict:
-    """Move the edges of a mask {runs} that `predict` gave for `points` to the photo's: {runs}."""
+    """Move the edges of a mask {runs} that `predict` gave for `points`, and `before`, to the photo's: {runs}."""
     folder = pictures.find_folder(workspace, asked.get("token"))
     wall = decode_runs(asked.get("runs"), segmenter.load_view(folder).size)
-    return {"runs": encode_runs(segmenter.refine(folder, wall, *_read_clicks(asked.get("points"))))}
+    fine = segmenter.refine(folder, wall, *_read_clicks(asked.get("points")), _read_before(folder, asked))
+    return {"runs": encode_runs(fine)}
+
+
+def _read_before(folder: Path, asked: dict) -> np.ndarray | None:
+    """Read the mask that clicks correct; None where they begin one."""
+    return decode_runs(asked["before"], segmenter.load_view(folder).size) if asked.get("before") else None
 
 
 def _read_clicks(clicks: object) -> tuple[list[tuple[float, float]], list[int]]:

@@ -15,11 +15,13 @@ import numpy as np
 from PIL import Image
 
 from wallpaint.errors import UserError
-from wallpaint.pixels.mask_ops import obey_clicks, surface_at, to_mask
+from wallpaint.pixels.mask_ops import obey_clicks, spot_at, surface_at, to_mask
 from wallpaint.pixels.refine import refine_mask
+from wallpaint.walls.clicks import Surfaces, believe, correct, decide, keep_away
 from wallpaint.walls.finders import Finder, WallFinder, load_finder, load_masker, pick_finder
 from wallpaint.walls.masks import KEPT_EMBEDDINGS, Masker
-from wallpaint.walls.propose import Proposal, propose_wall
+from wallpaint.walls.network import expect_iou
+from wallpaint.walls.propose import Proposal, shape_wall
 
 _lock = threading.Lock()
 _models: dict[str, Any] = {}  # "chosen" of FINDERS, its "masker" and its "finder"
@@ -42,6 +44,7 @@ def use(finder: Finder) -> None:
     loaded = {"chosen": finder, "masker": masker, "finder": load_finder(finder, masker)}
     with _lock:
         _models.update(loaded)
+        _found.cache_clear()
 
 
 def warm_up() -> None:
@@ -58,33 +61,62 @@ def embed(folder: str | Path) -> None:
     """Embed a picture now, unless that is done; UserError where the weights are missing."""
     with _lock:
         _embed(str(folder))
+        if at_work().pulled:
+            _found(str(folder))
 
 
 def predict(
-    folder: str | Path, points: Sequence[tuple[float, float]], labels: Sequence[int], box: Sequence[float] | None
-) -> list[tuple[np.ndarray, float]]:
-    """Give what clicks and a box, in pixels of the view, may mean: (mask (h, w), guessed IoU), best first."""
+    folder: str | Path,
+    points: Sequence[tuple[float, float]],
+    labels: Sequence[int],
+    box: Sequence[float] | None,
+    before: np.ndarray | None = None,
+) -> list[tuple[np.ndarray, float | None]]:
+    """Give what clicks and a box, in pixels of the view, may mean: (mask (h, w), guessed IoU), best first.
+
+    `before`: a boolean mask (h, w), not of clicks, that these correct: as it seems, less, more, with no guess.
+    """
+    if before is not None:
+        surfaces = _surfaces(str(folder))
+        return [(mask, None) for mask in correct(surfaces, before, surfaces.distances(points, labels))]
     with _lock:
         view = _embed(str(folder))
-        found = _masker().predict(points, labels, box)
+        found, wall = _masker().predict(points, labels, box), None
+        if at_work().pulled:
+            first = _masker().predict(points[:1], labels[:1], box) if points[1:] else found
+            wall = believe(_surfaces(str(folder)), first[0][0], _found(str(folder))[0], points, labels)
     surface = functools.cache(functools.partial(surface_at, view))  # one for all candidates
-    return [(obey_clicks(np.asarray(mask) >= 128, surface, points, labels), score) for mask, score in found]
+    masks: list[tuple[np.ndarray, float | None]] = [
+        (obey_clicks(np.asarray(mask) >= 128, surface, points, labels), score) for mask, score in found
+    ]
+    if wall is not None:
+        surfaces, score = _surfaces(str(folder)), expect_iou(1 / (1 + np.exp(-wall)))
+        masks.insert(0, (decide(surfaces, wall, surfaces.distances(points, labels)), score))
+    return masks
 
 
 def refine(
-    folder: str | Path, wall: np.ndarray, points: Sequence[tuple[float, float]], labels: Sequence[int]
+    folder: str | Path,
+    wall: np.ndarray,
+    points: Sequence[tuple[float, float]],
+    labels: Sequence[int],
+    before: np.ndarray | None = None,
 ) -> np.ndarray:
     """Move the edges of what `predict` gave, (h, w) boolean, to the photo's; what clicks say holds."""
     with _lock:
         view, cell = _embed(str(folder)), _masker().cell
-    wall = np.asarray(refine_mask(view, to_mask(wall), cell)) >= 128
-    return obey_clicks(wall, functools.partial(surface_at, view), points, labels)
+    if at_work().pulled or before is not None:
+        cell = _surfaces(str(folder)).cell
+    fine = np.asarray(refine_mask(view, to_mask(wall), cell)) >= 128
+    if before is not None:
+        fine = keep_away(before, fine, wall != before, cell)
+    return obey_clicks(fine, functools.partial(spot_at, view), points, labels)
 
 
 def propose(folder: str | Path) -> Proposal | None:
     """Propose the wall of a picture, at the size of its view, without a click; None where none is found."""
     with _lock:
-        return propose_wall(_finder(), _view(str(folder)))
+        return shape_wall(_view(str(folder)), *_found(str(folder)))
 
 
 def load_view(folder: str | Path) -> Image.Image:
@@ -96,6 +128,18 @@ def load_view(folder: str | Path) -> Image.Image:
 def _view(folder: str) -> Image.Image:
     """Keep the last views, by whose identity the Masker knows them; nobody may change them."""
     return load_view(folder)
+
+
+@functools.lru_cache(maxsize=KEPT_EMBEDDINGS)
+def _surfaces(folder: str) -> Surfaces:
+    """What clicks pull at in a picture's view."""
+    return Surfaces.of(_view(folder))
+
+
+@functools.lru_cache(maxsize=KEPT_EMBEDDINGS)
+def _found(folder: str) -> tuple[np.ndarray, float]:
+    """What the wall finder says of a picture's view; call with the lock held."""
+    return _finder().find(_view(folder))
 
 
 def _embed(folder: str) -> Image.Image:

@@ -140,9 +140,12 @@ class Board {
       button.hidden = !found.masks[index];
       if (button.hidden) return;
       this.drawing.drawCandidate(button.querySelector("canvas"), found.masks[index]);
-      const score = Math.round(100 * found.scores[index]);
-      button.querySelector("span").textContent = `${index + 1} · ${score} %`;
-      button.setAttribute("aria-label", this.words.get("candidate", { number: index + 1, score }));
+      const number = index + 1, score = Math.round(100 * found.scores[index]);
+      const [about, label] = found.scores[index] === null // a correction
+        ? [this.words.get(`reach_${number}`), this.words.get("correction", { number, reach: this.words.get(`reach_${number}`) })]
+        : [`${score} %`, this.words.get("candidate", { number, score })];
+      button.querySelector("span").textContent = `${number} · ${about}`;
+      button.setAttribute("aria-label", label);
       button.setAttribute("aria-pressed", String(index === found.chosen));
     });
   }

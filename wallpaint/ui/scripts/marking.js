@@ -73,11 +73,11 @@ export class Marking {
     this.settle();
   }
 
-  async predict(points, box) {
+  async predict(points, box, before) {
     const turn = ++this.turn, began = performance.now(), { wall } = this;
-    this.asked = { points, box };
+    this.asked = { points, box, before };
     this.board.draw();
-    const answer = await this.board.call("predict", { points, box });
+    const answer = await this.board.call("predict", { points, box, before: before && toRuns(before) });
     this.board.root.dataset.latency = Math.round(performance.now() - began);
     return turn === this.turn && wall === this.wall ? answer : null;
   }
@@ -94,42 +94,33 @@ export class Marking {
   }
 
   async addPoint(x, y, label) {
-    const { mark } = this.wall, point = [x, y, label], { points, box } = this.asked ?? mark;
-    if (mark.model && !mark.points.length && !mark.box && !this.asked) return this.joinObject(point);
-    if (!label && !box && !points.some((other) => other[2])) {
-      if (!this.wall.area) return this.board.say("first_wall", {}, true);
-      return this.joinObject(point);
-    }
-    await this.markObject([...points, point], box);
+    const { mark, area, mask } = this.wall, point = [x, y, label];
+    let { points, box, before } = this.asked ?? mark;
+    if (!points.length && !box && area) before = mask; // from elsewhere: found, given, brushed, grown
+    if (!label && !before && !box && !points.some((other) => other[2])) return this.board.say("first_wall", {}, true);
+    await this.markObject([...points, point], box, before);
   }
 
-  async markObject(points, box) {
-    const answer = await this.predict(points, box);
+  async markObject(points, box, before = null) {
+    const answer = await this.predict(points, box, before);
     if (!answer) return;
     const masks = answer.masks.map((runs) => this.read(runs, points));
-    this.follow({ ...this.wall.mark, model: masks[0], points, box }, { masks, scores: answer.scores, chosen: 0 });
-    this.board.say("found", { score: Math.round(100 * answer.scores[0]) });
+    const mark = before === this.wall.mark.before ? this.wall.mark : BLANK; // what was brushed is in the mask before
+    this.follow({ ...mark, model: masks[0], points, box, before }, { masks, scores: answer.scores, chosen: 0 });
+    this.board.say(before ? "corrected" : "found", { score: Math.round(100 * answer.scores[0]) });
     await this.refine();
   }
 
   async refine() { // what a click has shown is moved to the photo's edges, unless something else came meanwhile
     const { turn, wall, candidates: found } = this, { mark } = wall;
     if (!found || found.fine?.has(found.chosen)) return;
-    const answer = await this.board.call("refine", { runs: toRuns(mark.model), points: mark.points });
+    const { points, before } = mark;
+    const answer = await this.board.call("refine", { runs: toRuns(mark.model), points, before: before && toRuns(before) });
     if (turn !== this.turn || mark !== wall.mark) return;
     const masks = found.masks.slice();
-    masks[found.chosen] = this.read(answer.runs, mark.points);
+    masks[found.chosen] = this.read(answer.runs, points);
     wall.amend({ ...mark, model: masks[found.chosen] });
     this.settle({ ...found, masks, fine: new Set([...(found.fine ?? []), found.chosen]) });
-  }
-
-  async joinObject([x, y, label]) { // a mask from elsewhere (found, given, grown) is added to or taken from
-    const answer = await this.predict([[x, y, 1]], null);
-    if (!answer) return;
-    const point = [x, y, 1], fine = await this.board.call("refine", { runs: answer.masks[0], points: [point] });
-    const mask = this.wall.mask.slice(), other = this.read(fine.runs, [point]);
-    for (let at = 0; at < mask.length; at++) if (other[at]) mask[at] = label;
-    this.replace(mask);
   }
 
   async chooseCandidate(index) {

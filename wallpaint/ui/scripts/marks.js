@@ -1,7 +1,8 @@
 // Masks and marks. A mask is a Uint8Array of the photo's pixels on the board, 1 = wall. A mark is what the model
-// gave, what was brushed on and what was taken off; it is never changed, another one follows it.
+// gave (for clicks, a box, and the mask before them), what was brushed on and what was taken off; it is never changed,
+// another one follows it.
 
-export const BLANK = { model: null, plus: null, minus: null, points: [], box: null };
+export const BLANK = { model: null, plus: null, minus: null, points: [], box: null, before: null };
 const HISTORY = 40; // marks that can be undone
 
 // Runs are the lengths of 0s and 1s in turn, row by row, 0s first.
