@@ -37,6 +37,24 @@ def brush(page, board):
     assert wait_marked(page, now, board) == brushed
 
 
+def test_a_right_click_takes_away_what_is_too_much_and_leaves_the_wall(page, studio_url):
+    open_sample(page, studio_url)
+    unfold(page, "#board .more")
+    page.locator("#board [data-do=given]").click()
+    own = wait_marked(page, 0)
+    page.locator("#board [data-tool=brush]").click()
+    drag(page, (0.1, 0.93), (0.3, 0.93))  # on the floor
+    brushed = wait_marked(page, own)
+    page.locator("#board [data-tool=click]").click()
+    page.mouse.click(*place(page, 0.2, 0.93), button="right")
+    expect(page.locator("#board .status")).to_contain_text("Mended in")
+    settle(page)
+    assert own - 0.1 * own < wait_marked(page, brushed) < brushed
+    expect(page.locator("#board [data-candidate='2']")).to_contain_text("more")
+    page.locator("#board [data-do=undo]").click()
+    assert wait_marked(page, marked(page)) == brushed
+
+
 def test_the_whole_story_with_a_mouse(page, studio_url, keep_picture):
     open_sample(page, studio_url)
     page.mouse.click(*place(page, *WALL))

@@ -176,7 +176,7 @@ def fit(
         optimizer.param_groups[0]["lr"] = rate * min(1, (step + 1) / WARM_UP) * (1 + math.cos(math.pi * spent)) / 2
         picked = torch.randint(len(photos), (batch,), device=device)
         seen, walls = augment(photos[picked], masks[owners[picked]])
-        with torch.autocast(device.type, torch.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             logits = network(seen)
         loss = loss_of(logits.float(), walls[:, 0])
         optimizer.zero_grad()
