@@ -2,8 +2,8 @@
 
 python tests/bench/bench_marking.py [ROOMS] [--clicks 5] [--limit N]
 
-ROOMS is a folder of rooms with masks (docs/files.md). The board is asked as its script asks it: on an unmarked photo, and
-to correct what was found unasked. Each click is where the mask errs in the widest place: on the wall that it misses or
+ROOMS is a folder of rooms with masks (docs/files.md). The board is asked as its script asks it: on an unmarked photo,
+and to correct what was found unasked. Each click is where the mask errs in the widest place: on wall that it misses or
 off what it took for wall. Intersection over union with the true wall after each, mean and 10th percentile.
 """
 

@@ -47,12 +47,13 @@ def test_a_right_click_takes_away_what_is_too_much_and_leaves_the_wall(page, stu
     brushed = wait_marked(page, own)
     page.locator("#board [data-tool=click]").click()
     page.mouse.click(*place(page, 0.2, 0.93), button="right")
-    expect(page.locator("#board .status")).to_contain_text("Mended in")
+    expect(page.locator("#board .status")).to_contain_text("Mended")
     settle(page)
-    assert own - 0.1 * own < wait_marked(page, brushed) < brushed
+    mended = wait_marked(page, brushed)
+    assert own - 0.1 * own < mended < brushed
     expect(page.locator("#board [data-candidate='2']")).to_contain_text("more")
     page.locator("#board [data-do=undo]").click()
-    assert wait_marked(page, marked(page)) == brushed
+    assert wait_marked(page, mended) == brushed
 
 
 def test_the_whole_story_with_a_mouse(page, studio_url, keep_picture):

@@ -63,3 +63,8 @@ def pick_runtime(device: str = "auto", mixed_precision: str = "auto") -> Runtime
     if kind == "cuda":
         return Runtime(torch.device(kind), torch.float16, f"{torch.cuda.get_device_name()} has no bf16")
     return Runtime(torch.device(kind), torch.float32, f"{kind} is fastest and exact in float32")
+
+
+def quick_half(device: torch.device) -> bool:
+    """Whether bf16 hastens convolutions: on a GPU, and on a CPU with AVX-512; others take many times as long."""
+    return device.type == "cuda" or torch.backends.cpu.get_cpu_capability() == "AVX512"

@@ -26,6 +26,7 @@ from torch.nn import functional as F
 from wallpaint.dataset.folder import read_samples
 from wallpaint.dataset.rows import Sample
 from wallpaint.disk import atomic_path
+from wallpaint.models.runtime import quick_half
 from wallpaint.pixels.mask_ops import from_mask
 from wallpaint.walls.finders import FINDERS, WallFinder, load_finder
 from wallpaint.walls.network import NETWORK, SIDE, NetworkFinder, WallNetwork
@@ -176,7 +177,7 @@ def fit(
         optimizer.param_groups[0]["lr"] = rate * min(1, (step + 1) / WARM_UP) * (1 + math.cos(math.pi * spent)) / 2
         picked = torch.randint(len(photos), (batch,), device=device)
         seen, walls = augment(photos[picked], masks[owners[picked]])
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=quick_half(device)):
             logits = network(seen)
         loss = loss_of(logits.float(), walls[:, 0])
         optimizer.zero_grad()
