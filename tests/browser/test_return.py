@@ -1,22 +1,44 @@
 """A page that is left and opened again has what was on it."""
 
 import json
+import re
 
 import pytest
-from hands import WALL, expect, marked, open_sample, open_tab, place, settle, wait_marked, wait_ready
+from hands import (
+    COMPARE,
+    ROOMS,
+    WALL,
+    expect,
+    marked,
+    only,
+    open_sample,
+    open_tab,
+    place,
+    settle,
+    upload,
+    wait_marked,
+    wait_painted,
+    wait_ready,
+    wait_stage,
+)
 
 pytestmark = pytest.mark.browser
+FOUND = re.compile(r"\d+ %")
 
 
-def wait_kept(page, workspace):
-    """Wait until what was chosen and painted last is kept: nobody presses F5 within the same second."""
+def wait_kept(page, workspace, there):
+    """Wait until the visit holds what was done last: nobody presses F5 within the same second."""
     token = page.evaluate("sessionStorage.getItem('wallpaint-visit')")
     for _ in range(300):
         kept = json.loads((workspace / "visits" / f"{token}.json").read_text())
-        if kept["results"] and "new" not in kept["choices"][0]:
+        if there(kept):
             return
         page.wait_for_timeout(100)
     raise AssertionError(f"the visit holds {kept}")
+
+
+def painted(kept):
+    return kept["results"] and "new" not in kept["choices"][0]
 
 
 def test_f5_a_closed_tab_and_somebody_else(page, visit, studio, studio_url):
@@ -31,7 +53,7 @@ def test_f5_a_closed_tab_and_somebody_else(page, visit, studio, studio_url):
         page.locator("#arms").get_by_label(name, exact=True).uncheck()
     page.locator("#paint").click()
     expect(page.locator("#results .verdict")).to_contain_text("recolor")
-    wait_kept(page, studio[0])
+    wait_kept(page, studio[0], painted)
     page.reload()
     expect(page.get_by_role("tab", name="Compare")).to_have_attribute("aria-selected", "true")
     expect(page.locator("#results .verdict")).to_contain_text("recolor")
@@ -51,3 +73,38 @@ def test_f5_a_closed_tab_and_somebody_else(page, visit, studio, studio_url):
     open_tab(stranger, studio_url, "dataset")
     stranger.wait_for_function("window.cameBack")  # all that comes back has come
     expect(stranger.locator("#board .board")).to_have_attribute("data-state", "empty")
+
+
+def test_f5_in_the_middle_of_painting_two_walls_of_ones_own_photo_on_a_phone(phone, studio):
+    workspace, url = studio
+    open_tab(phone, url, "compare")
+    wait_painted(phone)
+    only(phone, "recolor")
+    upload(phone, "#compare-photo", ROOMS / "test" / "000001-0.jpg")
+    board, hexes = phone.locator(f"{COMPARE} .board"), phone.locator(f"{COMPARE} [data-paint=paint] input[type=text]")
+    expect(phone.locator(f"{COMPARE} .status")).to_have_text(FOUND)
+    hexes.fill("#C8553D")
+    phone.locator(f"{COMPARE} [data-do=add-wall]").click()
+    expect(board).to_have_attribute("data-marked", "0")
+    phone.touchscreen.tap(*place(phone, 0.5, 0.9, COMPARE))
+    wait_marked(phone, 0, COMPARE)
+    hexes.fill("#2F4858")
+    settle(phone, COMPARE)
+    own = marked(phone, COMPARE)
+    wait_kept(
+        phone, workspace, lambda kept: kept["room"]["picture"]["name"] == "000001-0" and len(kept["choices"][0]) == 1
+    )
+    phone.locator("#paint").click()
+    phone.reload()  # while it paints
+    expect(board).to_have_attribute("data-painted", "#C8553D #2F4858")
+    expect(board).to_have_attribute("data-marked", str(own))
+    phone.wait_for_function("window.cameBack")
+    expect(phone.locator("#paint")).to_be_enabled()
+    phone.locator("#paint").click()
+    stage = wait_stage(phone)
+    expect(phone.locator("#results .outlook .chip")).to_have_count(4)  # of two paints
+    folder = stage.get_attribute("data-folder")
+    wait_kept(phone, workspace, lambda kept: kept["results"] and folder in kept["results"]["folder"])
+    phone.reload()
+    expect(phone.locator("#results .stage")).to_have_attribute("data-folder", folder)
+    expect(board).to_have_attribute("data-marked", str(own))

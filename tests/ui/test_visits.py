@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import time
 from types import SimpleNamespace
 
@@ -15,7 +16,7 @@ from wallpaint.learned.lora_files import LoraFile
 from wallpaint.ui import app, visits
 from wallpaint.ui.board import pictures
 from wallpaint.ui.board.walls import GIVEN, Wall, read_walls, write_walls
-from wallpaint.ui.compare import painting, scene
+from wallpaint.ui.compare import painting, room_panel, scene
 from wallpaint.ui.compare.arms import OwnLora
 from wallpaint.ui.compare.room_panel import choose_room
 from wallpaint.ui.dataset import photos, tab
@@ -36,8 +37,8 @@ def visit(shipped_rooms, tmp_path, monkeypatch):
         values += [choices.get(part.elem_id or "", part.value) for part in asked.inputs[7:-1]]
         asked.fn(*values, choices.get("results"))
 
-    def restore(*tokens, session="new"):
-        request = SimpleNamespace(session_hash=session)
+    def restore(*tokens, session=""):
+        request = SimpleNamespace(session_hash=session or secrets.token_hex(4))  # of each page that is opened
         return dict(zip(told.outputs, told.fn("en", [*tokens, None], request), strict=True))
 
     return keep, restore
@@ -111,6 +112,15 @@ def test_a_lora_of_ones_own_and_the_room_before_come_back_and_nobody_elses_file_
     assert "mine" in named["own-loras"] and "theirs" not in named["own-loras"]
     lora.unlink()
     assert value_of(restore("a" * 24, None), gr.State, 5) == []
+
+
+def test_a_first_room_that_comes_late_leaves_the_room_that_came_back(visit, tmp_path):
+    keep, restore = visit
+    keep("a" * 24, room=scene.open_shipped_room(tmp_path, 0)[0])
+    late = SimpleNamespace(session_hash="late")
+    assert room_panel.open_first_room(tmp_path, None, late) != gr.skip()  # nothing has come back yet
+    restore("a" * 24, session="late")
+    assert room_panel.open_first_room(tmp_path, None, late) == gr.skip()  # it was asked for before
 
 
 def test_what_was_opened_while_the_page_came_back_stays_there(visit, tmp_path):

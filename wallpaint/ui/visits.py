@@ -23,7 +23,7 @@ from wallpaint.ui.page import OPENING, QUIET, Page
 
 TABS = ("compare", "dataset", "train")  # in the page's order
 # What somebody has opened, by (session, name of the Kept): what comes late on a busy machine leaves it there.
-_opened: deque[tuple[str | None, str]] = deque(maxlen=1000)
+_opened: deque[tuple[str | None, str]] = deque(maxlen=10_000)
 # A tab of the browser has a visit of its own; one that is opened anew begins with what the last one had.
 READ = """(language) => {
   const read = (store) => { try { return window[store].getItem("wallpaint-visit"); } catch { return null; } };
@@ -107,6 +107,8 @@ def bring_back(
         ):  # of yesterday, or an older version
             if visit.get(kept.name) is not None and not (request and was_opened(request, kept.name)):
                 brought = kept.bring(visit[kept.name], language)
+                if request:
+                    note_opened(request, kept.name)  # a first room that was asked for before comes too late
         updates += brought
     return updates
 

@@ -3,6 +3,7 @@ import { TINTS } from "./drawing.js";
 import { loadImage, makeButton } from "./parts.js";
 
 const MOST_RECENT = 12, MOST_ON_SHEET = 12;
+const LATER = 500; // ms: a list that grew at once would push away the button whose press has ended the typing
 const HEX = /^#?([0-9a-f]{3}|[0-9a-f]{6})$/i;
 const KINDS = ["now", "paint"];
 
@@ -55,7 +56,9 @@ export class Paints {
 
   remember(which) { // a paint that was chosen
     const hex = this.board.marking.wall?.[which];
-    if (hex && which === "paint") lists.write("recent", [hex, ...lists.read("recent").filter((other) => other !== hex)].slice(0, MOST_RECENT));
+    if (!hex || which !== "paint") return;
+    const note = () => lists.write("recent", [hex, ...lists.read("recent").filter((other) => other !== hex)].slice(0, MOST_RECENT));
+    setTimeout(note, LATER);
   }
 
   choose(which, hex) { // by a press, not on the way to another
