@@ -10,14 +10,17 @@ from hands import (
     download,
     expect,
     marked,
+    name_dataset,
     open_tab,
     pixel,
     place,
     show,
     touch,
     unfold,
+    upload,
     wait_fits,
     wait_marked,
+    wait_ready,
     wait_stage,
 )
 from PIL import Image
@@ -30,6 +33,7 @@ FIRST = SHOWCASE["showcase"].lstrip("#")  # the paint that stands there before o
 WAIT = 300_000  # ms, for a run on a busy machine
 SKIRTING = (0.6, 0.723)  # of the room that stands there, white; as shares of the photo
 ON_WALL = (0.42, 0.35)  # of that room, as shares of the stage
+LEARNED = ("000001-0", "000002-0", "000003-0", "000017-0")  # photos of test rooms whose walls are easily found
 ARMS = ("lora-1", "lora_ip-1", "lora_ip_color-1")
 
 
@@ -62,15 +66,19 @@ def state(page, word):
 
 
 def test_three_arms_are_trained_watched_stopped_resumed_and_compared(page, visit, studio_url, keep_picture):
-    start_three(page, studio_url)
+    start_three(page, studio_url, mark_rooms(page, studio_url))
     first = wait_progress(page, 0)
     another_page = visit()  # another visitor, with a session of its own
     open_tab(another_page, studio_url, "Train")
+    state(another_page, "running|done")
     choose_run(another_page, "lora_ip_color-1")
     state(another_page, "queued")
-    page.reload()  # in the middle: all of it is read from the run folders
-    page.get_by_role("tab", name="Train").click()
-    choose_run(page, "lora-1")
+    expect(another_page.locator("#run-status")).to_contain_text(re.compile("starts after .*lora_ip-1"))
+    expect(another_page.locator("#run-log")).to_be_hidden()  # there is none
+    page.goto("about:blank")  # in the middle of it
+    page.goto(studio_url)
+    expect(page.get_by_role("tab", name="Train")).to_have_attribute("aria-selected", "true")
+    page.get_by_label("Progress of lora-1", exact=True).wait_for()  # as it was left
     state(page, "running|done")
     assert progress(page) >= first
     state(page, "done")
@@ -83,8 +91,9 @@ def test_three_arms_are_trained_watched_stopped_resumed_and_compared(page, visit
     state(page, "done")
     expect(page.locator("#run-status")).to_contain_text("active, frozen")
     expect(page.locator("#run-status")).to_contain_text("192,000")
-    choose_run(page, "lora_ip_color-1")  # what the other visitor resumed
+    choose_run(page, "lora_ip_color-1")  # what the other visitor resumed, and both watch
     assert wait_progress(page, reached) > reached
+    assert wait_progress(another_page, reached) > reached
     expect(page.locator("#plots figure")).to_have_count(2)  # from the first validation on, which is before any step
     expect(page.locator("#sample-grids img").first).to_be_visible()
     expect(page.locator("#run-status")).to_contain_text("Colour loss")
@@ -99,6 +108,7 @@ def test_three_arms_are_trained_watched_stopped_resumed_and_compared(page, visit
     expect(page.locator("#run-log")).to_contain_text(f"step {STEPS}/{STEPS}")
     lay_over(page, keep_picture)
     watch_on_a_phone(visit, studio_url)
+    expect(page.locator("#use-training")).to_have_class(re.compile("primary"))  # what one does next
     page.locator("#use-training").click()
     expect(page.get_by_role("tab", name="Compare")).to_have_attribute("aria-selected", "true")
     expect(page.locator("#arms").get_by_label(ARMS[2])).to_be_checked()
@@ -133,10 +143,34 @@ def lay_over(page, keep_picture):
     expect(page.get_by_label("seed")).to_have_value("7")
 
 
-def start_three(page, url):
+def mark_rooms(page, url):
+    """Make a dataset of photos in tab Dataset: a room to learn from each, and one held out; give how many learn."""
+    open_tab(page, url, "dataset")
+    name_dataset(page, "mine")
+    upload(page, "#upload-photo", [ROOMS / "test" / f"{name}.jpg" for name in LEARNED])
+    expect(page.locator("#photos img")).to_have_count(len(LEARNED))
+    page.locator("#find-all").click()
+    expect(page.locator("#photos-message")).to_contain_text("Untick")
+    count = page.locator("#ticked input:checked").count()
+    page.locator("#save-ticked").click()
+    expect(page.locator("#save-message")).to_contain_text(f"Saved {count} to mine")
+    page.locator("#sample-rooms img").nth(4).click()
+    expect(page.locator("#room input, #room textarea")).to_have_value("room-002004")
+    wait_ready(page)
+    page.locator("#board [data-do=given]").click()
+    wait_marked(page, 0)
+    page.locator("#split").get_by_label("Validation").check()
+    page.locator("#save-sample").click()
+    expect(page.locator("#save-message")).to_have_text(f"Saved 1 to mine: {count} for training, 1 for validation.")
+    return count
+
+
+def start_three(page, url, count):
     """Queue the three arms, each for STEPS steps, from the form as one fills it in."""
-    open_tab(page, url, "Train")
-    expect(page.locator("#preflight")).to_contain_text("4 pictures of 4 rooms")
+    page.get_by_role("tab", name="Train").click()
+    page.locator("#train-dataset input").click()
+    page.get_by_role("option", name="mine", exact=True).click()
+    expect(page.locator("#preflight")).to_contain_text(f"{count} pictures of {count} rooms, 1 held out")
     expect(page.locator("#preflight .pill")).to_have_text("absent")
     expect(page.locator("#preflight")).to_contain_text(
         re.compile(r"\d+, each of \d+ pictures: every picture is seen about \d+ times")

@@ -6,6 +6,7 @@ import zipfile
 import zlib
 
 import pytest
+from conftest import write_dataset
 from hands import (
     ROOMS,
     download,
@@ -97,6 +98,30 @@ def test_a_folder_comes_by_its_button_or_dropped_on_the_board(page, studio_url, 
     expect(page.locator("#compare-board .status")).to_contain_text("% sure")
 
 
+def test_the_good_ones_of_many_photos_come_a_phones_heic_too_and_the_broken_one_is_named(page, studio_url, tmp_path):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.register_heif_opener()
+    (tmp_path / "cut.jpg").write_bytes(PHOTOS[0].read_bytes()[:3000])
+    with Image.open(PHOTOS[1]) as photo:
+        photo.save(tmp_path / "phone.heic")
+    open_tab(page, studio_url, "dataset")
+    upload(page, "#upload-photo", [PHOTOS[0], tmp_path / "cut.jpg", tmp_path / "phone.heic"])
+    expect(page.get_by_text("image cut.jpg cannot be read")).to_be_visible()
+    expect(page.get_by_text("Warning", exact=True)).to_be_hidden()  # what Gradio calls it, in English alone
+    expect(page.locator("#photos img")).to_have_count(2)
+    wait_ready(page)
+    page.locator("#photos img").last.click()
+    expect(page.locator("#room input, #room textarea")).to_have_value("phone")
+    wait_ready(page)
+
+
+def test_on_a_phone_the_room_that_is_opened_comes_into_sight(phone, studio_url):
+    open_tab(phone, studio_url, "dataset")
+    phone.locator("#sample-rooms img").first.tap()
+    wait_ready(phone)
+    expect(phone.locator("#board canvas.photo")).to_be_in_viewport(ratio=0.9)
+
+
 def test_palettes_of_ones_own_are_read_and_name_paints(page, studio_url):
     open_sample(page, studio_url)
     gimp = b"GIMP Palette\nName: Ours\n#\n200 30 40 House red\n10 20 30 Night\n"
@@ -129,9 +154,11 @@ def test_a_dataset_leaves_as_a_zip_and_comes_back(page, studio_url, tmp_path):
         archive.write(tmp_path / "large.png", "train/large.png")
     assert packed.stat().st_size > 51_000_000
     large_file(page, "#import", packed)
-    expect(page.locator("#save-message")).to_have_text("Imported copy: 4 for training, 1 for validation.")
+    expect(page.locator("#list-message")).to_have_text("Imported copy: 4 for training, 1 for validation.")
     expect(page.locator("#dataset-name input")).to_have_value("copy")
     expect(page.locator("#saved-samples img")).to_have_count(5)
+    drop_files(page, [packed])  # once more, and onto the board
+    expect(page.locator("#list-message")).to_have_text("Imported copy-2: 4 for training, 1 for validation.")
     with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
         archive.writestr("train/../../evil.png", b"x")
     large_file(page, "#import", tmp_path / "evil.zip")
@@ -140,6 +167,37 @@ def test_a_dataset_leaves_as_a_zip_and_comes_back(page, studio_url, tmp_path):
     page.locator("#import input[type=text]").press("Enter")
     expect(page.locator("#import .said")).to_contain_text("outside the workspace")
     assert page.locator("#import progress").is_hidden()
+
+
+def test_samples_are_deleted_moved_and_brought_back_and_none_stays_chosen_in_another_dataset(page, studio_url, studio):
+    write_dataset(studio[0] / "datasets" / "edited")
+    open_tab(page, studio_url, "dataset")
+    name_dataset(page, "edited")
+    shown, said = page.locator("#saved-samples img"), page.locator("#list-message")
+    expect(shown).to_have_count(5)
+    expect(page.locator("#check")).to_be_hidden()  # a small one is looked at unasked
+    for left in (4, 3):
+        shown.first.click()
+        page.locator("#edit-delete").click()
+        expect(shown).to_have_count(left)
+        expect(page.locator("#edit-delete")).to_be_hidden()
+        expect(page.locator("#saved-samples .selected")).to_have_count(0)
+    for there in (4, 5):
+        page.locator("#undo-delete").click()
+        expect(shown).to_have_count(there)
+    expect(said).to_contain_text("is back")
+    expect(page.locator("#undo-delete")).to_be_hidden()
+    shown.last.click()
+    expect(page.locator("#edit-move")).to_have_text("Move its room to Validation")
+    page.locator("#edit-move").click()
+    expect(said).to_contain_text("to Validation")
+    shown.first.click()
+    page.locator("#edit-open").click()
+    expect(page.locator("#board .board")).to_have_attribute("data-marked", re.compile(r"^[1-9]"))
+    expect(page.locator("#board canvas.photo")).to_be_in_viewport(ratio=0.5)
+    expect(page.locator("#edit-delete")).to_be_visible()
+    name_dataset(page, "few")
+    expect(page.locator("#edit-delete")).to_be_hidden()
 
 
 def test_what_is_hostile_is_told_in_words(page, studio_url, tmp_path):

@@ -43,6 +43,7 @@ WRITING = {
     "import_here",
     "export_here",
     "undo_here",
+    "list_again",
     "list_here",
 }
 

@@ -199,6 +199,8 @@ def test_the_log_that_the_page_shows_is_in_the_readers_language(tmp_path):
     said = read_log(tmp_path, 60, "vi")
     assert "cảnh báo: bộ dữ liệu: " in said and "để riêng 32 mẫu; tường chiếm 36% ảnh" in said
     assert "bước 990/1000 [#######################.]  loss 0.2431  còn 0:00:04" in said
+    color = "step 9/30 [##.....]  loss 0.25  loss_color 0.14  0:00:15 left"
+    assert translate(color, "vi") == "bước 9/30 [##.....]  loss 0.25  loss_color 0.14  còn 0:00:15"
     assert "xong ở bước 1000: runs/mine/weights" in said and "\n".join(log.split("\n")[:-1]) == read_log(
         tmp_path, 60, "en"
     )

@@ -86,7 +86,7 @@ def _has_words(value: Any) -> bool:
 
 def _say(value: Any, language: str) -> Any:
     if isinstance(value, T):
-        return t(value, language)
+        return value.before + t(value, language)
     if isinstance(value, (list, tuple)) and _has_words(value):
         return type(value)(_say(item, language) for item in value)
     return value

@@ -30,12 +30,13 @@ def test_it_says_whether_the_adapter_is_active_and_what_learns(drawn, method, ad
     assert ("LoRA of rank 16 + image adapter" in html) == (method == "joint")
 
 
-def test_it_counts_pictures_and_rooms_and_says_what_memory_is_reckoned_and_free(drawn):
+def test_it_counts_pictures_and_rooms_and_says_what_memory_is_estimated_and_free(drawn):
     html = drawn()
     assert "4 pictures of 2 rooms, 2 held out" in html and html.count("<figure>") == 4
-    assert "100, each of 8 pictures: every picture is seen about 200 times; the validation rooms" in html
-    assert "painted every 250, 2 times" in html
-    assert "not known before a run of this kind" in html and "GB, reckoned;" in html
+    assert "100, each of 8 pictures: every picture is seen about 200 times" in html
+    assert "every 250 steps, 2 times" in html and "diffusion" not in html
+    assert "diffusion + colour × 0.1 from step 20 on" in drawn(use_color_loss=True, color_loss_start_step=20)
+    assert "not known before a run of this kind" in html and "GB, estimated;" in html and "GB free on CPU" in html
 
 
 def test_the_share_of_wall_is_measured(dataset):

@@ -13,6 +13,7 @@ from PIL import Image
 from wallpaint.errors import UserError
 from wallpaint.runs import launch, state
 from wallpaint.runs.device import Load
+from wallpaint.settings.methods import METHODS
 from wallpaint.settings.train_config import config_fields, load_config
 from wallpaint.ui.page import Page
 from wallpaint.ui.train import actions, curves, form, plan, run_html, run_panel
@@ -111,7 +112,10 @@ def test_a_plan_that_cannot_be_says_why_in_its_place(data, tmp_path, inputs):
     assert "learning_rate" in shown and "&lt;fast&gt;" in shown and "<fast>" not in shown and yaml == ""
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(4.4, "4 s"), (75, "1 min 15 s"), (7500, "2 h 5 min")])
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(4.4, "4 s"), (75, "1 min 15 s"), (120, "2 min"), (1150, "19 min"), (3590, "1 h 0 min"), (7500, "2 h 5 min")],
+)
 def test_durations_are_written_for_people(seconds, text):
     assert plan.write_duration(seconds, "en") == text
     assert not {"h", "min", "s"} & {*plan.write_duration(seconds, "vi").split()}
@@ -152,6 +156,7 @@ def test_all_three_are_queued_each_by_its_recipe_with_what_was_changed(data, tmp
     recipe = load_config(actions.CONFIGS / "color_lora.yaml")
     assert configs[2].color_loss_weight == recipe.color_loss_weight
     assert configs[0].learning_rate == recipe.learning_rate
+    assert configs[0].color_loss_start_step == load_config(None, {}).color_loss_start_step  # nothing to warn of
 
 
 def test_a_wrong_form_or_dataset_starts_nothing(data, tmp_path, started, inputs):
@@ -241,11 +246,53 @@ def test_a_crashed_run_says_why_escaped_and_offers_to_go_on(run_folder, tmp_path
     state.write_state(run_folder, state="failed", exit_code=1, error="<script>")
     status = look(tmp_path, "lora-1", None, "en")[1]["status"]
     assert "exit code 1" in status and "&lt;script&gt;" in status and "<script>" not in status
-    assert "&lt;b&gt;boom" in status and t("may_resume") in status
+    assert "&lt;b&gt;boom" in status and t("may_restart") in status
+    (run_folder / "checkpoints" / "step-000040").mkdir(parents=True)
+    assert t("may_resume") in run_html.draw_status(state.read_run(run_folder), [], "en")
     state.write_state(run_folder, state="running", exit_code=None, error="", pid_started=1.0)
     shown = look(tmp_path, "lora-1", None, "vi")[1]
     assert t("state_crashed", "vi") in shown["status"] and t("ended_silently", "vi") in shown["status"]
     assert shown["resume"]["variant"] == "primary"
+
+
+def test_a_queued_run_says_what_it_waits_for_and_a_starting_one_what_it_does(run_folder, tmp_path):
+    for name, turn in (("lora-2", 5), ("lora-3", 6), ("lora-4", 4)):
+        folder = state.new_run_folder(tmp_path, "lora")
+        assert folder.name == name
+        state.write_state(folder, state="queued", queued=turn)
+    seen, shown = look(tmp_path, "lora-3", None, "en")
+    assert "starts after lora-1, lora-4, lora-2" in shown["status"] and "<progress" not in shown["status"]
+    assert "step" not in shown["status"] and shown["details"] == gr.update(visible=False)  # no empty log
+    state.write_state(run_folder, state="done")
+    assert "starts after lora-4, lora-2" in look(tmp_path, "lora-3", seen, "en")[1]["status"]
+    state.write_state(tmp_path / "runs" / "lora-3", state="starting", pid=os.getpid())
+    assert t("starting_said", "vi") in look(tmp_path, "lora-3", seen, "vi")[1]["status"]
+
+
+def test_a_stopped_run_says_what_going_on_does_and_a_done_one_asks_to_be_used(run_folder, tmp_path):
+    state.write_state(run_folder, state="stopped")
+    assert t("may_restart") in look(tmp_path, "lora-1", None, "en")[1]["status"]
+    state.write_state(run_folder, state="done")
+    shown = look(tmp_path, "lora-1", None, "en")[1]
+    assert t("may_restart") not in shown["status"] and shown["use"]["variant"] == "primary"
+
+
+def test_the_best_is_told_where_it_is_not_the_newest():
+    rows = [{"step": 0, "delta_e_truth": 5.52}, {"step": 9, "delta_e_truth": 6.4}]
+    assert run_html.list_figures(rows, "vi") == [("ΔE so với thật", "6.4", "tốt nhất 5.5")]
+    assert run_html.list_figures(rows[:1], "en") == [("ΔE to truth", "5.5", "")]
+
+
+def test_methods_are_called_by_the_studys_names_in_both_languages(inputs):
+    assert {name: method.study_name for name, method in METHODS.items()} == {
+        name: t(f"study_{name}") for name in METHODS
+    }
+    page = Page(None)
+    with gr.Blocks():
+        shown = form.build_form(page, None)["method"]
+    at = [part for part, _ in page.words].index(shown)
+    assert ("lora · LoRA alone (old)", "lora") in shown.choices
+    assert ("lora · Chỉ LoRA (old)", "lora") in page.translate("vi")[at]["choices"]
 
 
 def test_a_run_that_could_not_go_on_says_why(run_folder, tmp_path):
@@ -259,6 +306,8 @@ def test_what_the_trainer_found_is_in_plain_sight(run_folder):
     state.write_state(run_folder, method="lora_ip", preflight=counts)
     said = run_html.draw_status(state.read_run(run_folder), [], "en")
     assert t("adapter_frozen") in said and "192,000" in said and "3,284,628" in said
+    said = run_html.draw_status(state.read_run(run_folder), [], "vi")
+    assert "lora 192\u202f000" in said and "Tuần tự (new)" in said  # a comma is a decimal point there
 
 
 def test_warnings_of_the_start_and_of_a_resume_are_shown_escaped_each_once(run_folder):
@@ -319,6 +368,14 @@ def test_the_list_of_runs_follows_what_others_start(run_folder, tmp_path):
     for name in ("lora-2", "lora-1"):
         state.write_state(tmp_path / "runs" / name, state="done")
     assert run_panel.choose_run("nothing", tmp_path)["value"] == "lora-2"  # the newest
+
+
+def test_values_that_lie_close_are_not_torn_apart():
+    points = [(0.0, 5.51), (0.0, 5.55)]
+    frame = curves.lay_out([curves.Curve("a", "red", "first", points)])
+    low, high = (y for _, y in frame.curves[0].points)
+    assert 0 < low - high < 0.2 * (curves.HEIGHT - curves.TOP - curves.BOTTOM)
+    assert len(frame.values) >= 2
 
 
 TITLES = {"loss_diffusion": "Loss", "loss_color": "Colour loss"}

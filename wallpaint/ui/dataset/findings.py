@@ -23,7 +23,8 @@ def draw_findings(folder: Path, samples: dict[str, list[Sample]], language: str,
     count = sum(len(part) for part in samples.values())
     if not find_splits(folder):
         return f'<div class="card empty">{say("check_empty", language, dataset=folder.name)}</div>'
-    told = write_findings(check_dataset(folder), count, language) if check else say("check_ask", language, count=count)
+    ask = Markup('<p class="ask">{}</p>').format(say("check_ask", language, count=count))
+    told = write_findings(check_dataset(folder), count, language) if check else ask
     plot = draw_plot(samples, language) if count else ""
     return f'<div class="checkup"><div class="card">{told}</div>{plot}</div>'
 

@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 MOST_PHOTOS = 200  # on the page at once
 NAMED = 5  # files that a message names
 THUMBNAIL = 200
+# What was opened is looked at: on a phone the board lies below the photos, and the list of samples below the board.
+SHOW_BOARD = """() => { const board = document.querySelector("#board"), { top } = board.getBoundingClientRect();
+  if (top < 0 || top > window.innerHeight / 2) board.scrollIntoView({ block: "start" }); }"""
 KEPT = "dataset"  # what comes back of the tab, by its name
 
 
@@ -171,7 +174,7 @@ def build_photos(page: Page) -> PhotosPanel:
         upload_folder = page.add(gr.UploadButton, elem_id="upload-folder", **all_, **props)
     with gr.Column(visible=False) as box:
         page.add(gr.Markdown, value=T("photos_help"), elem_classes="quiet")
-        gallery = add_gallery(page, label=T("photos"), columns=2, height=280, elem_id="photos")
+        gallery = add_gallery(page, label=T("photos"), columns=2, elem_id="photos")
         find_all = page.add(gr.Button, value=T("find_all"), size="md", elem_id="find-all")
         message = gr.Markdown(elem_classes="quiet", elem_id="photos-message")
         with gr.Column(visible=False) as ticked_box:
@@ -230,8 +233,10 @@ def wire_photos(page: Page, panel: PhotosPanel, board: BoardPanel, language: gr.
 
     for button in (panel.upload, panel.upload_folder):
         shown = [photos, panel.gallery, panel.box, *board.opened]
-        button.upload(upload_here, [button, photos, language], shown, show_progress_on=board.board, **PRIVATE)
-    panel.gallery.select(open_here, photos, [photos, *board.opened], show_progress_on=board.board, **PRIVATE)
+        opened = button.upload(upload_here, [button, photos, language], shown, show_progress_on=board.board, **PRIVATE)
+        opened.success(None, None, None, js=SHOW_BOARD)
+    looked = panel.gallery.select(open_here, photos, [photos, *board.opened], show_progress_on=board.board, **PRIVATE)
+    looked.success(None, None, None, js=SHOW_BOARD)
     found = [photos, panel.gallery, panel.message, panel.ticked, panel.ticked_box, board.board]
     panel.find_all.click(find_here, [photos, board.picture, language], found, js=AFTER_BOARD, **QUIET, **GPU)
 

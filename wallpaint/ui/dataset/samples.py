@@ -1,5 +1,6 @@
 """Rooms saved as training samples: writing them, listing them a page at a time, opening one again, zips."""
 
+import itertools
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -91,7 +92,8 @@ def show_dataset(workspace: Path, name: str, language: str, page: int = 1, check
             picture = draw_sample(sample.image, sample.mask, 240)
         except (UserError, OSError):  # the doctor says why
             picture = Image.new("RGB", (240, 240), "gray")
-        shown.append((picture, f"{sample.room_id} · {Swatch(sample.color).hex} · {t('split_' + split, language)}"))
+        held = f"{t('split_validation', language)} · " if split == "validation" else ""
+        shown.append((picture, held + sample.room_id))
         keys.append((split, sample.file_name))
     check = check or len(rows) <= CHECKED_UNASKED
     return Listing(shown, keys, pages, draw_findings(folder, samples, language, check))
@@ -127,7 +129,9 @@ def export_dataset(workspace: Path, name: str, language: str) -> str:
 
 def import_dataset(workspace: Path, path: str | Path, language: str) -> tuple[str, str]:
     """Unpack a zip as a new dataset named after it; give (its name, what to say)."""
-    name, left_out = plain_name(Path(path).stem) or DATASET, list[str]()
+    stem, left_out = plain_name(Path(path).stem) or DATASET, list[str]()
+    names = (f"{stem}-{number}" if number > 1 else stem for number in itertools.count(1))
+    name = next(name for name in names if not (workspace / "datasets" / name).exists())
     counts = zips.import_zip(path, workspace / "datasets" / name, left_out.append)
     message = t("imported_zip", language, dataset=name, **{split: counts.get(split, 0) for split in SPLITS})
     return name, message + (t("imported_without", language, folders=", ".join(left_out)) if left_out else "")

@@ -12,7 +12,7 @@ from wallpaint.dataset.metadata import SPLITS
 from wallpaint.pixels.color import Swatch
 from wallpaint.ui.board.component import AFTER_BOARD, BoardPanel, describe_picture
 from wallpaint.ui.dataset import samples
-from wallpaint.ui.dataset.photos import Photo, PhotosPanel, save_photos
+from wallpaint.ui.dataset.photos import SHOW_BOARD, Photo, PhotosPanel, save_photos
 from wallpaint.ui.dataset.samples import DATASET, Key, dataset_folder, list_datasets
 from wallpaint.ui.gallery import add_gallery
 from wallpaint.ui.handlers import guarded
@@ -21,7 +21,6 @@ from wallpaint.ui.upload import build_upload, open_upload
 from wallpaint.ui.words.words import T, t
 
 SAMPLE_ACTIONS = ("edit_save", "edit_open", "edit_move", "edit_delete")
-DATASET_ACTIONS = ("check", "undo_delete", "export")
 
 
 @dataclass(frozen=True)
@@ -46,14 +45,16 @@ class ListPanel:
     checkup: gr.HTML
     edit_box: gr.Column
     fields: list[Any]  # the chosen sample's paint, room and text
-    actions: dict[str, gr.Button]  # by SAMPLE_ACTIONS and DATASET_ACTIONS
+    actions: dict[str, gr.Button]  # SAMPLE_ACTIONS, undo_delete, check and export
     download: gr.DownloadButton
+    message: gr.Markdown
     upload: gr.HTML | None  # takes a zip; None on a public page
 
     @property
     def listed(self) -> list[Any]:
         """What a fresh list updates."""
-        return [self.gallery, self.keys, self.page_number, self.checkup, self.actions["undo_delete"]]
+        listed = [self.gallery, self.keys, self.key, self.edit_box, self.page_number]
+        return [*listed, self.checkup, self.actions["undo_delete"]]
 
 
 def build_save(page: Page, room: gr.Textbox) -> SavePanel:
@@ -66,7 +67,8 @@ def build_save(page: Page, room: gr.Textbox) -> SavePanel:
             name = page.add(gr.Dropdown, label=T("dataset_name"), **names, **custom)
             room.render()
             splits = {"choices": [(T(f"split_{split}"), split) for split in SPLITS], "value": SPLITS[0]}
-            split = page.add(gr.Radio, label=T("split"), min_width=180, elem_id="split", **splits)
+            about = {"label": T("split"), "info": T("split_info"), "min_width": 180, "elem_id": "split"}
+            split = page.add(gr.Radio, **about, **splits)
         with gr.Row(elem_classes="ends"):
             text = page.add(gr.Textbox, value="", label=T("prompt"), placeholder=PROMPT, scale=2, min_width=180)
             look = {"variant": "primary", "min_width": 180}
@@ -85,15 +87,13 @@ def build_list(page: Page) -> ListPanel:
         page.add(gr.Markdown, value=T("list_head"))
         with gr.Row():
             with gr.Column(scale=3, min_width=320):
-                gallery = add_gallery(page, label=T("saved_list"), columns=5, height=260, elem_id="saved-samples")
+                gallery = add_gallery(page, label=T("saved_list"), columns=6, elem_id="saved-samples")
                 number = {"value": 1, "precision": 0, "minimum": 1, "visible": False, "elem_id": "list-page"}
                 page_number = page.add(gr.Number, label=T("list_page"), **number)
+                message = gr.Markdown(elem_id="list-message")
                 with gr.Row(elem_classes="buttons"):
-                    actions = {key: add_button(key, min_width=120) for key in DATASET_ACTIONS if key != "undo_delete"}
-                    actions["undo_delete"] = add_button("undo_delete", min_width=120, visible=False)
-                    download = gr.DownloadButton(visible=False, size="md", min_width=120, elem_id="download")
-                if not page.public:
-                    upload = build_upload(page, T("import"), (".zip",), zips.MAX_BYTES, "import")
+                    actions = {"undo_delete": add_button("undo_delete", min_width=120, visible=False)}
+                    actions["check"] = add_button("check", min_width=120)
             with gr.Column(scale=1, min_width=260, visible=False) as edit_box:
                 color = page.add(gr.ColorPicker, label=T("edit_color"))
                 room = page.add(gr.Textbox, label=T("room_id"), elem_id="edit-room")
@@ -101,8 +101,14 @@ def build_list(page: Page) -> ListPanel:
                 actions |= {key: add_button(key) for key in SAMPLE_ACTIONS[:-1]}
                 actions["edit_delete"] = add_button("edit_delete", variant="stop")
         checkup = gr.HTML(elem_id="checkup", apply_default_css=False)
+        with gr.Row(elem_classes="buttons"):
+            actions["export"] = add_button("export", min_width=120)
+            download = gr.DownloadButton(visible=False, size="md", min_width=120, elem_id="download")
+        if not page.public:
+            upload = build_upload(page, T("import"), (".zip",), zips.MAX_BYTES, "import")
     states = (gr.State([]), gr.State(None))
-    return ListPanel(gallery, *states, page_number, checkup, edit_box, [color, room, text], actions, download, upload)
+    fields = [color, room, text]
+    return ListPanel(gallery, *states, page_number, checkup, edit_box, fields, actions, download, message, upload)
 
 
 def wire_samples(
@@ -111,24 +117,31 @@ def wire_samples(
     """Wire saving, the list and its checkup; give what reads the list anew."""
     workspace, name = page.workspace, save.name
 
-    def relist(name: str, language: str, number: int = 1, check: bool = False) -> tuple:
+    def relist(name: str, language: str, number: int = 1, check: bool = False, kept: bool = False) -> tuple:
+        """Give a fresh list; of the one that is `kept`, what is chosen stays chosen."""
         shown, keys, pages, checkup = samples.show_dataset(workspace, name, language, number, check)
         label = t("list_page_of", language, pages=pages)
         number = gr.update(value=min(max(1, int(number or 1)), pages), visible=pages > 1, label=label)
         undo = gr.update(visible=bool(curate.list_deleted(dataset_folder(workspace, name, language))))
-        return shown, keys, number, checkup, undo
+        chosen = (gr.skip(), gr.skip()) if kept else (None, gr.update(visible=False))
+        shown = gr.update(value=shown, **({} if kept else {"selected_index": None}))
+        return shown, keys, *chosen, number, checkup, undo
 
     @guarded
     def list_here(name: str, language: str) -> tuple:
         return relist(name, language)
 
     @guarded
+    def list_again(name: str, language: str, number: int) -> tuple:
+        return relist(name, language, number, kept=True)
+
+    @guarded
     def turn_here(name: str, language: str, number: int) -> tuple:
-        return relist(name, language, number)[:3]
+        return relist(name, language, number)[:5]
 
     @guarded
     def check_here(name: str, language: str, number: int) -> tuple:
-        return relist(name, language, number, check=True)
+        return relist(name, language, number, check=True, kept=True)
 
     @guarded
     def save_here(picture: Any, name: str, split: str, room: str, text: str, language: str) -> tuple:
@@ -150,32 +163,33 @@ def wire_samples(
     photos.save_ticked.click(save_ticked_here, ticked, saved, js=AFTER_BOARD, **PRIVATE)
     name.change(list_here, asked, listing.listed, **QUIET)
     number = listing.page_number
-    number.input(turn_here, [*asked, number], listing.listed[:3], **QUIET)
+    number.input(turn_here, [*asked, number], listing.listed[:5], **QUIET)
     listing.actions["check"].click(check_here, [*asked, number], listing.listed, **PRIVATE)
-    wire_edits(workspace, save, listing, board, language, relist)
+    wire_edits(workspace, name, listing, board, language, relist)
     wire_zips(workspace, save, listing, language, relist)
-    return (Step(list_here, asked, listing.listed),)
+    return (Step(list_again, [*asked, number], listing.listed),)
 
 
 def wire_edits(
-    workspace: Path, save: SavePanel, listing: ListPanel, board: BoardPanel, language: gr.State, relist: Any
+    workspace: Path, name: gr.Dropdown, listing: ListPanel, board: BoardPanel, language: gr.State, relist: Any
 ) -> None:
-    """Wire editing, moving, deleting and taking that back; `relist` gives a fresh list."""
-    name, key = save.name, listing.key
-    closed: tuple = (None, gr.update(visible=False))  # no sample is chosen any more
+    """Wire editing, moving, deleting and taking that back; `relist` gives a fresh list of the dataset `name`."""
+    key = listing.key
 
     @guarded
     def choose_here(name: str, keys: list, language: str, event: gr.SelectData) -> tuple:
         key = tuple(keys[event.index])
         sample = samples.read_sample(workspace, name, key, language)
-        return key, gr.update(visible=True), Swatch(sample.color).hex, sample.room_id, sample.text
+        other = t("split_" + SPLITS[1 - SPLITS.index(key[0])], language)
+        move = gr.update(value=t("edit_move_to", language, split=other))
+        return key, gr.update(visible=True), move, Swatch(sample.color).hex, sample.room_id, sample.text
 
     @guarded
     def edit_here(name: str, key: Key, color: str, room: str, text: str, language: str, number: int) -> tuple:
         samples.read_sample(workspace, name, key, language)
         folder, rgb = dataset_folder(workspace, name, language), list(read_paint(color).rgb)
         curate.edit_sample(folder, *key, reference_color_rgb=rgb, room_id=room, text=text)
-        return t("edited", language, file=key[1]), *relist(name, language, number)
+        return t("edited", language, file=key[1]), *relist(name, language, number, kept=True)
 
     @guarded
     def open_here(name: str, key: Key, language: str) -> tuple:
@@ -188,26 +202,27 @@ def wire_edits(
         split = SPLITS[1 - SPLITS.index(key[0])]
         count = curate.move_room(dataset_folder(workspace, name, language), room, split)
         message = t("moved", language, count=count, room=room, split=t("split_" + split, language))
-        return message, *relist(name, language, number), *closed
+        return message, *relist(name, language, number)
 
     @guarded
     def delete_here(name: str, key: Key, language: str, number: int) -> tuple:
         samples.read_sample(workspace, name, key, language)
         curate.delete_sample(dataset_folder(workspace, name, language), *key)
-        return t("sample_deleted", language, file=key[1]), *relist(name, language, number), *closed
+        return t("sample_deleted", language, file=key[1]), *relist(name, language, number)
 
     @guarded
     def undo_here(name: str, language: str) -> tuple:
         sample = curate.undo_delete(dataset_folder(workspace, name, language))
         return t("restored", language, file=sample.image.name), *relist(name, language)
 
-    told, chosen, actions = [save.message, *listing.listed], [key, listing.edit_box], listing.actions
+    told, actions = [listing.message, *listing.listed], listing.actions
     at, number = [name, key, language], listing.page_number
-    listing.gallery.select(choose_here, [name, listing.keys, language], [*chosen, *listing.fields], **QUIET)
+    chosen = [key, listing.edit_box, actions["edit_move"], *listing.fields]
+    listing.gallery.select(choose_here, [name, listing.keys, language], chosen, **QUIET)
     actions["edit_save"].click(edit_here, [name, key, *listing.fields, language, number], told, **PRIVATE)
-    actions["edit_open"].click(open_here, at, board.opened, **PRIVATE)
-    actions["edit_move"].click(move_here, [*at, number], [*told, *chosen], **PRIVATE)
-    actions["edit_delete"].click(delete_here, [*at, number], [*told, *chosen], **PRIVATE)
+    actions["edit_open"].click(open_here, at, board.opened, **PRIVATE).success(None, None, None, js=SHOW_BOARD)
+    actions["edit_move"].click(move_here, [*at, number], told, **PRIVATE)
+    actions["edit_delete"].click(delete_here, [*at, number], told, **PRIVATE)
     actions["undo_delete"].click(undo_here, [name, language], told, **PRIVATE)
 
 
@@ -230,5 +245,5 @@ def wire_zips(workspace: Path, save: SavePanel, listing: ListPanel, language: gr
     name = save.name
     listing.actions["export"].click(export_here, [name, language], listing.download, **PRIVATE)
     if listing.upload is not None:
-        told = [save.message, name, *listing.listed]
+        told = [listing.message, name, *listing.listed]
         listing.upload.upload(import_here, [listing.upload, name, language], told, **PRIVATE)

@@ -7,7 +7,7 @@ import gradio as gr
 
 from wallpaint.ui.board import pictures
 from wallpaint.ui.board.component import BoardPanel, build_board, describe_picture
-from wallpaint.ui.dataset.photos import KEPT, build_photos, wire_photos
+from wallpaint.ui.dataset.photos import KEPT, SHOW_BOARD, build_photos, wire_photos
 from wallpaint.ui.dataset.samples_panel import build_list, build_save, wire_samples
 from wallpaint.ui.finder import build_finder
 from wallpaint.ui.gallery import add_rooms, read_rooms
@@ -55,7 +55,7 @@ def build_dataset_tab(page: Page, language: gr.State, picture: gr.State) -> Data
         note_opened(request, KEPT)
         return open_sample(event.index, page.workspace)
 
-    rooms.select(open_sample_here, None, board.opened, **QUIET)
+    rooms.select(open_sample_here, None, board.opened, **QUIET).success(None, None, None, js=SHOW_BOARD)
     kept = (wire_photos(page, photos, board, language),)
     if page.public:
         return DatasetTab(kept, finder)

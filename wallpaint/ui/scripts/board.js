@@ -196,6 +196,11 @@ class Board {
 
   takeFiles(files) { // the photos go to the upload button
     const input = document.querySelector(`input[type=file]:has(+ ${this.about.uploads[0]})`);
+    const zip = this.about.plain ? null : files.find(({ name }) => /\.zip$/i.test(name)), taker = document.querySelector("#import input[type=file]");
+    if (zip && taker) { // a whole dataset
+      giveFiles(taker, [zip]);
+      if (!(files = files.filter((file) => file !== zip)).length) return;
+    }
     const good = this.sift(files).slice(0, input?.multiple ? MOST_PHOTOS : 1);
     if (good.length && input) giveFiles(input, good);
   }

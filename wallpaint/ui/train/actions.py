@@ -14,6 +14,7 @@ from wallpaint.dataset.metadata import find_splits
 from wallpaint.errors import UserError
 from wallpaint.paths import CONFIGS
 from wallpaint.runs import launch, state
+from wallpaint.settings.choices import meant_by
 from wallpaint.settings.train_config import TrainConfig, load_config, to_yaml
 from wallpaint.ui.board import pictures
 from wallpaint.ui.html import Markup
@@ -102,8 +103,9 @@ def train_arms(
     for arm in ARMS:
         recipe = fill_form(names, CONFIGS / f"{arm}.yaml")
         form = dict(zip(names, recipe, strict=True)) | changed
-        steps = int(form["max_train_steps"])
-        if int(form["color_loss_start_step"]) >= steps:  # in a short run it would never act
+        steps, meant = int(form["max_train_steps"]), meant_by(form["method"])["use_color_loss"]
+        used = form["use_color_loss"] == "true" or (meant and not form["use_color_loss"])
+        if used and int(form["color_loss_start_step"]) >= steps:  # in a short run it would never act
             form["color_loss_start_step"] = steps // 10
         configs.append(read_config(workspace, names, dataset, language, *form.values()))
     return queue_runs(workspace, configs, language)

@@ -12,6 +12,7 @@ from wallpaint.ui.words.words import t
 POINTS = 300
 SMOOTH = 0.9  # weight of the past in the running mean
 FEW = 6  # values below which a running mean says nothing
+MARGIN, NARROW = 0.05, 0.1  # of the values' span, above and below; the least span, as a share of the highest
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 210, 40, 16, 8, 22  # of a plot and its margins
 PLOTS = {"losses": ("loss_diffusion", "loss_color"), "deltas": ("delta_e_truth", "delta_e_paint")}
 DELTAS = PLOTS["deltas"]
@@ -99,7 +100,8 @@ def lay_out(curves: list[Curve]) -> Frame:
     """Put curves on common axes."""
     steps, values = zip(*(point for curve in curves for point in curve.points), strict=True)
     first, last, low, high = min(steps), max(steps), min(values), max(values)
-    last, high = max(last, first + 1), high if high > low else low + (abs(low) or 1)
+    last, room = max(last, first + 1), max(MARGIN * (high - low), (NARROW * abs(high) - (high - low)) / 2, 0.01)
+    low, high = min(low, max(low - room, 0)), high + room  # what lies close is not torn apart, and no loss is below 0
 
     def x(step: float) -> float:
         return round(LEFT + (step - first) / (last - first) * (WIDTH - LEFT - RIGHT), 1)

@@ -7,7 +7,6 @@ from typing import Any
 import gradio as gr
 
 from wallpaint.settings.choices import meant_by
-from wallpaint.settings.methods import METHODS
 from wallpaint.settings.train_config import Setting, config_fields, load_config
 from wallpaint.ui.page import Page
 from wallpaint.ui.words.words import T
@@ -28,7 +27,7 @@ def make_input(page: Page, field: Setting, value: Any) -> Any:
     props = {"label": T(f"label_{field.name}"), "info": T(f"help_{field.name}"), "interactive": True, "min_width": 180}
     default, choices = field.default, field.choices
     if field.name == "method":
-        named = [(f"{name} · {METHODS[name].study_name}", name) for name in choices]
+        named = [(T(f"study_{name}").after(name), name) for name in choices]
         wide = {**props, "min_width": 320}  # its names are long
         return page.add(gr.Dropdown, choices=named, value=value, elem_id="method", **wide)
     if choices:

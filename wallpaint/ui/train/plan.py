@@ -23,6 +23,7 @@ from wallpaint.ui.words.words import t
 
 THUMB = 132
 MASKS = 48  # whose coverage is measured; more of them tell nothing new
+EXACT = 600  # seconds up to which a duration is written to the second
 FEW = 12  # training samples below which a warning is due
 Splits = dict[str, list[Sample]]
 Coverage = tuple[float, float, float]  # smallest, mean and largest share of a picture that is wall
@@ -50,9 +51,9 @@ def list_facts(
 ) -> dict[str, str]:
     """Say, by the key of its title, what the run learns by and from, how long it takes, how much memory, where."""
     start, weight = config.color_loss_start_step, f"{config.color_loss_weight:g}"
-    names = ("diffusion", "color") if config.use_color_loss else ("diffusion",)
+    names = ("diffusion", "color")
     train, held = splits["train"], len(splits.get("validation", []))
-    rooms, (low, mean, high) = len({sample.room_id for sample in train}), (f"{share:.0%}" for share in coverage)
+    rooms, (low, mean, high) = len({sample.room_id for sample in train}), (f"{100 * part:.0f} %" for part in coverage)
     need, free = (f"{size / GB:.1f}" for size in (expected.memory, expected.device.free))
     time = t("time_unknown", language)
     if expected.seconds is not None:
@@ -66,14 +67,18 @@ def list_facts(
     }
     every = config.validation_steps
     looks = t("looks_said", language, every=every, count=-(-config.max_train_steps // every) + 1) if every else ""
-    return {
-        "fact_steps": t("steps_said", language, **steps) + looks,
-        "fact_losses": " + ".join(t(f"loss_{name}", language, step=start, weight=weight) for name in names),
+    losses = " + ".join(t(f"loss_{name}", language, step=start, weight=weight) for name in names)
+    device = expected.device.name if expected.device.kind == "cuda" else "CPU"
+    memory = {"need": need, "free": free, "device": device}
+    facts = {
+        "fact_steps": t("steps_said", language, **steps),
+        "fact_looks": looks,
+        "fact_losses": losses if config.use_color_loss else "",
         "fact_data": t("data_said", language, train=len(train), rooms=rooms, held=held, low=low, mean=mean, high=high),
         "fact_time": time,
-        "fact_memory": t("memory_known" if expected.measured else "memory_reckoned", language, need=need, free=free),
-        "fact_device": expected.device.name,
+        "fact_memory": t("memory_known" if expected.measured else "memory_reckoned", language, **memory),
     }
+    return {key: fact for key, fact in facts.items() if fact}
 
 
 def list_warnings(config: TrainConfig, splits: Splits, coverage: Coverage, expected: Expected) -> list[str]:
@@ -115,10 +120,12 @@ def _coverage(mask: Path) -> float:
 
 
 def write_duration(seconds: float, language: str) -> str:
-    """Write 75 as '1 min 15 s', 7500 as '2 h 5 min', in the reader's language."""
-    minutes, rest = divmod(round(seconds), 60)
+    """Write 75 as '1 min 15 s', 790 as '13 min', 7500 as '2 h 5 min', in the reader's language."""
+    whole = round(seconds) if seconds < EXACT else 60 * round(seconds / 60)
+    minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
-    key = "duration_hours" if hours else "duration_minutes" if minutes else "duration_seconds"
+    key = "duration_hours" if hours else "duration_minutes" if minutes and rest else "duration_whole_minutes"
+    key = key if hours or minutes else "duration_seconds"
     return t(key, language, hours=hours, minutes=minutes, seconds=rest)
 
 

@@ -1,6 +1,7 @@
 """A run as HTML: its state, its figures, why it ended, its log."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,13 @@ def draw_nothing(found: list[state.RunState], language: str) -> str:
     return f'<div class="card empty {key}">{say(key, language)}</div>'
 
 
-def draw_status(run: state.RunState, rows: list[dict[str, Any]], language: str) -> str:
-    """Write a run's state, progress, warnings, figures and, if it ended badly, why, as HTML.
+def draw_status(run: state.RunState, rows: list[dict[str, Any]], language: str, ahead: Sequence[str] = ()) -> str:
+    """Write a run's state, progress, figures, warnings and, if it ended badly, why, as HTML.
 
-    Run.json says it, with what the trainer found before the first step in `preflight`, and `rows` of metrics.jsonl.
+    Run.json says it, with what the trainer found before the first step in `preflight`, and `rows` of metrics.jsonl;
+    a queued run waits for those `ahead` of it.
     """
-    facts = [t("step", language, step=run.step, total=run.max_train_steps or "?")]
-    ready = None
+    ready, facts = None, list_facts(run, language, ahead)
     if run.eta_seconds is not None:
         facts.append(t("left", language, time=write_duration(run.eta_seconds, language)))
         ready = time.localtime(run.fields["updated"] + run.eta_seconds)
@@ -53,12 +54,26 @@ def draw_status(run: state.RunState, rows: list[dict[str, Any]], language: str) 
         adapter=adapter_of(method) if method and counts else "",
         learned=count_parameters(counts, language) if counts else "",
         warnings=[translate(line, language) for line in list_warnings(run, found)],
+        going=run.max_train_steps > 0,
         error=translate(run.error, language),
         refused=translate(str(run.fields.get("refused") or ""), language),
         figures=list_figures(rows, language),
         end=explain_end(run, language),
+        next=explain_next(run, language),
         log=read_log(run.folder, LAST_LINES, language),
     )
+
+
+def list_facts(run: state.RunState, language: str, ahead: Sequence[str]) -> list[str]:
+    """Say how far a run has come, and what it waits for or does before its first step."""
+    facts = []
+    if run.max_train_steps:
+        facts.append(t("step", language, step=run.step, total=run.max_train_steps))
+    if run.state == state.QUEUED and ahead:
+        facts.append(t("waits_for", language, names=", ".join(ahead)))
+    if run.state == "starting":
+        facts.append(t("starting_said", language))
+    return facts
 
 
 def list_warnings(run: state.RunState, preflight: dict[str, Any]) -> list[str]:
@@ -69,18 +84,25 @@ def list_warnings(run: state.RunState, preflight: dict[str, Any]) -> list[str]:
 
 def count_parameters(counts: dict[str, int], language: str) -> str:
     """Say how many parameters learn and how many are frozen, as the trainer has counted them."""
-    learns = ", ".join(f"{name} {count:,}" for name, count in counts.items() if name != "frozen")
-    return t("learning_now", language, learns=learns, frozen=f"{counts.get('frozen', 0):,}")
+    written = {name: write_count(count, language) for name, count in counts.items()}
+    learns = ", ".join(f"{name} {count}" for name, count in written.items() if name != "frozen")
+    return t("learning_now", language, learns=learns, frozen=written.get("frozen", "0"))
 
 
-def list_figures(rows: list[dict[str, Any]], language: str) -> list[tuple[str, str]]:
-    """Give (title, figure) of the newest of each metric, with the best ΔE so far."""
+def write_count(count: int, language: str) -> str:
+    """Write 192000 in groups of three, in Vietnamese by spaces, for a comma is its decimal point."""
+    return f"{count:,}".replace(",", "\u202f" if language == "vi" else ",")
+
+
+def list_figures(rows: list[dict[str, Any]], language: str) -> list[tuple[str, str, str]]:
+    """Give (title, figure, best) of the newest of each metric; the best ΔE so far where that was another."""
     figures = []
     for key, form in FIGURES.items():
         values = [row[key] for row in rows if is_number(row.get(key))]
         if values:
-            best = t("best", language, value=f"{min(values):.1f}") if key in DELTAS else ""
-            figures.append((t(f"figure_{key}", language), f"{values[-1]:{form}}{best}"))
+            newest, best = f"{values[-1]:{form}}", f"{min(values):{form}}"
+            said = t("best", language, value=best) if key in DELTAS and best != newest else ""
+            figures.append((t(f"figure_{key}", language), newest, said))
     return figures
 
 
@@ -92,6 +114,13 @@ def explain_end(run: state.RunState, language: str) -> str:
         return t("ended_silently", language)
     # A signal's number below 0, or as a shell reports SIGKILL and SIGTERM.
     return t("ended_by_signal" if code < 0 or code in (137, 143) else "ended_with", language, code=code)
+
+
+def explain_next(run: state.RunState, language: str) -> str:
+    """Say what "Go on" will do with a run that has ended before its last step, '' for any other."""
+    if run.state not in (*ENDED_BADLY, "stopped"):
+        return ""
+    return t("may_resume" if any((run.folder / "checkpoints").glob("step-*")) else "may_restart", language)
 
 
 def read_log(folder: Path, lines: int, language: str) -> str:

@@ -130,21 +130,32 @@ def refresh_run(
             updates |= {"details": gr.update(visible=False), "status": draw_nothing(found, language)}
             updates |= update_buttons(None)
         return Snapshot(listed, load=load), updates
-    stamps = digest(name, language, run.state, [written(run.folder / file) for file in state.GROWING])
+    ahead = list_ahead(run, found)
+    stamps = digest(name, language, run.state, ahead, [written(run.folder / file) for file in state.GROWING])
     laid = [run, *(other for other in found if other.name in over and other is not run)]
     plots = digest(language, [(other.name, written(other.folder / "metrics.jsonl")) for other in laid])
     grids = list_grids(run.folder)
     samples = digest(name, language, grids)
     if stamps != before.run:
         rows = state.read_metrics(run.folder)
-        updates |= {"status": draw_status(run, rows, language), "log": draw_log(run.folder, language)}
-        updates |= update_buttons(run) | {"details": gr.update(visible=True)}
+        updates |= {"status": draw_status(run, rows, language, ahead), "log": draw_log(run.folder, language)}
+        begun = run.state != state.QUEUED or written(run.folder / "train.log") > 0
+        updates |= update_buttons(run) | {"details": gr.update(visible=begun)}
     if plots != before.plots:
         updates["plots"] = draw_plots({other.name: state.read_metrics(other.folder) for other in laid}, language)
     if samples != before.samples:
         drawn = draw_grids(grids, language)
         updates["samples"] = gr.update(value=drawn, visible=bool(drawn))
     return Snapshot(listed, stamps, plots, samples, load), updates
+
+
+def list_ahead(run: state.RunState, found: list[state.RunState]) -> list[str]:
+    """Name the runs that a queued one waits for, in their order."""
+    if run.state != state.QUEUED:
+        return []
+    turn = run.fields.get("queued") or 0.0
+    waiting = sorted((other.fields.get("queued") or 0.0, other.name) for other in found if other.state == state.QUEUED)
+    return [*(other.name for other in found if other.alive), *(name for at, name in waiting if at < turn)]
 
 
 def update_buttons(run: state.RunState | None) -> dict[str, Any]:
@@ -157,7 +168,7 @@ def update_buttons(run: state.RunState | None) -> dict[str, Any]:
     return {
         "stop": gr.update(interactive=busy),
         "resume": gr.update(interactive=not busy and run.state != "done", variant=look),
-        "use": gr.update(interactive=weights),
+        "use": gr.update(interactive=weights, variant="primary" if run.state == "done" else "secondary"),
         "delete": gr.update(interactive=not run.alive),
     }
 

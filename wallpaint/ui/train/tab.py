@@ -8,7 +8,6 @@ import gradio as gr
 from wallpaint.errors import UserError
 from wallpaint.paths import CONFIGS
 from wallpaint.runs import state
-from wallpaint.settings.methods import METHODS
 from wallpaint.settings.train_config import load_config
 from wallpaint.ui.handlers import announce, guarded
 from wallpaint.ui.page import PRIVATE, QUIET, Page, Step
@@ -19,9 +18,10 @@ from wallpaint.ui.visits import Kept
 from wallpaint.ui.words.words import T
 
 POLL_SECONDS = 2.0
-# On a phone the run that was started stands above the form, see style.css: it is shown once it is there.
-SHOW_RUN = """() => { if (window.innerWidth <= 700) setTimeout(() => {
-  document.querySelector("#watch").scrollIntoView({ block: "start" }); }, 700); }"""
+# The run that was started is shown once it is there: on a phone it stands above the form, see style.css.
+SHOW_RUN = """() => setTimeout(() => { const watch = document.querySelector("#watch");
+  if (window.innerWidth <= 700 || watch.getBoundingClientRect().top < 0) watch.scrollIntoView({ block: "start" });
+}, 700)"""
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,10 @@ def keep_form(page: Page, recipe: RecipePanel, panel: RunPanel) -> tuple[Kept, .
 def build_recipe(page: Page) -> RecipePanel:
     """Lay out the recipe, the dataset, the plan, the buttons that start, and the form."""
     presets, folders = actions.list_presets(), actions.list_datasets(page.workspace)
-    methods = {name: METHODS[load_config(CONFIGS / f"{name}.yaml").method].study_name for name in presets}
+    methods = {name: load_config(CONFIGS / f"{name}.yaml").method for name in presets}
     preset = page.add(
         gr.Dropdown,
-        choices=[(f"{name} · {study_name}", name) for name, study_name in methods.items()],
+        choices=[(T(f"study_{method}").after(name), name) for name, method in methods.items()],
         value=next(iter(presets), None),
         label=T("preset"),
         info=T("preset_info"),

@@ -20,6 +20,13 @@ LANGUAGES = ("en", "vi")
 class T(str):
     """The key of a text that a component shows, in whichever language the page is read."""
 
+    before = ""  # a name that stands before the text, the same in every language
+
+    def after(self, name: str) -> "T":
+        """Put a name before the text, as in a list of things by their names."""
+        self.before = f"{name} · "
+        return self
+
 
 def read_words(name: str) -> dict:
     """Read a file of words; every value stays a string, also `yes` and `no`."""
