@@ -124,7 +124,6 @@ def wire_samples(
         number = gr.update(value=min(max(1, int(number or 1)), pages), visible=pages > 1, label=label)
         undo = gr.update(visible=bool(curate.list_deleted(dataset_folder(workspace, name, language))))
         chosen = (gr.skip(), gr.skip()) if kept else (None, gr.update(visible=False))
-        shown = gr.update(value=shown, **({} if kept else {"selected_index": None}))
         return shown, keys, *chosen, number, checkup, undo
 
     @guarded
