@@ -45,7 +45,7 @@ def run_named(page):
 def choose_run(page, name):
     page.locator("#run input").click()
     page.get_by_role("option", name=re.compile(f"^{name} ")).click()
-    page.get_by_label(f"Progress of {name}", exact=True).wait_for()
+    expect(page.locator("#run-status b")).to_have_text(name)
 
 
 def progress(page):
@@ -168,8 +168,7 @@ def mark_rooms(page, url):
 def start_three(page, url, count):
     """Queue the three arms, each for STEPS steps, from the form as one fills it in."""
     page.get_by_role("tab", name="Train").click()
-    page.locator("#train-dataset input").click()
-    page.get_by_role("option", name="mine", exact=True).click()
+    expect(page.locator("#train-dataset input")).to_have_value("mine")  # what was saved to
     expect(page.locator("#preflight")).to_contain_text(f"{count} pictures of {count} rooms, 1 held out")
     expect(page.locator("#preflight .pill")).to_have_text("absent")
     expect(page.locator("#preflight")).to_contain_text(

@@ -35,6 +35,7 @@ WRITING = {
     "bring_back_training",
     "refresh_panel",
     "show_plan",
+    "follow_saved",
     "use_here",
     "save_here",
     "save_ticked_here",

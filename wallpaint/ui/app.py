@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from starlette.routing import Mount
@@ -19,6 +20,7 @@ from wallpaint.ui.dataset.tab import build_dataset_tab
 from wallpaint.ui.guard import EVERYWHERE, bracketed, check_bind, check_free, middleware
 from wallpaint.ui.handlers import guarded
 from wallpaint.ui.page import OPENING, PRIVATE, QUIET, SCRIPTS, SCRIPTS_AT, Page, Step
+from wallpaint.ui.train.actions import choose_dataset
 from wallpaint.ui.train.tab import POLL_SECONDS, build_train_tab
 from wallpaint.ui.visits import wire_visits
 from wallpaint.ui.words.words import T, pick_language
@@ -74,6 +76,7 @@ def build_page(workspace: Path, public: bool) -> gr.Blocks:
         )
         if train.use:
             wire_use(page, train.use, train.run, compare.arms, tabs)
+            wire_saved(page, dataset.saved, dataset.name, train.dataset, language)
     return demo.queue(max_size=60, api_open=False)  # twenty visitors who each paint, open a room and click
 
 
@@ -118,6 +121,16 @@ def wire_use(page: Page, use: gr.Button, run: gr.Dropdown, arms: gr.CheckboxGrou
         return add_run(name, arms, page.workspace), gr.Tabs(selected="compare")
 
     use.click(use_here, [run, arms], [arms, tabs], **PRIVATE)
+
+
+def wire_saved(page: Page, saved: Sequence, name: gr.Dropdown, chosen: gr.Dropdown, language: gr.State) -> None:
+    """Let tab Train choose the dataset that was saved to: it is what one goes on with."""
+
+    def follow_saved(name: str, language: str) -> Any:
+        return choose_dataset(str(page.workspace / "datasets" / name), page.workspace, language)
+
+    for event in saved:
+        event.success(follow_saved, [name, language], chosen, **QUIET)
 
 
 def start_housekeeping(workspace: Path, public: bool) -> None:

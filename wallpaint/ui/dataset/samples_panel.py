@@ -113,8 +113,8 @@ def build_list(page: Page) -> ListPanel:
 
 def wire_samples(
     page: Page, save: SavePanel, listing: ListPanel, photos: PhotosPanel, board: BoardPanel, language: gr.State
-) -> tuple[Step, ...]:
-    """Wire saving, the list and its checkup; give what reads the list anew."""
+) -> tuple[tuple[Step, ...], tuple[Any, ...]]:
+    """Wire saving, the list and its checkup; give what reads the list anew, and the events that save."""
     workspace, name = page.workspace, save.name
 
     def relist(name: str, language: str, number: int = 1, check: bool = False, kept: bool = False) -> tuple:
@@ -157,16 +157,16 @@ def wire_samples(
 
     saved, asked = [save.message, name, *listing.listed], [name, language]
     row = [board.picture, name, save.split, board.room, save.text, language]
-    save.save.click(save_here, row, saved, js=AFTER_BOARD, **PRIVATE)
+    one = save.save.click(save_here, row, saved, js=AFTER_BOARD, **PRIVATE)
     ticked = [photos.photos, photos.ticked, name, save.split, save.text, language]
-    photos.save_ticked.click(save_ticked_here, ticked, saved, js=AFTER_BOARD, **PRIVATE)
+    many = photos.save_ticked.click(save_ticked_here, ticked, saved, js=AFTER_BOARD, **PRIVATE)
     name.change(list_here, asked, listing.listed, **QUIET)
     number = listing.page_number
     number.input(turn_here, [*asked, number], listing.listed[:5], **QUIET)
     listing.actions["check"].click(check_here, [*asked, number], listing.listed, **PRIVATE)
     wire_edits(workspace, name, listing, board, language, relist)
     wire_zips(workspace, save, listing, language, relist)
-    return (Step(list_again, [*asked, number], listing.listed),)
+    return (Step(list_again, [*asked, number], listing.listed),), (one, many)
 
 
 def wire_edits(

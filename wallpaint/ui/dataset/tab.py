@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -24,6 +25,8 @@ class DatasetTab:
     kept: tuple[Kept, ...]
     finder: Step  # says what finds walls
     refresh: tuple[Step, ...] = ()
+    name: gr.Dropdown | None = None  # of the dataset; None on a public page, which saves nothing
+    saved: tuple[Any, ...] = ()  # the events that save to it
 
 
 def open_sample(index: int, workspace: Path) -> tuple:
@@ -59,4 +62,5 @@ def build_dataset_tab(page: Page, language: gr.State, picture: gr.State) -> Data
     kept = (wire_photos(page, photos, board, language),)
     if page.public:
         return DatasetTab(kept, finder)
-    return DatasetTab(kept, finder, wire_samples(page, save, listing, photos, board, language))
+    refresh, saved = wire_samples(page, save, listing, photos, board, language)
+    return DatasetTab(kept, finder, refresh, save.name, saved)

@@ -42,6 +42,7 @@ class TrainTab:
     """What the page needs of the tab; a public page has no run."""
 
     run: gr.Dropdown | None = None
+    dataset: gr.Dropdown | None = None
     use: gr.Button | None = None  # 'Use in Compare'
     kept: tuple[Kept, ...] = ()
     refresh: tuple[Step, ...] = ()
@@ -64,7 +65,7 @@ def build_train_tab(page: Page, language: gr.State, timer: gr.Timer) -> TrainTab
     first = Step(reload_lists, [panel.run, recipe.dataset, language], [panel.run, recipe.dataset])
     wire_start(page, recipe, panel.run, language)
     refresh = (first, wire_plan(page, recipe, language), wire_run(page, panel, language, timer))
-    return TrainTab(panel.run, panel.use, keep_form(page, recipe, panel), refresh)
+    return TrainTab(panel.run, recipe.dataset, panel.use, keep_form(page, recipe, panel), refresh)
 
 
 def keep_form(page: Page, recipe: RecipePanel, panel: RunPanel) -> tuple[Kept, ...]:
