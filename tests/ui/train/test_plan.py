@@ -39,13 +39,20 @@ def test_it_counts_pictures_and_rooms_and_says_what_memory_is_estimated_and_free
     assert "not known before a run of this kind" in html and "GB, estimated;" in html and "GB free on CPU" in html
 
 
+def test_a_room_that_is_held_out_after_a_look_is_seen_at_the_next(drawn, dataset):
+    assert "2 held out" in drawn()
+    rows = dataset / "validation" / "metadata.jsonl"
+    rows.write_text(rows.read_text().splitlines()[0] + "\n")
+    assert "1 held out" in drawn()
+
+
 def test_the_share_of_wall_is_measured(dataset):
-    splits, (low, mean, high) = plan.look_at_dataset(str(dataset), 0)
+    splits, (low, mean, high) = plan.look_at_dataset(str(dataset), (0,))
     assert len(splits["train"]) == 4 and 0.05 < low <= mean <= high < 0.95
 
 
 def test_what_may_go_wrong_is_listed(dataset):
-    splits, coverage = plan.look_at_dataset(str(dataset), 0)
+    splits, coverage = plan.look_at_dataset(str(dataset), (0,))
     roomy = Expected(Device("a", "cuda", 9, 9), 5, None, "", False, False)
     tight = Expected(Device("a", "cuda", 4, 9), 5, None, "", False, False)
     color = TrainConfig(family="sd15", method="lora_ip", checkpointing_steps=0, max_train_steps=501)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from wallpaint.dataset.folder import read_splits
-from wallpaint.dataset.metadata import find_metadata
+from wallpaint.dataset.metadata import SPLITS, find_metadata
 from wallpaint.dataset.rows import Sample
 from wallpaint.disk import written
 from wallpaint.errors import UserError
@@ -31,8 +31,8 @@ Coverage = tuple[float, float, float]  # smallest, mean and largest share of a p
 
 def draw_preflight(config: TrainConfig, workspace: Path, language: str) -> str:
     """Give the plan of a run as HTML; UserError when its dataset cannot be read."""
-    stamp = written(find_metadata(Path(config.dataset) / "train"))
-    splits, coverage = look_at_dataset(config.dataset, stamp)
+    stamps = tuple(written(find_metadata(Path(config.dataset) / split)) for split in SPLITS)
+    splits, coverage = look_at_dataset(config.dataset, stamps)
     expected, method, train = expect(config, workspace), METHODS[config.method], splits["train"]
     return render(
         "train/plan.html",
@@ -103,8 +103,8 @@ def adapter_of(method: Method) -> str:
 
 
 @functools.lru_cache(maxsize=8)
-def look_at_dataset(folder: str, stamp: int) -> tuple[Splits, Coverage]:
-    """Read a dataset's splits and how much of a picture its walls cover; `stamp` is when it was written."""
+def look_at_dataset(folder: str, stamps: tuple[int, ...]) -> tuple[Splits, Coverage]:
+    """Read a dataset's splits and how much of a picture its walls cover; `stamps` say when each was written."""
     splits = read_splits(folder)
     train = splits["train"]
     shares = [_coverage(sample.mask) for sample in train[:: max(1, len(train) // MASKS)]] or [0.0]
