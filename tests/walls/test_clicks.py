@@ -71,7 +71,7 @@ def test_a_later_click_leaves_what_an_earlier_one_said(photo):
 
 
 def test_what_finds_walls_is_believed_where_the_click_agrees_and_only_there(photo):
-    surfaces, asked = Surfaces.of(photo), np.zeros(SIZE[::-1], np.uint8)
+    surfaces, asked = Surfaces.of(photo), Image.new("L", SIZE, 0)
     found = np.full((30, 40), 0.9, np.float32)
     found[:, 20:] = 0.1
     agreed, opposed = (believe(surfaces, asked, found, [(x, 60)], [1]) for x in (20, 140))

@@ -18,7 +18,7 @@ from scipy.sparse.csgraph import dijkstra
 
 from wallpaint.pixels.arrays import BILINEAR, BOX, fit_size, grow, resize
 from wallpaint.pixels.color import rgb_to_lab
-from wallpaint.pixels.mask_ops import LIGHTNESS_COUNTS, enlarge
+from wallpaint.pixels.mask_ops import LIGHTNESS_COUNTS, enlarge, from_mask
 
 Point = tuple[float, float]
 
@@ -82,22 +82,18 @@ class Surfaces:
 
 
 def believe(
-    surfaces: Surfaces,
-    asked: np.ndarray | Image.Image,
-    found: np.ndarray,
-    points: Sequence[Point],
-    labels: Sequence[int],
+    surfaces: Surfaces, asked: Image.Image, found: np.ndarray, points: Sequence[Point], labels: Sequence[int]
 ) -> np.ndarray:
     """Log odds of wall at each place, (h, w), before any click pulls.
 
     Args:
         surfaces: of the photo.
-        asked: mask of any size: what segment-anything answered to the first click or the box.
+        asked: 'L' of any size: what segment-anything answered to the first click or the box.
         found: (h, w) 0 to 1: what finds walls unasked; it counts where the first click on a wall is on its wall.
         points: (x, y) of each click, in pixels of the photo.
         labels: 1 = this is wall, 0 = this is not.
     """
-    odds = ASKED * (2 * surfaces.fit(np.asarray(asked) >= 128) - 1)
+    odds = ASKED * (2 * surfaces.fit(from_mask(asked)) - 1)
     chance = surfaces.fit(found).clip(1e-4, 1 - 1e-4)
     walls = surfaces.place([point for point, own in zip(points, labels, strict=True) if own])
     if not walls or chance.flat[walls[0]] > 0.5:

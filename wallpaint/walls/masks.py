@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from wallpaint.errors import UserError, reason_of
-from wallpaint.pixels.mask_ops import clean_mask, enlarge, to_mask
+from wallpaint.pixels.mask_ops import clean_mask, enlarge, from_mask, to_mask
 from wallpaint.walls.sams import load_folder, load_meta
 
 if TYPE_CHECKING:
@@ -187,13 +187,13 @@ def _clean_logits(logits: np.ndarray) -> np.ndarray:
 
     Logits are then enlarged smoothly, where a mask would get stairs, and cleaning at the photo's size is slow.
     """
-    wall = np.asarray(clean_mask(to_mask(logits > 0))) >= 128
+    wall = from_mask(clean_mask(to_mask(logits > 0)))
     return np.where(wall, np.maximum(np.abs(logits), 1e-3), -np.abs(logits))
 
 
 def _agreement(mask: Image.Image, points: Sequence[tuple[float, float]], labels: Sequence[int]) -> int:
     """Count the clicks that a mask agrees with."""
-    wall = np.asarray(mask) >= 128
+    wall = from_mask(mask)
     height, width = wall.shape
     pairs = zip(points, labels, strict=True)
     return sum(wall[min(int(y), height - 1), min(int(x), width - 1)] == bool(label) for (x, y), label in pairs)

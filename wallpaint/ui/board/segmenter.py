@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from wallpaint.errors import UserError
-from wallpaint.pixels.mask_ops import obey_clicks, spot_at, surface_at, to_mask
+from wallpaint.pixels.mask_ops import from_mask, obey_clicks, spot_at, surface_at, to_mask
 from wallpaint.pixels.refine import refine_mask
 from wallpaint.walls.clicks import Surfaces, believe, correct, decide, keep_away
 from wallpaint.walls.finders import Finder, WallFinder, load_finder, load_masker, pick_finder
@@ -87,7 +87,7 @@ def predict(
             wall = believe(_surfaces(str(folder)), first[0][0], _found(str(folder))[0], points, labels)
     surface = functools.cache(functools.partial(surface_at, view))  # one for all candidates
     masks: list[tuple[np.ndarray, float | None]] = [
-        (obey_clicks(np.asarray(mask) >= 128, surface, points, labels), score) for mask, score in found
+        (obey_clicks(from_mask(mask), surface, points, labels), score) for mask, score in found
     ]
     if wall is not None:
         surfaces, score = _surfaces(str(folder)), expect_iou(1 / (1 + np.exp(-wall)))
@@ -107,7 +107,7 @@ def refine(
         view, cell = _embed(str(folder)), _masker().cell
     if at_work().pulled or before is not None:
         cell = _surfaces(str(folder)).cell
-    fine = np.asarray(refine_mask(view, to_mask(wall), cell)) >= 128
+    fine = from_mask(refine_mask(view, to_mask(wall), cell))
     if before is not None:
         fine = keep_away(before, fine, wall != before, cell)
     return obey_clicks(fine, functools.partial(spot_at, view), points, labels)
