@@ -6,6 +6,7 @@ from PIL import Image, ImageDraw
 
 from tests.bench.bench_marking import mark
 from wallpaint.dataset.folder import read_samples
+from wallpaint.errors import UserError
 from wallpaint.paths import ASSETS
 from wallpaint.pixels.color import rgb_to_lab
 from wallpaint.pixels.images import load_mask
@@ -78,6 +79,15 @@ def test_what_finds_walls_is_believed_where_the_click_agrees_and_only_there(phot
     assert agreed[60, 40] == pytest.approx(np.log(9) - clicks.ASKED, abs=1e-3)
     assert agreed[60, 120] == pytest.approx(-np.log(9) - clicks.ASKED, abs=1e-3)
     assert opposed == pytest.approx(-clicks.ASKED)
+
+
+@pytest.mark.parametrize(
+    ("points", "labels", "why"),
+    [([(-1, 5)], [1], "outside the photo"), ([(5, 999)], [0], "outside the photo"), ([(5, 5)], [7], "1 .wall. or 0")],
+)
+def test_a_click_that_cannot_be_is_refused(photo, points, labels, why):
+    with pytest.raises(UserError, match=why):
+        Surfaces.of(photo).distances(points, labels)
 
 
 def test_marks_get_better_with_each_click_and_a_correction_ruins_no_wall(tmp_path):

@@ -16,6 +16,7 @@ from PIL import Image
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import dijkstra
 
+from wallpaint.errors import UserError
 from wallpaint.pixels.arrays import BILINEAR, BOX, fit_size, grow, resize
 from wallpaint.pixels.color import rgb_to_lab
 from wallpaint.pixels.mask_ops import LIGHTNESS_COUNTS, enlarge, from_mask
@@ -29,6 +30,14 @@ STEP = 0.01  # and this much even on an even surface
 PULL = 10.0  # log odds that a click adds where it is; 1 / e of it at distance 1
 FOUND, ASKED, MARKED = 6.0, 1.8, 5.0  # log odds at most: a finder's, segment-anything's, of a mask marked before
 REACHES = (1.0, 0.4, 2.5)  # of a correction's answers: as it seems, less and more
+
+
+def check_clicks(points: Sequence[Point], labels: Sequence[int], size: tuple[int, int]) -> None:
+    """Refuse clicks that a photo of `size` (w, h) cannot have been given: UserError."""
+    if len(points) != len(labels) or not np.isin(labels, (0, 1)).all():
+        raise UserError(f"{len(points)} clicks have {len(labels)} labels: give each click 1 (wall) or 0 (not)")
+    if not all(0 <= x <= size[0] and 0 <= y <= size[1] for x, y in points):
+        raise UserError(f"a click lies outside the photo ({size[0]}x{size[1]})")
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,12 @@ class Surfaces:
         ]
 
     def distances(self, points: Sequence[Point], labels: Sequence[int]) -> np.ndarray:
-        """How far each place is from the nearest click off the wall (label 0) and on it (1), (2, h, w)."""
+        """How far each place is from the nearest click off the wall (label 0) and on it (1), (2, h, w).
+
+        Raises:
+            UserError: as `check_clicks`.
+        """
+        check_clicks(points, labels, self.photo)
         far = np.full((2, self.size[1], self.size[0]), np.inf)
         for label in set(labels):
             clicked = self.place([point for point, own in zip(points, labels, strict=True) if own == label])

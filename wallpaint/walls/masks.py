@@ -18,6 +18,7 @@ from PIL import Image
 
 from wallpaint.errors import UserError, reason_of
 from wallpaint.pixels.mask_ops import clean_mask, enlarge, from_mask, to_mask
+from wallpaint.walls.clicks import check_clicks
 from wallpaint.walls.sams import load_folder, load_meta
 
 if TYPE_CHECKING:
@@ -168,16 +169,13 @@ class Masker:
         """Turn prompts into arrays; refuse what cannot be asked."""
         if self.photo is None:
             raise UserError("no photo is embedded: call set_image first")
+        check_clicks(points, labels, self.photo.size)
         points, labels = (np.asarray(points, dtype=np.float32).reshape(-1, 2), np.asarray(labels, dtype=np.int64))
-        if len(points) != len(labels) or not np.isin(labels, (0, 1)).all():
-            raise UserError(f"{len(points)} clicks have {len(labels)} labels: give each click 1 (wall) or 0 (not)")
         if not len(points) and box is None:
             raise UserError("nothing to go by: click the wall or draw a box around it")
         if box is not None:
             x0, y0, x1, y1 = (float(value) for value in box)
             box = np.array([min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)], dtype=np.float32)
-        if not ((points >= 0) & (points <= self.photo.size)).all():
-            raise UserError(f"a click lies outside the photo ({self.photo.width}x{self.photo.height})")
         box = None if box is None else box * np.tile(self._scale, 2)
         return (points * self._scale, labels, box) if len(points) else (None, None, box)
 

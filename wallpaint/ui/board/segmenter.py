@@ -54,15 +54,13 @@ def warm_up() -> None:
 
 def embed_soon(folder: str | Path) -> None:
     """Embed a picture in the background, so that the first click need not wait for it."""
-    _in_background(_embed, str(folder))
+    _in_background(_look, str(folder))
 
 
 def embed(folder: str | Path) -> None:
     """Embed a picture now, unless that is done; UserError where the weights are missing."""
     with _lock:
-        _embed(str(folder))
-        if at_work().pulled:
-            _found(str(folder))
+        _look(str(folder))
 
 
 def predict(
@@ -146,6 +144,13 @@ def _embed(folder: str) -> Image.Image:
     """Embed a picture's view, and give it; call with the lock held."""
     _masker().set_image(_view(folder))
     return _view(folder)
+
+
+def _look(folder: str) -> None:
+    """Do all that a first click would have to wait for; call with the lock held."""
+    _embed(folder)
+    if at_work().pulled:
+        _found(folder)
 
 
 def _masker() -> Masker:
