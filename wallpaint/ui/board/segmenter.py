@@ -54,7 +54,7 @@ def warm_up() -> None:
 
 def embed_soon(folder: str | Path) -> None:
     """Embed a picture in the background, so that the first click need not wait for it."""
-    _in_background(_look, str(folder))
+    _in_background(_embed, str(folder))
 
 
 def embed(folder: str | Path) -> None:
