@@ -29,6 +29,7 @@ EDGE = 4.0  # CIELAB: the square of a step over it is how far apart two neighbou
 STEP = 0.01  # and this much even on an even surface
 PULL = 10.0  # log odds that a click adds where it is; 1 / e of it at distance 1
 FOUND, ASKED, MARKED = 6.0, 1.8, 5.0  # log odds at most: a finder's, segment-anything's, of a mask marked before
+FAR = 12.0  # beyond, a click pulls at nothing
 REACHES = (1.0, 0.4, 2.5)  # of a correction's answers: as it seems, less and more
 
 
@@ -61,7 +62,8 @@ class Surfaces:
             apart = ((lab[here] - lab[there]) ** 2).sum(-1) / EDGE**2 + STEP * np.hypot(down, across)
             pairs.append((here, there, apart))
         here, there, apart = (np.concatenate(part) for part in zip(*pairs, strict=True))
-        return cls(coo_array((apart, (here, there)), shape=(places.size,) * 2).tocsr(), size, photo.size)
+        half = coo_array((apart, (here, there)), shape=(places.size,) * 2).tocsr()
+        return cls((half + half.T).tocsr(), size, photo.size)
 
     @property
     def cell(self) -> float:
@@ -86,7 +88,8 @@ class Surfaces:
         far = np.full((2, self.size[1], self.size[0]), np.inf)
         for label in set(labels):
             clicked = self.place([point for point, own in zip(points, labels, strict=True) if own == label])
-            far[label] = dijkstra(self.net, directed=False, indices=clicked, min_only=True).reshape(far[label].shape)
+            found = dijkstra(self.net, indices=clicked, min_only=True, limit=FAR)
+            far[label] = found.reshape(far[label].shape)
         return far
 
     def fit(self, values: np.ndarray) -> np.ndarray:

@@ -68,7 +68,7 @@ def predict(workspace: Path, asked: dict) -> dict:
     box = asked.get("box")
     if box and (len(box) != 4 or not _are_numbers(box)):
         raise UserError("the box is broken, the board, clear it")
-    found = segmenter.predict(folder, points, labels, box, _read_before(folder, asked))[:3]
+    found = segmenter.predict(folder, points, labels, box, _read_before(folder, asked))
     return {"masks": [encode_runs(mask) for mask, _ in found], "scores": [s and round(s, 3) for _, s in found]}
 
 

@@ -77,19 +77,22 @@ def predict(
     if before is not None:
         surfaces = _surfaces(str(folder))
         return [(mask, None) for mask in correct(surfaces, before, surfaces.distances(points, labels))]
+    pulled = at_work().pulled
     with _lock:
         view = _embed(str(folder))
-        found, wall = _masker().predict(points, labels, box), None
-        if at_work().pulled:
-            first = _masker().predict(points[:1], labels[:1], box) if points[1:] else found
-            wall = believe(_surfaces(str(folder)), first[0][0], _found(str(folder))[0], points, labels)
+        # A small model is asked by the first click alone: what it says to more is no better.
+        asked = (points[:1], labels[:1]) if pulled else (points, labels)
+        found = _masker().predict(*asked, box)
+        chance = _found(str(folder))[0] if pulled else None
     surface = functools.cache(functools.partial(surface_at, view))  # one for all candidates
     masks: list[tuple[np.ndarray, float | None]] = [
-        (obey_clicks(from_mask(mask), surface, points, labels), score) for mask, score in found
+        (obey_clicks(from_mask(mask), surface, points, labels), score) for mask, score in found[: 2 if pulled else 3]
     ]
-    if wall is not None:
-        surfaces, score = _surfaces(str(folder)), expect_iou(1 / (1 + np.exp(-wall)))
-        masks.insert(0, (decide(surfaces, wall, surfaces.distances(points, labels)), score))
+    if chance is not None:
+        surfaces = _surfaces(str(folder))
+        odds = believe(surfaces, found[0][0], chance, points, labels)
+        wall = decide(surfaces, odds, surfaces.distances(points, labels))
+        masks.insert(0, (wall, expect_iou(1 / (1 + np.exp(-odds)))))
     return masks
 
 
