@@ -10,7 +10,7 @@ from wallpaint.errors import UserError
 from wallpaint.paths import ASSETS
 from wallpaint.pixels.color import rgb_to_lab
 from wallpaint.pixels.images import load_mask
-from wallpaint.ui.board import pictures
+from wallpaint.ui.board import pictures, segmenter
 from wallpaint.walls import clicks
 from wallpaint.walls.clicks import Surfaces, believe, correct, decide
 
@@ -88,6 +88,17 @@ def test_what_finds_walls_is_believed_where_the_click_agrees_and_only_there(phot
 def test_a_click_that_cannot_be_is_refused(photo, points, labels, why):
     with pytest.raises(UserError, match=why):
         Surfaces.of(photo).distances(points, labels)
+
+
+def test_the_edges_of_a_correction_alone_are_moved_to_the_photos(photo, lamp, tmp_path):
+    photo.save(tmp_path / "photo.png")
+    folder = pictures.open_picture(tmp_path / "photo.png", tmp_path)["folder"]
+    before = np.random.default_rng(0).random(lamp.shape) > 0.1  # as a person's brush may leave it
+    points, labels = [(115, 55)], [0]
+    mask, score = segmenter.predict(folder, points, labels, None, before)[0]
+    fine = segmenter.refine(folder, mask, points, labels, before)
+    assert score is None and not fine[50:60, 110:120].any()
+    assert (fine[:, :80] == before[:, :80]).all()
 
 
 def test_marks_get_better_with_each_click_and_a_correction_ruins_no_wall(tmp_path):

@@ -21,15 +21,8 @@ from wallpaint.pixels.photo_colors import told_space
 # The largest common phone camera, 12000 x 9000: 324 MB as RGB. A file of 20 KB can claim any size.
 MAX_PIXELS = 108_000_000
 MAX_ASPECT = 64  # at 512 px the short side is one multiple (64) of a model's size; panoramas have 10 at most
-FORMATS: tuple[str, ...] = (
-    "JPEG",
-    "PNG",
-    "WEBP",
-    "BMP",
-    "TIFF",
-    "GIF",
-    "AVIF",
-)  # no EPS: PIL would start Ghostscript on it
+# No EPS: PIL would start Ghostscript on it.
+FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF")
 PNG = b"\x89PNG\r\n\x1a\n"
 ORIENTATION = 0x0112  # EXIF tag
 PAGES, MAX_CHUNKS = 32, 1000  # of a TIFF, of a PNG that are looked at

@@ -23,7 +23,7 @@ from wallpaint.pixels.mask_ops import LIGHTNESS_COUNTS, enlarge, from_mask
 
 Point = tuple[float, float]
 
-# Chosen on rendered rooms held out and two real photos, not on the test rooms.
+# Chosen on rooms of the sample and two real photos, not on the test rooms.
 SIDE = 160  # longest side of the photo in which distances are measured
 EDGE = 4.0  # CIELAB: the square of a step over it is how far apart two neighbours are,
 STEP = 0.01  # and this much even on an even surface
@@ -68,7 +68,7 @@ class Surfaces:
     @property
     def cell(self) -> float:
         """Pixels of the photo that a place spans."""
-        return max(self.photo) / SIDE
+        return max(self.photo) / max(self.size)
 
     def place(self, points: Sequence[Point]) -> list[int]:
         """Which places hold (x, y) in pixels of the photo."""

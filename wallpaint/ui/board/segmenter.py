@@ -77,9 +77,8 @@ def predict(
     if before is not None:
         surfaces = _surfaces(str(folder))
         return [(mask, None) for mask in correct(surfaces, before, surfaces.distances(points, labels))]
-    pulled = at_work().pulled
     with _lock:
-        view = _embed(str(folder))
+        view, pulled = _embed(str(folder)), at_work().pulled
         # A small model is asked by the first click alone: what it says to more is no better.
         asked = (points[:1], labels[:1]) if pulled else (points, labels)
         found = _masker().predict(*asked, box)
@@ -105,9 +104,8 @@ def refine(
 ) -> np.ndarray:
     """Move the edges of what `predict` gave, (h, w) boolean, to the photo's; what clicks say holds."""
     with _lock:
-        view, cell = _embed(str(folder)), _masker().cell
-    if at_work().pulled or before is not None:
-        cell = _surfaces(str(folder)).cell
+        view, own = _embed(str(folder)), not at_work().pulled and before is None
+        cell = _masker().cell if own else _surfaces(str(folder)).cell
     fine = from_mask(refine_mask(view, to_mask(wall), cell))
     if before is not None:
         fine = keep_away(before, fine, wall != before, cell)

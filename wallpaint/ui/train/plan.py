@@ -51,7 +51,6 @@ def list_facts(
 ) -> dict[str, str]:
     """Say, by the key of its title, what the run learns by and from, how long it takes, how much memory, where."""
     start, weight = config.color_loss_start_step, f"{config.color_loss_weight:g}"
-    names = ("diffusion", "color")
     train, held = splits["train"], len(splits.get("validation", []))
     rooms, (low, mean, high) = len({sample.room_id for sample in train}), (f"{100 * part:.0f} %" for part in coverage)
     need, free = (f"{size / GB:.1f}" for size in (expected.memory, expected.device.free))
@@ -67,7 +66,7 @@ def list_facts(
     }
     every = config.validation_steps
     looks = t("looks_said", language, every=every, count=-(-config.max_train_steps // every) + 1) if every else ""
-    losses = " + ".join(t(f"loss_{name}", language, step=start, weight=weight) for name in names)
+    losses = " + ".join(t(f"loss_{name}", language, step=start, weight=weight) for name in ("diffusion", "color"))
     device = expected.device.name if expected.device.kind == "cuda" else "CPU"
     memory = {"need": need, "free": free, "device": device}
     facts = {
