@@ -12,6 +12,7 @@ in the dark and no gain brings it back. It learned from rendered rooms under cam
 import hashlib
 from collections.abc import Sequence
 from functools import lru_cache, partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -45,9 +46,9 @@ class Field(nn.Module):
     `lost_light` has it, a channel each.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, widths: Sequence[int] = WIDTHS) -> None:
         super().__init__()
-        first, second, third = WIDTHS
+        first, second, third = widths
         self.stem = nn.Conv2d(4 * INPUTS, first, 3, padding=1)
         self.early = conv_block(first, first)
         self.down = nn.Conv2d(first, second, 3, stride=2, padding=1)
@@ -59,6 +60,14 @@ class Field(nn.Module):
         self.last = nn.Conv2d(second, 12, 1)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
+
+    @classmethod
+    def load(cls, path: Path) -> "Field":
+        """The network of a file, as wide as its weights are."""
+        weights = {name: value.float() for name, value in load_file(path).items()}
+        network = cls([len(weights[f"{name}.weight"]) for name in ("stem", "down", "deep")])
+        network.load_state_dict(weights)
+        return network.eval()
 
     def forward(self, seen: torch.Tensor) -> torch.Tensor:
         """Give the fields (B, 12, 16, 16), nothing beyond MOST; see `look` for what is seen."""
@@ -170,11 +179,7 @@ def estimate_field(coat: Coat) -> tuple[np.ndarray, np.ndarray]:
 @lru_cache(maxsize=1)
 @build_alone
 def _networks() -> list[Field]:
-    networks = []
-    for path in WEIGHTS:
-        networks.append(Field())
-        networks[-1].load_state_dict({name: value.float() for name, value in load_file(path).items()})
-    return [network.eval() for network in networks]
+    return [Field.load(path) for path in WEIGHTS]
 
 
 def guess_gains(shown: str, coat: Coat) -> np.ndarray | None:

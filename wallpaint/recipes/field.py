@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from wallpaint.cache.references import MISREAD
-from wallpaint.models.field import GRID, Field, known_share, look, lost_light, middle_light, small, small_mask
+from wallpaint.disk import atomic_path
+from wallpaint.models.field import GRID, WIDTHS, Field, known_share, look, lost_light, middle_light, small, small_mask
 from wallpaint.models.runtime import quick_half
 from wallpaint.pixels.light import LEAST, estimate_light
 from wallpaint.pixels.mask_ops import to_mask
@@ -77,6 +78,24 @@ def photograph_all(layers: Path, cameras: int, seed: int, maker: str, workers: i
     }
     data |= {name: data[name].permute(0, 3, 1, 2).contiguous() for name in ("photo", "truth")}
     return data | {"share": data["share"][:, None]}
+
+
+def gather(args: argparse.Namespace) -> dict[str, torch.Tensor]:
+    """All photographs of all layers, of every kind of camera; from the file where they are kept, if it is there."""
+    if args.photographs and args.photographs.exists():
+        return torch.load(args.photographs, weights_only=True)
+    counts = {"any": args.cameras, "strange": args.strange, "mixed": args.mixed}
+    parts = [
+        photograph_all(layers, count, 0, maker, args.workers)
+        for layers in args.layers
+        for maker, count in counts.items()
+        if count
+    ]
+    data = {name: torch.cat([part[name] for part in parts]) for name in NAMES}
+    if args.photographs:
+        with atomic_path(args.photographs) as temporary:
+            torch.save(data, temporary)
+    return data
 
 
 def bend_tones(rows: dict[str, torch.Tensor], draws: torch.Generator) -> dict[str, torch.Tensor]:
@@ -140,16 +159,14 @@ def fit(
     batch: int = 32,
     rate: float = RATE,
     seed: int = 0,
-    begin: Path | None = None,
+    begin: Field | None = None,
 ) -> Field:
     """Train on the rooms that are not held out, by the clock or so many steps; give the averaged weights.
 
-    It trains where the data lie.
+    It trains where the data lie, and goes on from `begin`.
     """
     torch.manual_seed(seed)
-    network, generator = Field(), torch.Generator().manual_seed(seed)
-    if begin:
-        network.load_state_dict({name: value.float() for name, value in load_file(begin).items()})
+    network, generator = begin or Field(), torch.Generator().manual_seed(seed)
     network.to(data["photo"].device)
     average = {name: value.detach().clone() for name, value in network.named_parameters()}
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.02)
@@ -200,8 +217,11 @@ def main() -> None:
     parser.add_argument("--cameras", type=int, default=6, help="photographs of a view")
     parser.add_argument("--strange", type=int, default=0, help="more of them, by stranger cameras")
     parser.add_argument("--mixed", type=int, default=0, help="more of them, by cameras with curves that no camera has")
+    parser.add_argument("--photographs", type=Path, help="the file where they are kept for other networks, and found")
     parser.add_argument("--begin", type=Path, help="weights to go on from")
+    parser.add_argument("--widths", type=int, nargs=3, default=WIDTHS, help="of a network that begins from nothing")
     parser.add_argument("--rate", type=float, default=RATE, help="of learning, at most")
+    parser.add_argument("--seed", type=int, default=0, help="of what is drawn while learning")
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--workers", type=int, default=1, help="processes that photograph")
@@ -209,16 +229,10 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     started = time.monotonic()
-    counts = {"any": args.cameras, "strange": args.strange, "mixed": args.mixed}
-    parts = [
-        photograph_all(layers, count, 0, maker, args.workers)
-        for layers in args.layers
-        for maker, count in counts.items()
-        if count
-    ]
-    data = {name: torch.cat([part[name] for part in parts]).to(args.device) for name in NAMES}
+    data = {name: values.to(args.device) for name, values in gather(args).items()}
     print(f"{len(data['photo'])} repaints in {time.monotonic() - started:.0f} s, {GRID} places a side", flush=True)
-    network = fit(data, args.minutes, batch=args.batch, rate=args.rate, begin=args.begin)
+    begin = Field.load(args.begin) if args.begin else Field(args.widths)
+    network = fit(data, args.minutes, batch=args.batch, rate=args.rate, seed=args.seed, begin=begin)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     save_file({name: value.half().cpu().contiguous() for name, value in network.state_dict().items()}, args.out)
     figures = measure(network, data) | {"repaints": len(data["photo"]), "held out": int(data["held"].sum())}

@@ -229,6 +229,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="the .safetensors to write; its log lies beside it")
     parser.add_argument("--cameras", type=int, default=10, help="photographs of a view")
+    parser.add_argument("--mixed", type=int, default=0, help="more of them, by cameras with curves that no camera has")
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--workers", type=int, default=1, help="processes that photograph")
     args = parser.parse_args()
@@ -237,7 +238,12 @@ def main() -> None:
         return
     torch.set_num_threads(1)
     started = time.monotonic()
-    parts = [photograph_all(folder, args.cameras, 0, "any", args.workers) for folder in args.layers]
+    parts = [
+        photograph_all(folder, count, 0, maker, args.workers)
+        for folder in args.layers
+        for maker, count in {"any": args.cameras, "mixed": args.mixed}.items()
+        if count
+    ]
     parts.append(sketch_all(round(SKETCHES * sum(len(part["wall"]) for part in parts)), 0))
     data = {name: torch.from_numpy(np.concatenate([part[name] for part in parts])) for name in NAMES}
     print(f"{len(data['wall'])} photographs in {time.monotonic() - started:.0f} s", flush=True)
