@@ -12,13 +12,16 @@ from toys import toy_room
 
 from wallpaint.dataset.folder import read_samples
 from wallpaint.errors import UserError
+from wallpaint.paths import ASSETS
+from wallpaint.pixels.images import load_photo
 from wallpaint.walls.classifier import ClassifierFinder, WallClassifier, cut, even_out, hash_sam
 from wallpaint.walls.features import SIDE, mask_features
 from wallpaint.walls.finders import Finder, load_finder
 from wallpaint.walls.masks import Masker
-from wallpaint.walls.propose import list_photos, mask_folder, name_room, propose_wall
+from wallpaint.walls.propose import SURE, list_photos, mask_folder, name_room, propose_wall, shape_wall, trust
 
 GREEN = (122, 158, 126)
+SAMPLE = ASSETS / "rooms" / "sample"
 
 
 class Brightest:
@@ -155,6 +158,30 @@ def test_a_folder_of_photos_becomes_a_dataset(tmp_path):
     assert {row["photo"] for row in listed} == {"hall.jpg", "attic/a.png", "attic/b.png"}
     with pytest.raises(UserError, match="has samples already"):
         next(mask_folder(folder, out, Brightest()))
+
+
+def flat(color):
+    return np.full((96, 128, 3), color)
+
+
+NO_ROOMS = {
+    "black": flat(0),
+    "one colour": flat(GREEN),
+    "noise": np.random.default_rng(0).integers(0, 256, (96, 128, 3)),
+    "a plain wall that fills the frame": flat(180) - np.indices((96, 128)).sum(0)[..., None] // 4,
+}
+
+
+@pytest.mark.parametrize("name", NO_ROOMS)
+def test_what_shows_no_room_may_be_all_wall_but_never_surely(name):
+    photo, chance = Image.fromarray(NO_ROOMS[name].astype(np.uint8)), np.full((SIDE, SIDE), 0.97)
+    proposal = shape_wall(photo, chance, 0.97)
+    assert 0 < proposal.confidence < SURE / 2 and proposal.share == 1
+
+
+def test_of_rooms_a_finder_is_believed_as_it_says():
+    for sample in read_samples(SAMPLE, "train")[::16]:
+        assert trust(load_photo(sample.image)) == 1
 
 
 def test_photos_are_found_however_deep_and_the_rest_is_counted(tmp_path):

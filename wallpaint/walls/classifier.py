@@ -16,13 +16,11 @@ from PIL import Image
 
 from wallpaint.errors import UserError, reason_of
 from wallpaint.pixels.arrays import components
-from wallpaint.pixels.color import rgb_to_lab
-from wallpaint.walls.features import SIDE, mask_features, shrink_masks
+from wallpaint.walls.features import SIDE, find_smooth, mask_features, shrink_masks
 from wallpaint.walls.masks import Masker
 from wallpaint.walls.network import NETWORK, NetworkFinder, expect_iou
 
 # Of `even_out`, chosen on rendered rooms held out and two real photos, not on the test rooms.
-EDGE = 2.0  # LAB a pixel: where a smooth part ends
 LARGE = 0.01  # share of the photo: smaller parts stay as they are
 KEYS = ("mean", "scale", "weight1", "bias1", "weight2", "bias2")
 
@@ -110,12 +108,9 @@ def even_out(chance: np.ndarray, photo: Image.Image) -> np.ndarray:
 
     Args:
         chance: (h, w) 0 to 1, of each pixel of the photo stretched to a square to be wall.
-        photo: RGB; a part ends where LAB changes by EDGE a pixel, and small ones stay as they are.
+        photo: RGB; small parts stay as they are.
     """
-    small = photo.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
-    lab = rgb_to_lab(np.asarray(small, np.float32) / 255)
-    slope = np.hypot(*(np.linalg.norm(np.gradient(lab, axis=axis), axis=-1) for axis in (0, 1)))
-    part, sizes = components(slope < EDGE)
+    part, sizes = components(find_smooth(photo))
     coarse = np.asarray(Image.fromarray(chance.astype(np.float32)).resize((SIDE, SIDE), Image.Resampling.BILINEAR))
     mean = np.bincount(part.ravel(), coarse.ravel(), len(sizes)) / np.maximum(sizes, 1)
     mean[(sizes < LARGE * SIDE**2) | (mean <= 0.5)] = 0

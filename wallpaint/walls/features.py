@@ -10,6 +10,7 @@ from PIL import Image
 from wallpaint.pixels.color import rgb_to_lab
 
 SIDE = 128  # pixels a side that photo and masks are looked at; photos are stretched to it
+EDGE = 2.0  # LAB a pixel: where a smooth part ends; chosen on rendered rooms held out and two real photos
 
 
 def mask_features(photo: Image.Image, masks: np.ndarray, guesses: np.ndarray, embedding: np.ndarray) -> np.ndarray:
@@ -41,6 +42,13 @@ def mask_features(photo: Image.Image, masks: np.ndarray, guesses: np.ndarray, em
     means = _mean_inside(masks, embedding)
     parts = [means, inside / SIDE**2, mean, spread, outside, place, edges, box, full[:, None], guesses]
     return np.concatenate(parts, axis=1).astype(np.float32)
+
+
+def find_smooth(photo: Image.Image) -> np.ndarray:
+    """Tell where a photo is smooth, (SIDE, SIDE) boolean: where LAB changes by less than EDGE a pixel."""
+    small = photo.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
+    lab = rgb_to_lab(np.asarray(small, np.float32) / 255)
+    return np.hypot(*(np.linalg.norm(np.gradient(lab, axis=axis), axis=-1) for axis in (0, 1))) < EDGE
 
 
 def shrink_masks(masks: np.ndarray) -> np.ndarray:

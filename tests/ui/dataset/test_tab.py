@@ -370,6 +370,27 @@ def test_a_proposal_says_how_sure_it_is(call):
         assert sum(answer["runs"]) == SIZE[0] * SIZE[1] and 0 <= answer["confidence"] <= 1
 
 
+def test_a_proposal_for_a_photo_of_one_colour_is_not_sure(tmp_path, looks, monkeypatch):
+    class Finder:
+        def find(self, photo):
+            return np.ones((32, 32), np.float32), 0.97
+
+    monkeypatch.setattr(segmenter, "_finder", Finder)
+    told = {}
+    for name, photo in (("flat", Image.new("RGB", SIZE, GREEN)), ("room", toy_room(0, GREEN, SIZE)[0])):
+        photo.save(tmp_path / f"{name}.png")
+        folder = pictures.open_picture(tmp_path / f"{name}.png", tmp_path)["folder"]
+        told[name] = calls.propose(tmp_path, {"token": Path(folder).name})
+    assert (told["flat"]["sure"], told["flat"]["confidence"]) == (False, 0.1)
+    assert (told["room"]["sure"], told["room"]["confidence"]) == (True, 0.97)
+    opened, _ = photos.add_photos([str(tmp_path / f"{name}.png") for name in told], [], "en")
+    *_, found = photos.find_walls(opened, tmp_path)
+    assert [caption for _, caption in photos.show_photos(found, "en")] == ["flat · unsure, 10 %", "room · 97 %"]
+    message, marked, ticked = photos.sum_up(found, found, "en")
+    assert (marked, ticked) == (["flat", "room"], ["room"]) and message.endswith("Unsure, so not ticked: flat.")
+    assert photos.sum_up(found, [], "en")[2] == marked  # one who has looked at it and searches again
+
+
 def test_palettes_are_listed_imported_and_name_colours(call):
     shipped = call("list_palettes")["palettes"]
     assert [palette["name"] for palette in shipped] == ["RAL Classic", "CSS"] and "disagree" in shipped[0]["source"]

@@ -31,6 +31,7 @@ from wallpaint.ui.board.walls import (
     wall_mask,
     write_walls,
 )
+from wallpaint.walls.propose import SURE
 
 MAX_POINTS = 64
 DROPPER = 0.012  # radius of what the eyedropper looks at, of the long side
@@ -201,11 +202,12 @@ def read_white(workspace: Path, asked: dict) -> dict:
 
 
 def propose(workspace: Path, asked: dict) -> dict:
-    """Propose the wall without a click: {runs, confidence}, or {} where none is found."""
+    """Propose the wall without a click: {runs, confidence, sure: whether to believe it}, or {} where none is found."""
     found = segmenter.propose(pictures.find_folder(workspace, asked.get("token")))
     if found is None:
         return {}
-    return {"runs": encode_runs(np.asarray(found.mask) > 0), "confidence": round(found.confidence, 2)}
+    sure = found.confidence >= SURE
+    return {"runs": encode_runs(np.asarray(found.mask) > 0), "confidence": round(found.confidence, 2), "sure": sure}
 
 
 def load_given(workspace: Path, asked: dict) -> dict:

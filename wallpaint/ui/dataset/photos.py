@@ -24,6 +24,7 @@ from wallpaint.ui.handlers import guarded
 from wallpaint.ui.page import GPU, PRIVATE, QUIET, Page, check_name, plain_name
 from wallpaint.ui.visits import Kept, note_opened
 from wallpaint.ui.words.words import T, t, translate
+from wallpaint.walls.propose import SURE
 
 log = logging.getLogger(__name__)
 MOST_PHOTOS = 200  # on the page at once
@@ -112,10 +113,17 @@ def show_photos(photos: list[Photo], language: str) -> list[tuple[Any, str]]:
         small, caption = thumbnail(photo.path, THUMBNAIL), photo.name
         mask = mask_at(photo.folder, small.size) if photo.folder else None
         if photo.confidence >= 0:
-            sure = f"{100 * photo.confidence:.0f} %" if photo.confidence else t("no_wall_there", language)
-            caption += f" · {sure}"
+            caption += f" · {_say_confidence(photo.confidence, language)}"
         shown.append((draw_overlay(small, mask), caption))
     return shown
+
+
+def _say_confidence(confidence: float, language: str) -> str:
+    """Say how sure it is that what was found is wall."""
+    if not confidence:
+        return t("no_wall_there", language)
+    sure = f"{100 * confidence:.0f} %"
+    return sure if confidence >= SURE else t("unsure_wall", language, sure=sure)
 
 
 def is_marked(photo: Photo) -> bool:
@@ -139,6 +147,15 @@ def find_walls(photos: list[Photo], workspace: Path) -> Iterator[list[Photo]]:
             log.exception("no wall could be proposed for %s", photos[index].name)
         photos = [*photos[:index], replace(photos[index], confidence=confidence), *photos[index + 1 :]]
         yield photos
+
+
+def sum_up(photos: list[Photo], new: list[Photo], language: str) -> tuple[str, list[str], list[str]]:
+    """Give what to say after a search, the names of what is marked, and those to tick: not what is new and unsure."""
+    marked = [photo.name for photo in photos if is_marked(photo)]
+    unsure = [photo.name for photo in new if photo.confidence < SURE]
+    told = [t("found_all", language, found=len(marked), total=len(photos))]
+    told += [t("found_unsure", language, names=_shorten(unsure, ", "))] if unsure else []
+    return " ".join(told), marked, [name for name in marked if name not in unsure]
 
 
 def save_photos(
@@ -223,13 +240,13 @@ def wire_photos(page: Page, panel: PhotosPanel, board: BoardPanel, language: gr.
             photos = found
             message = t("finding", language, done=done, total=len(photos))
             yield photos, gr.skip(), message, gr.skip(), gr.skip(), gr.skip()
-        marked = [photo.name for photo in photos if is_marked(photo)]
-        message = t("found_all", language, found=len(marked), total=len(photos))
-        box = gr.update(visible=bool(marked) and not page.public)
-        new = [photo.folder for photo, was in zip(photos, asked, strict=True) if was and photo.confidence > 0]
-        at_hand = picture is not None and picture["folder"] in new  # the board does not know of its wall yet
+        new = [photo for photo, was in zip(photos, asked, strict=True) if was and photo.confidence > 0]
+        message, marked, ticks = sum_up(photos, new, language)
+        ticked, box = gr.update(choices=marked, value=ticks), gr.update(visible=bool(marked) and not page.public)
+        # The board does not know yet of the wall of the picture at hand.
+        at_hand = picture is not None and picture["folder"] in [photo.folder for photo in new]
         shown = (describe_picture(picture) or {}) | {"again": True} if at_hand else gr.skip()
-        yield photos, show_photos(photos, language), message, gr.update(choices=marked, value=marked), box, shown
+        yield photos, show_photos(photos, language), message, ticked, box, shown
 
     for button in (panel.upload, panel.upload_folder):
         shown = [photos, panel.gallery, panel.box, *board.opened]

@@ -143,8 +143,8 @@ export class Marking {
     if (turn !== this.turn || board.pointer.marking) return board.unsay("searching");
     if (!answer.runs) return board.sayReady("nothing_found", {}, true);
     this.replace(this.read(answer.runs));
-    const told = matchMedia("(hover: none)").matches ? "auto_found_touch" : "auto_found"; // fingers have one button
-    board.sayReady(told, { confidence: Math.round(100 * answer.confidence) });
+    const touch = matchMedia("(hover: none)").matches ? "_touch" : ""; // fingers have one button
+    board.sayReady(`auto_${answer.sure ? "found" : "unsure"}${touch}`, { confidence: Math.round(100 * answer.confidence) });
   }
 
   async useGiven() { this.replace(fromRuns((await this.board.call("load_given")).runs, this.pixels)); }
