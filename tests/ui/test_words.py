@@ -254,8 +254,10 @@ def test_a_translation_names_what_the_message_names(english):
             "ảnh a b.heic là ảnh HEIC: hãy lưu thành JPEG hoặc PNG",
         ),
         (
-            "dataset: no wall is orange, pink and red, train, add rooms in these hues if you mean to paint in them",
-            "bộ dữ liệu: chưa có tường màu cam, hồng và đỏ, train, thêm phòng có các màu này nếu bạn định sơn chúng",
+            "dataset: no wall is painted in any of these hues: orange, pink and red, train, "
+            "add rooms in these hues if you mean to paint in them",
+            "bộ dữ liệu: chưa có tường nào sơn các sắc này: cam, hồng và đỏ, train, "
+            "thêm phòng có các màu này nếu bạn định sơn chúng",
         ),
         (
             "color_loss_weight 0.2 has no effect: no colour loss is used",

@@ -246,7 +246,7 @@ def test_the_command_tells_what_it_found_and_how_sure_it_is(tmp_path, monkeypatc
     assert "hall.png: wall" in told.out and "confidence 0." in told.out and "skipped broken.jpg" in told.err
     assert "left out, no photos: 1 .mp4" in told.err
     assert studio.main(["--check", str(tmp_path / "d")]) == 1  # one room alone lacks paints and a validation
-    assert "missing_hues: no wall is" in capsys.readouterr().out
+    assert "missing_hues: no wall is painted in" in capsys.readouterr().out
     assert studio.main(command) == 2 and "has samples already" in capsys.readouterr().err
     assert studio.main(["--check", str(tmp_path / "photos")]) == 2
     assert capsys.readouterr().err.startswith("error: ")

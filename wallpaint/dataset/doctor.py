@@ -53,8 +53,14 @@ MESSAGES = {
     "underexposed": ("{share} of the wall is lost in the dark", "take it lighter, or delete the sample"),
     "unread_split": ("the folder {folder} is not read", "rename it to {split} if its rooms are meant"),
     "no_validation": ("there is no validation split", "put a room or two into validation"),
-    "missing_hues": ("no wall is {hues}", "add rooms in these hues if you mean to paint in them"),
-    "missing_lightness": ("no wall is {lightness}", "add such rooms if you mean to use such paints"),
+    "missing_hues": (
+        "no wall is painted in any of these hues: {hues}",
+        "add rooms in these hues if you mean to paint in them",
+    ),
+    "missing_lightness": (
+        "no wall is painted in any of these shades: {lightness}",
+        "add rooms in these shades if you mean to use them",
+    ),
 }
 
 KIND_OF = {EmptyMask: "empty_mask", OtherSize: "mask_size"}  # of a row that cannot be read; others are bad_row

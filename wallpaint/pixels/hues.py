@@ -7,7 +7,7 @@ from wallpaint.pixels.color import Swatch
 GREY = 8.0  # chroma C* below which a paint has no hue
 HUES = ("pink and red", "orange", "yellow", "green", "teal", "blue", "violet")  # by hue angle
 BORDERS = (40, 75, 110, 165, 225, 285, 330)  # degrees at which each hue of HUES ends
-LIGHTNESSES = {"dark": (0, 40), "middle": (40, 70), "light": (70, 100)}  # L*
+LIGHTNESSES = {"dark": (0, 40), "medium": (40, 70), "light": (70, 100)}  # L*
 
 
 def hue_name(color: tuple[int, int, int]) -> str:
