@@ -1,6 +1,7 @@
 """The page's words and how its handlers report errors."""
 
 import ast
+import io
 import json
 import re
 import string
@@ -15,6 +16,8 @@ from PIL import Image
 
 from wallpaint.dataset.doctor import check_dataset
 from wallpaint.errors import UserError
+from wallpaint.pixels import file_kinds
+from wallpaint.pixels.images import load_photo
 from wallpaint.settings.train_config import load_config
 from wallpaint.ui.dataset.findings import _what
 from wallpaint.ui.handlers import guarded, serve_function
@@ -238,6 +241,36 @@ def test_what_the_doctor_finds_is_said_in_vietnamese_on_the_page_and_in_a_runs_w
         assert not english.search(said), said
         warned = re.sub(r"\(.*\)", "", translate(f"dataset: {one}", "vi"))
         assert warned.startswith("bộ dữ liệu: ") and not english.search(warned), warned
+
+
+KINDS = {what for *_, what in file_kinds.SIGNATURES} | {*file_kinds.TEXTS.values(), *file_kinds.REMEDIES}
+
+
+@pytest.mark.parametrize("said", sorted(KINDS | {*file_kinds.REMEDIES.values(), "a picture of kind PCX"}))
+def test_what_a_file_is_that_is_not_opened_is_translated(said):
+    assert translate(said, "vi") != said
+
+
+def encoded(kind):
+    file = io.BytesIO()
+    Image.effect_noise((300, 300), 60).save(file, kind)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "tệp rỗng"),
+        (b"\1\2\3", "nội dung không phải ảnh"),
+        (encoded("PNG")[:5000], "tệp bị cắt cụt"),
+        (encoded("WEBP")[:3000], "dữ liệu trong tệp bị hỏng"),
+    ],
+)
+def test_why_a_photo_cannot_be_read_is_translated(data, said, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(data)
+    with pytest.raises(UserError) as told:
+        load_photo(tmp_path / "a.jpg")
+    assert f"({said})" in translate(str(told.value), "vi")
 
 
 @pytest.mark.parametrize("english", [*read_words("messages")])
