@@ -83,7 +83,7 @@ def test_a_folder_comes_by_its_button_or_dropped_on_the_board(page, studio_url, 
         video.truncate(60_000_000)  # Gradio alone would refuse all that come with it
     (folder / "hall" / "cut.jpg").write_bytes(PHOTOS[0].read_bytes()[:3000])
     upload(page, "#upload-folder", folder / "hall")
-    expect(page.get_by_text("image cut.jpg cannot be read")).to_be_visible()
+    expect(page.get_by_text("Left out: image cut.jpg cannot be read")).to_be_visible()
     expect(page.locator("#photos img")).to_have_count(3)
     (folder / "hall" / "cut.jpg").unlink()
     upload(page, "#upload-folder", folder)
@@ -106,7 +106,7 @@ def test_the_good_ones_of_many_photos_come_a_phones_heic_too_and_the_broken_one_
         photo.save(tmp_path / "phone.heic")
     open_tab(page, studio_url, "dataset")
     upload(page, "#upload-photo", [PHOTOS[0], tmp_path / "cut.jpg", tmp_path / "phone.heic"])
-    expect(page.get_by_text("image cut.jpg cannot be read")).to_be_visible()
+    expect(page.get_by_text("Left out: image cut.jpg cannot be read")).to_be_visible()
     expect(page.get_by_text("Warning", exact=True)).to_be_hidden()  # what Gradio calls it, in English alone
     expect(page.locator("#photos img")).to_have_count(2)
     wait_ready(page)

@@ -221,7 +221,7 @@ def wire_photos(page: Page, panel: PhotosPanel, board: BoardPanel, language: gr.
         before = len(photos)
         photos, left_out = add_photos(paths, photos, language)
         if left_out:
-            gr.Warning(html.escape(left_out), title=t("left_out", language))
+            gr.Warning(html.escape(f"{t('left_out', language)}: {left_out}"))
         photos, picture = open_photo(photos, min(before, len(photos) - 1), workspace)
         note_opened(request, KEPT)
         box = gr.update(visible=len(photos) > 1)
