@@ -156,11 +156,13 @@ def make_theme() -> gr.themes.Base:
     theme = gr.themes.Default(primary_hue="teal", font=FONTS, font_mono=["ui-monospace", "monospace"])
     quiet = {"body_text_color_subdued": "*neutral_600", "body_text_color_subdued_dark": "*neutral_300"}
     info = {"block_info_text_color": "*neutral_600", "block_info_text_color_dark": "*neutral_300"}
+    hints = {"input_placeholder_color": "*neutral_500", "input_placeholder_color_dark": "*neutral_400"}
     labels = {"block_label_text_color": "*neutral_700", "block_title_text_color": "*neutral_700"}
     return theme.set(
         **quiet,
         **info,
         **labels,
+        **hints,
         **{f"button_primary_background_fill{dark}": "*primary_700" for dark in ("", "_dark")},
         **{f"button_primary_background_fill_hover{dark}": "*primary_800" for dark in ("", "_dark")},
         **{f"button_cancel_background_fill{dark}": "#b91c1c" for dark in ("", "_dark")},

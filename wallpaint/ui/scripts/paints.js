@@ -118,7 +118,8 @@ export class Paints {
     const id = this.board.$("select").value, key = `${hex} ${id} ${document.documentElement.lang}`;
     if (this.named[which] === key) return;
     this.named[which] = key;
-    if (!hex) { line.textContent = ""; return; }
+    line.textContent = ""; // it spoke of another paint
+    if (!hex) return;
     await new Promise((done) => setTimeout(done, 120)); // a picker that is dragged asks once
     if (this.named[which] !== key) return;
     const found = await this.board.call("name_color", { hex, id });

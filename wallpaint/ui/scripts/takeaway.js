@@ -55,9 +55,11 @@ export async function printPictures(pictures) {
   for (const { source, paints } of pictures) {
     const image = Object.assign(make("img"), { src: source, alt: paints.map(({ name }) => name).join(", ") });
     const lines = paints.map(({ hex, name, text }) => {
+      const words = make("span", make("b", name), text);
+      if (!hex) return make("div", words); // the photo as it was taken
       const swatch = make("i");
-      swatch.style.background = hex ?? "none";
-      return make("div", swatch, make("span", make("b", name), text));
+      swatch.style.background = hex;
+      return make("div", swatch, words);
     });
     page.body.append(make("figure", image, make("figcaption", ...lines)));
   }
