@@ -310,6 +310,25 @@ def test_no_visitor_waits_for_what_the_page_of_another_asks_for_as_it_opens(tmp_
     assert "paint_arms" in waiting and not waiting & {"open_first_room", "list_all_arms"}
 
 
+def test_the_page_is_told_of_an_events_progress_only_where_it_shows_it(tmp_path):
+    config = app.build_page(tmp_path, public=False).get_config_file()
+    hidden = [row for row in config["dependencies"] if row["backend_fn"] and row["show_progress"] == "hidden"]
+    assert len(hidden) > 30 and {tuple(row["show_progress_on"]) for row in hidden} == {()}
+
+
+def test_a_page_that_speaks_the_readers_language_is_sent_no_words(tmp_path):
+    functions = {function.name: function for function in app.build_page(tmp_path, public=False).fns.values()}
+
+    def ask(language):
+        request = types.SimpleNamespace(query_params={}, headers={"accept-language": language})
+        chosen, switch, *words = functions["choose_language"].fn(request)
+        assert chosen == switch == language
+        return words
+
+    assert not any(update.keys() - {"__type__"} for update in ask("en"))
+    assert len(ask("en")) == len(ask("vi")) and all(update.keys() - {"__type__"} for update in ask("vi"))
+
+
 def test_while_it_paints_the_buttons_say_so_and_take_no_second_press(tmp_path):
     functions = {function.name: function for function in app.build_page(tmp_path, public=False).fns.values()}
     begin, end = functions["begin"], functions["end"]

@@ -85,9 +85,10 @@ def wire_language(page: Page, demo: gr.Blocks, language: gr.State, switch: gr.Ra
     worded = [part for part, _ in page.words]
 
     def choose_language(request: gr.Request) -> list:
-        """Give the page's language, by ?lang= or the browser's own, and its words."""
+        """Give the page's language, by ?lang= or the browser's own, and its words where it does not speak it yet."""
         chosen = pick_language(request.query_params.get("lang"), request.headers.get("accept-language"))
-        return [chosen, chosen, *page.translate(chosen)]
+        words = page.translate(chosen) if chosen != "en" else [gr.skip()] * len(worded)
+        return [chosen, chosen, *words]
 
     def switch_language(wanted: str) -> list:
         """Give the language asked for and its words."""

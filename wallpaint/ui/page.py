@@ -25,7 +25,9 @@ except ImportError:
 SHARED_GPU = bool(spaces and os.environ.get("SPACES_ZERO_GPU"))  # work then runs in a process of its own
 GPU = {"concurrency_id": "gpu", "concurrency_limit": 1}  # whatever runs a model waits its turn
 PRIVATE = {"api_visibility": "private"}
-QUIET = {**PRIVATE, "show_progress": "hidden"}
+# With nothing to show progress on: Gradio's page tells every part that has any how every event fares, at each of its
+# turns, and a page whose every part has some is busy with that for seconds.
+QUIET = {**PRIVATE, "show_progress": "hidden", "show_progress_on": []}
 OPENING = {**QUIET, "concurrency_limit": None}  # what a page asks for as it opens: no visitor waits for another's
 # What was written is fetched at once, by a button that stands unseen on the page and has to hear of it first.
 DOWNLOAD = """() => { setTimeout(() => document.querySelector("#%s").click(), 300); }"""
