@@ -1,6 +1,7 @@
 """What one does on the page again and again, and what one looks at there."""
 
 import base64
+import json
 import re
 from pathlib import Path
 
@@ -20,18 +21,24 @@ SIZES = {
     "phone": {"viewport": {"width": 390, "height": 844}, "locale": "vi-VN", "color_scheme": "dark", "has_touch": True},
 }
 TABS = ("compare", "dataset", "train")  # in the page's order, whatever they are called
+# The tab that is chosen is shown, all of it, and the script of its board has taken hold.
+OPENED = """() => {
+  const shown = [...document.querySelectorAll("[role=tabpanel]")].filter((panel) => panel.offsetParent);
+  const tab = document.querySelector("#tabs [role=tab][aria-selected=true]").dataset.tabId;
+  const boards = shown.flatMap((panel) => [...panel.querySelectorAll(".board")]);
+  return shown.length === 1 && shown[0].innerText.trim() && boards.length === (tab === "train" ? 0 : 1)
+    && boards.every((board) => board.settled); }"""
 
 
 def open_tab(page, url, name):
+    """Open the page and one of its tabs, once what was open has come back: what is clicked before may be lost."""
     page.goto(url)
+    page.wait_for_function("window.cameBack")
     tabs = page.get_by_role("tab")
-    (tabs.nth(TABS.index(name)) if name in TABS else tabs.filter(has_text=name)).click()
-    # What is clicked before the page's script has taken hold of the tab is lost, as on any page.
-    page.wait_for_function(
-        """() => [...document.querySelectorAll("[role=tabpanel]")].filter(panel => panel.offsetParent)
-            .every(panel => [...panel.querySelectorAll(".board")].every(board => board.settled))"""
-    )
-    page.wait_for_timeout(1000)
+    tab = tabs.nth(TABS.index(name)) if name in TABS else tabs.filter(has_text=name)
+    tab.click()
+    expect(tab).to_have_attribute("aria-selected", "true")
+    page.wait_for_function(OPENED)
 
 
 def open_sample(page, url, number=0):
@@ -143,6 +150,26 @@ def unfold(page, name):
 def settle(page, board="#board"):
     """Wait until the board has all answers and the server all marks."""
     page.locator(f"{board} .board").evaluate("board => board.settled()")
+
+
+def wait_kept(page, workspace, there):
+    """Wait until the visit holds what was done last: nobody presses F5 within the same second."""
+    token, kept = page.evaluate("sessionStorage.getItem('wallpaint-visit')"), None
+    file = workspace / "visits" / f"{token}.json"
+    for _ in range(300):
+        if file.is_file() and there(kept := json.loads(file.read_text())):
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(f"the visit holds {kept}")
+
+
+def wait_held(page, kept):
+    """Wait until the page has asked for what a route keeps."""
+    for _ in range(600):
+        if kept:
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("the page has not asked")
 
 
 def wait_drawn(page, canvas, differs_from):

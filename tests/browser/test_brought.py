@@ -16,6 +16,7 @@ from hands import (
     paste_file,
     settle,
     upload,
+    wait_held,
     wait_marked,
     wait_painted,
     wait_stage,
@@ -45,14 +46,6 @@ def hold(page, call):
 
     page.route("**/component_server/", keep)
     return kept
-
-
-def wait_held(page, kept):
-    for _ in range(600):
-        if kept:
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError("the page has not asked")
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ from hands import (
     unfold,
     upload,
     wait_fits,
+    wait_held,
+    wait_kept,
     wait_marked,
     wait_ready,
     wait_stage,
@@ -65,7 +67,8 @@ def state(page, word):
     expect(page.locator("#run-status .badge")).to_have_text(re.compile(word), timeout=WAIT)
 
 
-def test_three_arms_are_trained_watched_stopped_resumed_and_compared(page, visit, studio_url, keep_picture):
+def test_three_arms_are_trained_watched_stopped_resumed_and_compared(page, visit, studio, keep_picture):
+    workspace, studio_url = studio
     start_three(page, studio_url, mark_rooms(page, studio_url))
     first = wait_progress(page, 0)
     another_page = visit()  # another visitor, with a session of its own
@@ -106,7 +109,7 @@ def test_three_arms_are_trained_watched_stopped_resumed_and_compared(page, visit
     state(page, "done")
     state(another_page, "done")
     expect(page.locator("#run-log")).to_contain_text(f"step {STEPS}/{STEPS}")
-    lay_over(page, keep_picture)
+    lay_over(page, workspace, keep_picture)
     watch_on_a_phone(visit, studio_url)
     expect(page.locator("#use-training")).to_have_class(re.compile("primary"))  # what one does next
     page.locator("#use-training").click()
@@ -123,7 +126,7 @@ def watch_on_a_phone(visit, url):
     assert phone.locator("#run-status").bounding_box()["y"] < phone.locator("#preset").bounding_box()["y"]
 
 
-def lay_over(page, keep_picture):
+def lay_over(page, workspace, keep_picture):
     """Lay another run's curves over those of the run that is watched; a reload leaves them there."""
     names = page.locator("#plots figure").first.locator(".legend span")
     expect(names).to_have_text(["Diffusion loss, smoothed", "Colour loss, smoothed"])
@@ -134,7 +137,7 @@ def lay_over(page, keep_picture):
     page.keyboard.press("Escape")
     keep_picture(page, "train-over")
     page.get_by_label("seed").fill("7")
-    page.wait_for_timeout(2000)  # nobody presses F5 within the same second
+    wait_kept(page, workspace, lambda kept: kept["runs"][1] == [ARMS[1]] and kept["recipe"][2]["seed"] == 7)
     page.reload()
     page.wait_for_function("window.cameBack")
     page.get_by_role("tab", name="Train").click()
@@ -383,21 +386,29 @@ def test_something_white_tells_the_light_and_how_sure_it_is(page, studio_url):
     expect(page.locator("#cancel")).to_be_disabled()
 
 
-def test_a_lora_of_ones_own_is_judged_when_it_is_added_and_paints(page, studio_url, tmp_path):
-    open_tab(page, studio_url, "Compare")
+def test_a_lora_of_ones_own_is_judged_when_it_is_added_and_paints(page, studio, tmp_path):
+    (workspace, url), held, name = studio, [], "Sơn mới 🎨"
+    page.route("**/upload.js", lambda route: held.append(route))
+    open_tab(page, url, "Compare")
     unfold(page, "#loras")
-    shipped = ROOMS.parent / "loras" / "new" / "pytorch_lora_weights.safetensors"
-    for name in ("Sơn mới 🎨", "Sơn mới 🎨"):  # twice the same name: two arms
-        shutil.copyfile(shipped, tmp_path / f"{name}.safetensors")
-        page.locator("#add-lora input[type=file]").set_input_files(tmp_path / f"{name}.safetensors")
-        expect(page.locator("#own-loras li").last).to_contain_text("LoRA of rank 16, for room-tiny")
-    expect(page.locator("#own-loras li")).to_have_count(2)
-    for name in ("old", "new", "color", "refine"):
-        page.locator("#arms").get_by_label(name, exact=True).uncheck()
+    own, add = page.locator("#own-loras li"), page.locator("#add-lora input[type=file]")
+    shutil.copyfile(
+        ROOMS.parent / "loras" / "new" / "pytorch_lora_weights.safetensors", tmp_path / f"{name}.safetensors"
+    )
+    add.set_input_files(tmp_path / f"{name}.safetensors")  # before the script that sends it has come
+    wait_held(page, held)
+    held[0].continue_()
+    expect(own).to_have_count(1)
+    add.set_input_files(tmp_path / f"{name}.safetensors")  # once more: two arms
+    expect(own).to_have_count(2)
+    for number in (0, 1):
+        expect(own.nth(number)).to_contain_text("LoRA of rank 16, for room-tiny")
+    for arm in ("old", "new", "color", "refine"):
+        page.locator("#arms").get_by_label(arm, exact=True).uncheck()
     page.locator("#paint").click()
-    names = ["photo", "recolor", "Sơn mới 🎨", "Sơn mới 🎨 2", "truth"]
+    names = ["photo", "recolor", name, f"{name} 2", "truth"]
     expect(page.locator("#results .view b")).to_have_text(names)
-    page.wait_for_timeout(2000)  # nobody presses F5 within the same second
+    wait_kept(page, workspace, lambda kept: kept["results"] and len(kept["choices"][-1]) == 2)
     page.reload()
     for number in (0, 1):
         expect(page.locator("#arms").get_by_label(names[2 + number], exact=True)).to_be_checked()

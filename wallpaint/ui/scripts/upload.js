@@ -65,4 +65,5 @@ export function start({ element, props, server, trigger, texts, about }) {
   $("[data-do=take]").onclick = () => { if (path.value) takePath(); };
   $("[data-do=cancel]").onclick = () => { current = null; };
   words.follow();
+  input.onchange(); // a file may have been chosen before this script came
 }
