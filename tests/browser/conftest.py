@@ -5,6 +5,7 @@ WALLPAINT_SCREENSHOTS=FOLDER keeps pictures and a film of the story (assets/scre
 """
 
 import contextlib
+import functools
 import io
 import os
 import signal
@@ -148,9 +149,9 @@ def browser():
         browser.close()
 
 
-@pytest.fixture
-def visit(browser, studio_url):
-    """Open pages, each of a visitor with cookies and a session of its own.
+@contextlib.contextmanager
+def open_visits(browser, studio_url):
+    """Give what opens pages, each of a visitor with cookies and a session of its own.
 
     An error in a page's script or console fails the test, and so does a request to another machine.
     """
@@ -175,6 +176,18 @@ def visit(browser, studio_url):
     for context in opened:
         context.close()
     assert not troubles
+
+
+@pytest.fixture(scope="session")
+def visits(browser, studio_url):
+    """`with visits() as visit` for pages that several tests look at."""
+    return functools.partial(open_visits, browser, studio_url)
+
+
+@pytest.fixture
+def visit(visits):
+    with visits() as visit:
+        yield visit
 
 
 @pytest.fixture

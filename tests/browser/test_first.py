@@ -17,6 +17,7 @@ from hands import (
     unfold,
     upload,
     wait_fits,
+    wait_kept,
     wait_marked,
     wait_ready,
     wait_stage,
@@ -191,8 +192,9 @@ def test_a_sheet_of_paints_is_painted_looked_at_saved_and_printed(page, studio_u
     assert printed.count("<img") == 2 and "LRV" in printed
 
 
-def test_the_room_that_another_photo_replaced_comes_back(page, studio_url):
-    open_tab(page, studio_url, "compare")
+def test_the_room_that_another_photo_replaced_comes_back(page, studio):
+    workspace, url = studio
+    open_tab(page, url, "compare")
     board, back = page.locator(f"{BOARD} .board"), page.locator("#room-before")
     expect(board).to_have_attribute("data-painted", PAINT)
     expect(back).to_be_hidden()  # there is none yet
@@ -202,7 +204,8 @@ def test_the_room_that_another_photo_replaced_comes_back(page, studio_url):
     expect(back).to_be_visible()
     found = marked(page, BOARD)
     assert found not in (0, own)
-    page.wait_for_timeout(2000)  # nobody presses F5 within the same second
+    settle(page, BOARD)
+    wait_kept(page, workspace, lambda kept: kept["before"] and kept["room"]["picture"]["name"] == "000001-0")
     page.reload()
     expect(board).to_have_attribute("data-marked", str(found))
     back.click()

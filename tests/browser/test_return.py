@@ -1,6 +1,5 @@
 """A page that is left and opened again has what was on it."""
 
-import json
 import re
 
 import pytest
@@ -16,6 +15,7 @@ from hands import (
     place,
     settle,
     upload,
+    wait_kept,
     wait_marked,
     wait_painted,
     wait_ready,
@@ -24,17 +24,6 @@ from hands import (
 
 pytestmark = pytest.mark.browser
 FOUND = re.compile(r"\d+ %")
-
-
-def wait_kept(page, workspace, there):
-    """Wait until the visit holds what was done last: nobody presses F5 within the same second."""
-    token = page.evaluate("sessionStorage.getItem('wallpaint-visit')")
-    for _ in range(300):
-        kept = json.loads((workspace / "visits" / f"{token}.json").read_text())
-        if there(kept):
-            return
-        page.wait_for_timeout(100)
-    raise AssertionError(f"the visit holds {kept}")
 
 
 def painted(kept):
