@@ -134,7 +134,8 @@ def wire_plan(page: Page, recipe: RecipePanel, language: gr.State) -> Step:
     recipe.preset.input(guarded(fill_inputs), recipe.preset, inputs, **QUIET).then(*step, **QUIET)
     changes = [*(field.input for field in inputs), language.change]
     gr.on(changes, *step, trigger_mode="always_last", **QUIET)
-    recipe.dataset.change(*step, trigger_mode="always_last", **PRIVATE)  # its masks are looked at: that may take time
+    # Its masks are looked at: that may take time.
+    recipe.dataset.change(*step, trigger_mode="always_last", show_progress_on=recipe.plan, **PRIVATE)
     return step
 
 
