@@ -179,7 +179,7 @@ def test_the_recipe_learns_what_is_missing(steep):
         "paint": torch.from_numpy(np.tile(new, (count, 1))),
         "held": torch.arange(count) < 8,
     }
-    learned = fit(data, 0, steps=60 if steep else 300, batch=4)
+    learned = fit(data, 0, steps=60 if steep else 200, batch=4)
     found = measure(learned, data)
     assert found["wall"] < 0.8 * found["wall_without"]
     light = {"paint": data["old"], "bounce": data["bounce"], "slope": data["slope"]}
