@@ -128,8 +128,8 @@ def test_paints_that_are_missing(clean):
     rows.write_text("\n".join(line for line in lines if json.loads(line)["room_id"] not in gone))
     told = {finding.kind: finding.what for finding in check_dataset(clean)}
     assert told == {
-        "missing_hues": "no wall is painted in any of these hues: teal, blue",
-        "missing_lightness": "no wall is painted in any of these shades: dark",
+        "missing_hues": "no wall is painted in any of these hues (teal, blue)",
+        "missing_lightness": "no wall is painted in any of these shades (dark)",
     }
 
 

@@ -287,9 +287,9 @@ def test_a_translation_names_what_the_message_names(english):
             "ảnh a b.heic là ảnh HEIC: hãy lưu thành JPEG hoặc PNG",
         ),
         (
-            "dataset: no wall is painted in any of these hues: orange, pink and red, train, "
+            "dataset: no wall is painted in any of these hues (orange, pink and red), train, "
             "add rooms in these hues if you mean to paint in them",
-            "bộ dữ liệu: chưa có tường nào sơn các sắc này: cam, hồng và đỏ, train, "
+            "bộ dữ liệu: chưa có tường nào sơn các sắc này (cam, hồng và đỏ), train, "
             "thêm phòng có các màu này nếu bạn định sơn chúng",
         ),
         (

@@ -54,11 +54,11 @@ MESSAGES = {
     "unread_split": ("the folder {folder} is not read", "rename it to {split} if its rooms are meant"),
     "no_validation": ("there is no validation split", "put a room or two into validation"),
     "missing_hues": (
-        "no wall is painted in any of these hues: {hues}",
+        "no wall is painted in any of these hues ({hues})",
         "add rooms in these hues if you mean to paint in them",
     ),
     "missing_lightness": (
-        "no wall is painted in any of these shades: {lightness}",
+        "no wall is painted in any of these shades ({lightness})",
         "add rooms in these shades if you mean to use them",
     ),
 }
