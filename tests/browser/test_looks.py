@@ -77,3 +77,11 @@ def test_the_line_below_a_paint_never_speaks_of_the_one_before(page, studio_url)
     for route in held:
         route.continue_()
     expect(line).to_contain_text("RAL 8001")
+
+
+def test_a_mark_that_is_undone_is_spoken_of_no_more(page, studio_url):
+    open_tab(page, studio_url, "compare")
+    wait_painted(page)
+    expect(page.locator(f"{COMPARE} .status")).to_contain_text("mends what is marked")
+    page.locator(f"{COMPARE} [data-do=undo]").click()
+    expect(page.locator(f"{COMPARE} .status")).to_have_text("Ready: click on the wall.")

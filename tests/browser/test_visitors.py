@@ -34,7 +34,8 @@ def start_training(page, url):
 
 
 def test_one_trains_one_marks_one_paints_and_each_sees_their_own(visit, studio_url):
-    trainer, marker, painter = (visit() for _ in range(3))
+    marker, painter = visit(), visit()
+    trainer = visit(viewport={"width": 390, "height": 844}, has_touch=True)
     start_training(trainer, studio_url)
     badge = trainer.locator("#run-status .badge")
     expect(badge).to_have_text(re.compile("starting|running"))
@@ -53,6 +54,9 @@ def test_one_trains_one_marks_one_paints_and_each_sees_their_own(visit, studio_u
     own = marked(marker)
     expect(painter.locator("#results .view b")).to_have_text(["photo", "new", "recolor"])
     expect(badge).to_have_text("done")
+    expect(
+        trainer.locator("#run-status progress")
+    ).to_be_in_viewport()  # it told more and more, and stayed where it was
     for page in (trainer, marker):  # the room that everybody begins with, and nobody's results
         page.get_by_role("tab", name="Compare").click()
         wait_painted(page)
