@@ -20,9 +20,9 @@ Picture = Image.Image | np.ndarray
 RIM = 0.01  # of the long side
 MANY = 300_000  # pixels of a wall, of which enough are looked at: a median is the same to a hundredth
 DARK = 0.01  # luminance below which a pixel's colour means nothing
-# |brightness_error| of 90 % of true repaints is below 15.1 (`python -m wallpaint.recipes.light --measure
-# assets/rooms/test`), and below 12.3 in rooms of another renderer.
-TOO_BRIGHT = 17.0
+# |brightness_error| of 90 % of true repaints is below 12.3 (`python -m wallpaint.recipes.light --measure
+# assets/rooms/test`), and below 10.8 in rooms of another renderer.
+TOO_BRIGHT = 14.0
 
 
 def wall_region(mask: Image.Image) -> np.ndarray:
