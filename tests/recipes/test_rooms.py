@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 pytest.importorskip("mitsuba", reason="the renderer is a development requirement")
 pytest.importorskip("pyoidn", reason="the denoiser is a development requirement")
 
+from wallpaint.models.field import Field
 from wallpaint.recipes.rooms import __main__ as command
 from wallpaint.recipes.rooms.geometry import Builder, Camera, Material
 from wallpaint.recipes.rooms.palette import MAX_ALBEDO, sample_paints, to_linear, to_srgb
@@ -219,9 +220,10 @@ def test_layers_give_any_paint_and_any_camera_photographs_them(tmp_path, monkeyp
     assert found == {"train": {plain["room_id"]}, "validation": {patterned["room_id"]}}
 
     weights = tmp_path / "light" / "light.safetensors"
-    monkeypatch.setattr("sys.argv", ["light", "--layers", str(layers), "--out", str(weights), "--steps", "5"])
+    given = ["--layers", str(layers), "--out", str(weights), "--steps", "5", "--cameras", "8", "--mixed", "2"]
+    monkeypatch.setattr("sys.argv", ["light", *given])
     light.main()
-    assert json.loads(weights.with_suffix(".json").read_text())["photographs"] == 20 + 3
+    assert json.loads(weights.with_suffix(".json").read_text())["photographs"] == 20 + 3  # and drawings
 
     weights = tmp_path / "field" / "field.safetensors"
     given = ["--layers", str(layers), "--out", str(weights), "--cameras", "4", "--minutes", "0.02"]
@@ -238,6 +240,13 @@ def test_layers_give_any_paint_and_any_camera_photographs_them(tmp_path, monkeyp
     assert json.loads(again.with_suffix(".json").read_text())["repaints"] > 2 * 2 * 3  # of two cameras
     began, went_on = load_file(weights), load_file(again)
     assert all(torch.equal(went_on[name], value) for name, value in began.items())  # it learned nothing
+    narrow, kept = weights.with_name("narrow.safetensors"), tmp_path / "photographs.pt"
+    given = ["--layers", str(layers), "--out", str(narrow), "--cameras", "1", "--minutes", "0.01", "--photographs"]
+    monkeypatch.setattr("sys.argv", ["field", *given, str(kept), "--widths", "16", "16", "16"])
+    field.main()
+    monkeypatch.setattr(field, "photograph_all", None)  # they are found, and not taken again
+    field.main()
+    assert Field.load(narrow).stem.out_channels == 16 != Field.load(weights).stem.out_channels
 
 
 def test_photo_and_truth_are_bent_alike_as_by_one_camera():
