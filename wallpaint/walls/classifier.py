@@ -20,7 +20,7 @@ from wallpaint.walls.features import SIDE, find_smooth, mask_features, shrink_ma
 from wallpaint.walls.masks import Masker
 from wallpaint.walls.network import NETWORK, NetworkFinder, expect_iou
 
-# Chosen on rendered rooms held out and two real photos, not on the test rooms.
+# Chosen on rendered rooms held out, not on the test rooms: docs/room-tiny.md, What finds walls.
 RANKED = 0.35  # what the ranked masks' word counts, the network's the rest
 FOUND = 0.65  # so likely wall is a smooth part that is made wall as a whole, on average
 LARGE = 0.01  # share of the photo: smaller parts stay as they are
