@@ -85,3 +85,5 @@ def test_a_mark_that_is_undone_is_spoken_of_no_more(page, studio_url):
     expect(page.locator(f"{COMPARE} .status")).to_contain_text("mends what is marked")
     page.locator(f"{COMPARE} [data-do=undo]").click()
     expect(page.locator(f"{COMPARE} .status")).to_have_text("Ready: click on the wall.")
+    page.locator(f"{COMPARE} [data-do=redo]").click()
+    expect(page.locator(f"{COMPARE} .status")).to_have_text("A click on the photo mends what is marked.")

@@ -2,7 +2,7 @@ import os
 import shutil
 
 import pytest
-from hands import WALL, expect, marked, open_tab, place, wait_marked, wait_ready
+from hands import WALL, expect, marked, open_tab, place, settle, wait_marked, wait_ready
 
 pytestmark = pytest.mark.browser
 
@@ -63,6 +63,7 @@ def test_a_space_marks_and_paints_and_neither_trains_nor_keeps(space_url, visit)
     wait_ready(page)
     page.mouse.click(*place(page, *WALL))
     assert wait_marked(page, 0) > 500
+    settle(page)
     expect(page.locator("#save-sample")).to_be_hidden()
     page.get_by_role("tab", name="Compare").click()
     page.locator("#use-tab1").click()

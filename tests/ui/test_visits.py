@@ -162,6 +162,20 @@ def test_a_part_that_cannot_come_back_does_not_hold_up_the_rest():
     assert visits.bring_back(parts, {"a": 1, "b": 2}, "vi") == [gr.skip(), (2, "vi")]
 
 
+def test_a_part_is_taken_as_opened_while_it_is_read_and_no_longer_where_that_fails():
+    request, seen = SimpleNamespace(session_hash=secrets.token_hex(8)), []
+
+    def bring(packed, language):
+        seen.append(visits.was_opened(request, packed))
+        if packed == "b":
+            raise UserError("gone")
+        return [packed]
+
+    parts = [visits.Kept(name, [], [0], None, bring) for name in ("a", "b")]
+    assert visits.bring_back(parts, {"a": "a", "b": "b"}, "vi", request) == ["a", gr.skip()]
+    assert seen == [True, True] and visits.was_opened(request, "a") and not visits.was_opened(request, "b")
+
+
 def test_results_with_all_that_is_said_of_them_go_through_json(tmp_path):
     adapter = TypeAdapter(painting.Results)
     told = (scene.Outlook("#7A9E7E", "#102030", 3.5, True),)

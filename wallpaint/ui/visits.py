@@ -102,13 +102,14 @@ def bring_back(
     updates: list[Any] = []
     for kept in kepts:
         brought: Sequence[Any] = [gr.skip()] * len(kept.shown)
-        with contextlib.suppress(
-            UserError, OSError, KeyError, TypeError, ValueError
-        ):  # of yesterday, or an older version
-            if visit.get(kept.name) is not None and not (request and was_opened(request, kept.name)):
+        if visit.get(kept.name) is not None and not (request and was_opened(request, kept.name)):
+            if request:  # before it is read, which takes time: a first room that opens meanwhile leaves it there
+                note_opened(request, kept.name)
+            try:
                 brought = kept.bring(visit[kept.name], language)
+            except (UserError, OSError, KeyError, TypeError, ValueError):  # of yesterday, or an older version
                 if request:
-                    note_opened(request, kept.name)  # a first room that was asked for before comes too late
+                    _opened.remove((request.session_hash, kept.name))
         updates += brought
     return updates
 

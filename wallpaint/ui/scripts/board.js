@@ -56,7 +56,7 @@ class Board {
     this.leftOut = "";
   }
 
-  unsay(key) { if (this.$(".status").textContent === this.words.get(key)) this.sayReady("ready"); }
+  unsay(key, then = "ready") { if (this.$(".status").textContent === this.words.get(key)) this.sayReady(then); }
 
   tell(text, wrong = false) {
     const status = this.$(".status");

@@ -60,7 +60,8 @@ export class Marking {
 
   settle(candidates = null) { // after the wall's mark changed in whatever way
     this.choose(this.active);
-    if (!this.marked) this.board.say("ready"); // and nothing of what was marked
+    if (this.marked) this.board.unsay("ready", "ready_marked");
+    else this.board.say("ready"); // and nothing of what was marked
     this.candidates = candidates;
     this.board.showCandidates();
   }

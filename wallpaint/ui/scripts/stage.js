@@ -78,7 +78,10 @@ class Stage {
     } catch { this.tell(this.root?.dataset.gone ?? ""); }
   }
 
-  small(view) { return this.picture(view, this.button(view).querySelector("img")); }
+  small(view) { // none where the results have gone and a frame is still to be drawn
+    const image = this.button(view)?.querySelector("img");
+    return image && this.picture(view, image);
+  }
 
   sharp(view) { // the photo's own pixels, once one looks so close; the small copy until they are here
     const small = this.small(view), { scale, fit } = this.lens.zoom;
@@ -98,7 +101,7 @@ class Stage {
     if (this.original) return this.shown.map(() => ({ after: photo }));
     const alone = this.shown.length === 1;
     return this.shown.map((view) => {
-      const over = this.heat && this.button(view).hasAttribute("data-heat") && this.picture(`${view}-heat`, this.address(view, "-heat.png"));
+      const over = this.heat && this.button(view)?.hasAttribute("data-heat") && this.picture(`${view}-heat`, this.address(view, "-heat.png"));
       return { after: this.sharp(view), over, before: alone && view !== "photo" && photo };
     });
   }
