@@ -103,10 +103,10 @@ def test_the_edges_of_a_correction_alone_are_moved_to_the_photos(photo, lamp, tm
 
 def test_marks_get_better_with_each_click_and_a_correction_ruins_no_wall(tmp_path):
     rows = []
-    for sample in read_samples(ASSETS / "rooms" / "test", None)[:6]:
+    for sample in read_samples(ASSETS / "rooms" / "test", None)[::5]:  # of all kinds
         folder = pictures.open_picture(sample.image, tmp_path)["folder"]
         truth = np.asarray(load_mask(sample.mask)) >= 128
         rows.append([*mark(folder, truth, 3, False), *mark(folder, truth, 2, True)])
     one, two, three, found, _, again = np.mean(rows, axis=0)
     assert three > 0.9 and three >= two - 0.01 >= one - 0.02
-    assert again > found + 0.02
+    assert again > max(found, 0.85)

@@ -262,5 +262,7 @@ def test_a_smooth_wall_of_which_most_was_found_is_found_as_a_whole():
     chance[: SIDE // 2, SIDE:] = 0.9  # a quarter of the other
     before, wall = chance > 0.5, even_out(chance, Image.fromarray(pixels)) > 0.5
     assert wall[:, : SIDE - 4].mean() > 0.98 and (wall[:, SIDE + 4 :] == before[:, SIDE + 4 :]).all()
+    chance[SIDE * 6 // 5 : SIDE * 3 // 2, :SIDE] = 0.1  # three fifths of the wall are not enough
+    assert (even_out(chance, Image.fromarray(pixels)) > 0.5).sum() == (chance > 0.5).sum()
     stripes = Image.fromarray((np.indices((SIDE, SIDE)).sum(0) // 2 % 2 * 255).astype(np.uint8))
     assert np.array_equal(even_out(chance, stripes), chance)  # nothing smooth, nothing evened out
