@@ -121,6 +121,8 @@ def test_two_walls_of_a_12_megapixel_photo_in_two_paints_are_saved_and_opened_el
     other.locator("#open-project input[type=file]").set_input_files(saved)
     expect(other.locator(f"{BOARD} .board")).to_have_attribute("data-painted", "#C8553D #2F4858")
     expect(other.locator(f"{BOARD} .walls [aria-pressed]")).to_have_count(2)
+    expect(other.locator(f"{BOARD} [data-do=undo]")).to_be_disabled()  # nobody has done anything yet
+    expect(other.locator(f"{BOARD} .board")).not_to_have_attribute("data-marked", "0")
     expect(other.locator("#arms").get_by_label("old", exact=True)).not_to_be_checked()
     keep_picture(other, "project-phone")
     other.locator("#paint").click()

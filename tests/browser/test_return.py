@@ -14,6 +14,7 @@ from hands import (
     open_tab,
     place,
     settle,
+    unfold,
     upload,
     wait_kept,
     wait_marked,
@@ -49,10 +50,12 @@ def test_f5_a_closed_tab_and_somebody_else(page, visit, studio, studio_url):
     expect(page.locator("#arms").get_by_label("new", exact=True)).not_to_be_checked()
     page.get_by_role("tab", name="Dataset").click()
     expect(page.locator("#board .board")).to_have_attribute("data-marked", str(wall))
-    page.locator("#board [data-do=undo]").click()
+    expect(page.locator("#board [data-do=undo]")).to_be_disabled()
+    unfold(page, "#board .more")
+    page.locator("#board [data-do=clear]").click()
     assert wait_marked(page, wall) == 0  # its marks are marks, not a picture
-    page.locator("#board [data-do=redo]").click()
-    wait_marked(page, 0)
+    page.locator("#board [data-do=undo]").click()
+    assert wait_marked(page, 0) == wall
     settle(page)
 
     again = page.context.new_page()  # a tab that was closed, or a phone that slept

@@ -50,9 +50,8 @@ export class Wall {
   // The second: a wall as the server describes it; nothing for a new one.
   constructor(pixels, { runs = null, now = "", chosen = false, paint } = {}) {
     Object.assign(this, { pixels, now: now || "", chosen, paint });
-    this.history = [BLANK];
-    if (runs) this.history.push({ ...BLANK, model: fromRuns(runs, pixels) });
-    this.at = this.history.length - 1;
+    this.history = [runs ? { ...BLANK, model: fromRuns(runs, pixels) } : BLANK]; // as it was opened: no step to undo
+    this.at = 0;
     this.saved = this.mark; // the mark that the server has
     this.composed = {}; // of the mark at hand alone: a long history stays small
   }
