@@ -9,6 +9,7 @@ import gradio as gr
 from wallpaint.dataset import curate, zips
 from wallpaint.dataset.folder import PROMPT
 from wallpaint.dataset.metadata import SPLITS
+from wallpaint.errors import UserError
 from wallpaint.pixels.color import Swatch
 from wallpaint.ui.board.component import AFTER_BOARD, BoardPanel, describe_picture
 from wallpaint.ui.dataset import samples
@@ -16,6 +17,7 @@ from wallpaint.ui.dataset.photos import SHOW_BOARD, Photo, PhotosPanel, save_pho
 from wallpaint.ui.dataset.samples import DATASET, Key, dataset_folder, list_datasets
 from wallpaint.ui.gallery import add_gallery
 from wallpaint.ui.handlers import guarded
+from wallpaint.ui.html import Markup
 from wallpaint.ui.page import PRIVATE, QUIET, Page, Step, read_paint
 from wallpaint.ui.upload import build_upload, open_upload
 from wallpaint.ui.words.words import T, t
@@ -118,12 +120,20 @@ def wire_samples(
     workspace, name = page.workspace, save.name
 
     def relist(name: str, language: str, number: int = 1, check: bool = False, kept: bool = False) -> tuple:
-        """Give a fresh list; of the one that is `kept`, what is chosen stays chosen."""
+        """Give a fresh list; of the one that is `kept`, what is chosen stays chosen.
+
+        A wrong name is told in the list's place alone: the press on Save that ends its typing tells it too.
+        """
+        unseen = gr.update(visible=False)
+        try:
+            folder = dataset_folder(workspace, name, language)
+        except UserError as problem:
+            return [], [], None, unseen, unseen, Markup('<div class="card empty">{}</div>').format(problem), unseen
         shown, keys, pages, checkup = samples.show_dataset(workspace, name, language, number, check)
         label = t("list_page_of", language, pages=pages)
         number = gr.update(value=min(max(1, int(number or 1)), pages), visible=pages > 1, label=label)
-        undo = gr.update(visible=bool(curate.list_deleted(dataset_folder(workspace, name, language))))
-        chosen = (gr.skip(), gr.skip()) if kept else (None, gr.update(visible=False))
+        undo = gr.update(visible=bool(curate.list_deleted(folder)))
+        chosen = (gr.skip(), gr.skip()) if kept else (None, unseen)
         return shown, keys, *chosen, number, checkup, undo
 
     @guarded
