@@ -23,7 +23,7 @@ from wallpaint.errors import UserError
 from wallpaint.models.field import recolor_by_field
 from wallpaint.pixels.arrays import erode
 from wallpaint.pixels.recolor import Coat, estimate_paint
-from wallpaint.ui import handlers, page
+from wallpaint.ui import app, handlers, page
 from wallpaint.ui.board import calls, component, pictures, segmenter
 from wallpaint.ui.board.walls import (
     Wall,
@@ -386,9 +386,14 @@ def test_a_proposal_for_a_photo_of_one_colour_is_not_sure(tmp_path, looks, monke
     opened, _ = photos.add_photos([str(tmp_path / f"{name}.png") for name in told], [], "en")
     *_, found = photos.find_walls(opened, tmp_path)
     assert [caption for _, caption in photos.show_photos(found, "en")] == ["flat · unsure, 10 %", "room · 97 %"]
-    message, marked, ticked = photos.sum_up(found, found, "en")
-    assert (marked, ticked) == (["flat", "room"], ["room"]) and message.endswith("Unsure, so not ticked: flat.")
-    assert photos.sum_up(found, [], "en")[2] == marked  # one who has looked at it and searches again
+    *_, again = photos.find_walls(found, tmp_path)
+    for searched in (found, again):  # what is unsure is so as long as nobody has mended it
+        message, marked, ticked = photos.sum_up(searched, "en")
+        assert (marked, ticked) == (["flat", "room"], ["room"]) and message.endswith("Unsure, so not ticked: flat.")
+    write_walls(again[0].folder, [Wall(save_wall_mask(again[0].folder, np.eye(96, 160) > 0))])
+    *_, mended = photos.find_walls(again, tmp_path)
+    assert photos.sum_up(mended, "en")[2] == ["flat", "room"]
+    assert [caption for _, caption in photos.show_photos(mended, "en")] == ["flat", "room · 97 %"]
 
 
 def test_palettes_are_listed_imported_and_name_colours(call):
@@ -427,6 +432,16 @@ def test_without_a_picture_or_a_mark_one_is_told_what_to_do(picture, tmp_path):
     with pytest.raises(UserError, match="cannot be a name"):
         samples.save_sample(tmp_path, picture, "../x", "train", "attic", "", "en")
     assert not (tmp_path / "datasets").exists()
+
+
+def test_a_wrong_name_of_a_dataset_is_told_in_the_lists_place_and_by_no_toast(tmp_path):
+    functions = {function.name: function for function in app.build_page(tmp_path, public=False).fns.values()}
+    for name, more in (("list_here", ()), ("list_again", (1,))):
+        shown, keys, chosen, _, _, told, _ = functions[name].fn("a/<b>", "en", *more)
+        assert (shown, keys, chosen) == ([], [], None)
+        assert told.startswith('<div class="card empty">') and "a/&lt;b&gt;&#39; cannot be a name" in told
+    with pytest.raises(gr.Error, match="cannot be a name"):  # which the press on Save brings
+        functions["save_here"].fn(tab.open_sample(0, tmp_path)[0], "a/b", "train", "hall", "", "en")
 
 
 @pytest.fixture

@@ -44,6 +44,7 @@ class Photo:
     name: str  # of its room, from the file's name
     folder: str = ""  # its working copies, once it was opened
     confidence: float = -1.0  # of the wall proposed for it; 0: none found, -1: not asked yet
+    found: str = ""  # the mask of that wall
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,8 @@ def show_photos(photos: list[Photo], language: str) -> list[tuple[Any, str]]:
     for photo in photos:
         small, caption = thumbnail(photo.path, THUMBNAIL), photo.name
         mask = mask_at(photo.folder, small.size) if photo.folder else None
-        if photo.confidence >= 0:
-            caption += f" · {_say_confidence(photo.confidence, language)}"
+        if (sure := confidence_of(photo)) >= 0:
+            caption += f" · {_say_confidence(sure, language)}"
         shown.append((draw_overlay(small, mask), caption))
     return shown
 
@@ -128,31 +129,41 @@ def _say_confidence(confidence: float, language: str) -> str:
 
 def is_marked(photo: Photo) -> bool:
     """Tell whether a photo's first wall is marked."""
-    return bool(photo.folder and read_walls(photo.folder)[0][0].mask)
+    return bool(_first_mask(photo))
+
+
+def confidence_of(photo: Photo) -> float:
+    """How sure the search was of what is marked; -1 where nobody asked, or a person has marked it since."""
+    return photo.confidence if _first_mask(photo) == photo.found else -1.0
+
+
+def _first_mask(photo: Photo) -> str:
+    return read_walls(photo.folder)[0][0].mask if photo.folder else ""
 
 
 def find_walls(photos: list[Photo], workspace: Path) -> Iterator[list[Photo]]:
     """Propose the wall of every photo that nobody has marked yet; give the photos after each."""
     for index in range(len(photos)):
-        confidence = 0.0
+        confidence, mask = 0.0, ""
         try:
             photos, picture = open_photo(photos, index, workspace)
             if is_marked(photos[index]):
-                confidence = photos[index].confidence
+                confidence, mask = photos[index].confidence, photos[index].found
             elif found := segmenter.propose(picture["folder"]):
                 mask = save_wall_mask(picture["folder"], np.asarray(found.mask) >= 128)
                 write_walls(picture["folder"], [Wall(mask, found.paint.hex)])
                 confidence = round(found.confidence, 3)
         except Exception:  # one odd photo must not end the search in the others
             log.exception("no wall could be proposed for %s", photos[index].name)
-        photos = [*photos[:index], replace(photos[index], confidence=confidence), *photos[index + 1 :]]
+        searched = replace(photos[index], confidence=confidence, found=mask)
+        photos = [*photos[:index], searched, *photos[index + 1 :]]
         yield photos
 
 
-def sum_up(photos: list[Photo], new: list[Photo], language: str) -> tuple[str, list[str], list[str]]:
-    """Give what to say after a search, the names of what is marked, and those to tick: not what is new and unsure."""
+def sum_up(photos: list[Photo], language: str) -> tuple[str, list[str], list[str]]:
+    """Give what to say after a search, the names of what is marked, and those to tick: not what it is unsure of."""
     marked = [photo.name for photo in photos if is_marked(photo)]
-    unsure = [photo.name for photo in new if photo.confidence < SURE]
+    unsure = [photo.name for photo in photos if 0 < confidence_of(photo) < SURE]
     told = [t("found_all", language, found=len(marked), total=len(photos))]
     told += [t("found_unsure", language, names=_shorten(unsure, ", "))] if unsure else []
     return " ".join(told), marked, [name for name in marked if name not in unsure]
@@ -241,7 +252,7 @@ def wire_photos(page: Page, panel: PhotosPanel, board: BoardPanel, language: gr.
             message = t("finding", language, done=done, total=len(photos))
             yield photos, gr.skip(), message, gr.skip(), gr.skip(), gr.skip()
         new = [photo for photo, was in zip(photos, asked, strict=True) if was and photo.confidence > 0]
-        message, marked, ticks = sum_up(photos, new, language)
+        message, marked, ticks = sum_up(photos, language)
         ticked, box = gr.update(choices=marked, value=ticks), gr.update(visible=bool(marked) and not page.public)
         # The board does not know yet of the wall of the picture at hand.
         at_hand = picture is not None and picture["folder"] in [photo.folder for photo in new]
