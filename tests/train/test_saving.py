@@ -15,6 +15,7 @@ from processes import digest, write_config
 from safetensors.torch import load_file
 
 import studio
+from wallpaint.dataset.folder import read_samples
 from wallpaint.runs import state as runs
 from wallpaint.runs.state import read_metrics, read_run
 from wallpaint.settings.methods import METHODS
@@ -195,6 +196,7 @@ def test_before_the_first_step_a_run_says_what_it_is_about_to_do(config):
     )
     folder = train(settings)
     log, told = (folder / "train.log").read_text(), read_run(folder).fields["preflight"]
+    assert read_run(folder).fields["held_out"] == len(read_samples(settings.dataset, "validation")) > 0
     assert "warning: color_loss_weight 0.7 has no effect: no colour loss is used" in log
     assert "warning: num_validation_images 3 has no effect: validation_steps is 0" in log
     assert "warning: dataset: no wall is" in log

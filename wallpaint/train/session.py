@@ -108,7 +108,7 @@ def open_session(config: TrainConfig, resume: bool) -> Session:
     _open_folder(folder, config, accelerator, start is None)
     if accelerator.is_main_process and not (start and (folder / ROWS_FILE).is_file()):
         save_rows(folder, rows)
-        write_state(folder, models=hashes)
+        write_state(folder, models=hashes, held_out=len(splits.get("validation", ())))
     record.say(f"{config.method}, family {config.family}, on {runtime.device} ({runtime.reason}), run {folder}")
     if preset:
         record.say(preset)

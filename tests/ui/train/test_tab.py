@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import time
 from dataclasses import replace
@@ -308,6 +309,24 @@ def test_what_the_trainer_found_is_in_plain_sight(run_folder):
     assert t("adapter_frozen") in said and "192,000" in said and "3,284,628" in said
     said = run_html.draw_status(state.read_run(run_folder), [], "vi")
     assert "lora 192\u202f000" in said and "Tuần tự (new)" in said  # a comma is a decimal point there
+
+
+def test_the_plot_says_on_which_rooms_the_error_was_measured(run_folder, tmp_path):
+    other = state.new_run_folder(tmp_path, "lora")
+    for folder in (run_folder, other):
+        (folder / "metrics.jsonl").write_text('{"step": 0, "delta_e_truth": 9.5}\n')
+
+    def titles(*over, language="en"):
+        return re.findall("<figcaption>(.*?)<", look(tmp_path, "lora-1", None, language, over)[1]["plots"])
+
+    assert titles() == titles("lora-2") == ["ΔE on the validation rooms"]  # runs of before do not tell
+    state.write_state(run_folder, held_out=2)
+    assert titles() == ["ΔE on the validation rooms"]
+    state.write_state(other, held_out=0)
+    assert titles("lora-2") == ["ΔE on the validation rooms, of lora-2 on rooms it learns from"]
+    state.write_state(run_folder, held_out=0)
+    assert titles() == titles("lora-2") == ["ΔE on rooms it learns from, as none is held out"]
+    assert titles(language="vi") == [t("plot_learned", "vi")]
 
 
 def test_warnings_of_the_start_and_of_a_resume_are_shown_escaped_each_once(run_folder):

@@ -48,14 +48,17 @@ class Frame(NamedTuple):
     values: list[tuple[float, str]]
 
 
-def draw_plots(runs: dict[str, Rows], language: str) -> str:
+def draw_plots(runs: dict[str, Rows], alone: Sequence[str], language: str) -> str:
     """Give the plots of the losses and of the validation's ΔE as HTML; '' before the first value of any.
 
     `runs` has the rows of metrics.jsonl by the run's name; where there is one alone its curves are named by metric.
+    Those named in `alone` have no room held out: their ΔE is of rooms that they learn from.
     """
     titles = {name: {metric: t(f"figure_{metric}", language) for metric in names} for name, names in PLOTS.items()}
     drawn = {name: list_curves(runs, titles[name], language) for name in PLOTS}
-    frames = {t(f"plot_{name}", language): lay_out(curves) for name, curves in drawn.items() if curves}
+    on = "learned" if len(alone) == len(runs) else "partly_learned" if alone else "held_out"
+    heads = {"losses": t("plot_losses", language), "deltas": t(f"plot_{on}", language, names=", ".join(alone))}
+    frames = {heads[name]: lay_out(curves) for name, curves in drawn.items() if curves}
     return render("train/plots.html", language, frames=frames, size=(WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM))
 
 

@@ -142,7 +142,8 @@ def refresh_run(
         begun = run.state != state.QUEUED or written(run.folder / "train.log") > 0
         updates |= update_buttons(run) | {"details": gr.update(visible=begun)}
     if plots != before.plots:
-        updates["plots"] = draw_plots({other.name: state.read_metrics(other.folder) for other in laid}, language)
+        alone = [other.name for other in laid if other.fields.get("held_out") == 0]
+        updates["plots"] = draw_plots({run.name: state.read_metrics(run.folder) for run in laid}, alone, language)
     if samples != before.samples:
         drawn = draw_grids(grids, language)
         updates["samples"] = gr.update(value=drawn, visible=bool(drawn))
