@@ -265,6 +265,7 @@ def test_a_comparison_is_painted_measured_shown_and_packed(room, tmp_path):
     folder = shown.folder
     assert folder.parent == tmp_path / "results" and shown.truth and shown.arms == ("recolor",)
     said = results_html.draw_results(shown, "en")
+    assert "Keys: 1–2 an arm, hold O" in said  # the truth has a key as well
     assert "recolor comes closest" in said and said.count("data-view=") == 3  # the photo, the arm, the truth
     assert 'type="range"' in said and f"background:{GREEN}" in said and "ΔE truth" in said
     assert shown.size == (160, 90) and 'data-width="160" data-height="90"' in said
@@ -354,6 +355,12 @@ def test_the_sheet_shows_the_wall_in_each_of_its_paints_by_one_arm_with_their_na
     assert "House red &lt;7&gt;" in said and "near RAL 9005 Jet black, ΔE" in said
     assert "#879A77 · <span>LRV 30</span>" in said
     assert re.findall('data-take="([^"]+)"', said) == ["C80000-0", "879A77-0", "010203-0"]
+    assert "Keys: 1–3 a paint, hold O" in said and 'data-keys="1–3 a paint, O' in said
+    many = replace(shown, paints=tuple(f"#0000{number:02X}" for number in range(12)))
+    for paint in many.paints:
+        shutil.copytree(shown.folder / RED[1:], shown.folder / paint[1:])
+    said = results_html.draw_results(many, "en")
+    assert "Keys: 1–9 a paint" in said and re.findall("<kbd>(.+?)</kbd>", said) == ["O", *"123456789"]  # no key is 10
     red, green, _ = np.asarray(Image.open(shown.folder / "C80000" / "recolor.png"))[20, 80].astype(int)
     assert red > green + 40
     with pytest.raises(UserError, match="tick at least one"):
