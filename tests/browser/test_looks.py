@@ -3,7 +3,19 @@
 import re
 
 import pytest
-from hands import COMPARE, expect, name_dataset, only, open_sample, open_tab, show, wait_painted, wait_stage
+from hands import (
+    COMPARE,
+    expect,
+    marked,
+    name_dataset,
+    only,
+    open_sample,
+    open_tab,
+    show,
+    wait_held,
+    wait_painted,
+    wait_stage,
+)
 
 pytestmark = pytest.mark.browser
 FIELDS = "input:not([type=radio], [type=checkbox], [type=range], [type=color], [type=file]), select, textarea"
@@ -83,7 +95,35 @@ def test_a_mark_that_is_undone_is_spoken_of_no_more(page, studio_url):
     open_tab(page, studio_url, "compare")
     wait_painted(page)
     expect(page.locator(f"{COMPARE} .status")).to_contain_text("mends what is marked")
-    page.locator(f"{COMPARE} [data-do=undo]").click()
+    board, own = page.locator(f"{COMPARE} .board"), marked(page, COMPARE)
+    page.locator(f"{COMPARE} canvas.photo").focus()
+    page.keyboard.press("Control+z")  # what was opened is no step
+    page.keyboard.press("Delete")
     expect(page.locator(f"{COMPARE} .status")).to_have_text("Ready: click on the wall.")
-    page.locator(f"{COMPARE} [data-do=redo]").click()
+    page.keyboard.press("Control+z")
     expect(page.locator(f"{COMPARE} .status")).to_have_text("A click on the photo mends what is marked.")
+    page.keyboard.press("Control+z")
+    expect(board).to_have_attribute("data-marked", str(own))
+    page.locator(f"{COMPARE} [data-do=redo]").click()
+    expect(page.locator(f"{COMPARE} .status")).to_have_text("Ready: click on the wall.")
+
+
+def test_a_paint_that_is_still_looked_for_shows_no_colour(page, studio_url):
+    open_sample(page, studio_url)
+    line, picker = page.locator("#board [data-paint=now] .named"), page.locator("#board [data-paint=now] [type=color]")
+    expect(line).to_have_text("Looked for once the wall is marked.")
+    expect(picker).to_have_class("unknown")
+    held, busy = [], True
+
+    def hold(route):
+        held.append(route) if busy and "save_walls" in route.request.post_data else route.continue_()
+
+    page.route("**/component_server/", hold)
+    page.locator("#board [data-do=given]").click()
+    wait_held(page, held)
+    expect(line).to_have_text("Being looked for…")
+    busy = False
+    for route in held:
+        route.continue_()
+    expect(line).to_contain_text("LRV")
+    expect(picker).not_to_have_class("unknown")

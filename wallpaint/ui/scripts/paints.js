@@ -107,18 +107,20 @@ export class Paints {
     this.showMine();
     for (const which of KINDS) {
       const box = this.board.$(`[data-paint=${which}]`), hex = this.board.marking.wall?.[which] ?? "", [picker, text] = box.querySelectorAll("input");
+      const waits = hex ? "" : `now_${this.board.marking.wall?.area ? "sought" : "unmarked"}`;
       if (hex) picker.value = hex.toLowerCase();
+      picker.classList.toggle("unknown", !hex);
       if (document.activeElement !== text) { text.value = hex; text.removeAttribute("aria-invalid"); }
-      this.board.attempt(() => this.showName(which, hex, box.querySelector(".named")));
+      this.board.attempt(() => this.showName(which, hex, waits, box.querySelector(".named")));
     }
     this.showAim();
   }
 
-  async showName(which, hex, line) {
-    const id = this.board.$("select").value, key = `${hex} ${id} ${document.documentElement.lang}`;
+  async showName(which, hex, waits, line) {
+    const id = this.board.$("select").value, key = `${hex}${waits} ${id} ${document.documentElement.lang}`;
     if (this.named[which] === key) return;
     this.named[which] = key;
-    line.textContent = ""; // it spoke of another paint
+    line.textContent = waits && this.board.words.get(waits); // it spoke of another paint
     if (!hex) return;
     await new Promise((done) => setTimeout(done, 120)); // a picker that is dragged asks once
     if (this.named[which] !== key) return;
