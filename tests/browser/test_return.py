@@ -61,6 +61,7 @@ def test_f5_a_closed_tab_and_somebody_else(page, visit, studio, studio_url):
     again = page.context.new_page()  # a tab that was closed, or a phone that slept
     open_tab(again, studio_url, "dataset")
     expect(again.locator("#board .board")).to_have_attribute("data-marked", str(wall))
+    expect(again.locator("#board .status")).to_have_text("A click on the photo mends what is marked.")
     stranger = visit()
     open_tab(stranger, studio_url, "dataset")
     stranger.wait_for_function("window.cameBack")  # all that comes back has come

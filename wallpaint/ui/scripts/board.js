@@ -174,7 +174,8 @@ class Board {
     this.say("looking");
     await this.call("embed");
     if (photo.token !== this.token) return;
-    this.sayReady(photo.inverted ? "looks_inverted" : this.shown === "repaint" ? "ready_painted" : "ready", {}, photo.inverted);
+    const ready = this.shown === "repaint" ? "ready_painted" : this.marking.marked ? "ready_marked" : "ready";
+    this.sayReady(photo.inverted ? "looks_inverted" : ready, {}, photo.inverted);
   }
 
   bindDrop() {
