@@ -1,6 +1,8 @@
 // The walls of the photo at hand: marked by what the model answers, saved on the server as they change.
 import { BLANK, Wall, fromRuns, spread, toRuns } from "./marks.js";
 
+const touch = () => (matchMedia("(hover: none)").matches ? "_touch" : ""); // fingers have one button
+
 export class Marking {
   constructor(board) {
     this.board = board;
@@ -109,7 +111,7 @@ export class Marking {
     const masks = answer.masks.map((runs) => this.read(runs, points));
     const mark = before === this.wall.mark.before ? this.wall.mark : BLANK; // what was brushed is in the mask before
     this.follow({ ...mark, model: masks[0], points, box, before }, { masks, scores: answer.scores, chosen: 0 });
-    this.board.say(before ? "corrected" : "found", { score: Math.round(100 * answer.scores[0]) });
+    this.board.say(before ? "corrected" : `found${touch()}`, { score: Math.round(100 * answer.scores[0]) });
     await this.refine();
   }
 
@@ -145,8 +147,7 @@ export class Marking {
     if (turn !== this.turn || board.pointer.marking) return board.unsay("searching");
     if (!answer.runs) return board.sayReady("nothing_found", {}, true);
     this.replace(this.read(answer.runs));
-    const touch = matchMedia("(hover: none)").matches ? "_touch" : ""; // fingers have one button
-    board.sayReady(`auto_${answer.sure ? "found" : "unsure"}${touch}`, { confidence: Math.round(100 * answer.confidence) });
+    board.sayReady(`auto_${answer.sure ? "found" : "unsure"}${touch()}`, { confidence: Math.round(100 * answer.confidence) });
   }
 
   async useGiven() { this.replace(fromRuns((await this.board.call("load_given")).runs, this.pixels)); }
