@@ -95,8 +95,10 @@ def test_a_value_error_is_shown_escaped_and_anything_else_only_named(caplog):
 @pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "a b", "x" * 65])
 def test_a_name_never_leads_elsewhere(name):
     with pytest.raises(UserError, match="dataset"):
-        check_name(name, "dataset")
-    assert check_name(" phòng-1 ", "dataset") == "phòng-1"
+        check_name(name)
+    with pytest.raises(UserError, match="bộ dữ liệu"):
+        check_name(name, "vi")
+    assert check_name(" phòng-1 ") == "phòng-1"
 
 
 @pytest.mark.parametrize("value", ["#7A9E7E", "7a9e7e", "rgb(122, 158, 126)", "rgba(122.2, 157.9, 126, 1)"])

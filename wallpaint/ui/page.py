@@ -101,11 +101,11 @@ def run_script(name: str, texts: dict[str, dict[str, str]], about: dict[str, Any
       module.start({{ element, props, server, trigger, watch, ...{given} }}));"""
 
 
-def check_name(name: str, where: str, language: str = "en") -> str:
-    """Return `name` if it can name a folder or file of ours, else raise UserError."""
+def check_name(name: str, language: str = "en") -> str:
+    """Return `name` if it can name a dataset, else raise UserError."""
     name = (name or "").strip()
     if not NAME.fullmatch(name):
-        raise UserError(t("bad_name", language, name=name, where=where))
+        raise UserError(t("bad_name", language, name=name))
     return name
 
 

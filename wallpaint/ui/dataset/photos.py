@@ -176,7 +176,7 @@ def save_photos(
     chosen = [photo for photo in photos if photo.name in ticked and photo.folder]
     if not chosen:
         raise UserError(t("no_ticked", language))
-    folder = workspace / "datasets" / check_name(name, "dataset", language)
+    folder = workspace / "datasets" / check_name(name, language)
     return sum(save_walls(folder, photo.folder, split, photo.name, text) for photo in chosen)
 
 

@@ -70,7 +70,7 @@ def say_saved(folder: Path, count: int, language: str) -> str:
 
 def dataset_folder(workspace: Path, name: str, language: str) -> Path:
     """Where the named dataset is; UserError for a name that leads elsewhere."""
-    return workspace / "datasets" / check_name(name, "dataset", language)
+    return workspace / "datasets" / check_name(name, language)
 
 
 def list_datasets(workspace: Path) -> list[str]:
