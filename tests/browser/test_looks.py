@@ -50,6 +50,15 @@ def test_fields_on_a_phone_are_large_enough_that_it_does_not_zoom_in(phone, stud
     assert below < 50  # nothing unseen stands between them
 
 
+def test_on_a_phone_no_setting_of_a_run_is_cut_off(phone, studio_url):
+    open_tab(phone, studio_url, "train")
+    folds = phone.locator("#train .label-wrap:not(.open)")
+    while folds.count():
+        folds.first.click()
+    phone.wait_for_function("""() => [...document.querySelectorAll("#train .form > .block")].every((block) =>
+        block.scrollWidth <= block.clientWidth)""")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_hints_can_be_read_and_what_is_chosen_from_a_list_has_an_arrow(visit, studio_url, scheme):
     page = visit(color_scheme=scheme)
