@@ -74,3 +74,20 @@ def test_an_even_mask_stays_as_it_is_whatever_the_photo_shows(room):
     for value in (0, 255):
         assert refine_mask(photo, Image.new("L", (64, 48), value), 20).getextrema() == (value, value)
     assert refine_mask(photo, Image.new("L", (64, 48), 255), 20).size == SIZE
+
+
+def test_a_wallpapers_motifs_stay_wall_but_not_what_repeats_at_one_place_or_covers_little(room):
+    photo, wall = room
+    dots = [(x, y) for x in range(40, 1260, 80) for y in range(160, 700, 80)]
+    leaves = [(x, y) for x in range(800, 1100, 40) for y in range(480, 680, 40)]  # of one plant
+    hooks = [(x, y) for x in range(40, 1260, 160) for y in range(160, 700, 160)]
+    for places, radius, kept in ((dots, 16, True), (leaves, 16, False), (hooks, 12, False)):
+        picture, there = photo.copy(), Image.new("L", SIZE, 0)
+        for x, y in places:
+            for canvas, color in ((picture, (52, 66, 110)), (there, 255)):
+                ImageDraw.Draw(canvas).ellipse((x - radius, y - radius, x + radius, y + radius), color)
+        there = np.asarray(there) > 0
+        there &= wall & ~np.pad(np.ones((340, 300), bool), ((170, 450), (370, 610)))  # the frame lies over them
+        after = np.asarray(refine_mask(picture, rough(wall, 128), SIZE[0] / 128)) > 0
+        assert after[there].mean() > 0.95 if kept else after[there].mean() < 0.2, (len(places), after[there].mean())
+        assert not after[215:465, 415:625].any()  # the frame is left out

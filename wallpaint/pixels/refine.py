@@ -25,6 +25,10 @@ FAINT = 0.01
 SURE = 6.0  # a score that its neighbourhood shares and no finer look will overrule
 EDGE = 4.0  # of a colour, a pixel of the small photo: less is no edge of a thing
 MOST = 30.0  # scores are cut off here
+# A wallpaper's motifs: so many parts of one colour, in all such a share of the wall, and all over it (the spread of
+# their places, in that of the wall's). Chosen on rendered rooms held out.
+MANY, COVERED, ALL_OVER, ALIKE = 16, 0.03, 0.4, 14.0
+BETWEEN = 0.04  # of the longest side: wider gaps in a wall are no motifs
 
 
 def refine_mask(photo: Image.Image, mask: Image.Image, cell: float, seen: bool = False) -> Image.Image:
@@ -49,6 +53,9 @@ def refine_mask(photo: Image.Image, mask: Image.Image, cell: float, seen: bool =
             trust = np.where(np.abs(depth) < 1, trust, 2 * MOST * np.sign(depth))
         score = _score(small, places) + trust
         wall = score > 0
+        if not seen:
+            score = np.where(ndimage.maximum_filter(_motifs(small, wall), 5), MOST, score)
+            wall = score > 0
     score = np.where(_fades(small, rough, wall), MOST, score)
     wall = _enlarge(photo, score, places, trust) >= 128
     return to_mask(wall) if seen else clean_mask(to_mask(wall))
@@ -65,6 +72,27 @@ def _fades(colors: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndar
     soft = (counts > 0) & (edges < counts / 2)
     soft[0] = False  # what did not leave
     return ndimage.maximum_filter(soft[labels], 7) & before  # and round about, where it would be in doubt
+
+
+def _motifs(colors: np.ndarray, wall: np.ndarray) -> np.ndarray:
+    """What repeats all over a wall (h, w) in one colour, and so is its wallpaper's: (h, w) boolean, often none."""
+    labels, sizes = components(_close(wall, max(1, round(BETWEEN / 2 * max(wall.shape)))) & ~wall)
+    parts = np.flatnonzero(sizes[1:] > 1) + 1
+    means = np.stack([ndimage.mean(colors[..., c], labels, parts) for c in range(3)], axis=1)
+    alike = np.linalg.norm(means[:, None] - means, axis=-1) < ALIKE
+    parts = parts[alike[alike.sum(axis=0).argmax()]] if len(parts) else parts  # of the commonest colour
+    if len(parts) < MANY or sizes[parts].sum() < COVERED * wall.sum():
+        return np.zeros_like(wall)
+    places = np.array(ndimage.center_of_mass(labels > 0, labels, parts))
+    spread = places.std(axis=0) / (np.argwhere(wall).std(axis=0) + 1)
+    return np.isin(labels, parts) & (spread.min() > ALL_OVER)
+
+
+def _close(mask: np.ndarray, reach: int) -> np.ndarray:
+    """Fill the gaps of a mask (h, w) that no disc of radius `reach` fits in; beyond the picture it goes on."""
+    wide = np.pad(mask, reach, mode="edge")
+    grown = ndimage.distance_transform_edt(~wide) <= reach
+    return (ndimage.distance_transform_edt(grown) > reach)[reach:-reach, reach:-reach]
 
 
 def _gather(colors: np.ndarray, wall: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarray]:
