@@ -1,5 +1,7 @@
 """Masks at the photo's own size: their edges on the photo's, what is unlike the wall left out."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
@@ -91,3 +93,16 @@ def test_a_wallpapers_motifs_stay_wall_but_not_what_repeats_at_one_place_or_cove
         after = np.asarray(refine_mask(picture, rough(wall, 128), SIZE[0] / 128)) > 0
         assert after[there].mean() > 0.95 if kept else after[there].mean() < 0.2, (len(places), after[there].mean())
         assert not after[215:465, 415:625].any()  # the frame is left out
+
+
+def test_a_mask_of_thousands_of_specks_takes_no_more_memory_than_another():
+    noise = np.random.default_rng(0).integers(0, 256, (600, 800, 3), np.uint8)
+    specks = Image.fromarray(noise).resize((400, 300), Image.Resampling.NEAREST)
+    peaks = []
+    for mask in (specks.convert("L").point(lambda v: 255 * (v > 110)), Image.new("L", specks.size, 255)):
+        mask.paste(0, (0, 0, 400, 30))
+        tracemalloc.start()
+        refine_mask(specks, mask, 2)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[0] < 2 * peaks[1] + 50e6

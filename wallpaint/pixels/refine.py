@@ -29,6 +29,7 @@ MOST = 30.0  # scores are cut off here
 # their places, in that of the wall's). Chosen on rendered rooms held out.
 MANY, COVERED, ALL_OVER, ALIKE = 16, 0.03, 0.4, 14.0
 BETWEEN = 0.04  # of the longest side: wider gaps in a wall are no motifs
+ENOUGH = 1000  # parts that are compared, the largest: each with each
 
 
 def refine_mask(photo: Image.Image, mask: Image.Image, cell: float, seen: bool = False) -> Image.Image:
@@ -77,7 +78,7 @@ def _fades(colors: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndar
 def _motifs(colors: np.ndarray, wall: np.ndarray) -> np.ndarray:
     """What repeats all over a wall (h, w) in one colour, and so is its wallpaper's: (h, w) boolean, often none."""
     labels, sizes = components(_close(wall, max(1, round(BETWEEN / 2 * max(wall.shape)))) & ~wall)
-    parts = np.flatnonzero(sizes[1:] > 1) + 1
+    parts = 1 + np.argsort(-sizes[1:])[: min(ENOUGH, np.count_nonzero(sizes[1:] > 1))]
     means = np.stack([ndimage.mean(colors[..., c], labels, parts) for c in range(3)], axis=1)
     alike = np.linalg.norm(means[:, None] - means, axis=-1) < ALIKE
     parts = parts[alike[alike.sum(axis=0).argmax()]] if len(parts) else parts  # of the commonest colour
