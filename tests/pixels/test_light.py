@@ -157,3 +157,27 @@ def test_learning_from_drawings_tells_how_bright_a_wall_becomes():
     untaught = Reader(data["features"].mean(0), data["features"].std(0).clamp(min=0.05))
     before, after = measure(untaught, data), measure(fit(data, 400), data)
     assert after["delta_e"] < 0.75 * before["delta_e"] and abs(after["bias"]) < 0.2
+
+
+def test_the_doubt_that_is_told_is_measured_on_true_repaints(tmp_path):
+    import json
+
+    from wallpaint.models.field import recolor_by_field
+    from wallpaint.pixels.recolor import Coat
+    from wallpaint.recipes.light import measure_rooms
+
+    photo, mask = load(ROWS[0])
+    photo.save(tmp_path / "room.png")
+    mask.save(tmp_path / "room-mask.png")
+    paints, truths = [(150, 60, 40), (60, 120, 150)], []
+    for number, color in enumerate(paints):
+        painted = recolor_by_field(Coat(photo, mask, Swatch(color)))
+        if number:  # a truth far from what any light would make of the paint
+            painted = Image.new("RGB", photo.size, (255, 255, 0))
+        painted.save(tmp_path / f"room-paint{number}.png")
+        truths.append({"color": color, "file_name": f"room-paint{number}.png"})
+    row = {name: ROWS[0][name] for name in ("text", "room_id", "reference_color_rgb")}
+    row |= {"file_name": "room.png", "mask_file_name": "room-mask.png", "truths": truths}
+    (tmp_path / "metadata.jsonl").write_text(json.dumps(row) + "\n", "utf-8")
+    figures = measure_rooms(tmp_path)
+    assert figures["within 1 doubt"] == figures["within 2 doubt"] == 0.5

@@ -18,11 +18,11 @@ from safetensors.numpy import save_file
 from torch import nn
 
 from wallpaint.dataset.folder import read_samples
-from wallpaint.models.field import repaint
+from wallpaint.models.field import recolor_by_field, repaint
 from wallpaint.pixels.arrays import erode
-from wallpaint.pixels.color import Swatch, bytes_to_linear, luminance
+from wallpaint.pixels.color import Swatch, bytes_to_linear, delta_e, linear_to_lab, luminance
 from wallpaint.pixels.images import load_photo
-from wallpaint.pixels.light import FAR, LEAST, MOST, SLOPE, WALL, WEIGHTS, estimate_light, features
+from wallpaint.pixels.light import FAR, LEAST, MOST, SLOPE, WALL, WEIGHTS, estimate_light, features, is_lost
 from wallpaint.pixels.mask_ops import to_mask
 from wallpaint.pixels.metrics import brightness_error, expected_lightness, wall_region
 from wallpaint.pixels.recolor import Coat
@@ -201,20 +201,30 @@ def measure(reader: Reader, data: dict[str, torch.Tensor]) -> dict[str, float]:
 
 
 def measure_rooms(rooms: Path) -> dict[str, float]:
-    """How well the shipped network does on rooms with truths: log luminance, its cover, and brightness_error."""
-    errors, covered, bright = [], [], []
+    """How well the shipped network does on rooms with truths: log luminance, its cover, and brightness_error.
+
+    `doubt` is what the studio says, "in this light about #RRGGBB, ± ΔE": how many repaints come out within it, within
+    twice as much.
+    """
+    errors, covered, bright, doubts = [], [], [], []
     for sample in read_samples(rooms, None):
         photo, mask = sample.load()
         wall, light = wall_region(mask), estimate_light(photo, mask)
         before = bytes_to_linear(np.asarray(photo)[wall]).mean(0)[None]
         for truth in sample.truths:
             swatch, true = Swatch(truth.color), load_photo(truth.image)
+            coat = Coat(photo, mask, swatch)
             after = bytes_to_linear(np.asarray(true)[wall]).mean(0)
             shown = light.repaint(before, swatch.linear)[0].clip(0, 1)
             errors.append(float(np.log((luminance(shown) + 0.01) / (luminance(after) + 0.01))))
             covered.append(abs(errors[-1]) < 1.645 * light.spread)
-            bright.append(abs(brightness_error(true, expected_lightness(Coat(photo, mask, swatch)), mask)))
+            bright.append(abs(brightness_error(true, expected_lightness(coat), mask)))
+            if not is_lost(photo, mask):
+                middles = [np.median(np.asarray(picture)[wall], axis=0) for picture in (recolor_by_field(coat), true)]
+                seen, came = (bytes_to_linear(middle.round().astype(np.uint8)) for middle in middles)
+                doubts.append(float(delta_e(linear_to_lab(seen), linear_to_lab(came))) / max(1, light.doubt(seen)))
     figures = {"bias": np.mean(errors), "deviation": np.std(errors), "covered": np.mean(covered)}
+    figures |= {f"within {times} doubt": np.mean(np.array(doubts) < times) for times in (1, 2)}
     return {name: round(float(value), 3) for name, value in figures.items()} | {
         "brightness_error_p90_of_truths": round(float(np.nanpercentile(bright, 90)), 1)
     }
