@@ -2,6 +2,7 @@
 
 import ast
 import subprocess
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,8 +20,11 @@ WINGS = (
 HEAVY = {"torch", "torchvision", "diffusers", "transformers", "peft", "accelerate", "kornia", "gradio"}
 # Wings that import nothing heavy by themselves.
 LIGHT = ("pixels", "settings", "dataset", "runs", "cli", "paths", "errors", "process", "disk")
+# Where a process begins in earnest, and what it may need later: a page opens, and a run starts, without.
+LATE = {"wallpaint.ui.app": HEAVY - {"gradio"}, "wallpaint.train.loop": {"kornia", "gradio"}}
 
 
+@cache
 def sources() -> list[Path]:
     return [ROOT / "studio.py", *sorted((ROOT / "wallpaint").rglob("*.py"))]
 
@@ -34,6 +38,7 @@ def wing(path: Path) -> str:
     return parts[0] if len(parts) == 1 else parts[1]
 
 
+@cache
 def imports(path: Path, top_level_only: bool = False) -> set[str]:
     """Names of imported modules, dotted; `if TYPE_CHECKING:` does not count."""
     found, stack = set(), list(ast.parse(path.read_text("utf-8")).body)
@@ -52,6 +57,7 @@ def imports(path: Path, top_level_only: bool = False) -> set[str]:
     return found
 
 
+@cache
 def files() -> dict[str, Path]:
     """Every module of the project by its dotted name."""
     return {".".join(p.relative_to(ROOT).with_suffix("").parts): p for p in sources() if p.name != "__init__.py"}
@@ -114,6 +120,16 @@ def test_studio_imports_nothing_heavy_until_a_command_is_known():
     assert {module for module in names if module in files()} <= {
         f"wallpaint.{name}" for name in ("cli", "errors", "process", "disk")
     }
+
+
+@pytest.mark.parametrize(("module", "late"), LATE.items())
+def test_what_may_wait_is_not_read_at_the_start(module, late):
+    read, waiting = set(), [module]
+    while waiting:
+        found = imports(files()[waiting.pop()], top_level_only=True) - read
+        read |= found
+        waiting += found & set(files())
+    assert not {name.split(".")[0] for name in read} & late
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,3 +1,4 @@
+import gc
 import os
 import subprocess
 import sys
@@ -17,6 +18,17 @@ LOOPBACK = "localhost,127.0.0.1,::1"
 def own_environment(monkeypatch):
     """Give os.environ back as it was."""
     monkeypatch.setattr(os, "environ", os.environ.copy())
+
+
+def test_the_collector_is_paused_for_what_comes_to_stay_and_left_as_it_was():
+    with process.collector_paused():
+        with process.collector_paused():
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    with pytest.raises(OSError), process.collector_paused():
+        raise OSError
+    assert gc.isenabled()
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "ascii", "cp437"])

@@ -27,8 +27,9 @@ from wallpaint.cache.build import _same_views  # noqa: E402
 from wallpaint.cache.shards import ShardCache, content_hash  # noqa: E402
 from wallpaint.cache.views import list_views  # noqa: E402
 from wallpaint.dataset.files import FileIndex  # noqa: E402
-from wallpaint.dataset.folder import collector_paused, read_splits
+from wallpaint.dataset.folder import read_splits  # noqa: E402
 from wallpaint.dataset.metadata import dump_rows
+from wallpaint.process import collector_paused  # noqa: E402
 from wallpaint.train.dataset_rows import changed_rows, describe_rows, save_rows  # noqa: E402
 
 

@@ -9,8 +9,9 @@ from toys import toy_room
 
 from wallpaint.dataset.folder import add_sample, read_samples
 from wallpaint.errors import UserError
+from wallpaint.pixels.mask_ops import expect_iou
 from wallpaint.recipes import walls
-from wallpaint.walls.network import SIDE, NetworkFinder, WallNetwork, expect_iou
+from wallpaint.walls.network import SIDE, NetworkFinder, WallNetwork
 
 
 @pytest.fixture(scope="module")

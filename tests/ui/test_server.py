@@ -77,6 +77,16 @@ def test_a_space_registers_nothing_that_trains_or_keeps(serve):
     assert space >= {"paint_arms", "open_shipped_room", "open_photo", "add_lora", "upload_here"}
 
 
+def test_the_page_answers_before_the_models_are_read(tmp_path, monkeypatch):
+    order = []
+    demo = types.SimpleNamespace(launch=lambda **how: order.append("page"), block_thread=lambda: order.append("wait"))
+    monkeypatch.setattr(app, "build_page", lambda *how: demo)
+    monkeypatch.setattr(app, "start_housekeeping", lambda *how: None)
+    monkeypatch.setattr(app.segmenter, "warm_up", lambda: order.append("models"))
+    app.serve("127.0.0.1", free_port(), None, False, tmp_path)
+    assert order == ["page", "models", "wait"]
+
+
 def test_the_studio_started_as_a_space_offers_painting_alone(tmp_path):
     """The real thing: `python studio.py` with SPACE_ID set, asked under a name that is not this machine's.
 

@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 import torch.nn.functional as F
-from kornia.filters import gaussian_blur2d
 from PIL import Image, ImageDraw
 from torchvision.transforms import v2
 
@@ -96,6 +95,8 @@ def detail_map(image: torch.Tensor, wall: torch.Tensor, erosion: int) -> torch.T
     Returns:
         (1, 3, H, W), -1 to 1; 0 off the wall.
     """
+    from kornia.filters import gaussian_blur2d  # reads all of kornia, half a second
+
     kernel = min(2 * int(3 * SIGMA) + 1, 2 * min(image.shape[-2:]) - 1)
     blur = [gaussian_blur2d(x, (kernel, kernel), (SIGMA, SIGMA)) for x in (image * wall, wall)]
     inside = 1 - F.max_pool2d(1 - wall, 2 * erosion + 1, 1, erosion)

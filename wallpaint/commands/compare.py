@@ -14,6 +14,7 @@ from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.images import load_mask, load_photo
 from wallpaint.pixels.recolor import estimate_paint
+from wallpaint.process import collector_paused
 from wallpaint.settings.train_config import load_config
 
 
@@ -57,7 +58,8 @@ def compare_walls(options: argparse.Namespace) -> int:
     for flag, many in (("--swatch", swatches), ("--old-paint", old_paints)):
         if len(many) != len(masks) and many:
             raise UserError(f"{len(masks)} masks and {len(many)} paints are given, to --mask and {flag}, give as many")
-    from wallpaint.report.compare import compare
+    with collector_paused():
+        from wallpaint.report.compare import compare
 
     if options.white:
         old_paints = read_by_white(options)

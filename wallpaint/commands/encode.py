@@ -3,6 +3,7 @@
 import argparse
 
 from wallpaint.cli import existing, read_config
+from wallpaint.process import collector_paused
 
 
 def run(options: argparse.Namespace) -> int:
@@ -12,7 +13,8 @@ def run(options: argparse.Namespace) -> int:
         config = read_config(existing(given, "--encode"), options.overrides)
     else:
         config = read_config(path, {**options.overrides, "dataset": str(existing(given, "--encode", folder=True))})
-    from wallpaint.train.encode import encode_dataset
+    with collector_paused():
+        from wallpaint.train.encode import encode_dataset
 
     print(f"manifest: {encode_dataset(config, options.engine)}")
     return 0

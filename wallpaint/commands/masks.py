@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from wallpaint.process import collector_paused
 from wallpaint.walls import finders
 from wallpaint.walls.propose import SURE, list_photos, mask_folder
 
@@ -15,7 +16,8 @@ def run(options: argparse.Namespace) -> int:
     kept, unsure = 0, 0
     chosen = finders.FINDERS[options.finder] if options.finder else finders.pick_finder()
     print(f"walls found by {chosen.name}", file=sys.stderr)
-    finder = finders.load_finder(chosen)
+    with collector_paused():
+        finder = finders.load_finder(chosen)
     for path, proposal, problem in mask_folder(options.masks, options.out, finder):
         name = path.relative_to(options.masks)
         if proposal is None:

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from wallpaint.errors import UserError
-from wallpaint.process import bypass_proxy, drop_broken_proxies
+from wallpaint.process import bypass_proxy, collector_paused, drop_broken_proxies
 
 
 def run(options: argparse.Namespace) -> int:
@@ -23,8 +23,9 @@ def run(options: argparse.Namespace) -> int:
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     os.environ.setdefault("GRADIO_TEMP_DIR", str(workspace.resolve() / "tmp" / "gradio"))
     drop_broken_proxies()
-    from wallpaint.ui.app import serve
-    from wallpaint.ui.guard import bare_host
+    with collector_paused():
+        from wallpaint.ui.app import serve
+        from wallpaint.ui.guard import bare_host
 
     host = bare_host(options.host)
     bypass_proxy(host)

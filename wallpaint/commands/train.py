@@ -50,7 +50,8 @@ def train_there(folder: Path, config: TrainConfig, resume: bool, fresh: bool) ->
     ended = start_here(folder, config, resume) if FIRST else b""
     code, error = 1, ""
     try:
-        from wallpaint.train import loop
+        with process.collector_paused():
+            from wallpaint.train import loop
 
         loop.train(config, resume=resume)
         code = process.STOPPED if FIRST and state.read_run(folder).state == "stopped" else 0

@@ -7,10 +7,7 @@ object a row, the pictures beside it or below. Test rooms hold one such split ri
 
 from __future__ import annotations
 
-import gc
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +33,7 @@ from wallpaint.paths import ascii_name
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.mask_ops import two_valued
 from wallpaint.pixels.recolor import check_wall
+from wallpaint.process import collector_paused
 
 PROMPT = "a room with painted walls"  # names no colour: that is what the swatch is for
 
@@ -55,17 +53,6 @@ def read_samples(folder: str | Path, split: str | None, files: FileIndex | None 
     if not samples:
         raise UserError(f"{find_metadata(where)} has no rows: mark at least one wall first")
     return samples
-
-
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """Pause the garbage collector: rows hold no circles, and it would look for some in a million of them."""
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        (gc.enable if collects else gc.disable)()
 
 
 def list_samples(folder: str | Path, split: str) -> tuple[list[Sample], int]:

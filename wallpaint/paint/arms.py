@@ -20,6 +20,7 @@ from wallpaint.models.field import guess_gains, throw_light
 from wallpaint.paint.classical import CLASSICAL, LAID
 from wallpaint.paint.settings import OnStep, SamplingSettings, share_of
 from wallpaint.pixels.recolor import Coat, Laying, repaint_each
+from wallpaint.process import collector_paused
 
 if TYPE_CHECKING:
     from wallpaint.models.bundle import Models
@@ -119,7 +120,8 @@ def open_arms(
     diffusing = [arm for arm in arms if arm not in CLASSICAL]
     if not diffusing:
         return Arms(tuple(arms))
-    from wallpaint.paint.painter import Painter, resolve_arms
+    with collector_paused():
+        from wallpaint.paint.painter import Painter, resolve_arms
 
     paths = resolve_arms(diffusing)
     runs = {name: run for name, path in paths.items() if path and (run := find_run(path))}

@@ -132,6 +132,13 @@ def two_valued(mask: Image.Image) -> Image.Image:
     return mask.convert("L").point([0] * 128 + [255] * 128)
 
 
+def expect_iou(chance: np.ndarray) -> float:
+    """The IoU to expect between `chance` > 0.5 and the true wall, if each pixel's probability is right."""
+    wall = chance > 0.5
+    both = chance[wall].sum()
+    return float(both / (wall.sum() + chance[~wall].sum())) if wall.any() else 0.0
+
+
 def from_mask(mask: Image.Image) -> np.ndarray:
     """A mask of any mode to where it is wall, boolean (H, W)."""
     return np.asarray(mask if mask.mode == "L" else mask.convert("L")) >= 128

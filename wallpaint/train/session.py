@@ -21,12 +21,13 @@ from wallpaint.cache.batches import Encoded
 from wallpaint.cache.build import encode_views
 from wallpaint.cache.views import list_views
 from wallpaint.dataset.files import FileIndex
-from wallpaint.dataset.folder import collector_paused, read_splits
+from wallpaint.dataset.folder import read_splits
 from wallpaint.dataset.rows import Sample
 from wallpaint.disk import atomic_path
 from wallpaint.learned.denoiser import Denoiser, compile_blocks, parameter_groups
 from wallpaint.models.bundle import Models
 from wallpaint.models.runtime import Runtime, pick_runtime
+from wallpaint.process import collector_paused
 from wallpaint.runs.state import new_run_folder, read_run, write_state
 from wallpaint.settings.methods import METHODS, Method
 from wallpaint.settings.train_config import TrainConfig, load_config, to_yaml

@@ -210,7 +210,6 @@ def serve(
             print("note: whoever reaches the allowed host reaches the studio, --auth asks for a password", flush=True)
     tempfile.tempdir = str(workspace.resolve() / "tmp")  # Gradio's lie there too, see studio.py
     Path(tempfile.tempdir).mkdir(parents=True, exist_ok=True)
-    segmenter.warm_up()
     demo = build_page(workspace, public)
     start_housekeeping(workspace.resolve(), public)
     results = str(workspace.resolve() / "results")
@@ -224,6 +223,7 @@ def serve(
         prevent_thread_lock=True,
         **options,
     )
+    segmenter.warm_up()  # once the page answers: torch takes as long to read as all the rest
     here = "localhost" if host in EVERYWHERE else bracketed(host)
     print(f"wallpaint is on http://{here}:{port}  (Ctrl+C ends it)", flush=True)
     demo.block_thread()

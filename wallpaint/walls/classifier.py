@@ -16,9 +16,10 @@ from PIL import Image
 
 from wallpaint.errors import UserError, reason_of
 from wallpaint.pixels.arrays import components
+from wallpaint.pixels.mask_ops import expect_iou
 from wallpaint.walls.features import SIDE, find_smooth, mask_features, shrink_masks
 from wallpaint.walls.masks import Masker
-from wallpaint.walls.network import NETWORK, NetworkFinder, expect_iou
+from wallpaint.walls.network import NETWORK, NetworkFinder
 
 # Chosen on rendered rooms held out, not on the test rooms: docs/room-tiny.md, What finds walls.
 RANKED = 0.35  # what the ranked masks' word counts, the network's the rest

@@ -15,6 +15,7 @@ from wallpaint.errors import UserError, reason_of
 from wallpaint.models.blocks import conv_block
 from wallpaint.models.runtime import build_alone, pick_runtime
 from wallpaint.paths import ASSETS
+from wallpaint.pixels.mask_ops import expect_iou
 
 NETWORK = ASSETS / "walls" / "network.safetensors"
 SIDE = 160  # pixels a side of what it learned from, cuts of photographs; photos are stretched to squares
@@ -85,10 +86,3 @@ class NetworkFinder:
             chance = (self.network(seen).sigmoid() + self.network(seen.flip(-1)).sigmoid().flip(-1))[0] / 2
         found = chance.cpu().numpy()
         return found, expect_iou(found)
-
-
-def expect_iou(chance: np.ndarray) -> float:
-    """The IoU to expect between `chance` > 0.5 and the true wall, if each pixel's probability is right."""
-    wall = chance > 0.5
-    both = chance[wall].sum()
-    return float(both / (wall.sum() + chance[~wall].sum())) if wall.any() else 0.0

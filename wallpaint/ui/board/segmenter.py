@@ -15,12 +15,11 @@ import numpy as np
 from PIL import Image
 
 from wallpaint.errors import UserError
-from wallpaint.pixels.mask_ops import from_mask, obey_clicks, spot_at, surface_at, to_mask
+from wallpaint.pixels.mask_ops import expect_iou, from_mask, obey_clicks, spot_at, surface_at, to_mask
 from wallpaint.pixels.refine import refine_mask
 from wallpaint.walls.clicks import Surfaces, believe, correct, decide, keep_away
 from wallpaint.walls.finders import Finder, WallFinder, load_finder, load_masker, pick_finder
 from wallpaint.walls.masks import KEPT_EMBEDDINGS, Masker
-from wallpaint.walls.network import expect_iou
 from wallpaint.walls.propose import Proposal, shape_wall
 
 _lock = threading.Lock()
