@@ -70,6 +70,7 @@ def test_the_whole_story_with_a_mouse(page, studio_url, keep_picture):
         page.locator("#board [data-candidate='1']").click()
         expect(page.locator("#board [data-candidate='1']")).to_have_attribute("aria-pressed", "true")
     page.keyboard.press("Control+z")
+    expect(page.locator("#board .status")).not_to_contain_text("sure")  # of what has been undone
     page.keyboard.press("Control+z")
     brush(page, "#board")
     brushed = marked(page)
@@ -170,6 +171,7 @@ def test_a_mask_the_wrong_way_round_is_told_and_turned(page, studio_url):
     unfold(page, "#board .more")
     page.locator("#board [data-do=invert]").click()
     assert wait_marked(page, 256 * 256 - own) == own
+    expect(page.locator("#board .status:not(.wrong)")).to_have_text("A click on the photo mends what is marked.")
 
 
 def test_what_the_server_could_not_take_is_sent_again_and_never_saved_half(page, studio_url):

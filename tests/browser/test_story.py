@@ -172,7 +172,7 @@ def start_three(page, url, count):
     """Queue the three arms, each for STEPS steps, from the form as one fills it in."""
     page.get_by_role("tab", name="Train").click()
     expect(page.locator("#train-dataset input")).to_have_value("mine")  # what was saved to
-    expect(page.locator("#preflight")).to_contain_text(f"{count} pictures of {count} rooms, 1 held out")
+    expect(page.locator("#preflight")).to_contain_text(f"pictures: {count}, rooms: {count}, held out: 1")
     expect(page.locator("#preflight .pill")).to_have_text("absent")
     expect(page.locator("#preflight")).to_contain_text(
         re.compile(r"\d+, each of \d+ pictures: every picture is seen about \d+ times")

@@ -28,7 +28,7 @@ def start_training(page, url):
     open_tab(page, url, "train")
     page.locator("#train-dataset input").click()
     page.get_by_role("option", name="few", exact=True).click()
-    expect(page.locator("#preflight")).to_contain_text("4 pictures")
+    expect(page.locator("#preflight")).to_contain_text("pictures: 4")
     page.get_by_label("max_train_steps").fill(str(STEPS))
     page.locator("#start-training").click()
 

@@ -62,7 +62,7 @@ export class Marking {
 
   settle(candidates = null) { // after the wall's mark changed in whatever way
     this.choose(this.active);
-    if (this.marked) this.board.unsay("ready", "ready_marked");
+    if (this.marked) for (const stale of ["ready", "looks_inverted"]) this.board.unsay(stale, "ready_marked");
     else this.board.say("ready"); // and nothing of what was marked
     this.candidates = candidates;
     this.board.showCandidates();
@@ -75,6 +75,7 @@ export class Marking {
     if (to < 0 || to >= this.wall.history.length) return;
     this.wall.at = to;
     this.settle();
+    if (this.marked) this.board.say("ready_marked"); // how sure the mark was that has gone says nothing
   }
 
   async predict(points, box, before) {
