@@ -5,9 +5,11 @@ import json
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from toys import toy_room
 
 from wallpaint.dataset.folder import add_sample, read_samples
+from wallpaint.dataset.rows import Sample
 from wallpaint.errors import UserError
 from wallpaint.pixels.mask_ops import expect_iou
 from wallpaint.recipes import walls
@@ -85,3 +87,27 @@ def test_confidence_is_the_iou_expected_of_the_probabilities():
     chance = np.array([[0.9, 0.8], [0.2, 0.1]])
     assert expect_iou(chance) == pytest.approx(1.7 / (2 + 0.3))
     assert expect_iou(np.zeros((4, 4))) == 0
+
+
+def test_rooms_of_several_kinds_are_measured_apart(tmp_path):
+    finds = {"plain": 1.0, "accent": 0.5}  # how much of the wall, the upper three quarters, is found
+    samples = []
+    for kind in finds:
+        photo, mask = Image.new("RGB", (64, 64), (90, 140, 90)), Image.new("L", (64, 64), 0)
+        mask.paste(255, (0, 0, 64, 48))
+        photo.paste((60, 40, 30), (0, 48, 64, 64))
+        photo.save(tmp_path / f"{kind}.png")
+        mask.save(tmp_path / f"{kind}-mask.png")
+        samples.append(Sample(tmp_path / f"{kind}.png", tmp_path / f"{kind}-mask.png", (90, 140, 90), "", kind, kind))
+
+    class Half:
+        shares = iter(finds.values())
+
+        def find(self, photo):
+            chance = np.zeros((64, 64), np.float32)
+            chance[:48, : round(64 * next(self.shares))] = 1
+            return chance, 1.0
+
+    figures = walls.measure(Half(), samples)
+    assert figures["iou_plain"] == figures["iou_p10_but_accent"] == pytest.approx(1, abs=0.02)
+    assert figures["iou_accent"] < 0.8 and "iou_dark" not in figures
