@@ -32,7 +32,7 @@ def test_it_says_whether_the_adapter_is_active_and_what_learns(drawn, method, ad
 
 def test_it_counts_pictures_and_rooms_and_says_what_memory_is_estimated_and_free(drawn):
     html = drawn()
-    assert "4 pictures of 2 rooms, 2 held out" in html and html.count("<figure>") == 4
+    assert "pictures: 4, rooms: 2, held out: 2" in html and html.count("<figure>") == 4
     assert "100, each of 8 pictures: every picture is seen about 200 times" in html
     assert "every 250 steps, 2 times" in html and "diffusion" not in html
     assert "diffusion + colour × 0.1 from step 20 on" in drawn(use_color_loss=True, color_loss_start_step=20)
@@ -40,10 +40,10 @@ def test_it_counts_pictures_and_rooms_and_says_what_memory_is_estimated_and_free
 
 
 def test_a_room_that_is_held_out_after_a_look_is_seen_at_the_next(drawn, dataset):
-    assert "2 held out" in drawn()
+    assert "held out: 2" in drawn()
     rows = dataset / "validation" / "metadata.jsonl"
     rows.write_text(rows.read_text().splitlines()[0] + "\n")
-    assert "1 held out" in drawn()
+    assert "held out: 1" in drawn()
 
 
 def test_the_share_of_wall_is_measured(dataset):
