@@ -206,8 +206,8 @@ def test_a_terminal_that_closes_stops_a_training_that_can_go_on(deaf, tmp_path):
     (tmp_path / "stub.py").write_text(
         f"import sys, time, types; sys.path.insert(0, {str(ROOT)!r}); import studio, wallpaint.train\n"
         "import signal; deaf = " + f"{deaf}; deaf and signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "from wallpaint.process import stop_signals\n"
         "def train(config, resume):\n"
-        "    from wallpaint.train.loop import stop_signals\n"
         "    with stop_signals() as signals:\n"
         "        print('step', flush=True)\n"
         "        while not signals:\n"
@@ -216,7 +216,7 @@ def test_a_terminal_that_closes_stops_a_training_that_can_go_on(deaf, tmp_path):
         "        time.sleep(0.5)\n"
         "        open('saved', 'w').close()\n"
         "        print('stopped', flush=True)\n"
-        "import wallpaint.train.loop; wallpaint.train.loop.train = train\n"
+        "sys.modules['wallpaint.train.loop'] = wallpaint.train.loop = types.SimpleNamespace(train=train)\n"
         "sys.exit(studio.main(['--train', '--output_dir', 'run']))"
     )
     import pty

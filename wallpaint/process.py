@@ -24,6 +24,7 @@ MEMORY = re.compile(r"\bout of memory\b|(can't|cannot) allocate memory|failed to
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 STOPPED = 130  # 128 + SIGINT
 STOPS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]  # ask for an end
+HANGUP = getattr(signal, "SIGHUP", None)  # not on every system
 GONE = 141  # 128 + SIGPIPE, as a shell says of a tool whose reader left
 
 
@@ -74,6 +75,27 @@ def heed_stops(note: Callable[[int, FrameType | None], Any]) -> dict[int, Any]:
         return {number: signal.signal(number, note) for number in heard}
     except ValueError:  # not in the main thread: no signal is delivered here
         return {}
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[list[int]]:
+    """Collect SIGINT, SIGTERM and SIGHUP in a list that is empty until one comes; a second one interrupts at once.
+
+    But not a second SIGHUP: of a terminal that closes both the shell and the system tell.
+    """
+    received: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        if received and number != HANGUP:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    old = heed_stops(note)
+    try:
+        yield received
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
 
 
 def bypass_proxy(*hosts: str) -> None:

@@ -5,10 +5,8 @@ the table; backward. A step's batch, noise, timesteps and dropout are a function
 run that was stopped and resumed ends bit-identical, on a CPU, to one that was not.
 """
 
-import contextlib
 import gc
 import math
-import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,7 +19,7 @@ from wallpaint.cache.batches import Batch, BatchSettings, draw_batch
 from wallpaint.cache.draws import Draws, sample_draws, step_generator
 from wallpaint.cache.prefetch import prefetch
 from wallpaint.learned.denoiser import Noised, add_noise
-from wallpaint.process import heed_stops
+from wallpaint.process import stop_signals
 from wallpaint.runs.state import write_state
 from wallpaint.settings.train_config import TrainConfig
 from wallpaint.train.losses import LOSSES, Step
@@ -29,7 +27,6 @@ from wallpaint.train.preflight import preflight
 from wallpaint.train.saving import close_session, run_validation, save_session, update_average
 from wallpaint.train.session import Session, open_session
 
-HANGUP = getattr(signal, "SIGHUP", None)  # not on every system
 NON_FINITE_LIMIT = 20  # steps in a row that are skipped before a run is given up
 
 
@@ -216,24 +213,3 @@ def _any_signal(signals: list[int], session: Session) -> bool:
     if accelerator.num_processes == 1:
         return bool(signals)
     return bool(accelerator.gather(torch.tensor([len(signals)], device=accelerator.device)).any())
-
-
-@contextlib.contextmanager
-def stop_signals() -> Iterator[list[int]]:
-    """Collect SIGINT, SIGTERM and SIGHUP in a list that is empty until one comes; a second one interrupts at once.
-
-    But not a second SIGHUP: of a terminal that closes both the shell and the system tell.
-    """
-    received: list[int] = []
-
-    def note(number: int, frame: object) -> None:
-        if received and number != HANGUP:
-            raise KeyboardInterrupt
-        received.append(number)
-
-    old = heed_stops(note)
-    try:
-        yield received
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
