@@ -1,6 +1,7 @@
 """Fixtures: a family of untrained models in the final layout, toy rooms, and a config that trains on both."""
 
 import copy
+import gc
 import json
 import os
 import tempfile
@@ -12,6 +13,17 @@ import numpy as np
 import pytest
 from PIL import Image
 from toys import FAST, PAINTS, toy_room
+
+from wallpaint.process import collector_paused
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Read the tests, and with them every library, without looking for garbage in what stays to the end."""
+    with collector_paused():
+        collected = yield
+    gc.freeze()
+    return collected
 
 
 @pytest.fixture(autouse=True)
