@@ -12,7 +12,7 @@ from wallpaint.pixels.color import rgb_to_lab
 from wallpaint.pixels.images import load_mask
 from wallpaint.ui.board import pictures, segmenter
 from wallpaint.walls import clicks
-from wallpaint.walls.clicks import Surfaces, believe, correct, decide
+from wallpaint.walls.clicks import Surfaces, believe, correct, decide, reach_within
 
 WALL, LAMP, SIZE = (150, 170, 150), (235, 230, 215), (160, 120)
 DISC = (100, 40, 130, 70)
@@ -79,6 +79,35 @@ def test_what_finds_walls_is_believed_where_the_click_agrees_and_only_there(phot
     assert agreed[60, 40] == pytest.approx(np.log(9) - clicks.ASKED, abs=1e-3)
     assert agreed[60, 120] == pytest.approx(-np.log(9) - clicks.ASKED, abs=1e-3)
     assert opposed == pytest.approx(-clicks.ASKED)
+
+
+def test_a_click_reaches_farther_in_a_thing_that_it_means_as_a_whole_and_only_there():
+    far, left = np.ones((2, 4, 10)), np.zeros((4, 10), bool)
+    left[:, :4] = True
+    right, both = ~left, left | ~left
+    near = 1 / clicks.WITHIN
+    cases = {  # mask before, things, labels: what is nearer to a click off the wall, and to one on it
+        "the other wall is added": (left, [right], [1], None, right),
+        "more of a wall that is marked already": (left, [left], [1], None, None),
+        "one of two walls goes": (both, [left], [0], left, None),
+        "the thing might be both walls": (both, [both], [0], None, None),
+        "the wall that was found goes, and the other comes": (left, [left, right], [0, 1], left, right),
+        "the wall goes and none comes": (left, [left], [0], None, None),
+    }
+    for name, (before, things, labels, *nearer) in cases.items():
+        told = reach_within(far, before, things, labels)
+        for distances, region in zip(told, nearer, strict=True):
+            expected = np.where(region, near, 1) if region is not None else np.ones_like(left, float)
+            np.testing.assert_allclose(distances, expected, err_msg=name)
+
+
+def test_two_clicks_put_another_wall_in_the_place_of_the_one_that_was_found(tmp_path):
+    """On a rendered room with walls in two paints: the other is asked for."""
+    sample = next(s for s in read_samples(ASSETS / "rooms" / "test", None) if s.image.stem == "000012-0")
+    folder = pictures.open_picture(sample.image, tmp_path)["folder"]
+    truth = np.asarray(load_mask(sample.mask)) >= 128
+    found, _, two = mark(folder, truth, 2, True)
+    assert found < 0.1 and two > 0.6
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,9 @@ PULL = 10.0  # log odds that a click adds where it is; 1 / e of it at distance 1
 FOUND, ASKED, MARKED = 6.0, 1.8, 5.0  # log odds at most: a finder's, segment-anything's, of a mask marked before
 FAR = 12.0  # beyond, a click pulls at nothing
 REACHES = (1.0, 0.4, 2.5)  # of a correction's answers: as it seems, less and more
+# A correction that means a thing as a whole, one of two walls, reaches so much farther in it: what is to be wall is so
+# at most to this share, and what goes leaves at least this share of the wall. Chosen on rendered rooms held out.
+WITHIN, NEW, LEFT = 3.0, 0.2, 0.5
 
 
 def check_clicks(points: Sequence[Point], labels: Sequence[int], size: tuple[int, int]) -> None:
@@ -133,6 +136,30 @@ def correct(surfaces: Surfaces, before: np.ndarray, far: np.ndarray) -> list[np.
     rough, cell = enlarge(odds, surfaces.photo), surfaces.cell
     masks = [decide(surfaces, odds, far, reach) for reach in REACHES]
     return [keep_away(before, mask, mask != rough, cell) for mask in masks]
+
+
+def reach_within(
+    far: np.ndarray, before: np.ndarray, things: Sequence[np.ndarray], labels: Sequence[int]
+) -> np.ndarray:
+    """Shorten distances within the things that clicks mean as a whole.
+
+    A click on something that is hardly marked means all of it, and so does one off the wall where most of the wall
+    stays without it. What looks like the thing under a click may else be both walls of a corner.
+
+    Args:
+        far: (2, h, w), see `Surfaces.distances`.
+        before: (h, w) boolean, the mask that is corrected.
+        things: (h, w) boolean each, the thing under each click.
+        labels: 1 = this is wall, 0 = this is not.
+    """
+    whole, wall = np.zeros(far.shape, bool), before.copy()
+    for thing, label in sorted(zip(things, labels, strict=True), key=lambda pair: -pair[1]):  # what is added first
+        if label and (thing & before).sum() <= NEW * thing.sum():
+            whole[1] |= thing
+            wall |= thing
+        elif not label and (wall & ~thing).sum() >= LEFT * wall.sum():
+            whole[0] |= thing
+    return far / np.where(whole, WITHIN, 1)
 
 
 def keep_away(before: np.ndarray, after: np.ndarray, changed: np.ndarray, cell: float) -> np.ndarray:

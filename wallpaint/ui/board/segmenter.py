@@ -17,7 +17,7 @@ from PIL import Image
 from wallpaint.errors import UserError
 from wallpaint.pixels.mask_ops import expect_iou, from_mask, obey_clicks, spot_at, surface_at, to_mask
 from wallpaint.pixels.refine import refine_mask
-from wallpaint.walls.clicks import Surfaces, believe, correct, decide, keep_away
+from wallpaint.walls.clicks import Surfaces, believe, correct, decide, keep_away, reach_within
 from wallpaint.walls.finders import Finder, WallFinder, load_finder, load_masker, pick_finder
 from wallpaint.walls.masks import KEPT_EMBEDDINGS, Masker
 from wallpaint.walls.propose import Proposal, shape_wall
@@ -44,6 +44,7 @@ def use(finder: Finder) -> None:
     with _lock:
         _models.update(loaded)
         _found.cache_clear()
+        _thing.cache_clear()
 
 
 def warm_up() -> None:
@@ -75,7 +76,11 @@ def predict(
     """
     if before is not None:
         surfaces = _surfaces(str(folder))
-        return [(mask, None) for mask in correct(surfaces, before, surfaces.distances(points, labels))]
+        far = surfaces.distances(points, labels)
+        with _lock:
+            things = [_thing(str(folder), *point) for point in points]
+        far = reach_within(far, surfaces.fit(before) > 0.5, things, labels)
+        return [(mask, None) for mask in correct(surfaces, before, far)]
     with _lock:
         view, pulled = _embed(str(folder)), at_work().pulled
         # A small model is asked by the first click alone: what it says to more is no better.
@@ -138,6 +143,13 @@ def _surfaces(folder: str) -> Surfaces:
 def _found(folder: str) -> tuple[np.ndarray, float]:
     """What the wall finder says of a picture's view; call with the lock held."""
     return _finder().find(_view(folder))
+
+
+@functools.lru_cache(maxsize=64)
+def _thing(folder: str, x: float, y: float) -> np.ndarray:
+    """What segment-anything takes for the thing at (x, y) of a picture's view; call with the lock held."""
+    _embed(folder)
+    return _surfaces(folder).fit(from_mask(_masker().predict([(x, y)], [1], None)[0][0])) > 0.5
 
 
 def _embed(folder: str) -> Image.Image:
