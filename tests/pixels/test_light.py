@@ -47,6 +47,16 @@ def test_a_flat_curve_weakens_the_change():
     assert np.all(a_light(slope=0.8).repaint(a_wall(), WHITE) < a_light().repaint(a_wall(), WHITE))
 
 
+def test_under_white_a_deep_teal_wall_turns_white_and_not_red_whatever_the_cameras_curve():
+    teal = np.array([0.01, 0.32, 0.47], np.float32)
+    wall = 0.6 * teal + np.array([0.022, 0, 0], np.float32)  # as a photo shows it: a bit of gloss in its red
+    for slope in (0.85, 1, 1.15):
+        red, green, blue = a_light(teal, slope=slope).repaint(wall[None], WHITE)[0]
+        assert red / blue == pytest.approx(1, abs=0.3) and green / blue == pytest.approx(1, abs=0.1)
+    for slope in (0.85, 1.15):
+        np.testing.assert_allclose(a_light(teal, slope=slope).repaint(a_wall(teal), teal), a_wall(teal), rtol=1e-4)
+
+
 def test_noise_in_a_channel_that_the_paint_hardly_reflects_is_no_coloured_light():
     teal = np.array([0.01, 0.25, 0.3], np.float32)
     wall = np.tile(0.8 * teal, (40, 1))

@@ -26,7 +26,7 @@ from wallpaint.models.runtime import build_alone
 from wallpaint.paths import ASSETS
 from wallpaint.pixels.arrays import BILINEAR, resize
 from wallpaint.pixels.color import bytes_to_linear, linear_to_bytes
-from wallpaint.pixels.light import LEAST, LOST, TINT
+from wallpaint.pixels.light import LEAST, LOST, PALEST, TINT
 from wallpaint.pixels.mask_ops import from_mask
 from wallpaint.pixels.recolor import BAND, BRIGHT, FAINT, Coat, recolor
 
@@ -90,7 +90,8 @@ def repaint(
     level = ((wall * old).sum(-1, True) / (old * old).sum(-1, True)).clamp(min=1e-5)
     light = level * (wall / (old * level)).clamp(1 / TINT, TINT) ** ((old / old.amax(-1, True)) ** 2)
     lifted = new * (1 - bounce * old) / (1 - bounce * new)
-    return light * lifted * (lifted / old).clamp(min=1e-3) ** (slope - 1)
+    told = torch.maximum(old, torch.minimum(lifted, PALEST * (old * old).sum(-1, True) / old.sum(-1, True)))
+    return light * lifted * (lifted / told).clamp(min=1e-3) ** (slope - 1)
 
 
 def look(

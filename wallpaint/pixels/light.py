@@ -30,6 +30,9 @@ LOST = 0.003  # linear light at which noise and rounding to 8 bits are as strong
 PAPER = 0.85  # what white paper, tiles or a trim reflect, give or take 0.05
 ELSEWHERE = 0.5  # standard deviation of the log ratio of the light on something white to that on the wall
 TINT = 3.0  # no light on a wall is more than this times redder, greener or bluer than its mean
+# Where a camera's curve bends a change, no channel of the old paint counts as less than this share of its level:
+# a deep teal's red would grow eightyfold under white, and what a photo shows of it is noise, gloss, other channels.
+PALEST = 1 / 4
 SHARES = (2, 10, 25, 50, 75, 90, 98)  # percentiles of what surrounds the wall
 WALL_SHARES = (25, 50, 75)  # a shelf or a lamp inside the mask hardly moves these
 WALL = len(WALL_SHARES) + len(SHARES)  # where in the features the wall's level and tint stand
@@ -84,7 +87,8 @@ class Light:
         """
         new, old = paint.astype(np.float32), self.paint.astype(np.float32)
         lifted = (1 - self.bounce * old) / (1 - self.bounce * new)
-        gain = new * lifted * np.maximum(new * lifted / old, 1e-3) ** (self.slope - 1)
+        told = np.maximum(old, np.minimum(new * lifted, PALEST * (old @ old) / old.sum()))
+        gain = new * lifted * np.maximum(new * lifted / told, 1e-3) ** (self.slope - 1)
         return falling_light(wall, old) * gain
 
 
