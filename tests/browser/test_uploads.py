@@ -74,6 +74,18 @@ def test_several_photos_are_marked_and_kept_in_one_go(page, studio_url):
     expect(page.locator("#save-message")).to_contain_text("to many")
 
 
+def hold_looks(page):
+    """Hold back what asks for "embed", by whose answer a photo becomes ready; the list it goes to."""
+    held = []
+
+    def sift(route):
+        looks = "embed" in (route.request.post_data or "")
+        held.append(route) if looks else route.continue_()
+
+    page.route("**/component_server/", sift)
+    return held
+
+
 def test_a_folder_comes_by_its_button_or_dropped_on_the_board(page, studio_url, folder):
     open_tab(page, studio_url, "dataset")
     upload(page, "#upload-folder", folder)
@@ -82,14 +94,21 @@ def test_a_folder_comes_by_its_button_or_dropped_on_the_board(page, studio_url, 
     with open(folder / "hall" / "walk.mp4", "wb") as video:
         video.truncate(60_000_000)  # Gradio alone would refuse all that come with it
     (folder / "hall" / "cut.jpg").write_bytes(PHOTOS[0].read_bytes()[:3000])
+    looks = hold_looks(page)
     upload(page, "#upload-folder", folder / "hall")
     expect(page.get_by_text("Left out: image cut.jpg cannot be read")).to_be_visible()
     expect(page.locator("#photos img")).to_have_count(3)
     (folder / "hall" / "cut.jpg").unlink()
+    expect(page.locator("#board .status")).to_have_text("Looking at the photo…")
+    looked = looks[0].fetch()
     upload(page, "#upload-folder", folder)
+    looks[0].fulfill(response=looked)  # that photo is ready only now, while others are on their way
+    expect(page.locator("#photos img")).to_have_count(5)
+    expect(page.locator("#board .status")).to_have_text("Looking at the photo…")
+    looks[1].continue_()
+    page.unroute("**/component_server/")
     wait_ready(page)
     expect(page.locator("#board .status")).to_have_text(re.compile(r"walk\.mp4.*Raw files.*Ready"))
-    expect(page.locator("#photos img")).to_have_count(5)
     drop_files(page, [folder])
     expect(page.locator("#photos img")).to_have_count(7)
     open_tab(page, studio_url, "Compare")

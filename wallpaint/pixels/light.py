@@ -134,8 +134,8 @@ def is_lost(photo: Image.Image, mask: Image.Image) -> bool:
 
 
 def light_hash() -> str:
-    """Hash of the weights, for the keys of what was computed with them."""
-    return hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()[:12]
+    """Hash of the weights and of PALEST, for the keys of what was computed with them."""
+    return hashlib.sha256(WEIGHTS.read_bytes() + str(PALEST).encode()).hexdigest()[:12]
 
 
 @lru_cache(maxsize=1)

@@ -19,7 +19,7 @@ export function start({ element, props, server, watch, texts, about }) {
 
 class Board {
   constructor(element, server, about, texts) {
-    Object.assign(this, { server, about, image: null, leftOut: "", shown: "mask", original: false, pending: new Set() });
+    Object.assign(this, { server, about, image: null, leftOut: "", cameWithout: "", shown: "mask", original: false, pending: new Set() });
     this.$ = (selector) => element.querySelector(selector);
     this.$$ = (selector) => element.querySelectorAll(selector);
     this.root = this.$(".board");
@@ -51,9 +51,10 @@ class Board {
 
   say(key, values = {}, wrong = false) { this.tell(this.words.get(key, values), wrong); }
 
-  sayReady(key, values = {}, wrong = false) { // files that did not come along are named until then, and with it
-    this.tell(this.leftOut + this.words.get(key, values), wrong || this.leftOut);
-    this.leftOut = "";
+  sayReady(key, values = {}, wrong = false) { // files that did not come along are named until their photo is ready, and with it
+    const without = this.leftOut + this.cameWithout;
+    this.tell(without + this.words.get(key, values), wrong || without);
+    this.cameWithout = "";
   }
 
   unsay(key, then = "ready") { if (this.$(".status").textContent === this.words.get(key)) this.sayReady(then); }
@@ -154,6 +155,7 @@ class Board {
 
   async openPhoto(photo) {
     if (photo && photo.token === this.token && !photo.again) return;
+    if (photo) [this.cameWithout, this.leftOut] = [this.leftOut, ""]; // the photo before may not be ready yet
     this.image = photo ? await loadImage(photo.image) : null;
     if (photo) this.$(".stage").style.setProperty("--ratio", photo.size[0] / photo.size[1]);
     this.marking.open(photo);
