@@ -1,6 +1,6 @@
 """How near the true wall clicks come, made where a mask errs most; a table on stdout.
 
-python tests/bench/bench_marking.py [ROOMS] [--clicks 5] [--limit N]
+python tests/bench/bench_marking.py [ROOMS] [--clicks 5] [--limit N] [--kind accent]
 
 ROOMS is a folder of rooms with masks (docs/files.md). The board is asked as its script asks it: on an unmarked photo,
 and to correct what was found unasked. Each click is where the mask errs in the widest place: on wall that it misses or
@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from wallpaint.dataset.folder import read_samples
+from wallpaint.dataset.rows import KINDS
 from wallpaint.pixels.images import load_mask
 from wallpaint.ui.board import pictures, segmenter
 
@@ -56,8 +57,10 @@ def main() -> None:
     parser.add_argument("rooms", type=Path, nargs="?", default=ROOT / "assets" / "rooms" / "test")
     parser.add_argument("--clicks", type=int, default=5)
     parser.add_argument("--limit", type=int)
+    parser.add_argument("--kind", choices=KINDS, help="rooms of this kind alone")
     options = parser.parse_args()
-    samples, ious = read_samples(options.rooms, None)[: options.limit], {False: [], True: []}
+    samples = [s for s in read_samples(options.rooms, None) if options.kind in (None, s.kind)][: options.limit]
+    ious: dict[bool, list[list[float]]] = {False: [], True: []}
     with tempfile.TemporaryDirectory() as workspace:
         for sample in samples:
             folder = Path(pictures.open_picture(sample.image, Path(workspace))["folder"])
