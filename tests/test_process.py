@@ -29,6 +29,11 @@ def test_the_collector_is_paused_for_what_comes_to_stay_and_left_as_it_was():
     with pytest.raises(OSError), process.collector_paused():
         raise OSError
     assert gc.isenabled()
+    one, other = process.collector_paused(), process.collector_paused()  # of two threads, the first ends first
+    one.__enter__(), other.__enter__(), one.__exit__(None, None, None)
+    assert not gc.isenabled()
+    other.__exit__(None, None, None)
+    assert gc.isenabled()
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "ascii", "cp437"])

@@ -9,6 +9,7 @@ import select
 import signal
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -26,6 +27,9 @@ STOPPED = 130  # 128 + SIGINT
 STOPS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]  # ask for an end
 HANGUP = getattr(signal, "SIGHUP", None)  # not on every system
 GONE = 141  # 128 + SIGPIPE, as a shell says of a tool whose reader left
+
+_pausing = threading.Lock()
+_paused = {"by": 0, "works": True}  # how many pause the garbage collector, and whether it worked before the first
 
 
 def prepare_process() -> None:
@@ -165,14 +169,20 @@ def collector_paused() -> Iterator[None]:
     """Pause the garbage collector while what comes to stay is read: the libraries, a dataset's rows.
 
     It would look for circles in a million of their objects again and again: a seventh of the time that torch,
-    diffusers and gradio take to import.
+    diffusers and gradio take to import. Where threads pause it at once, it goes on after the last of them.
     """
-    collects = gc.isenabled()
-    gc.disable()
+    with _pausing:
+        if not _paused["by"]:
+            _paused["works"] = gc.isenabled()
+        _paused["by"] += 1
+        gc.disable()
     try:
         yield
     finally:
-        (gc.enable if collects else gc.disable)()
+        with _pausing:
+            _paused["by"] -= 1
+            if not _paused["by"] and _paused["works"]:
+                gc.enable()
 
 
 @contextlib.contextmanager
