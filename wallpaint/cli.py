@@ -160,6 +160,7 @@ def _evaluate(add: Parser) -> None:
     add.add_argument("--evaluate", action="store_true", help="measure arms on rooms with truths")
     add.path("--rooms", "DIR", "a folder of rooms with truths", folder=True, required=True)
     add.add_argument("--limit", type=int, metavar="N", help="at most N repaints, of every kind of room")
+    add.add_argument("--old-paint", action="store_true", help="tell the arms each room's paint on the wall now")
     _arms(add)
 
 

@@ -105,6 +105,13 @@ def test_an_arm_paints_its_own_wall_back_and_is_held_against_the_photo(rooms, tm
     assert summary["base"]["there_and_back"] > 0
 
 
+def test_arms_may_be_told_the_paint_that_is_on_the_wall(rooms, tmp_path):
+    read = evaluate(rooms, ["recolor"], None, tmp_path / "out", say=lambda _: None)["arms"]["recolor"]
+    told = evaluate(rooms, ["recolor"], None, tmp_path / "out", say=lambda _: None, old_paint=True)["arms"]["recolor"]
+    assert told["delta_e_truth"]["mean"] < 1e-6 < 1 < read["delta_e_truth"]["mean"]
+    assert told["there_and_back"] < read["there_and_back"]
+
+
 def test_a_diffusing_arm_brings_the_vaes_floor(rooms, tmp_path, load):
     summary = evaluate(rooms, ["base", "recolor"], 1, tmp_path / "out", models=load(), say=lambda _: None)
     assert list(summary["arms"]) == ["base", "recolor"]

@@ -15,6 +15,7 @@ def run(options: argparse.Namespace) -> int:
         from wallpaint.report.evaluate import evaluate
 
     family = options.overrides.get("family")
-    evaluate(options.rooms, options.arms, options.limit, options.out, painting(options), family)
+    how = {"family": family, "old_paint": options.old_paint}
+    evaluate(options.rooms, options.arms, options.limit, options.out, painting(options), **how)
     print(f"report: {options.out / 'report.html'}")
     return 0

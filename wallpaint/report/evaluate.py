@@ -46,6 +46,7 @@ def evaluate(
     family: str | None = None,
     models: Models | None = None,
     say: Callable[[str], None] = print,
+    old_paint: bool = False,
 ) -> Figures:
     """Paint every repaint with every arm; write results.csv, summary.json, table.md and report.html.
 
@@ -60,6 +61,7 @@ def evaluate(
         family: see `compare.open_arms`.
         models: a loaded family, in place of loading one.
         say: gets a line a repaint, and the table.
+        old_paint: tell the arms what each row says is on the wall now; else it is read off the photo.
 
     Returns:
         the summary, as in summary.json. Figures of an arm are means over its repaints of each one's own mean,
@@ -78,7 +80,7 @@ def evaluate(
         asked = [arm for arm in arms if arm.partition("=")[0] not in given]
         opened = open_arms(asked, family, models, settings.ip_adapter_scale) if asked else Arms(())
         say_left_out(opened)
-        rows, floors, strips = _paint_all(opened, given, chosen, settings, say)
+        rows, floors, strips = _paint_all(opened, given, chosen, settings, say, old_paint)
         summary = summarise(rows, floors, len({sample.room_id for sample, _ in chosen}))
         for name, left_out in opened.left_out.items():
             summary["arms"][name]["left_out"] = list(left_out)
@@ -144,6 +146,7 @@ def _paint_all(
     chosen: Sequence[Repaint],
     settings: SamplingSettings,
     say: Callable[[str], None],
+    old_paint: bool,
 ) -> tuple[list[Figures], list[float], list[dict[str, Any]]]:
     """Paint every repaint: rows, floors, and the pictures of some SHOWN of them; a line to `say` after each."""
     rows: list[Figures] = []
@@ -155,7 +158,7 @@ def _paint_all(
     for count, (sample, truth) in enumerate(chosen, start=1):
         back = sample.image not in painted_back
         painted_back.add(sample.image)
-        room_rows, floor, pictures = _repaint(opened, given, sample, truth, settings, back)
+        room_rows, floor, pictures = _repaint(opened, given, sample, truth, settings, back, old_paint)
         rows += room_rows
         floors += floor
         if count % step == 0 and len(strips) < SHOWN:
@@ -175,10 +178,13 @@ def _repaint(
     truth: Truth,
     settings: SamplingSettings,
     back: bool,
+    old_paint: bool,
 ) -> tuple[list[Figures], list[float], list]:
     """Paint one room in one colour, and `back`: a row an arm, the VAE's floor where there is one, titled pictures."""
     (photo, mask), true = sample.load(), load_photo(truth.image)
-    coat, prompted = Coat(photo, mask, Swatch(truth.color)), replace(settings, prompt=sample.text)
+    before = Swatch(sample.color)
+    coat = Coat(photo, mask, Swatch(truth.color), before if old_paint else None)
+    prompted = replace(settings, prompt=sample.text)
     painted = opened.paint(coat, prompted)
     for name, pictures in given.items():
         picture = load_photo(pictures[truth.image])
@@ -192,8 +198,9 @@ def _repaint(
         row: dict[str, Any] = {"room_id": sample.room_id, "kind": sample.kind or ""}
         row |= {"photo": sample.image.name, "color": coat.swatch.hex, "arm": name, "seconds": round(seconds, 3)}
         row["there_and_back"] = math.nan
-        if back and name in opened.names:  # it is not told what it had painted: it has to read the light again
-            again, _ = opened.paint(Coat(picture, mask, Swatch(sample.color)), prompted, only=(name,))[name]
+        if back and name in opened.names:  # unless `old_paint`, it has to read the light again
+            returning = Coat(picture, mask, before, coat.swatch if old_paint else None)
+            again, _ = opened.paint(returning, prompted, only=(name,))[name]
             row["there_and_back"] = metrics.delta_e_truth(again, photo, mask)["mean"]
         walls = {"wall": metrics.wall_mean(picture, mask), "true_wall": true_wall}
         rows.append(row | yardstick.measure(picture) | walls)
