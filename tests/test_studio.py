@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 import studio
+from wallpaint.cli import split_arms
 from wallpaint.errors import UserError
 from wallpaint.paint.settings import SamplingSettings
 from wallpaint.pixels.color import Swatch
@@ -147,6 +148,19 @@ def test_bad_input_is_one_line_and_2_and_leaves_nothing(arguments, told, capsys,
     assert studio.main(list(arguments)) == 2
     assert told in complaint(capsys)
     assert [path.name for path in tmp_path.iterdir()] == ["here"]
+
+
+def test_an_arms_path_may_hold_a_comma(tmp_path):
+    (tmp_path / "Wall, matte, v1 (SD1.5).safetensors").touch()
+    (tmp_path / "a").touch()
+    comma, plain = f"mine={tmp_path}/Wall, matte, v1 (SD1.5).safetensors", f"b={tmp_path}/a"
+    assert split_arms(f"old, {comma} ,{plain},gone={tmp_path}/gone,new,") == [
+        "old",
+        comma,
+        plain,
+        f"gone={tmp_path}/gone",
+        "new",
+    ]
 
 
 @pytest.mark.parametrize("command", ["--train", "--compare", "--masks", "--encode"])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
 import re
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -105,8 +106,15 @@ def split_spot(text: str) -> tuple[float, float]:
 
 
 def split_arms(text: str) -> list[str]:
-    """Split 'old,new=runs/x' at its commas."""
-    return [arm.strip() for arm in text.split(",") if arm.strip()]
+    """Split 'old,new=runs/x' at its commas, but not at those of a path that is there."""
+    pieces, arms = text.split(","), []
+    while pieces:
+        joined = [",".join(pieces[:count]).strip() for count in range(1, len(pieces) + 1)]
+        there = (os.path.exists(from_home(arm.partition("=")[2])) for arm in joined)  # '', of a mere name, is
+        count = next((number for number, found in enumerate(there, 1) if found), 1)
+        arms.append(joined[count - 1])
+        pieces = pieces[count:]
+    return [arm for arm in arms if arm]
 
 
 def _studio(add: Parser) -> None:
