@@ -174,6 +174,20 @@ def test_a_value_is_the_text_that_stands_in_the_file(text, name, value, tmp_path
     assert found == value and type(found) is type(value)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_a_file_is_read_as_windows_saves_it(tmp_path, encoding):
+    mark = "\ufeff" if encoding[-3:] in ("-le", "-be") else ""
+    (tmp_path / "config.yaml").write_bytes(f"{mark}seed: 3\r\ndataset: phòng\r\n".encode(encoding))
+    config = load_config(tmp_path / "config.yaml")
+    assert (config.seed, config.dataset) == (3, "phòng")
+
+
+def test_letters_that_are_not_utf8_are_told_with_what_to_do(tmp_path):
+    (tmp_path / "config.yaml").write_bytes("seed: 3  # Größe\n".encode("latin-1"))
+    with pytest.raises(UserError, match=r"config.yaml is not YAML \(.*\): save it as UTF-8 text$"):
+        load_config(tmp_path / "config.yaml")
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

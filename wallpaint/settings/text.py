@@ -34,12 +34,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"config {path} does not exist: give the path of a YAML file")
     try:
-        loader = TextLoader(path.read_text(encoding="utf-8-sig"))
+        loader = TextLoader(path.read_bytes())  # which tells UTF-8 from UTF-16, as PowerShell's `>` writes it
         loader.name = str(path)  # as it stands in complaints
         content = loader.get_single_data() or {}
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError) as error:
         reason = " ".join(str(error).split())
-        raise UserError(f"config {path} is not YAML ({reason}): mend that line") from None
+        remedy = "save it as UTF-8 text" if isinstance(error, yaml.reader.ReaderError) else "mend that line"
+        raise UserError(f"config {path} is not YAML ({reason}): {remedy}") from None
     if not isinstance(content, dict):
         raise UserError(f"config {path} holds no settings: write lines such as `method: lora_ip`")
     inner = content.pop("training", None) or {}
