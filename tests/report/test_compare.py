@@ -193,6 +193,17 @@ def test_bad_pictures_are_refused_and_nothing_is_written(room, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("name", ["recolor.png", "grid.png"])
+def test_a_picture_that_is_given_is_never_written_over(room, tmp_path, name):
+    photo, mask = room
+    photo = photo.rename(tmp_path / name)
+    before = photo.read_bytes()
+    with pytest.raises(UserError, match=f"{name} would be written over, .* give another --out"):
+        compare(photo, mask, SAGE, ["recolor"], tmp_path)
+    assert photo.read_bytes() == before and {path.name for path in tmp_path.iterdir()} == {name, mask.name}
+    compare(photo, mask, SAGE, ["recolor"], tmp_path / "out")
+
+
 def test_a_failure_leaves_the_last_comparison_as_it_was(room, tmp_path, monkeypatch):
     out = tmp_path / "out"
     compare(*room, SAGE, ["recolor"], out)

@@ -101,7 +101,9 @@ def compare(
     """
     settings, paths = settings or SamplingSettings(), ((mask_path, swatch), *more)
     walls = [(mask, paint, old) for (mask, paint), old in zip_longest(paths, old_paints)]
+    arms = COMPARED_ARMS if arms is None else arms
     scene = load_scene(photo_path, walls, truth, invert_mask)
+    _spare([photo_path, *(mask for mask, *_ in walls), *([] if truth is None else [truth])], arms, Path(out_dir))
     wall = scene.coats[0].mask
     if looks_inverted(scene.photo, wall):
         remedy = "leave --invert-mask out" if invert_mask else "--invert-mask takes the rest"
@@ -109,11 +111,21 @@ def compare(
     elif (share := np.asarray(wall).mean() / 255) > WHOLE:
         print(f"note: {mask_path} marks {share:.0%} of the photo; leave out what is no wall", file=sys.stderr)
     with all_or_nothing(out_dir) as folder:
-        opened = open_arms(COMPARED_ARMS if arms is None else arms, family, models, settings.ip_adapter_scale)
+        opened = open_arms(arms, family, models, settings.ip_adapter_scale)
         say_left_out(opened)
         rows = paint_scene(opened, scene, settings, folder)
         write_report(folder, [folder], scene.photo, scene.truth)
     return rows
+
+
+def _spare(given: Sequence[str | Path], arms: Sequence[str], out: Path) -> None:
+    """Refuse to write over a picture that is given: an old.png, say, that lies in the working folder, with --out ."""
+    written = [out / name for name in ("grid.png", *file_names([arm.partition("=")[0] for arm in arms]))]
+    for path in given:
+        if any(place.exists() and place.samefile(path) for place in written):
+            raise UserError(
+                f"{path} would be written over, its place in --out is that of a result: give another --out"
+            )
 
 
 def compare_paints(
