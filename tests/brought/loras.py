@@ -1,7 +1,7 @@
 """LoRAs and what is taken for one, as trainers and download sites hand them out."""
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 
 from brought import Case
 from wallpaint.learned.lora_files import describe_lora
@@ -27,7 +27,7 @@ def file(state, metadata=None, dtype=torch.float32):
 
 def raw(content, name="my.safetensors"):
     def make(folder):
-        (folder / name).write_bytes(content)
+        (folder / name).write_bytes(content() if callable(content) else content)
         return folder / name
 
     return make
@@ -212,7 +212,8 @@ CASES = (
         file(pair(KOHYA, 2048), {"modelspec.architecture": "kolors/lora"}),
     ),
     *(Case(what, told, file(state)) for what, told, state in REFUSED),
-    Case("a file that is cut off", "cannot be read", raw(b"\x80\0\0\0\0\0\0\0{")),
+    Case("a file that is cut off, in its header", "fetch or save it again", raw(b"\x80\0\0\0\0\0\0\0{")),
+    Case("a file that is cut off, in its tensors", "fetch or save it again", raw(lambda: save(pair(KOHYA))[:-9])),
     Case("a pickle (`.pt`, `.ckpt`) called `.safetensors`", "cannot be read", raw(b"\x80\x02}q\0.")),
     Case("a page of a download site", "cannot be read", raw(b"<!doctype html><title>Log in</title>")),
     Case("a pointer of git-lfs", "cannot be read", raw(b"version https://git-lfs.github.com/spec/v1\n")),

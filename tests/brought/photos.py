@@ -139,6 +139,8 @@ def written(name, data):
 
 
 def encoded(form="JPEG", image=room, **options):
+    if form == "HEIF":
+        __import__("pillow_heif").register_heif_opener(thumbnails=False)
     buffer = io.BytesIO()
     image().save(buffer, form, **options)
     return buffer.getvalue()

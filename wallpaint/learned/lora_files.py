@@ -145,10 +145,12 @@ def read_header(path: str | Path) -> tuple[Shapes, dict[str, str]]:
     Raises:
         UserError: it is no whole safetensors file.
     """
+    remedy = "give weights saved as .safetensors"
     try:
         with open(path, "rb") as content:
             if int.from_bytes(content.read(8), "little") > MAX_HEADER:
                 raise ValueError("its header is longer than any of weights")
+            remedy = "fetch or save it again" if content.read(1) == b"{" else remedy
         with safe_open(str(path), framework="np") as file:
             names = list(file.keys())
             shapes = {common_name(name): tuple(file.get_slice(name).get_shape()) for name in names}
@@ -156,7 +158,7 @@ def read_header(path: str | Path) -> tuple[Shapes, dict[str, str]]:
                 raise ValueError("it names a layer twice, as of two adapters")
             return shapes, file.metadata() or {}
     except (SafetensorError, OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({reason_of(error)}): give weights saved as .safetensors") from None
+        raise UserError(f"{path} cannot be read ({reason_of(error)}): {remedy}") from None
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
