@@ -3,6 +3,7 @@
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
@@ -169,6 +170,33 @@ def test_half_precision_stays_and_what_is_no_module_of_ours_is_left_out(place):
     assert json.loads(find_file(base, "text_encoder/config.json").read_text())["hidden_act"] == "quick_gelu"
 
 
+def touch(name):
+    Path(name).touch()
+
+
+class Callback:
+    """As Lightning pickles its own beside the weights."""
+
+    def __reduce__(self):
+        return touch, ("called",)
+
+
+def test_a_checkpoint_that_pickles_more_than_tensors_gives_its_tensors_and_calls_nothing(place, monkeypatch):
+    monkeypatch.chdir(place)
+    made, path = modules(), place / "sd-v1-5-inpainting.ckpt"
+    callbacks = {Callback: {"best": Path("a")}, "own": Callback()}
+    torch.save({"callbacks": callbacks, "state_dict": checkpoint(*made)}, path)
+    check_unpacked(single_file.unpack(path), made, torch.float32)
+    assert not Path("called").exists()
+
+
+def test_a_text_encoder_named_as_it_was_before_2023_is_read(place):
+    made, path = modules(), place / "merge.safetensors"
+    text, old = "cond_stage_model.transformer.text_model.", "cond_stage_model.transformer."
+    save_file({key.replace(text, old): value for key, value in checkpoint(*made).items()}, path)
+    check_unpacked(single_file.unpack(path), made, torch.float32)
+
+
 def test_what_is_no_inpainting_checkpoint_is_refused_and_leaves_nothing(place):
     path = place / "plain.safetensors"
     save_file(checkpoint(*modules(channels=4)), path)
@@ -178,6 +206,9 @@ def test_what_is_no_inpainting_checkpoint_is_refused_and_leaves_nothing(place):
     with pytest.raises(UserError, match="is no Stable Diffusion 1.x checkpoint"):
         single_file.unpack(path)
     half = checkpoint(*modules())
+    save_file({key: value for key, value in half.items() if not key.startswith("first_stage_model.")}, path)
+    with pytest.raises(UserError, match="plain.safetensors holds no VAE: give the version that has"):
+        single_file.unpack(path)
     for lost in (
         "first_stage_model.decoder.conv_in.weight",
         "cond_stage_model.transformer.text_model.final_layer_norm.bias",

@@ -4,9 +4,11 @@ One file holds UNet, VAE and text encoder under the names of CompVis' first rele
 What it does not hold is its tokenizer: that lies beside it, or in the hub's cache.
 """
 
+import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -62,9 +64,12 @@ def _read(path: Path) -> Weights:
     from diffusers.loaders.single_file_utils import load_single_file_checkpoint
 
     try:
-        weights = load_single_file_checkpoint(str(path), local_files_only=True)
-    except Exception as error:  # a broken header, a pickle with more than tensors: as many kinds as loaders
+        with _as_nothing(path):
+            weights = load_single_file_checkpoint(str(path), local_files_only=True)
+    except Exception as error:  # a broken header, a pickle that would call the system: as many kinds as loaders
         raise UserError(f"checkpoint {path} cannot be read ({reason_of(error)}): fetch it again") from None
+    # Of an older transformers, as in merges of models from before 2023.
+    weights = {re.sub(f"^{re.escape(TEXT)}(?!text_model)", f"{TEXT}text_model.", key): weights[key] for key in weights}
     first = weights.get(f"{UNET}input_blocks.0.0.weight")
     projection = weights.get(f"{UNET}input_blocks.1.1.proj_in.weight")
     if first is None or projection is None or projection.ndim != 4 or TEXT + WORDS not in weights:
@@ -73,7 +78,30 @@ def _read(path: Path) -> Weights:
         raise UserError(
             f"{path} takes {first.shape[1]} channels, not the 9 of inpainting: give an SD1.5 inpainting checkpoint"
         )
+    if not any(key.startswith(VAE) for key in weights):
+        raise UserError(f"{path} holds no VAE: give the version that has its VAE in it")
     return weights
+
+
+class Nothing:
+    """Takes the place of whatever class a pickle names: it does nothing and tells nothing."""
+
+    def __init__(self, *_: Any) -> None: ...
+
+    def __setstate__(self, state: Any) -> None: ...
+
+
+def _as_nothing(path: Path) -> contextlib.AbstractContextManager[Any]:
+    """Let torch read a pickle that names more than tensors, with a `Nothing` for all else.
+
+    Lightning pickled its callbacks beside the weights: `sd-v1-5-inpainting.ckpt` itself has one.
+    """
+    from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
+
+    names: list[str] = []
+    with contextlib.suppress(Exception):  # safetensors, or broken: whoever reads it tells
+        names = get_unsafe_globals_in_checkpoint(path)
+    return safe_globals([(Nothing, name) for name in names])
 
 
 @build_alone
