@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionInpaintPipeline
+from safetensors.torch import load_file, save_file
 from steps import save_arm
 from toys import grid_mask, paint_with, toy_room
 
@@ -158,6 +159,16 @@ def test_a_painting_that_was_shown_the_repaint_is_laid_halfway_between_both(load
     (whole,) = find_layings(painter.models, coat, pictures)
     assert np.abs(whole.gains).max() > 0.01
     np.testing.assert_allclose(halfway, whole.gains / 2, rtol=1e-3, atol=1e-4)
+
+
+def test_an_arm_whose_numbers_overflow_is_refused_by_its_name(load, arms, tmp_path):
+    (weights,) = arms["old"].rglob("*lora*.safetensors")
+    strong = {key: value * 1e30 for key, value in load_file(weights).items()}
+    save_file(strong, tmp_path / "strong.safetensors")
+    with pytest.raises(
+        UserError, match="^arm strong gives no picture, its numbers grow beyond all bounds: give other"
+    ):
+        paint(load(), {"old": arms["old"], "strong": tmp_path / "strong.safetensors"})
 
 
 def test_the_working_size_keeps_the_aspect(load):

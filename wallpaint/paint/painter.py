@@ -153,7 +153,7 @@ class Painter:
             denoiser = painting_denoiser(group.models, group.paints, group.shown)
             encodings = group.encodings
             with weights_in_place(group.models, group.weights, f"arm {' '.join(names)}"):
-                pictures = paint_wall(group.models, denoiser, coat, settings, loras, progress, encodings)
+                pictures = paint_wall(group.models, denoiser, coat, settings, loras, progress, encodings, names)
             found = find_layings(group.models, coat, pictures, encodings, group.shown)
             layings |= dict(zip(names, found, strict=True))
             self.seconds |= dict.fromkeys(names, (time.perf_counter() - start) / len(loras))

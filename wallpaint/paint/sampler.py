@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 from wallpaint.cache.batches import Batch
 from wallpaint.cache.mapped import Rows
 from wallpaint.cache.references import detail_map
+from wallpaint.errors import UserError
 from wallpaint.learned.denoiser import Denoiser, Noised
 from wallpaint.models.bundle import Models
 from wallpaint.models.encoders import encode_images, encode_text, reference_side
@@ -44,10 +46,15 @@ def paint_wall(
     loras: list[str] | None = None,
     on_step: OnStep | None = None,
     encodings: EncodingCache | None = None,
+    names: Sequence[str] = (),
 ) -> list[Image.Image]:
     """Paint one wall with each of `loras` (None: once, with what is active), at working size.
 
-    `encodings` serves the next painting too; the models may not change meanwhile.
+    `encodings` serves the next painting too; the models may not change meanwhile. `names` are the arms', by which one
+    that gives no picture is refused.
+
+    Raises:
+        UserError: an arm's numbers grew beyond all bounds, as with weights too strong for half precision.
     """
     family, count, encodings = models.family, len(loras or [""]), encodings or EncodingCache()
     guidance = family.guidance_scale if settings.guidance_scale is None else settings.guidance_scale
@@ -66,7 +73,10 @@ def paint_wall(
             denoiser, batch.map(repeat), negative, repeat(noise), models.noise_scheduler, steps, guidance, on_step
         )
         few = latents.split(max(1, ENCODED_PIXELS // (latents[0, 0].numel() * models.latent_factor**2)))
-        return [to_image(picture) for part in few for picture in decode_latents(models, part).clamp(0, 1)]
+        pictures = [picture for part in few for picture in decode_latents(models, part).clamp(0, 1)]
+    if lost := [name for name, picture in zip(names, pictures, strict=False) if picture.isnan().any()]:
+        raise UserError(f"arm {lost[0]} gives no picture, its numbers grow beyond all bounds: give other weights")
+    return [to_image(picture) for picture in pictures]
 
 
 def _without_conditions(models: Models, batch: Batch, reads: str, encodings: EncodingCache) -> Batch:
