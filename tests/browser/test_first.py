@@ -201,19 +201,35 @@ def test_the_room_that_another_photo_replaced_comes_back(page, studio):
     expect(board).to_have_attribute("data-painted", PAINT)
     expect(back).to_be_hidden()  # there is none yet
     own = marked(page, BOARD)
+    only(page, "recolor")
+    page.locator("#paint").click()
+    painted = wait_stage(page).get_attribute("data-folder")
     upload(page, "#compare-photo", ROOMS / "test" / "000001-0.jpg")
     expect(page.locator(f"{BOARD} .status")).to_contain_text("% sure")
     expect(back).to_be_visible()
+    nothing, stage = page.locator("#results .empty"), page.locator("#results .stage")
+    expect(nothing).to_contain_text("comes back with that room")  # what was painted is no picture of this one
+    expect(stage).to_have_count(0)
+    expect(page.locator("#zip")).to_be_hidden()
     found = marked(page, BOARD)
     assert found not in (0, own)
     settle(page, BOARD)
     wait_kept(page, workspace, lambda kept: kept["before"] and kept["room"]["picture"]["name"] == "000001-0")
     page.reload()
     expect(board).to_have_attribute("data-marked", str(found))
+    expect(nothing).to_contain_text("comes back with that room")
     back.click()
     expect(board).to_have_attribute("data-marked", str(own))
-    back.click()  # and once more: the photo
+    expect(stage).to_have_attribute("data-folder", painted)
+    expect(page.locator("#zip")).to_be_visible()
+    page.wait_for_function("window.cameBack")
+    page.locator("#paint").click()
+    back.click()  # and once more: the photo, while the other room is painted
     expect(board).to_have_attribute("data-marked", str(found))
+    expect(page.locator("#paint")).to_have_text("Paint")
+    expect(nothing).to_be_visible()
+    back.click()
+    expect(stage).to_have_attribute("data-folder", re.compile(f"^(?!{painted}).+"))
 
 
 def test_a_removed_wall_comes_back(page, studio_url):

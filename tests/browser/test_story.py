@@ -408,7 +408,7 @@ def test_a_lora_of_ones_own_is_judged_when_it_is_added_and_paints(page, studio, 
     page.locator("#paint").click()
     names = ["photo", "recolor", name, f"{name} 2", "truth"]
     expect(page.locator("#results .view b")).to_have_text(names)
-    wait_kept(page, workspace, lambda kept: kept["results"] and len(kept["choices"][-1]) == 2)
+    wait_kept(page, workspace, lambda kept: kept["room"] and len(kept["choices"][-1]) == 2)
     page.reload()
     for number in (0, 1):
         expect(page.locator("#arms").get_by_label(names[2 + number], exact=True)).to_be_checked()

@@ -34,8 +34,8 @@ def visit(shipped_rooms, tmp_path, monkeypatch):
     def keep(token, picture=None, photos=(), name="", room=None, **choices):
         values = [token, picture, list(photos), name, room]
         values += [choices.get("before"), choices.get("own", [])]
-        values += [choices.get(part.elem_id or "", part.value) for part in asked.inputs[7:-1]]
-        asked.fn(*values, choices.get("results"))
+        values += [choices.get(part.elem_id or "", part.value) for part in asked.inputs[7:]]
+        asked.fn(*values)
 
     def restore(*tokens, session=""):
         request = SimpleNamespace(session_hash=session or secrets.token_hex(4))  # of each page that is opened
@@ -56,8 +56,8 @@ def test_photo_marks_paint_and_room_come_back_to_whoever_has_the_token(visit, tm
     assert deep_hash(room) != deep_hash(scene.open_shipped_room(tmp_path, 0)[0])  # by which Gradio sees changes
     keep("a" * 24, picture, [Photo("/gone.jpg", "gone")], "my hall", room, blind=True)
     updates = restore("a" * 24, None)
-    token, photos, again, room_again, results = (value_of(updates, gr.State, n) for n in (0, 1, 2, 3, -1))
-    assert (token, photos, again, results) == ("a" * 24, [], picture, gr.skip()) and room_again == room
+    token, photos, again, room_again = (value_of(updates, gr.State, number) for number in range(4))
+    assert (token, photos, again) == ("a" * 24, [], picture) and room_again == room
     board = next(update for part, update in updates.items() if part.elem_id == "board")
     assert board["walls"][0]["paint"] == "#AABBCC" and board["walls"][0]["runs"]
     named = {part.elem_id: update for part, update in updates.items()}
@@ -145,7 +145,7 @@ def test_what_is_gone_stays_away_and_keeps_nothing_else_from_coming(visit, tmp_p
     updates = restore("a" * 24, None)
     assert value_of(updates, gr.State, 2) == gr.skip() and value_of(updates, gr.State, 3) == room
     kept = tmp_path / "visits" / f"{'a' * 24}.json"
-    kept.write_text(json.dumps({"dataset": [1], "room": {"picture": "x"}, "results": 3, "choices": {}}))
+    kept.write_text(json.dumps({"dataset": [1], "room": {"picture": "x"}, "before": 3, "choices": {}}))
     assert value_of(restore("a" * 24, None), gr.State, 3) == gr.skip()  # another version's
     kept.write_text("{")
     assert value_of(restore("a" * 24, None), gr.State, 3) == gr.skip()

@@ -24,7 +24,7 @@ from wallpaint.runs import state
 from wallpaint.ui.board import calls, pictures
 from wallpaint.ui.board.repaints import repaint_walls
 from wallpaint.ui.board.walls import Wall, read_walls, save_photo_masks, save_wall_mask, write_walls
-from wallpaint.ui.compare import arms, painting, results_html, room_panel, scene, tab
+from wallpaint.ui.compare import arms, painting, results_html, results_panel, room_panel, scene, tab
 from wallpaint.ui.compare.arms import list_arms
 from wallpaint.ui.compare.painting import PaintRequest, Results, paint_comparison
 from wallpaint.ui.gallery import _read_folder
@@ -385,6 +385,21 @@ def test_a_showcase_is_no_measurement_and_says_so(shipped_rooms, tmp_path):
     assert t("showcase") in results_html.draw_results(results, "en")
     plain = scene.open_shipped_room(tmp_path, 1)[0]
     assert t("showcase") not in results_html.draw_results(paint_comparison(tmp_path, plain, request(), [], "en"), "en")
+
+
+def test_what_was_painted_goes_and_comes_with_its_room(room, room_photo, tmp_path):
+    shown = paint_comparison(tmp_path, room, request(), [], "en")
+    other = scene.open_photo(tmp_path, str(room_photo), room)[0]
+    copied = replace(room, picture=pictures.copy_picture(room.picture, tmp_path))  # for another tab of the browser
+    for asked, before, kept in ((room, other, shown), (other, room, None), (copied, None, shown), (None, None, None)):
+        results, said, vote, *files = results_panel.show_room_results(asked, before, "en")
+        assert results == kept and [part["visible"] for part in files] == [bool(kept)] * 2 and not vote["visible"]
+        assert ("recolor comes closest" in said) == bool(kept)
+        assert (t("results_elsewhere") in said) == (before is room)
+    shutil.rmtree(shown.folder)
+    assert results_panel.show_room_results(room, None, "en")[0] is None
+    (Path(room.picture["folder"]) / "results.json").write_text('{"folder": 3}')  # another version's
+    assert results_panel.show_room_results(room, None, "en")[0] is None
 
 
 def test_maps_of_errors_come_on_demand(room, tmp_path):

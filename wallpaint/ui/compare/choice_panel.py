@@ -11,7 +11,7 @@ from wallpaint.paint.settings import COMPARED_ARMS
 from wallpaint.ui.board.component import AFTER_COMPARE_BOARD
 from wallpaint.ui.compare.arms import LORA_SUFFIXES, MAX_LORA, SHEET_ARM, OwnLora, draw_own, list_arms, take_lora
 from wallpaint.ui.compare.painting import PaintRequest, paint_comparison
-from wallpaint.ui.compare.results_panel import ResultsPanel, show_results
+from wallpaint.ui.compare.results_panel import ResultsPanel
 from wallpaint.ui.compare.scene import Room
 from wallpaint.ui.handlers import guarded
 from wallpaint.ui.page import GPU, PRIVATE, QUIET, Page, Step
@@ -122,9 +122,12 @@ def wire_loras(page: Page, choice: ChoicePanel, own_loras: gr.State, language: g
 
 def wire_painting(
     page: Page, choice: ChoicePanel, panel: ResultsPanel, states: tuple[gr.State, ...], language: gr.State
-) -> None:
-    """Wire the buttons that paint, and Cancel; `states` are the room, the reader's own LoRAs and the results."""
-    room, own_loras, results = states
+) -> list[Any]:
+    """Wire the buttons that paint, and Cancel; give the events after which a room has been painted.
+
+    `states` are the room and the reader's own LoRAs.
+    """
+    room, own_loras = states
 
     def paint_arms(
         sheet: bool,
@@ -134,7 +137,7 @@ def wire_painting(
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008  (how gradio finds it)
         *values: Any,
-    ) -> tuple | dict:
+    ) -> None:
         session = request.session_hash or ""
 
         def on_step(share: float) -> None:
@@ -144,11 +147,9 @@ def wire_painting(
 
         try:
             on_step(0.0)
-            painted = paint_comparison(page.workspace, room, PaintRequest(*values), own, language, on_step, sheet)
-            return show_results(painted, language)
+            paint_comparison(page.workspace, room, PaintRequest(*values), own, language, on_step, sheet)
         except Cancelled:
             gr.Info(t("cancelled", language))
-            return gr.skip()
 
     def begin(language: str, request: gr.Request) -> tuple:
         while (request.session_hash or "") in _cancelled:
@@ -163,12 +164,14 @@ def wire_painting(
     def cancel_painting(request: gr.Request) -> None:
         _cancelled.append(request.session_hash or "")
 
-    given, shown = [room, own_loras, language, *choice.request], [results, *panel.shown]
+    given, events = [room, own_loras, language, *choice.request], []
     buttons = [choice.cancel, choice.go, choice.go_sheet]
     for button, sheet in ((choice.go, False), (choice.go_sheet, True)):
         asked = button.click(begin, language, buttons, queue=False, js=AFTER_COMPARE_BOARD, **QUIET)
         paint = {"show_progress_on": panel.results, **GPU, **PRIVATE}
-        painted = asked.then(guarded(paint_arms, sheet), given, shown, **paint)
+        painted = asked.then(guarded(paint_arms, sheet), given, None, **paint)
+        events.append(painted.success)
         for ended in (painted.success, painted.failure):  # `then` alone does not follow on an error
             ended(end, language, buttons, queue=False, **QUIET)
     choice.cancel.click(cancel_painting, None, None, queue=False, **QUIET)
+    return events

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from pydantic import TypeAdapter
 
 from wallpaint.disk import atomic_path, link_or_copy
 from wallpaint.errors import UserError
@@ -153,7 +154,25 @@ def paint_comparison(
         called=known.names,
         showcase=not sheet and is_showcase(paths),
     )
-    return replace(results, size=write_views(results, paths))
+    results = replace(results, size=write_views(results, paths))
+    keep_results(room, results)
+    return results
+
+
+def keep_results(room: Room, results: Results) -> None:
+    """Keep what was painted with its room: it goes and comes with it."""
+    with atomic_path(Path(room.picture["folder"]) / "results.json") as path:
+        path.write_bytes(TypeAdapter(Results).dump_json(results))
+
+
+def read_results(room: Room | None) -> Results | None:
+    """Read what was painted of a room last; None where nothing was, or where it was deleted meanwhile."""
+    try:
+        kept = (Path(room.picture["folder"]) / "results.json").read_bytes() if room else b""
+        results = TypeAdapter(Results).validate_json(kept)
+    except (FileNotFoundError, ValueError):
+        return None
+    return results if results.views.is_dir() else None
 
 
 def read_arms(results: Results, paint: str) -> list[dict[str, Any]]:

@@ -18,14 +18,18 @@ NEAR = 0.5  # ΔE that nobody sees
 FLAT = 0.15  # a wall of less shading has lost its light
 
 
-def draw_results(results: Results | None, language: str, votes: Counter | None = None) -> str:
-    """Give the results as HTML; without any, or when their folder was deleted, what to do."""
+def draw_nothing(language: str, elsewhere: bool = False) -> str:
+    """Say as HTML what to do where nothing was painted of this room, or something of the one before, `elsewhere`."""
+    said = [say("no_results", language), *([say("results_elsewhere", language)] if elsewhere else [])]
+    return f'<div class="card empty">{Markup("<br>").join(said)}</div>'
+
+
+def draw_results(results: Results, language: str, votes: Counter | None = None) -> str:
+    """Give the results as HTML; when their folder was deleted, what to do."""
     try:
-        painted = {paint: read_arms(results, paint) for paint in results.paints} if results else {}
+        painted = {paint: read_arms(results, paint) for paint in results.paints}
     except FileNotFoundError:
-        painted = {}
-    if results is None or not painted:
-        return f'<div class="card empty">{say("results_gone" if results else "no_results", language)}</div>'
+        return f'<div class="card empty">{say("results_gone", language)}</div>'
 
     def address(name: str) -> str:
         """Give the address of a file of the results, as the page asks for it."""

@@ -81,8 +81,11 @@ def wire_room(page: Page, panel: RoomPanel, room: gr.State, picture: gr.State, l
     return Step(guarded(open_first_room, workspace), [room], opened)
 
 
-def wire_way_back(panel: RoomPanel, room: gr.State, before: gr.State) -> None:
-    """Let the room that another has replaced be had back, whatever replaced it: a second press changes them again."""
+def wire_way_back(panel: RoomPanel, room: gr.State, before: gr.State) -> Any:
+    """Let the room that another has replaced be had back, whatever replaced it: a second press changes them again.
+
+    Gives the event after which it is known which room is at hand and which was before.
+    """
     at_hand = gr.State(None)
 
     def note_room(room: Room | None, at_hand: Room | None) -> tuple:
@@ -90,5 +93,5 @@ def wire_way_back(panel: RoomPanel, room: gr.State, before: gr.State) -> None:
             return room, gr.skip(), gr.skip()
         return room, at_hand, gr.update(visible=True)
 
-    room.change(guarded(note_room), [room, at_hand], [at_hand, before, panel.back], **QUIET)
     panel.back.click(guarded(scene.show_room), before, [room, panel.board], js=AFTER_COMPARE_BOARD, **QUIET)
+    return room.change(guarded(note_room), [room, at_hand], [at_hand, before, panel.back], **QUIET).then

@@ -12,9 +12,8 @@ from wallpaint.ui.board import pictures
 from wallpaint.ui.compare import scene
 from wallpaint.ui.compare.arms import SHEET_ARM, OwnLora, draw_own, find_loras, list_arms
 from wallpaint.ui.compare.choice_panel import ChoicePanel, build_choice, wire_loras, wire_painting
-from wallpaint.ui.compare.painting import Results
 from wallpaint.ui.compare.project_panel import build_project, wire_project
-from wallpaint.ui.compare.results_panel import ResultsPanel, build_results, show_results, wire_results
+from wallpaint.ui.compare.results_panel import build_results, wire_results
 from wallpaint.ui.compare.room_panel import RoomPanel, build_room, wire_room, wire_way_back
 from wallpaint.ui.compare.scene import Room
 from wallpaint.ui.finder import build_finder
@@ -55,20 +54,20 @@ def build_compare_tab(page: Page, language: gr.State, picture: gr.State) -> Comp
                 project_panel = build_project(page)
         shown = build_results(page)  # as wide as the page
     open_first = wire_room(page, room_panel, room, picture, language)
-    wire_way_back(room_panel, room, before)
+    changed = wire_way_back(room_panel, room, before)
     list_all = wire_loras(page, choice, own_loras, language)
-    wire_painting(page, choice, shown, (room, own_loras, results), language)
-    wire_results(page, shown, results, language)
+    painted = wire_painting(page, choice, shown, (room, own_loras), language)
+    wire_results(page, shown, (room, before, results), [changed, *painted], language)
     wire_project(page, project_panel, room_panel.board, choice, (room, own_loras), language)
-    kept = keep_comparison(page.workspace, room_panel, choice, shown, (room, before, own_loras, results))
+    kept = keep_comparison(page.workspace, room_panel, choice, (room, before, own_loras))
     return CompareTab(choice.arms, kept, (list_all, open_first, finder))
 
 
 def keep_comparison(
-    workspace: Path, panel: RoomPanel, choice: ChoicePanel, shown: ResultsPanel, states: tuple[gr.State, ...]
+    workspace: Path, panel: RoomPanel, choice: ChoicePanel, states: tuple[gr.State, ...]
 ) -> tuple[Kept, ...]:
-    """Say what of the tab comes back: the room and the one before, the reader's LoRAs, the choices, the results."""
-    room, before, own_loras, results = states
+    """Say what of the tab comes back: the room, with its results, the one before, the reader's LoRAs, the choices."""
+    room, before, own_loras = states
 
     def find_room(packed: dict) -> Room:
         pictures.find_folder(workspace, Path(packed["picture"]["folder"]).name)
@@ -92,13 +91,6 @@ def keep_comparison(
         sheet = gr.update(choices=choices, value=sheet_arm if sheet_arm in offered else SHEET_ARM)
         return [own, draw_own(own, language), ticked, sheet, *(gr.update(value=value) for value in others)]
 
-    def bring_results(packed: dict, language: str) -> tuple:
-        (workspace / "results" / Path(packed["folder"]).name / "views").stat()
-        return show_results(TypeAdapter(Results).validate_python(packed), language)
-
-    def pack_results(results: Results | None) -> dict | None:
-        return TypeAdapter(Results).dump_python(results, mode="json") if results else None
-
     return (
         Kept("room", [room], [room, panel.board], lambda room: room and asdict(room), bring_room),
         Kept("before", [before], [before, panel.back], lambda room: room and asdict(room), bring_before),
@@ -106,5 +98,4 @@ def keep_comparison(
             *("choices", [own_loras, *choice.request], [own_loras, choice.own, *choice.request]),
             *(pack_choices, bring_choices),
         ),
-        Kept("results", [results], [results, *shown.shown], pack_results, bring_results),
     )
