@@ -3,6 +3,7 @@
 import base64
 import gc
 import os
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -104,3 +105,17 @@ def test_memory_and_disk_stay_flat_over_hundreds_of_calls(tmp_path, sam, photo):
     assert len(palettes._imported) <= palettes.KEPT_PALETTES and segmenter._view.cache_info().currsize <= 16
     for folder in folders:  # masks that no wall names any more are gone
         assert len(list((tmp_path / "working" / os.path.basename(folder)).glob("wall-*.png"))) == 1
+
+
+def test_runs_are_read_while_their_tab_is_open_alone(tmp_path):
+    """A tick keeps Gradio's page busy, whatever is looked at."""
+    config = app.build_page(tmp_path, public=False).get_config_file()
+    (timer,) = [part for part in config["components"] if part["type"] == "timer"]
+    tabs = {part["id"]: part["props"]["id"] for part in config["components"] if part["type"] == "tabitem"}
+    told = {
+        tabs[target]: re.search("active: (true|false)", event["js"])[1]
+        for event in config["dependencies"]
+        if event["outputs"] == [timer["id"]]
+        for target, _ in event["targets"]
+    }
+    assert told == {"compare": "false", "dataset": "false", "train": "true"} and not timer["props"]["active"]

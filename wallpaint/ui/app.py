@@ -43,7 +43,7 @@ def build_page(workspace: Path, public: bool) -> gr.Blocks:
     pictures.clear_old(page.workspace)
     with gr.Blocks(title="wallpaint", analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as demo:
         language, picture = gr.State("en"), gr.State(None)
-        timer = gr.Timer(POLL_SECONDS, active=not public)  # outside the tabs, so it ticks
+        timer = gr.Timer(POLL_SECONDS, active=False)  # outside the tabs, so it ticks; see follow_runs
         with gr.Row(elem_id="header"):
             page.add(gr.Markdown, value=T("intro"))
             switch = page.add(
@@ -74,6 +74,8 @@ def build_page(workspace: Path, public: bool) -> gr.Blocks:
                 (compare_tab, compare.refresh),
             ),
         )
+        if not public:
+            follow_runs(timer, each, train_tab)
         if train.use:
             wire_use(page, train.use, train.run, compare.arms, tabs)
             wire_saved(page, dataset.saved, dataset.name, train.dataset, language)
@@ -112,6 +114,16 @@ def wire_refresh(spoken: tuple, tabs: tuple[tuple[gr.Tab | None, Sequence[Step]]
         for listen in [*(event.then for event in spoken), *([tab.select] if tab is not None else [])]:
             for step in steps:
                 listen = listen(*step, **OPENING).then
+
+
+def follow_runs(timer: gr.Timer, tabs: Sequence[gr.Tab], train: gr.Tab) -> None:
+    """Let the timer that reads runs tick while their tab is open.
+
+    Every tick keeps Gradio's page busy for a tenth of a second, whatever is looked at.
+    """
+    for tab in tabs:
+        active = "true" if tab is train else "false"
+        tab.select(None, None, timer, js=f"() => ({{ __type__: 'update', active: {active} }})")
 
 
 def wire_use(page: Page, use: gr.Button, run: gr.Dropdown, arms: gr.CheckboxGroup, tabs: gr.Tabs) -> None:
