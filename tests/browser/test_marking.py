@@ -66,7 +66,9 @@ def test_the_whole_story_with_a_mouse(page, studio_url, keep_picture):
     page.mouse.click(*place(page, 0.5, 0.85), button="right")  # the floor is no wall
     settle(page)
     expect(page.locator("#board .status")).to_contain_text(re.compile("^Marked, .*right click takes away"))
+    expect(page.locator("#board [data-candidate='0']")).to_contain_text("%")
     if page.locator("#board [data-candidate='1']").is_visible():
+        expect(page.locator("#board [data-candidate='1']")).to_have_text(re.compile("^2 · (less|more|otherwise)$"))
         page.locator("#board [data-candidate='1']").click()
         expect(page.locator("#board [data-candidate='1']")).to_have_attribute("aria-pressed", "true")
     page.keyboard.press("Control+z")

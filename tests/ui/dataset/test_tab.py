@@ -213,6 +213,7 @@ def test_a_photo_is_looked_at_once_however_often_it_is_opened_and_clicked(call, 
     for points in ([[50, 30, 1]], [[50, 30, 1], [20, 90, 0]]):
         answer = call("predict", points=points, box=None)
         assert 1 <= len(answer["masks"]) <= 3 and len(answer["scores"]) == len(answer["masks"])
+        assert answer["scores"][0] > 0 and set(answer["scores"][1:]) <= {None}  # another's guess, not to be compared
         assert all(sum(runs) == SIZE[0] * SIZE[1] for runs in answer["masks"])
     assert "error" not in call("predict", points=[], box=[10, 10, 90, 60])
     again = pictures.open_picture(photo, tmp_path)["folder"]

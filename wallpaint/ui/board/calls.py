@@ -62,7 +62,7 @@ def embed(workspace: Path, asked: dict) -> dict:
 def predict(workspace: Path, asked: dict) -> dict:
     """Give the masks that clicks `points` [[x, y, label]] and a `box` may mean: {masks: [runs], scores}.
 
-    Clicks that correct a mask, `before` {runs}, have no scores.
+    Clicks may correct a mask, `before` {runs}. A score is null where it could not be compared with the others.
     """
     folder = pictures.find_folder(workspace, asked.get("token"))
     points, labels = _read_clicks(asked.get("points"))

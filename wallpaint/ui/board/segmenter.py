@@ -72,7 +72,14 @@ def predict(
 ) -> list[tuple[np.ndarray, float | None]]:
     """Give what clicks and a box, in pixels of the view, may mean: (mask (h, w), guessed IoU), best first.
 
-    `before`: a boolean mask (h, w), not of clicks, that these correct: as it seems, less, more, with no guess.
+    Only guesses of one judge are given, which can be compared: None for the rest, as for all that correct a mask.
+
+    Args:
+        folder: the picture's.
+        points: (x, y) of each click.
+        labels: 1 = this is wall, 0 = this is not.
+        box: (left, top, right, bottom), or None.
+        before: a boolean mask (h, w), not of clicks, that these correct: as it seems, less, more.
     """
     if before is not None:
         surfaces = _surfaces(str(folder))
@@ -95,7 +102,7 @@ def predict(
         surfaces = _surfaces(str(folder))
         odds = believe(surfaces, found[0][0], chance, points, labels)
         wall = decide(surfaces, odds, surfaces.distances(points, labels))
-        masks.insert(0, (wall, expect_iou(1 / (1 + np.exp(-odds)))))
+        return [(wall, expect_iou(1 / (1 + np.exp(-odds)))), *((mask, None) for mask, _ in masks)]
     return masks
 
 

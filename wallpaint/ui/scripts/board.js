@@ -141,9 +141,9 @@ class Board {
       button.hidden = !found.masks[index];
       if (button.hidden) return;
       this.drawing.drawCandidate(button.querySelector("canvas"), found.masks[index]);
-      const number = index + 1, score = Math.round(100 * found.scores[index]);
-      const [about, label] = found.scores[index] === null // a correction
-        ? [this.words.get(`reach_${number}`), this.words.get("correction", { number, reach: this.words.get(`reach_${number}`) })]
+      const number = index + 1, score = Math.round(100 * found.scores[index]), reach = this.words.get(`reach_${found.reaches[index]}`);
+      const [about, label] = found.scores[index] === null
+        ? [reach, this.words.get(found.scores[0] === null ? "correction" : "candidate_reach", { number, reach })]
         : [`${score} %`, this.words.get("candidate", { number, score })];
       button.querySelector("span").textContent = `${number} · ${about}`;
       button.setAttribute("aria-label", label);

@@ -1,5 +1,5 @@
 // The walls of the photo at hand: marked by what the model answers, saved on the server as they change.
-import { BLANK, Wall, fromRuns, spread, toRuns } from "./marks.js";
+import { BLANK, Wall, count, fromRuns, spread, toRuns } from "./marks.js";
 
 const touch = () => (matchMedia("(hover: none)").matches ? "_touch" : ""); // fingers have one button
 
@@ -109,9 +109,11 @@ export class Marking {
   async markObject(points, box, before = null) {
     const answer = await this.predict(points, box, before);
     if (!answer) return;
-    const masks = answer.masks.map((runs) => this.read(runs, points));
+    const masks = answer.masks.map((runs) => this.read(runs, points)), areas = masks.map(count);
+    // What is said of those without a score: a correction's are so far, less and more; else each beside the first.
+    const reaches = areas.map((area, index) => (answer.scores[0] === null ? index + 1 : area < 0.95 * areas[0] ? 2 : area > 1.05 * areas[0] ? 3 : "other"));
     const mark = before === this.wall.mark.before ? this.wall.mark : BLANK; // what was brushed is in the mask before
-    this.follow({ ...mark, model: masks[0], points, box, before }, { masks, scores: answer.scores, chosen: 0 });
+    this.follow({ ...mark, model: masks[0], points, box, before }, { masks, scores: answer.scores, reaches, chosen: 0 });
     this.board.say(before ? "corrected" : `found${touch()}`, { score: Math.round(100 * answer.scores[0]) });
     await this.refine();
   }

@@ -13,6 +13,8 @@ export function fromRuns(runs, pixels) {
   return mask;
 }
 
+export const count = (mask) => mask.reduce((sum, value) => sum + value, 0);
+
 export function toRuns(mask) {
   const runs = [];
   let value = 0, start = 0;
@@ -63,7 +65,7 @@ export class Wall {
     return this.composed.mask;
   }
 
-  get area() { return this.mask.reduce((sum, value) => sum + value, 0); }
+  get area() { return count(this.mask); }
 
   amend(mark) { this.history[this.at] = mark; } // the same step, done better
 
