@@ -201,7 +201,7 @@ def test_a_reader_that_leaves_ends_it_without_a_word(arguments, unbuffered, tmp_
 def test_a_reader_that_leaves_stops_a_training_that_can_go_on(tmp_path):
     (tmp_path / "stub.py").write_text(
         f"import sys, types; sys.path.insert(0, {str(ROOT)!r}); import studio, wallpaint.train\n"
-        "def train(config, resume):\n"
+        "def train(config, resume, inputs):\n"
         "    while True: print('step', flush=True)\n"
         "sys.modules['wallpaint.train.loop'] = wallpaint.train.loop = types.SimpleNamespace(train=train)\n"
         "sys.exit(studio.main(['--train', '--output_dir', 'run']))"
@@ -221,7 +221,7 @@ def test_a_terminal_that_closes_stops_a_training_that_can_go_on(deaf, tmp_path):
         f"import sys, time, types; sys.path.insert(0, {str(ROOT)!r}); import studio, wallpaint.train\n"
         "import signal; deaf = " + f"{deaf}; deaf and signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
         "from wallpaint.process import stop_signals\n"
-        "def train(config, resume):\n"
+        "def train(config, resume, inputs):\n"
         "    with stop_signals() as signals:\n"
         "        print('step', flush=True)\n"
         "        while not signals:\n"
@@ -264,7 +264,7 @@ def test_train_takes_a_yaml_and_any_field_over_it(trained, tmp_path, capsys):
     assert studio.main(["--train", "my.yaml", "--lora_rank", "8", "--learning_rate", "2e-5"]) == 0
     ((config,), keywords) = calls[0]
     assert (config.method, config.lora_rank, config.learning_rate, config.seed) == ("lora", 8, 2e-5, 3)
-    assert keywords == {"resume": False}
+    assert keywords["resume"] is False and len(keywords["inputs"].splits["train"]) == 160  # the shipped rooms
     folder = tmp_path / "workspace" / "runs" / "lora-1"
     assert Path(config.output_dir) == folder
     assert f"run folder: {folder}" in capsys.readouterr().out
@@ -290,6 +290,8 @@ def test_a_run_is_gone_on_with_by_its_own_settings_where_no_others_are_named(tra
 def test_a_tilde_is_the_home_also_where_no_shell_resolves_it(trained, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "me"))
     calls = trained()
+    (tmp_path / "me" / "old").mkdir(parents=True)
+    (tmp_path / "me" / "old" / "pytorch_lora_weights.safetensors").write_bytes(b"")
     assert studio.main(["--train", "--workspace=~/w", "--init_from=~/old", "--method", "lora"]) == 0
     config = calls[0][0][0]
     assert Path(config.output_dir).parent == tmp_path / "me" / "w" / "runs"
@@ -311,7 +313,7 @@ def test_train_keeps_to_the_output_dir_it_is_given(trained, tmp_path):
 
 
 def test_a_stopped_training_is_130(trained, tmp_path):
-    trained(lambda config, resume: runs.write_state(config.output_dir, state="stopped"))
+    trained(lambda config, resume, inputs: runs.write_state(config.output_dir, state="stopped"))
     assert studio.main(["--train", "--output_dir", "a"]) == 130
     trained(KeyboardInterrupt())
     assert studio.main(["--train", "--output_dir", "b"]) == 130
@@ -326,7 +328,7 @@ def test_what_is_stopped_takes_with_it_what_it_has_begun(number, trained):
 
 
 def test_a_sigterm_before_the_trainer_listens_stops_it_in_good_order(trained, tmp_path):
-    trained(lambda config, resume: os.kill(os.getpid(), signal.SIGTERM))
+    trained(lambda config, resume, inputs: os.kill(os.getpid(), signal.SIGTERM))
     assert studio.main(["--train", "--output_dir", "a"]) == 130
     assert runs.read_run(tmp_path / "a").state == "stopped"
 
@@ -400,6 +402,24 @@ def test_bad_input_found_by_the_trainer_leaves_no_new_folder(trained, tmp_path, 
     assert runs.read_run(tmp_path / "old").error == "no photos, my-rooms, mark a wall first"
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--dataset", "gone"], f"{Path('gone', 'train', 'metadata.jsonl')} does not exist"),
+        (["--init_from", "gone"], "no learned weights in gone"),
+        (["--base_model", "gone"], "looked in gone"),
+    ],
+)
+@pytest.mark.parametrize("command", [("--train", "train.loop"), ("--encode", "train.encode")], ids=lambda c: c[0])
+def test_what_is_not_there_is_told_before_the_libraries_are_read(command, given, told, monkeypatch, tmp_path, capsys):
+    flag, reads_torch = command
+    monkeypatch.setitem(sys.modules, f"wallpaint.{reads_torch}", None)  # importing it fails
+    (tmp_path / "c.yaml").write_text("method: lora\n")
+    assert studio.main([flag, "c.yaml", *given]) == 2
+    assert told in complaint(capsys)
+    assert not list(tmp_path.glob("workspace/runs/*"))
+
+
 @pytest.mark.parametrize("ended", ["done", "stopped", "crashed", "failed"])
 def test_a_refused_resume_leaves_a_run_that_had_ended_as_it_was(ended, trained, tmp_path):
     trained(UserError("its weights do not fit, runs/r, give it the rank that it began with"))
@@ -423,7 +443,7 @@ def test_a_refused_resume_of_the_page_leaves_a_run_what_it_was_and_says_why(trai
 
 
 def test_a_resume_that_fails_once_it_is_at_work_has_failed(trained, tmp_path):
-    def half(config, resume):
+    def half(config, resume, inputs):
         runs.write_state(config.output_dir, state="running")
         raise UserError("a photo is gone, r, bring it")
 
@@ -435,7 +455,7 @@ def test_a_resume_that_fails_once_it_is_at_work_has_failed(trained, tmp_path):
 
 @pytest.mark.parametrize("begun", ["checkpoints", "metrics.jsonl", "samples", "weights"])
 def test_bad_input_never_removes_a_run_that_has_begun(begun, trained, tmp_path):
-    def half(config, resume):
+    def half(config, resume, inputs):
         (Path(config.output_dir) / begun).mkdir()
         raise UserError("a photo is gone")
 

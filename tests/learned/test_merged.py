@@ -14,9 +14,10 @@ from steps import a_batch, a_noised
 from toys import paint_with, toy_room
 
 from wallpaint.errors import UserError
+from wallpaint.learned.arm_files import find_arm
 from wallpaint.learned.denoiser import LORA_TARGETS, painting_denoiser
 from wallpaint.learned.lora_files import describe_lora
-from wallpaint.learned.weights import find_arm, load_arm, start_from, weights_in_place
+from wallpaint.learned.weights import load_arm, start_from, weights_in_place
 from wallpaint.models.encoders import encode_text
 from wallpaint.paint.lora_batch import lora_batch, lora_layers
 from wallpaint.paint.painter import Painter

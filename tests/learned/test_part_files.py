@@ -5,8 +5,9 @@ import torch
 from diffusers.pipelines.deprecated.paint_by_example import PaintByExampleImageEncoder
 from safetensors.torch import load_file
 
+from wallpaint.learned.arm_files import find_arm
 from wallpaint.learned.part_files import FROZEN, INDEX, SHARDS, read_part, save_part
-from wallpaint.learned.weights import find_arm, load_arm
+from wallpaint.learned.weights import load_arm
 from wallpaint.models.parts import part
 from wallpaint.train import saving
 from wallpaint.train.loop import train

@@ -8,9 +8,10 @@ from steps import a_batch, a_noised
 
 from wallpaint.errors import UserError
 from wallpaint.learned.adapter import adapter_state, load_adapter
+from wallpaint.learned.arm_files import find_arm
 from wallpaint.learned.denoiser import build_denoiser, painting_denoiser
 from wallpaint.learned.lora import load_lora
-from wallpaint.learned.weights import find_arm, load_arm, save_weights, start_from
+from wallpaint.learned.weights import load_arm, save_weights, start_from
 from wallpaint.models.encoders import encode_references
 from wallpaint.models.families import find_adapter
 from wallpaint.models.loading import read_adapter

@@ -20,10 +20,11 @@ from wallpaint.cache.batches import BatchSettings, draw_batch
 from wallpaint.cache.draws import sample_draws
 from wallpaint.dataset.folder import read_samples
 from wallpaint.errors import UserError
+from wallpaint.learned.arm_files import find_arm
 from wallpaint.learned.denoiser import painting_denoiser
 from wallpaint.learned.export import export_kohya
 from wallpaint.learned.lora import load_lora
-from wallpaint.learned.weights import find_arm, load_arm, weights_in_place
+from wallpaint.learned.weights import load_arm, weights_in_place
 from wallpaint.models.bundle import load_models
 from wallpaint.models.encoders import encode_text
 from wallpaint.models.families import FAMILIES, resolve_family

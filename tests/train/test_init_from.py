@@ -6,9 +6,10 @@ from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file, save_file
 from steps import save_arm
 
+from wallpaint.learned.arm_files import LORA_NAME
 from wallpaint.learned.denoiser import build_denoiser
 from wallpaint.learned.export import export_kohya
-from wallpaint.learned.weights import LORA_NAME, start_from
+from wallpaint.learned.weights import start_from
 from wallpaint.settings.methods import METHODS
 
 

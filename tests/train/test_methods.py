@@ -17,9 +17,9 @@ from toys import grid_mask, paint_with, toy_room
 from transformers import CLIPImageProcessor
 
 from wallpaint.errors import UserError
+from wallpaint.learned.arm_files import LORA_NAME, find_arm
 from wallpaint.learned.denoiser import Denoiser, build_denoiser, painting_denoiser, set_adapter_strength
 from wallpaint.learned.lora_files import SHOWN
-from wallpaint.learned.weights import LORA_NAME, find_arm
 from wallpaint.models.bundle import load_models
 from wallpaint.models.encoders import encode_images
 from wallpaint.models.field import recolor_by_field

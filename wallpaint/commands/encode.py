@@ -4,6 +4,7 @@ import argparse
 
 from wallpaint.cli import existing, read_config
 from wallpaint.process import collector_paused
+from wallpaint.train.inputs import read_inputs
 
 
 def run(options: argparse.Namespace) -> int:
@@ -13,8 +14,9 @@ def run(options: argparse.Namespace) -> int:
         config = read_config(existing(given, "--encode"), options.overrides)
     else:
         config = read_config(path, {**options.overrides, "dataset": str(existing(given, "--encode", folder=True))})
+    inputs = read_inputs(config)  # before torch
     with collector_paused():
         from wallpaint.train.encode import encode_dataset
 
-    print(f"manifest: {encode_dataset(config, options.engine)}")
+    print(f"manifest: {encode_dataset(config, options.engine, inputs=inputs)}")
     return 0

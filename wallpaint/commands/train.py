@@ -13,6 +13,7 @@ from wallpaint.errors import UserError
 from wallpaint.runs import state
 from wallpaint.settings.train_config import TrainConfig
 from wallpaint.train.checkpoints import find_start
+from wallpaint.train.inputs import read_inputs
 
 FIRST = (os.environ.get("RANK") or "0") == "0"  # of the processes that accelerate or torchrun launched
 ENDED = {0: "done", process.STOPPED: "stopped", process.GONE: "stopped"}  # any other exit code: failed
@@ -50,10 +51,13 @@ def train_there(folder: Path, config: TrainConfig, resume: bool, fresh: bool) ->
     ended = start_here(folder, config, resume) if FIRST else b""
     code, error = 1, ""
     try:
+        inputs = read_inputs(config)  # before torch
+        if FIRST:
+            print(f"run folder: {folder}", flush=True)
         with process.collector_paused():
             from wallpaint.train import loop
 
-        loop.train(config, resume=resume)
+        loop.train(config, resume=resume, inputs=inputs)
         code = process.STOPPED if FIRST and state.read_run(folder).state == "stopped" else 0
     except KeyboardInterrupt:
         code = process.STOPPED
@@ -84,7 +88,6 @@ def start_here(folder: Path, config: TrainConfig, resume: bool) -> bytes:
     if resume and state.read_run(folder).state not in (*state.ALIVE, state.QUEUED, "unknown"):
         before = (folder / "run.json").read_bytes()
     state.write_state(folder, state="starting", pid=os.getpid(), max_train_steps=config.max_train_steps)
-    print(f"run folder: {folder}", flush=True)
     return before
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from huggingface_hub import EvalResult, ModelCardData
 
 from wallpaint.disk import atomic_path
-from wallpaint.learned.weights import ADAPTER_NAME, LORA_NAME
+from wallpaint.learned.arm_files import ADAPTER_NAME, LORA_NAME
 from wallpaint.models.families import FAMILIES
 from wallpaint.models.files import is_hub_id
 from wallpaint.runs.state import list_pictures

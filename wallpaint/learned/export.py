@@ -12,9 +12,9 @@ from safetensors.torch import save_file
 
 from wallpaint.disk import atomic_path
 from wallpaint.errors import UserError, reason_of
+from wallpaint.learned.arm_files import find_arm
 from wallpaint.learned.cards import PLACES
 from wallpaint.learned.lora import read_lora
-from wallpaint.learned.weights import find_arm
 from wallpaint.runs.state import list_pictures
 
 

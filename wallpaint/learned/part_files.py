@@ -17,10 +17,10 @@ from torch import nn
 
 from wallpaint.disk import atomic_path, link_or_copy
 from wallpaint.errors import UserError, reason_of
+from wallpaint.learned.arm_files import PART_NAMES
 from wallpaint.models.bundle import Models
 from wallpaint.models.parts import part
 
-PART_NAMES = {"example": "image_encoder", "identity": "identity.safetensors", "detail": "controlnet"}
 PART_KINDS: dict[str, Any] = {"example": PaintByExampleImageEncoder, "detail": ControlNetModel}  # folders
 FROZEN = {"example": "model."}  # by prefix, what of a part never learns: its CLIP is nine tenths of it
 # As transformers splits what is large: `from_pretrained` reads them by the index.

@@ -21,32 +21,14 @@ from safetensors.torch import save_file
 from wallpaint.disk import atomic_path
 from wallpaint.errors import UserError
 from wallpaint.learned.adapter import Adapter, adapter_state, load_adapter
+from wallpaint.learned.arm_files import ADAPTER_NAME, LORA_NAME, PART_NAMES, ArmFiles, find_arm
 from wallpaint.learned.lora import load_lora, read_lora
-from wallpaint.learned.lora_files import ADAPTER, SHOWN, describe_lora
+from wallpaint.learned.lora_files import SHOWN
 from wallpaint.learned.merged import Merged, merge_dora, merge_text
-from wallpaint.learned.part_files import PART_NAMES, load_part, read_part, save_part
+from wallpaint.learned.part_files import load_part, read_part, save_part
 from wallpaint.models.bundle import Models
 from wallpaint.models.loading import read_adapter
 from wallpaint.models.runtime import build_alone
-
-LORA_NAME = "pytorch_lora_weights.safetensors"
-LORA_NAMES = (LORA_NAME, "adapter_model.safetensors")  # diffusers' and peft's
-ADAPTER_NAME = "ip_adapter.safetensors"
-
-
-@dataclass(frozen=True)
-class ArmFiles:
-    """Where an arm's learned weights are; None for what it does not have."""
-
-    lora: Path | None
-    adapter: Path | None
-    parts: dict[str, Path] = field(default_factory=dict)  # by group: 'example', 'identity', 'detail'
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """What was learned, as in `Method.learns`."""
-        own = {"lora": self.lora, "ip_adapter": self.adapter, **self.parts}
-        return tuple(group for group, path in own.items() if path)
 
 
 @dataclass(frozen=True)
@@ -100,32 +82,6 @@ def _write_header(path: Path, more: dict[str, str]) -> None:
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text = text.ljust(-(-len(text) // 8) * 8)  # filled up with spaces to whole words, as the format asks
     path.write_bytes(len(text).to_bytes(8, "little") + text + content[end:])
-
-
-def find_arm(path: str | Path) -> ArmFiles:
-    """The learned files of a run folder, of a weights folder, or a `.safetensors` file itself.
-
-    Raises:
-        UserError: there are none.
-    """
-    path = Path(path)
-    if path.is_file():
-        if path.suffix.lower() != ".safetensors":
-            raise UserError(f"{path} is not a .safetensors file: give one, or a run folder")
-        return ArmFiles(None, path) if describe_lora(path).kind == ADAPTER else ArmFiles(path, None)
-    for folder in (path / "weights", path):
-        lora, adapter = (
-            next((folder / name for name in names if (folder / name).is_file()), None)
-            for names in (LORA_NAMES, (ADAPTER_NAME,))
-        )
-        parts = {group: folder / name for group, name in PART_NAMES.items() if (folder / name).exists()}
-        if lora or adapter or parts:
-            return ArmFiles(lora, adapter, parts)
-    names = ", ".join((*LORA_NAMES, ADAPTER_NAME, *PART_NAMES.values()))
-    raise UserError(
-        f"no learned weights in {path} (looked for {names}): "
-        "give a run folder whose training has saved some, or a .safetensors file"
-    )
 
 
 def start_from(

@@ -206,8 +206,8 @@ def find_run(path: Path) -> TrainConfig | None:
 
 def _bases(paths: dict[str, Path | None], runs: dict[str, TrainConfig], family: str | None) -> dict[str, Base]:
     """What to load for each arm: what its run was trained on; the rest join the first, or the family's own."""
+    from wallpaint.learned.arm_files import find_arm
     from wallpaint.learned.lora_files import describe_lora
-    from wallpaint.learned.weights import find_arm
 
     families: dict[str, str] = {name: run.family for name, run in runs.items()}
     for name, path in paths.items():

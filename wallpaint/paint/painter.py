@@ -12,18 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wallpaint.errors import UserError
+from wallpaint.learned.arm_files import ADAPTER_NAME, LORA_NAME, LORA_NAMES, ArmFiles, find_arm
 from wallpaint.learned.denoiser import painting_denoiser, set_adapter_strength
 from wallpaint.learned.lora_files import describe_lora
-from wallpaint.learned.weights import (
-    ADAPTER_NAME,
-    LORA_NAME,
-    LORA_NAMES,
-    ArmFiles,
-    ArmWeights,
-    find_arm,
-    load_arm,
-    weights_in_place,
-)
+from wallpaint.learned.weights import ArmWeights, load_arm, weights_in_place
 from wallpaint.models.bundle import Models, load_family
 from wallpaint.models.families import with_base
 from wallpaint.models.files import find_file, is_hub_id

@@ -19,21 +19,22 @@ import torch
 from wallpaint.cache.build import encode_views, open_cache
 from wallpaint.cache.tables import reference_table, text_table
 from wallpaint.cache.views import EncodingOptions, View, list_views
-from wallpaint.dataset.files import FileIndex
-from wallpaint.dataset.folder import read_splits
 from wallpaint.disk import atomic_path
 from wallpaint.errors import UserError
-from wallpaint.models.bundle import Models
+from wallpaint.models.bundle import Models, load_family
 from wallpaint.models.runtime import pick_runtime
 from wallpaint.paths import ROOT
 from wallpaint.settings.methods import METHODS
 from wallpaint.settings.train_config import TrainConfig
-from wallpaint.train.prepare import attach, dataset_sizes, encoding_options, load_for
+from wallpaint.train.inputs import Inputs, family_of, read_inputs
+from wallpaint.train.prepare import attach, dataset_sizes, encoding_options
 
 PIECE = 256  # views, about: a few minutes of work, so that little is done twice
 
 
-def encode_dataset(config: TrainConfig, engine: str = "plain", piece: int = PIECE) -> Path:
+def encode_dataset(
+    config: TrainConfig, engine: str = "plain", piece: int = PIECE, inputs: Inputs | None = None
+) -> Path:
     """Encode every split of `config.dataset` as `config.method` needs it; what is there is not done again.
 
     `engine` is a row of ENGINES, `piece` about how many views a call of `encode_batch` gets.
@@ -46,8 +47,8 @@ def encode_dataset(config: TrainConfig, engine: str = "plain", piece: int = PIEC
     """
     if engine not in ENGINES:
         raise UserError(f"engine {engine!r} is unknown, given to --engine, choose {' or '.join(ENGINES)}")
-    files = FileIndex(config.cache_dir)
-    splits = read_splits(config.dataset, files)
+    inputs = inputs or read_inputs(config)
+    files, splits = inputs.files, inputs.splits
     models, options = _open(config)
     sizes = dataset_sizes(splits, files, models.family)
     samples = [sample for rows in splits.values() for sample in rows]
@@ -151,7 +152,7 @@ ENGINES: dict[str, Callable[[TrainConfig, list[list[View]]], None]] = {"plain": 
 @functools.lru_cache(maxsize=1)
 def _open(config: TrainConfig) -> tuple[Models, EncodingOptions]:
     """The models, loaded once a process, and what the method needs of a sample."""
-    models = load_for(config, pick_runtime(config.device, config.mixed_precision))
+    models = load_family(family_of(config), pick_runtime(config.device, config.mixed_precision))
     if config.init_from:  # it may bring an adapter, and image tokens are what that adapter makes
         attach(config, models, METHODS[config.method])
     return models, encoding_options(config)

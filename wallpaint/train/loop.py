@@ -22,6 +22,7 @@ from wallpaint.learned.denoiser import Noised, add_noise
 from wallpaint.process import stop_signals
 from wallpaint.runs.state import write_state
 from wallpaint.settings.train_config import TrainConfig
+from wallpaint.train.inputs import Inputs
 from wallpaint.train.losses import LOSSES, Step
 from wallpaint.train.preflight import preflight
 from wallpaint.train.saving import close_session, run_validation, save_session, update_average
@@ -30,18 +31,19 @@ from wallpaint.train.session import Session, open_session
 NON_FINITE_LIMIT = 20  # steps in a row that are skipped before a run is given up
 
 
-def train(config: TrainConfig, resume: bool = False) -> Path:
+def train(config: TrainConfig, resume: bool = False, inputs: Inputs | None = None) -> Path:
     """Train as `config` says and return the run folder; `run.json` there says how it ended.
 
     SIGINT, SIGTERM and SIGHUP (a terminal that closes) end it after the running step with a checkpoint, state
     `stopped` and exit code 130; `resume` goes on from the last checkpoint in `config.output_dir`.
+    `inputs` are those of `config`, where they have been read.
 
     Raises:
         UserError: the dataset, the models or the checkpoint are missing or do not fit.
         RuntimeError: the loss was not finite NON_FINITE_LIMIT times in a row.
     """
     gc.unfreeze()  # of an earlier run of this process
-    session = open_session(config, resume)
+    session = open_session(config, resume, inputs)
     gc.freeze()  # its rows are no garbage, see collector_paused
     microbatches = draw_microbatches(session)
     with stop_signals() as signals:

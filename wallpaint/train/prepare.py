@@ -10,33 +10,19 @@ from wallpaint.dataset.files import FileIndex
 from wallpaint.dataset.rows import Sample
 from wallpaint.learned.denoiser import Denoiser, build_denoiser
 from wallpaint.learned.weights import start_from
-from wallpaint.models.bundle import Models, load_family
-from wallpaint.models.families import Family, find_files, resolve_family, with_base
+from wallpaint.models.bundle import Models
+from wallpaint.models.families import Family, find_files
 from wallpaint.models.files import pieces_of
 from wallpaint.models.loading import sample_hash
-from wallpaint.models.runtime import Runtime
-from wallpaint.settings.choices import FAMILY_FIELDS
 from wallpaint.settings.methods import METHODS, Method
 from wallpaint.settings.train_config import TrainConfig
 
 REPAINTED = 4  # classical repaints of a row that a method is shown in turn, where it is shown such
 
 
-def load_for(config: TrainConfig, runtime: Runtime) -> Models:
-    """The family as `config` wants it for its method."""
-    return load_family(family_of(config), runtime)
-
-
-def family_of(config: TrainConfig) -> Family:
-    """The family's row with what `config` puts into it."""
-    overrides = {name: getattr(config, name) for name in FAMILY_FIELDS}
-    return with_base(resolve_family(config.family, **overrides), METHODS[config.method].base)
-
-
-def hash_models(config: TrainConfig) -> dict[str, str]:
+def hash_models(family: Family) -> dict[str, str]:
     """A hash of each file of the family that a run is trained on, so that a resumed one can say what has changed."""
-    files = find_files(family_of(config))
-    return {name: " ".join(map(sample_hash, pieces_of(path))) for name, path in files.items()}
+    return {name: " ".join(map(sample_hash, pieces_of(path))) for name, path in find_files(family).items()}
 
 
 def dataset_sizes(splits: dict[str, list[Sample]], files: FileIndex, family: Family) -> dict[Size, Size]:

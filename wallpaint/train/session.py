@@ -21,11 +21,10 @@ from wallpaint.cache.batches import Encoded
 from wallpaint.cache.build import encode_views
 from wallpaint.cache.views import list_views
 from wallpaint.dataset.files import FileIndex
-from wallpaint.dataset.folder import read_splits
 from wallpaint.dataset.rows import Sample
 from wallpaint.disk import atomic_path
 from wallpaint.learned.denoiser import Denoiser, compile_blocks, parameter_groups
-from wallpaint.models.bundle import Models
+from wallpaint.models.bundle import Models, load_family
 from wallpaint.models.runtime import Runtime, pick_runtime
 from wallpaint.process import collector_paused
 from wallpaint.runs.state import new_run_folder, read_run, write_state
@@ -33,12 +32,12 @@ from wallpaint.settings.methods import METHODS, Method
 from wallpaint.settings.train_config import TrainConfig, load_config, to_yaml
 from wallpaint.train.checkpoints import find_start, load_checkpoint
 from wallpaint.train.dataset_rows import ROWS_FILE, Row, changed_rows, describe_rows, save_rows
-from wallpaint.train.prepare import attach, dataset_sizes, encoding_options, family_of, hash_models, load_for
+from wallpaint.train.inputs import Inputs, Splits, read_inputs
+from wallpaint.train.prepare import attach, dataset_sizes, encoding_options, hash_models
 from wallpaint.train.records import Record
 from wallpaint.train.validation import pick_samples
 from wallpaint.train.warnings import other_settings, settle_preset, warn_early
 
-Splits = dict[str, list[Sample]]
 # The main process encodes and validates alone; by default the others would give up after ten minutes on GPUs.
 PROCESS_TIMEOUT = timedelta(days=1)
 
@@ -82,16 +81,18 @@ class Session:
 
 
 @collector_paused()
-def open_session(config: TrainConfig, resume: bool) -> Session:
+def open_session(config: TrainConfig, resume: bool, inputs: Inputs | None = None) -> Session:
     """Set a run up; nothing is written before the dataset and the models are known to be there.
+
+    `inputs` are those of `config`, where they have been read.
 
     Raises:
         UserError: the dataset, the models, `init_from` or the checkpoint are missing or do not fit, or the
             folder holds another run.
     """
     config, preset = settle_preset(config)
-    files = FileIndex(config.cache_dir)
-    splits = read_splits(config.dataset, files)
+    inputs = inputs or read_inputs(config)
+    files, splits = inputs.files, inputs.splits
     folder = Path(config.output_dir) if config.output_dir else new_run_folder("workspace", config.method)
     start = find_start(folder, resume)
     accelerator, runtime = _accelerate(config, folder)
@@ -99,11 +100,11 @@ def open_session(config: TrainConfig, resume: bool) -> Session:
     rows: list[Row] = []
     if accelerator.is_main_process:
         rows = describe_rows(splits, files, config.dataloader_num_workers)
-        for warning in _warn(config, folder, splits, rows, start):
+        for warning in _warn(config, folder, inputs, rows, start):
             record.warn(warning)
-    models = load_for(config, runtime)
+    models = load_family(inputs.family, runtime)
     if accelerator.is_main_process:
-        hashes, before = hash_models(config), read_run(folder).fields.get("models") or {}
+        hashes, before = hash_models(inputs.family), read_run(folder).fields.get("models") or {}
         if start and (other := [name for name in hashes if before and before.get(name) != hashes[name]]):
             record.warn(f"the models have changed since this run began: another {', '.join(other)}")
     _open_folder(folder, config, accelerator, start is None)
@@ -129,7 +130,7 @@ def open_session(config: TrainConfig, resume: bool) -> Session:
     return session
 
 
-def _warn(config: TrainConfig, folder: Path, splits: Splits, rows: list[Row], start: Path | None) -> list[str]:
+def _warn(config: TrainConfig, folder: Path, inputs: Inputs, rows: list[Row], start: Path | None) -> list[str]:
     """What is odd, before anything is loaded; of a resumed run, in what it differs from what it was."""
     warnings = []
     if config.report_to != "none" and not _tracker(config):
@@ -140,7 +141,7 @@ def _warn(config: TrainConfig, folder: Path, splits: Splits, rows: list[Row], st
         warnings += other_settings(config, load_config(folder / "config.yaml"))
         changed = changed_rows(folder, rows)
         return [*warnings, changed] if changed else warnings
-    return warnings + warn_early(config, family_of(config), [s for rows in splits.values() for s in rows])
+    return warnings + warn_early(config, inputs.family, [s for rows in inputs.splits.values() for s in rows])
 
 
 def _set_up(
