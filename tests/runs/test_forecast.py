@@ -6,11 +6,12 @@ from dataclasses import replace
 import psutil
 import pytest
 
+from wallpaint.paths import LORAS
 from wallpaint.runs import device, forecast, state
 from wallpaint.runs.device import Device, find_device
 from wallpaint.runs.forecast import expect, find_cost, peak_bytes, run_seconds
 from wallpaint.settings.choices import FAMILY_PRESETS, PRESETS
-from wallpaint.settings.train_config import TrainConfig, to_yaml
+from wallpaint.settings.train_config import TrainConfig, load_config, to_yaml
 
 GB = 10**9
 # The README's table, and SDXL's: GB of a step and of one with the colour loss.
@@ -83,6 +84,13 @@ def test_the_model_of_memory_keeps_to_what_was_measured(family, preset):
     said = [peak_bytes(cost, config) / GB for config in (plain, color)]
     assert said == pytest.approx(MEASURED[family, preset], abs=1.2)
     assert peak_bytes(find_cost(color, "cuda"), color) < float(preset.split()[0]) * GB
+
+
+@pytest.mark.parametrize("name", ["old", "new", "color", "refine"])
+def test_room_tinys_memory_keeps_to_what_the_shipped_loras_took(name):
+    rows, config = state.read_metrics(LORAS / name), load_config(LORAS / name / "config.yaml")
+    took = max(row["memory_gb"] for row in rows) * 2**30
+    assert peak_bytes(find_cost(config, "cpu"), config) == pytest.approx(took, abs=0.15 * GB)
 
 
 def test_every_preset_was_measured():

@@ -31,7 +31,7 @@ class Cost:
 # measured on an H200; SDXL's sample without checkpointing and its picture are reckoned from its pixels.
 # room-tiny's are of a process on a CPU in float32, from the metrics of the shipped LoRAs.
 COSTS = {
-    "room-tiny": Cost(0.9 * GB, 0.02 * GB, 0.005 * GB, 0.005 * GB, 4, 0.1 * GB),
+    "room-tiny": Cost(0.6 * GB, 0.02 * GB, 0.005 * GB, 0.005 * GB, 4, 0.1 * GB),
     "sd15": Cost(3.9 * GB, 0.95 * GB, 0.25 * GB, 1.15 * GB, 4, 2.2 * GB),
     "sdxl": Cost(10.3 * GB, 3.8 * GB, 0.7 * GB, 4.3 * GB, 512, 6.8 * GB),
 }

@@ -22,6 +22,7 @@ from wallpaint.paint.sampler import vae_round_trip
 from wallpaint.pixels.color import Swatch
 from wallpaint.pixels.metrics import delta_e_truth
 from wallpaint.pixels.recolor import Coat
+from wallpaint.runs.device import process_bytes
 from wallpaint.runs.forecast import Cost, find_cost, peak_bytes, run_seconds
 from wallpaint.train.validation import write_grid
 
@@ -63,19 +64,25 @@ def preflight(session: "Session") -> dict[str, Any]:
 
 
 def measure_cost(session: "Session") -> Cost:
-    """What the run takes, by its weights and by one sample sent through the UNet and not learned from.
+    """What the run takes, by what it holds and by one sample sent through the UNet and not learned from.
+
+    On a CPU all of the process counts, its libraries too, as in the forecast and in metrics.jsonl; of a GPU's memory
+    what torch takes.
 
     What decoding takes is the table's. The backward pass takes twice the forward's time, once more with gradient
     checkpointing.
     """
     config, models = session.config, session.models
     weights = [p for module in models.modules for p in module.parameters()]
+    held = process_bytes()
+    if models.runtime.device.type == "cuda":
+        held = sum(p.numel() * p.element_size() for p in weights)
     kept, forward = _send_one(session)
     known = {p.untyped_storage().data_ptr() for p in weights}
     sample = sum(size for place, size in kept.items() if place not in known)
     return replace(
         find_cost(config, models.runtime.device.type),
-        fixed=sum(p.numel() * p.element_size() for p in weights) + _learned_bytes(session, 4 if session.ema else 3),
+        fixed=held + _learned_bytes(session, 4 if session.ema else 3),
         sample=sample,
         checkpointed=sample,
         seconds=forward * (4 if config.gradient_checkpointing else 3),

@@ -9,10 +9,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 
 from wallpaint.disk import atomic_path
+from wallpaint.runs.device import process_bytes
 from wallpaint.runs.state import read_metrics
 from wallpaint.settings.train_config import TrainConfig
 
@@ -100,8 +100,7 @@ def memory_used() -> dict[str, float]:
     """GiB at the peak: of the GPU where this process uses one, else of the process itself."""
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         return {"gpu_memory_gb": round(torch.cuda.max_memory_allocated() / 2**30, 3)}
-    memory = psutil.Process().memory_info()  # cached rows are mapped files: the system takes those pages back
-    return {"memory_gb": round((memory.rss - getattr(memory, "shared", 0)) / 2**30, 3)}
+    return {"memory_gb": round(process_bytes() / 2**30, 3)}
 
 
 def _same_file(path: Path) -> bool:
