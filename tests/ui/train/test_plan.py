@@ -7,6 +7,7 @@ from wallpaint.runs.device import Device
 from wallpaint.runs.forecast import Expected
 from wallpaint.settings.methods import METHODS
 from wallpaint.settings.train_config import TrainConfig
+from wallpaint.train.loop import validation_due
 from wallpaint.ui.train import plan
 
 
@@ -34,9 +35,29 @@ def test_it_counts_pictures_and_rooms_and_says_what_memory_is_estimated_and_free
     html = drawn()
     assert "pictures: 4, rooms: 2, held out: 2" in html and html.count("<figure>") == 4
     assert "100, each of 8 pictures: every picture is seen about 200 times" in html
-    assert "every 250 steps, 2 times" in html and "diffusion" not in html
+    assert "diffusion" not in html
     assert "diffusion + colour × 0.1 from step 20 on" in drawn(use_color_loss=True, color_loss_start_step=20)
     assert "not known before a run of this kind" in html and "GB, estimated;" in html and "GB free on CPU" in html
+
+
+@pytest.mark.parametrize(
+    ("steps", "every", "told"),
+    [
+        (8, 250, "at the start and at the end"),
+        (250, 250, "at the start and at the end"),
+        (251, 250, "at the start, every 250 steps and at the end, 3 times in all"),
+        (1500, 250, "at the start, every 250 steps and at the end, 7 times in all"),
+    ],
+)
+def test_it_says_when_the_validation_rooms_are_painted_in_this_run(drawn, steps, every, told):
+    assert f"<dd>{told}</dd>" in drawn(max_train_steps=steps, validation_steps=every)
+    config = TrainConfig(max_train_steps=steps, validation_steps=every)
+    times = sum(validation_due(config, step) for step in range(steps + 1))
+    assert told == "at the start and at the end" if times == 2 else f"{times} times" in told
+
+
+def test_without_validation_the_plan_says_nothing_of_it(drawn):
+    assert "at the start" in drawn() and "at the start" not in drawn(validation_steps=0)
 
 
 def test_a_room_that_is_held_out_after_a_look_is_seen_at_the_next(drawn, dataset):

@@ -64,8 +64,10 @@ def list_facts(
         "batch": batch,
         "seen": round(config.max_train_steps * batch / len(train)),
     }
-    every = config.validation_steps
-    looks = t("looks_said", language, every=every, count=-(-config.max_train_steps // every) + 1) if every else ""
+    every, looks = config.validation_steps, ""
+    if every:
+        key = "looks_said" if every < config.max_train_steps else "looks_at_the_ends"
+        looks = t(key, language, every=every, count=-(-config.max_train_steps // every) + 1)
     losses = " + ".join(t(f"loss_{name}", language, step=start, weight=weight) for name in ("diffusion", "color"))
     device = expected.device.name if expected.device.kind == "cuda" else "CPU"
     memory = {"need": need, "free": free, "device": device}
