@@ -129,9 +129,10 @@ def read_log(folder: Path, lines: int, language: str) -> str:
 
 
 def draw_log(folder: Path, language: str) -> str:
-    """Write the log's last lines as HTML that stays scrolled to its end."""
+    """Write the log's last lines as HTML that stays scrolled to its end; '' while there are none."""
+    lines = read_log(folder, LOG_LINES, language)
     html = Markup('<div class="log" role="log" tabindex="0" aria-label="{}"><pre>{}</pre></div>')
-    return html.format(t("log", language), read_log(folder, LOG_LINES, language))
+    return html.format(t("log", language), lines) if lines else ""
 
 
 def draw_load(load: Load, language: str) -> str:
