@@ -496,7 +496,8 @@ def test_the_form_and_the_runs_looked_at_come_back(run_folder, tmp_path, data):
         json.dumps({"recipe": form_kept.pack(*filled), "runs": runs_kept.pack("lora-1", ["lora-1", "x"])})
     )
     updates = bring_back(tab.kept, packed, "en")
-    assert updates[1]["value"] == data and [values[0], *updates[2:-2]] == [filled[0], *filled[2:]]
+    assert updates[1]["value"] == data and [values[0], *updates[2:-3]] == [filled[0], *filled[2:]]
+    assert updates[-3] == filled[0]  # the recipe that filled it in
     assert updates[-2]["value"] == "lora-1" and updates[-1] == gr.update(choices=["lora-1"], value=["lora-1"])
     packed["recipe"][2].pop("seed")  # of an older version
     assert all(update == gr.skip() for update in bring_back(tab.kept[:1], packed, "en"))
@@ -519,3 +520,10 @@ def test_looking_at_a_run_again_and_again_passes_by_the_queue(tmp_path):
     queued = {row["api_name"]: row["queue"] for row in page.config["dependencies"]}
     assert queued["refresh_panel"] is False and queued["paint_arms"]
     assert queued["start_training"] is not False
+
+
+def test_a_log_without_a_line_is_no_empty_card(run_folder):
+    (run_folder / "train.log").write_text("")
+    assert run_html.draw_log(run_folder, "en") == ""
+    (run_folder / "train.log").write_text("encoding or finding 4 pictures of 64x64\n")
+    assert "<pre>encoding or finding 4 pictures of 64x64</pre>" in run_html.draw_log(run_folder, "en")

@@ -33,6 +33,7 @@ class RecipePanel:
     plan: gr.HTML
     start: gr.Button
     start_all: gr.Button
+    filled: gr.State  # the recipe that filled in the form
     settings: dict[str, Any]  # the form's inputs by field
     yaml: gr.Code
 
@@ -78,7 +79,8 @@ def keep_form(page: Page, recipe: RecipePanel, panel: RunPanel) -> tuple[Kept, .
     def bring_form(packed: list, language: str) -> list:
         preset, dataset, settings = packed
         known = preset if preset in actions.list_presets() else gr.skip()
-        return [known, actions.choose_dataset(dataset, page.workspace, language), *(settings[name] for name in names)]
+        brought = actions.choose_dataset(dataset, page.workspace, language)
+        return [known, brought, *(settings[name] for name in names), preset]
 
     def bring_runs(packed: list, language: str) -> tuple:
         name, over = packed
@@ -86,7 +88,7 @@ def keep_form(page: Page, recipe: RecipePanel, panel: RunPanel) -> tuple[Kept, .
 
     looked_at = [panel.run, panel.over]
     return (
-        Kept("recipe", form, form, pack_form, bring_form),
+        Kept("recipe", form, [*form, recipe.filled], pack_form, bring_form),
         Kept("runs", looked_at, looked_at, lambda *values: values, bring_runs),
     )
 
@@ -116,22 +118,25 @@ def build_recipe(page: Page) -> RecipePanel:
         # All of it at once and in one colour: its own scroller takes no keys, and some of its colours are too pale.
         code = {"language": None, "interactive": False, "show_label": False, "wrap_lines": True}
         yaml = gr.Code(**code, buttons=["copy", "download"], elem_id="yaml")
-    return RecipePanel(preset, dataset, plan, start, start_all, settings, yaml)
+    return RecipePanel(preset, dataset, plan, start, start_all, gr.State(preset.value), settings, yaml)
 
 
 def wire_plan(page: Page, recipe: RecipePanel, language: gr.State) -> Step:
     """Wire what shows the run to come: recipe, form, plan, YAML; give the step that shows the plan."""
     names, inputs = list(recipe.settings), list(recipe.settings.values())
 
-    def fill_inputs(preset: str) -> list:
+    def fill_inputs(preset: str, filled: str | None) -> list:
         if preset not in actions.list_presets():
             raise UserError(f"no such recipe {preset!r}, configs, choose one of the list")
-        return fill_form(names, CONFIGS / f"{preset}.yaml")
+        if preset == filled:  # the list was opened and left: what was filled in by hand stays
+            return [preset, *[gr.skip()] * len(names)]
+        return [preset, *fill_form(names, CONFIGS / f"{preset}.yaml")]
 
     show_plan = guarded(actions.show_plan, page.workspace, names)
     step = Step(show_plan, [recipe.dataset, language, *inputs], [recipe.plan, recipe.yaml])
     # By the reader's hand alone: a form that comes back with its recipe stays as it was filled in.
-    recipe.preset.input(guarded(fill_inputs), recipe.preset, inputs, **QUIET).then(*step, **QUIET)
+    filling = {"inputs": [recipe.preset, recipe.filled], "outputs": [recipe.filled, *inputs]}
+    recipe.preset.input(guarded(fill_inputs), **filling, **QUIET).then(*step, **QUIET)
     changes = [*(field.input for field in inputs), language.change]
     gr.on(changes, *step, trigger_mode="always_last", **QUIET)
     # Its masks are looked at: that may take time.
@@ -153,7 +158,7 @@ def wire_start(page: Page, recipe: RecipePanel, run: gr.Dropdown, language: gr.S
 def wire_run(page: Page, panel: RunPanel, language: gr.State, timer: gr.Timer) -> Step:
     """Wire what stops, deletes and shows runs; give the step that reads their folders.
 
-    The timer does so whether or not the tab is open.
+    The timer does so while the tab is looked at.
     """
     run, over, snapshot = panel.run, panel.over, panel.snapshot
 
