@@ -59,6 +59,19 @@ def test_on_a_phone_no_setting_of_a_run_is_cut_off(phone, studio_url):
         block.scrollWidth <= block.clientWidth)""")
 
 
+def test_on_a_phone_no_label_shows_through_the_row_that_paints(phone, studio_url):
+    open_tab(phone, studio_url, "compare")
+    covered = phone.evaluate(
+        """() => {
+        const title = document.querySelector("#arms [data-testid=block-info]");
+        window.scrollBy(0, title.getBoundingClientRect().top - innerHeight + 40);
+        const { left, top, width, height } = title.getBoundingClientRect();
+        const seen = document.elementFromPoint(left + width / 2, top + height / 2);
+        return document.querySelector("#paint-row").contains(seen); }"""
+    )
+    assert covered
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_hints_can_be_read_and_what_is_chosen_from_a_list_has_an_arrow(visit, studio_url, scheme):
     page = visit(color_scheme=scheme)
