@@ -113,6 +113,14 @@ def test_the_line_below_a_paint_never_speaks_of_the_one_before(page, studio_url)
     expect(line).to_contain_text("RAL 8001")
 
 
+def test_what_the_board_says_follows_the_language(page, studio_url):
+    open_tab(page, studio_url, "compare")
+    status = page.locator("#compare-board .status")
+    expect(status).to_have_text("A quick preview. A click on the photo mends what is marked.")
+    page.locator("#language").get_by_label("Tiếng Việt").check()
+    expect(status).to_have_text("Xem trước nhanh. Bấm vào ảnh để sửa vùng chọn.")
+
+
 def test_a_mark_that_is_undone_is_spoken_of_no_more(page, studio_url):
     open_tab(page, studio_url, "compare")
     wait_painted(page)

@@ -42,18 +42,22 @@ class Board {
     this.attempt(() => this.palettes.list());
     this.root.settled = () => this.settled(); // what Save and Paint wait for, see component.py
     this.pointer.setTool("click");
-    this.words.follow(() => { listKeys(this); this.palettes.show(); this.show(); });
+    this.words.follow(() => { listKeys(this); this.palettes.show(); this.show(); this.again?.(); });
     this.root.inert = false; // until now a click would have been lost
   }
 
   get token() { return this.marking.photo.token; }
   draw() { this.drawing.request(); }
 
-  say(key, values = {}, wrong = false) { this.tell(this.words.get(key, values), wrong); }
+  say(key, values = {}, wrong = false) {
+    this.tell(this.words.get(key, values), wrong);
+    this.again = () => this.say(key, values, wrong);
+  }
 
   sayReady(key, values = {}, wrong = false) { // files that did not come along are named until their photo is ready, and with it
     const without = this.leftOut + this.cameWithout;
-    this.tell(without + this.words.get(key, values), wrong || without);
+    if (without) this.tell(without + this.words.get(key, values), true);
+    else this.say(key, values, wrong);
     this.cameWithout = "";
   }
 
@@ -62,6 +66,7 @@ class Board {
   tell(text, wrong = false) {
     const status = this.$(".status");
     status.textContent = text;
+    this.again = null; // what says it in another language
     status.classList.toggle("wrong", Boolean(wrong));
   }
 
