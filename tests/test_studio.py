@@ -323,7 +323,7 @@ def test_a_stopped_training_is_130(trained, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_what_is_stopped_takes_with_it_what_it_has_begun(number, trained):
-    trained(lambda *args: os.kill(os.getpid(), number), "evaluate")
+    trained(lambda *args, **how: os.kill(os.getpid(), number), "evaluate")
     assert studio.main(["--evaluate", "--rooms", ".", "--out", "o"]) == 130
 
 
@@ -490,7 +490,7 @@ def test_compare_and_evaluate_hand_over_what_they_are_given(trained, tmp_path):
     how = ["--num_inference_steps", "4", "--guidance_scale", "1.5", "--seed", "7", "--ip_adapter_scale", "0"]
     assert studio.main([*given, *how, "--family", "room-tiny"]) == 0
     settings = SamplingSettings(seed=7, num_inference_steps=4, guidance_scale=1.5, ip_adapter_scale=0.0)
-    assert calls.pop()[0] == (Path("."), None, 3, Path("o"), settings, "room-tiny")
+    assert calls.pop() == ((Path("."), None, 3, Path("o"), settings), {"family": "room-tiny", "old_paint": False})
     assert studio.main([*given, "--num_inference_steps", "0"]) == 0
     assert calls.pop()[0][4] == SamplingSettings()  # 0: the family's own
     assert studio.main([*given, "--guidance_scale", "-1"]) == 2
