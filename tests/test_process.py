@@ -40,7 +40,7 @@ def test_the_collector_is_paused_for_what_comes_to_stay_and_left_as_it_was():
 def test_a_console_that_cannot_show_a_letter_neither_ends_nor_deletes_a_run(encoding, tmp_path):
     (tmp_path / "stub.py").write_text(
         f"import sys, types; sys.path.insert(0, {str(ROOT)!r}); import studio, wallpaint.train, subprocess\n"
-        "def train(config, resume):\n"
+        "def train(config, resume, inputs):\n"
         "    print('tường → xong 🎨', flush=True)\n"
         "    print('tường', file=sys.stderr, flush=True)\n"
         "    sys.stdout.buffer.write(subprocess.check_output([sys.executable, '-c', 'print(\"tường\")']))\n"

@@ -328,6 +328,8 @@ def test_on_a_phone_the_stage_is_as_wide_as_the_screen_and_a_swipe_changes_the_a
     expect(phone.locator("#paint")).to_be_in_viewport()  # always at hand
     phone.locator("#paint").click()
     stage = wait_stage(phone)
+    top = "document.querySelector('#results .results').getBoundingClientRect().top"
+    phone.wait_for_function(f"{top} < innerHeight / 2")  # it comes into sight
     parts = ("#compare-board", "#arms", "#paint", "#results", "#test-rooms")
     tops = phone.evaluate(  # at once, for the page may be scrolling to the results
         "parts => parts.map(part => document.querySelector(part).getBoundingClientRect().top)", parts

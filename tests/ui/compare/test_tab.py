@@ -318,11 +318,17 @@ def test_a_first_room_that_comes_late_leaves_the_photo_that_was_chosen(shipped_r
     chosen, _ = room_panel.choose_room(scene.open_photo, mine, tmp_path, str(photo), None)
     assert chosen.picture["name"] == "a"
     assert room_panel.open_first_room(tmp_path, None, mine) == gr.skip()  # it was asked for before the photo was there
-    first, _ = room_panel.open_first_room(tmp_path, None, other)
-    assert first.truths
     with pytest.raises(UserError):
         room_panel.choose_room(scene.open_photo, other, tmp_path, str(tmp_path / "none.png"), None)
-    assert room_panel.open_first_room(tmp_path, None, other) != gr.skip()  # nothing was opened
+    first, _ = room_panel.open_first_room(tmp_path, None, other)  # nothing was opened
+    assert first.truths
+
+
+def test_a_page_whose_tab_is_opened_while_it_comes_has_one_first_room(shipped_rooms, tmp_path):
+    mine, other = (SimpleNamespace(session_hash=name) for name in ("one page", "another"))
+    assert room_panel.open_first_room(tmp_path, None, mine)[0].truths
+    assert room_panel.open_first_room(tmp_path, None, mine) == gr.skip()  # asked for before the first was there
+    assert room_panel.open_first_room(tmp_path, None, other)[0].truths
 
 
 def test_cancelled_painting_leaves_nothing(room, tmp_path):

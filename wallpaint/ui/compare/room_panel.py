@@ -17,6 +17,8 @@ from wallpaint.ui.page import PRIVATE, QUIET, Page, Step
 from wallpaint.ui.visits import note_opened, was_opened
 from wallpaint.ui.words.words import T
 
+FIRST = "first room"  # by `note_opened`
+
 
 @dataclass(frozen=True)
 class RoomPanel:
@@ -56,7 +58,13 @@ def choose_room(open_room: Callable, request: gr.Request, *values: Any) -> tuple
 
 
 def open_first_room(workspace: Path, room: Room | None, request: gr.Request) -> tuple | dict:
-    """Open the room that stands there before anybody has chosen one, unless somebody has meanwhile."""
+    """Open the room that stands there before anybody has chosen one, unless somebody has meanwhile; once a page.
+
+    It is asked for as the page comes and as the tab is opened; a second one would replace the first, painted perhaps.
+    """
+    if room is None and was_opened(request, FIRST):
+        return gr.skip()  # on its way
+    note_opened(request, FIRST)
     opened = scene.open_first_room(workspace, room)
     return gr.skip() if was_opened(request, "room") else opened
 
