@@ -10,6 +10,7 @@ from wallpaint.dataset.folder import read_splits
 from wallpaint.dataset.rows import Sample
 from wallpaint.learned.arm_files import find_arm
 from wallpaint.models.families import Family, find_files, resolve_family, with_base
+from wallpaint.process import collector_paused
 from wallpaint.settings.choices import FAMILY_FIELDS
 from wallpaint.settings.methods import METHODS
 from wallpaint.settings.train_config import TrainConfig
@@ -26,6 +27,7 @@ class Inputs:
     family: Family
 
 
+@collector_paused()
 def read_inputs(config: TrainConfig) -> Inputs:
     """Find all that a run reads.
 
